@@ -1,0 +1,81 @@
+"""Engines that run a graph over sequences and return its tensors as values, so that they can be compared.
+
+Every function takes ``values`` ``(B, T)``, what the port ``u`` carries at each step, and returns
+name -> ``(B, T, channels)`` for step tensors and ``(B, classes)`` for ``logits``.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from .builder import FORMATS_KEY
+from .sequence_graph import sequence_graph
+from .step_graph import successor
+
+
+def run_sequence(step: onnx.ModelProto, values: np.ndarray, tensors: list[str]) -> dict[str, np.ndarray]:
+    """ONNX Runtime on the sequence graph made from ``step``, with ``tensors`` as further outputs."""
+    model = sequence_graph(step, tuple(tensors))
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options)
+    results = session.run(None, {"sequence": _typed(values[..., None], step)})
+    return dict(zip(["logits", *tensors], results, strict=True))
+
+
+def run_steps(model: onnx.ModelProto, values: np.ndarray, tensors: list[str]) -> dict[str, np.ndarray]:
+    """qonnx node by node, once a time step, the states looped back by hand; for step and dataflow graphs.
+
+    Integer graphs are fed codes and their results are scaled back by the exponents in the metadata. qonnx's rounding
+    of tensors to their annotated type is switched off: it would hide errors.
+    """
+    os.environ["SANITIZE_QUANT_TENSORS"] = "0"
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.core.onnx_exec import execute_onnx
+
+    batch, length = values.shape
+    wrapper = ModelWrapper(with_batch(model, batch))
+    properties = {p.key: p.value for p in model.metadata_props}
+    exponents = {name: fmt["exponent"] for name, fmt in json.loads(properties[FORMATS_KEY]).items()}
+    integers = properties["ssmq.form"] == "dataflow"
+
+    def unscaled(name: str, value: np.ndarray) -> np.ndarray:
+        return np.ldexp(value.astype(np.float64), np.asarray(exponents[name])) if integers else value
+
+    if integers:
+        values = np.ldexp(values.astype(np.float64), -np.asarray(exponents["u"]))
+    states = [port.name for port in model.graph.input if port.name != "u"]
+    shapes = {port.name: port.type.tensor_type.shape.dim[1].dim_value for port in model.graph.input}
+    context = {name: _typed(np.zeros((batch, shapes[name])), model) for name in states}
+    traces: dict[str, list[np.ndarray]] = {name: [] for name in tensors}
+    for t in range(length):
+        feed = {"u": _typed(values[:, t, None], model), **context}
+        results = execute_onnx(wrapper, feed, return_full_exec_context=True)
+        for name in tensors:
+            traces[name].append(unscaled(name, results[name]).astype(np.float32 if not integers else np.float64))
+        context = {name: results[successor(name)] for name in states}
+    stacked = {name: np.stack(steps, axis=1) for name, steps in traces.items()}
+    return {"logits": unscaled("logits", results["logits"]), **stacked}
+
+
+def with_batch(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:
+    """A copy whose varying tensors are ``(batch, channels)``."""
+    result = copy.deepcopy(model)
+    fixed = {tensor.name for tensor in model.graph.initializer}
+    weights = {node.output[0] for node in model.graph.node if all(name in fixed for name in node.input)}
+    graph = result.graph
+    for info in [*graph.input, *graph.output, *graph.value_info]:
+        if info.name not in weights:
+            info.type.tensor_type.shape.dim[0].dim_value = batch
+    return result
+
+
+def _typed(values: np.ndarray, model: onnx.ModelProto) -> np.ndarray:
+    element = model.graph.input[0].type.tensor_type.elem_type
+    return np.ascontiguousarray(values, onnx.helper.tensor_dtype_to_np_dtype(element))

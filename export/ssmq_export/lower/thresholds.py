@@ -1,0 +1,68 @@
+"""Exact integer thresholds of a monotone function, and the rise-and-fall pair of any other.
+
+Level k of a function f from accumulator codes to output codes has the threshold T_k = min{s : f(s) >= k}; then
+f(s) = low + #{k : s >= T_k}. A function that also falls is the difference of two such counts: each step up is a
+threshold of the first, each step down one of the second (a table of 2**bits entries in threshold form).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..elementwise import ElementwiseFunction
+from ..errors import ExportError
+
+TABLE_RANGE = 1 << 16
+
+
+def monotone_thresholds(
+    function: ElementwiseFunction, low: np.ndarray, high: np.ndarray, levels: np.ndarray
+) -> np.ndarray:
+    """Thresholds ``(channels, len(levels))`` of a non-decreasing function on the codes ``low .. high`` of each channel.
+
+    ``levels`` are the output codes above the lowest. A level never reached gets ``high + 1``, one always passed ``low``.
+    """
+    # Rows are levels, columns channels: the shape the graph's own broadcasting of per-channel constants expects.
+    left = np.broadcast_to(low, (len(levels), len(low))).astype(np.int64).copy()
+    right = np.broadcast_to(high, left.shape).astype(np.int64) + 1
+    wanted = levels[:, None]
+    while np.any(left < right):
+        middle = (left + right) // 2
+        reached = function(middle) >= wanted
+        active = left < right
+        right = np.where(active & reached, middle, right)
+        left = np.where(active & ~reached, middle + 1, left)
+    return left.T.copy()
+
+
+def table(function: ElementwiseFunction, low: np.ndarray, high: np.ndarray, tensor: str) -> np.ndarray:
+    """Output codes ``(high - low + 1, channels)`` of every input code; all channels share one range."""
+    first, last = int(low.min()), int(high.max())
+    if last - first + 1 > TABLE_RANGE:
+        raise ExportError(
+            f"{tensor}: the function before this quantiser is not monotone and its input has {last - first + 1} codes; "
+            f"a table holds at most {TABLE_RANGE}: quantise its input first"
+        )
+    codes = np.arange(first, last + 1)[:, None]
+    return function(np.broadcast_to(codes, (len(codes), len(low))))
+
+
+def rise_and_fall(outputs: np.ndarray, first: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Split a table into (start, rises, falls): f(s) = start + #{rises <= s} - #{falls <= s}, a channel a row.
+
+    Rows are padded with the code after the last, which no input reaches.
+    """
+    steps = np.diff(outputs, axis=0)  # (codes - 1, channels)
+    never = first + len(outputs)
+    rises, falls = [], []
+    positions = np.arange(first + 1, never)
+    for channel in range(outputs.shape[1]):
+        step = steps[:, channel]
+        rises.append(np.repeat(positions, np.maximum(step, 0)))
+        falls.append(np.repeat(positions, np.maximum(-step, 0)))
+    return outputs[0], _padded(rises, never), _padded(falls, never)
+
+
+def _padded(rows: list[np.ndarray], fill: int) -> np.ndarray:
+    width = max(1, max(len(row) for row in rows))
+    return np.stack([np.concatenate([row, np.full(width - len(row), fill)]) for row in rows])

@@ -1,0 +1,112 @@
+"""The sequence graph: an ONNX Scan around the step graph, for plain ONNX Runtime.
+
+    u (batch, T, 1) -> logits (batch, classes)
+
+States start at 0 and stay inside; what only the last step needs (pooled, decoder) stands after the Scan. QONNX's Quant
+travels as a model-local function of standard operators, so no custom operator is needed to run the file.
+"""
+
+from __future__ import annotations
+
+import onnx
+from onnx import TensorProto, helper
+
+from .builder import OPSET, QONNX_DOMAIN
+from .errors import ExportError
+from .quant_function import quant_function
+from .step_graph import successor
+
+
+def sequence_graph(step: onnx.ModelProto, traced: tuple[str, ...] = ()) -> onnx.ModelProto:
+    """Wrap a step graph. ``traced`` tensors of the body become additional outputs ``(batch, T, channels)``."""
+    properties = {p.key: p.value for p in step.metadata_props}
+    if properties.get("ssmq.form") != "step":
+        raise ExportError("the sequence graph is made from a step graph written by this program, and this is not one")
+    graph = step.graph
+    states = [i.name for i in graph.input if i.name != "u"]
+    following = {s: successor(s) for s in states}
+    inside = _ancestors(graph, list(following.values()) + [name for name in traced if name != "pooled"])
+    shapes = {v.name: v for v in [*graph.value_info, *graph.input, *graph.output]}
+    element = graph.input[0].type.tensor_type.elem_type
+
+    def info(name: str, *shape: int | str) -> onnx.ValueInfoProto:
+        return helper.make_tensor_value_info(name, element, list(shape))
+
+    def channels(name: str) -> int:
+        return shapes[name].type.tensor_type.shape.dim[1].dim_value
+
+    body_nodes = [node for node in graph.node if node.output[0] in inside]
+    used = {name for node in body_nodes for name in node.input}
+    body_constants = [c for c in graph.initializer if c.name in used]
+    body_outputs = [info(following[s], "batch", channels(s)) for s in states]
+    copies = []
+    for name in traced:
+        # A Scan output may not be the state itself, so a traced tensor leaves under a name of its own.
+        copies.append(helper.make_node("Identity", [name], [f"{name}_t"], name=f"trace_{name}"))
+        body_outputs.append(info(f"{name}_t", "batch", channels(name)))
+    body = helper.make_graph(
+        [*body_nodes, *copies],
+        "step",
+        [info(s, "batch", channels(s)) for s in states] + [info("u", "batch", 1)],
+        body_outputs,
+        body_constants,
+    )
+    length = int(properties["ssmq.length"])
+    scan = helper.make_node(
+        "Scan",
+        [*(f"{s}_initial" for s in states), "sequence"],
+        [*(f"{s}_final" for s in states), *(f"{name}_trace" for name in traced)],
+        name="recurrence",
+        body=body,
+        num_scan_inputs=1,
+        scan_input_axes=[1],
+        scan_output_axes=[1] * len(traced),
+    )
+    after = [node for node in graph.node if node.output[0] not in inside]
+    tail = []
+    for node in after:
+        copy = onnx.NodeProto()
+        copy.CopyFrom(node)
+        copy.input[:] = ["pool_final" if name == "pool_next" else name for name in node.input]
+        tail.append(copy)
+    used = {name for node in tail for name in node.input}
+    start_nodes, start_constants = _initial_states(states, channels, element)
+    result = helper.make_graph(
+        [*start_nodes, scan, *tail],
+        "sequence",
+        [info("sequence", "batch", length, 1)],
+        [info("logits", "batch", channels("logits"))]
+        + [info(f"{name}_trace", "batch", length, channels(name)) for name in traced],
+        [c for c in graph.initializer if c.name in used] + start_constants,
+    )
+    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(QONNX_DOMAIN, 1)]
+    model = helper.make_model(
+        result, opset_imports=opsets, functions=[quant_function()], producer_name="ssmq", ir_version=9
+    )
+    helper.set_model_props(model, {**properties, "ssmq.form": "sequence"})
+    return model
+
+
+def _ancestors(graph: onnx.GraphProto, tensors: list[str]) -> set[str]:
+    producers = {name: node for node in graph.node for name in node.output}
+    found: set[str] = set()
+    pending = [name for name in tensors if name in producers]
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.add(name)
+            pending += [i for i in producers[name].input if i in producers]
+    return found
+
+
+def _initial_states(states: list[str], channels, element: int) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
+    """Zeros of shape (batch, channels), the batch read off the input."""
+    nodes = [helper.make_node("Shape", ["sequence"], ["batch_size"], name="batch_size", start=0, end=1)]
+    constants = []
+    zero = helper.make_tensor("zero", element, [1], [0.0])
+    for s in states:
+        constants.append(helper.make_tensor(f"{s}_channels", TensorProto.INT64, [1], [channels(s)]))
+        shape = ["batch_size", f"{s}_channels"]
+        nodes.append(helper.make_node("Concat", shape, [f"{s}_shape"], name=f"shape_{s}", axis=0))
+        nodes.append(helper.make_node("ConstantOfShape", [f"{s}_shape"], [f"{s}_initial"], name=f"start_{s}", value=zero))
+    return nodes, constants

@@ -1,0 +1,87 @@
+"""What a trained model is, without torch: numbers and formats, enough to write its graphs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Format:
+    """value = code * 2**exponent; ``exponent`` is an int array that broadcasts against the tensor."""
+
+    bits: int
+    signed: bool
+    exponent: np.ndarray
+
+    @property
+    def low(self) -> int:
+        return -(1 << (self.bits - 1)) if self.signed else 0
+
+    @property
+    def high(self) -> int:
+        return (1 << (self.bits - 1)) - 1 if self.signed else (1 << self.bits) - 1
+
+    @property
+    def datatype(self) -> str:
+        """FINN's name of the code type."""
+        return f"{'' if self.signed else 'U'}INT{self.bits}"
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A parameter on its grid: ``values`` are exact multiples of 2**exponent."""
+
+    values: np.ndarray
+    format: Format
+
+
+@dataclass(frozen=True)
+class Linear:
+    """``weight`` (inputs, outputs), ``bias`` (outputs,)."""
+
+    weight: Constant
+    bias: Constant
+
+    def part(self, start: int, stop: int) -> Linear:
+        """The outputs ``start:stop`` as a layer of its own."""
+        weight = Constant(self.weight.values[:, start:stop], self.weight.format)
+        return Linear(weight, Constant(self.bias.values[start:stop], self.bias.format))
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One block. ``a``, ``b``, ``c`` hold (re, im) pairs of ``(H, N)`` constants."""
+
+    a: tuple[Constant, Constant]
+    b: tuple[Constant, Constant]
+    c: tuple[Constant, Constant]
+    d: Constant
+    state: Format
+    norm: tuple[np.ndarray, np.ndarray] | None
+    activation: str
+    gate: str
+    linear: Linear
+    sites: dict[str, Format]
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A whole model. ``double`` says that its sums need float64 to be exact."""
+
+    heads: int
+    modes: int
+    classes: int
+    length: int
+    double: bool
+    pool_exponent: int
+    encoder: Linear
+    decoder: Linear
+    sites: dict[str, Format]
+    layers: list[Layer]
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def dtype(self) -> type[np.floating]:
+        return np.float64 if self.double else np.float32

@@ -1,0 +1,170 @@
+"""The step graph: one time step as QONNX, the states as ports.
+
+Every tensor is ``(batch, channels)``; a layer's state has H·N channels, head by head. B̄ spreads a head's input over
+its modes and C gathers them as block-structured MatMuls, so that the graph uses only operators that qonnx, hls4ml and
+FINN know. No weight Quant feeds two consumers.
+
+    u, x_re_k, x_im_k, pool  ->  logits, x_re_next_k, x_im_next_k, pool_next
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import onnx
+
+from .builder import GraphBuilder
+from .spec import Constant, Format, Layer, Linear, ModelSpec
+
+
+def successor(state: str) -> str:
+    """Output port that becomes the input port ``state`` of the next step."""
+    kind, _, index = state.rpartition("_")
+    return f"{kind}_next_{index}" if kind else f"{state}_next"
+
+
+def step_graph(spec: ModelSpec, batch: int = 1) -> onnx.ModelProto:
+    """Write the step of ``spec`` for a fixed ``batch``."""
+    g = GraphBuilder(batch, spec.dtype)
+    channels = spec.heads * spec.modes
+    pixel = g.input("u", 1)
+    g.note_format("u", Format(8, False, np.int64(-8)))
+    for k in range(len(spec.layers)):
+        g.input(f"x_re_{k}", channels)
+        g.input(f"x_im_{k}", channels)
+    g.input("pool", spec.heads)
+    pixel = g.quant(pixel, "input", spec.sites["input"], 1)
+    u = g.quant(_linear(g, pixel, "encoder", spec.encoder), "u_0", spec.sites["u"], spec.heads)
+    for k, layer in enumerate(spec.layers):
+        u = _layer(g, u, k, layer, spec)
+    pool = g.node("Add", ["pool", u], "pool_next", spec.heads)
+    last = spec.layers[-1].sites["u"]
+    sum_format = Format(last.bits + math.ceil(math.log2(spec.length)), True, last.exponent)
+    g.note_format("pool", sum_format)
+    g.note_format("pool_next", sum_format)
+    scaled = g.node("Mul", [pool, g.constant("pool_scale", 2.0**spec.pool_exponent)], "pool_scaled", spec.heads)
+    pooled = g.quant(scaled, "pooled", spec.sites["pool"], spec.heads)
+    g.output(_linear(g, pooled, "logits", spec.decoder, "logits"), spec.classes)
+    for k in range(len(spec.layers)):
+        g.output(f"x_re_next_{k}", channels)
+        g.output(f"x_im_next_{k}", channels)
+    g.output("pool_next", spec.heads)
+    return g.model("step", {"ssmq.form": "step", "ssmq.length": str(spec.length), **spec.metadata})
+
+
+def _linear(g: GraphBuilder, source: str, name: str, linear: Linear, output: str | None = None) -> str:
+    outputs = linear.weight.values.shape[1]
+    product = g.node("MatMul", [source, g.weight(f"{name}_weight", linear.weight)], f"{name}_product", outputs)
+    bias = Constant(linear.bias.values[None], linear.bias.format)
+    result = g.node("Add", [product, g.weight(f"{name}_bias", bias)], output or f"{name}_sum", outputs)
+    exponent = np.minimum(linear.bias.format.exponent, _exponent(g, source) + linear.weight.format.exponent)
+    if output:
+        g.note_format(result, Format(32, True, exponent))
+    return result
+
+
+def _exponent(g: GraphBuilder, tensor: str) -> np.ndarray:
+    return np.asarray(g.formats[tensor]["exponent"])
+
+
+def _layer(g: GraphBuilder, u: str, k: int, layer: Layer, spec: ModelSpec) -> str:
+    heads = spec.heads
+    y = _recurrence(g, u, k, layer, spec)
+    if layer.norm is not None:
+        gain, offset = layer.norm
+        y = g.node("Mul", [y, g.constant(f"norm_gain_{k}", gain[None])], f"norm_scaled_{k}", heads)
+        y = g.node("Add", [y, g.constant(f"norm_offset_{k}", offset[None])], f"norm_{k}", heads)
+    if "y" in layer.sites:
+        y = g.quant(y, f"y_{k}", layer.sites["y"], heads)
+    y = _activation(g, y, k, layer.activation, heads)
+    mixed = g.quant(y, f"mix_in_{k}", layer.sites["mix_in"], heads)
+    if layer.gate == "none":
+        mixed = _linear(g, mixed, f"mix_{k}", layer.linear)
+    else:
+        value = _linear(g, mixed, f"value_{k}", layer.linear.part(0, heads))
+        value = g.quant(value, f"value_{k}", layer.sites["value"], heads)
+        gate = _linear(g, mixed, f"gate_{k}", layer.linear.part(heads, 2 * heads))
+        gate = g.quant(_gate(g, gate, k, layer.gate, heads), f"gate_{k}", layer.sites["gate"], heads)
+        mixed = g.node("Mul", [value, gate], f"gated_{k}", heads)
+    return g.quant(g.node("Add", [u, mixed], f"residual_{k}", heads), f"u_{k + 1}", layer.sites["u"], heads)
+
+
+def _recurrence(g: GraphBuilder, u: str, k: int, layer: Layer, spec: ModelSpec) -> str:
+    heads, modes = spec.heads, spec.modes
+    channels = heads * modes
+    head_of = np.repeat(np.arange(heads), modes)
+
+    def row(constant: Constant) -> Constant:
+        """``(H, N)`` as one row ``(1, H·N)``."""
+        exponent = np.asarray(constant.format.exponent)
+        if exponent.size > 1:
+            exponent = np.broadcast_to(exponent, (heads, modes)).reshape(1, channels)
+        fmt = Format(constant.format.bits, True, exponent.reshape(()) if exponent.size == 1 else exponent)
+        return Constant(constant.values.reshape(1, channels), fmt)
+
+    def spread(constant: Constant) -> Constant:
+        """``(H, N)`` as ``(H, H·N)``: head h feeds its own modes."""
+        flat = row(constant)
+        matrix = np.zeros((heads, channels))
+        matrix[head_of, np.arange(channels)] = flat.values[0]
+        return Constant(matrix, flat.format)
+
+    def gather(constant: Constant) -> Constant:
+        """2 C as ``(H·N, H)``: each head sums its own modes."""
+        exponent = np.asarray(constant.format.exponent) + 1
+        if exponent.size > 1:
+            exponent = exponent.reshape(1, heads)
+        matrix = np.zeros((channels, heads))
+        matrix[np.arange(channels), head_of] = 2 * constant.values.reshape(-1)
+        return Constant(matrix, Format(constant.format.bits, True, exponent.reshape(()) if exponent.size == 1 else exponent))
+
+    state_exponent = np.asarray(layer.state.exponent)
+    if state_exponent.size > 1:
+        state_exponent = np.broadcast_to(state_exponent, (heads, modes)).reshape(-1)
+    state = Format(layer.state.bits, True, state_exponent)
+    (a_re, a_im), (b_re, b_im), (c_re, c_im) = layer.a, layer.b, layer.c
+    x_re, x_im = f"x_re_{k}", f"x_im_{k}"
+    for port in (x_re, x_im):
+        g.note_format(port, state)
+
+    def product(x: str, name: str, constant: Constant) -> str:
+        return g.node("Mul", [x, g.weight(f"{name}_weight", row(constant))], name, channels)
+
+    re = g.node("Sub", [product(x_re, f"a_re_x_re_{k}", a_re), product(x_im, f"a_im_x_im_{k}", a_im)], f"ax_re_{k}", channels)
+    im = g.node("Add", [product(x_im, f"a_re_x_im_{k}", a_re), product(x_re, f"a_im_x_re_{k}", a_im)], f"ax_im_{k}", channels)
+    bu_re = g.node("MatMul", [u, g.weight(f"b_re_{k}", spread(b_re))], f"bu_re_{k}", channels)
+    bu_im = g.node("MatMul", [u, g.weight(f"b_im_{k}", spread(b_im))], f"bu_im_{k}", channels)
+    re = g.quant(g.node("Add", [re, bu_re], f"sum_re_{k}", channels), f"x_re_next_{k}", state, channels)
+    im = g.quant(g.node("Add", [im, bu_im], f"sum_im_{k}", channels), f"x_im_next_{k}", state, channels)
+    cx_re = g.node("MatMul", [re, g.weight(f"c_re_{k}", gather(c_re))], f"cx_re_{k}", heads)
+    cx_im = g.node("MatMul", [im, g.weight(f"c_im_{k}", gather(c_im))], f"cx_im_{k}", heads)
+    cx = g.node("Sub", [cx_re, cx_im], f"cx_{k}", heads)
+    d_exponent = np.asarray(layer.d.format.exponent)
+    d_format = Format(layer.d.format.bits, True, d_exponent.reshape(1, heads) if d_exponent.size > 1 else d_exponent)
+    du = g.node("Mul", [u, g.weight(f"d_{k}", Constant(layer.d.values[None], d_format))], f"du_{k}", heads)
+    return g.node("Add", [cx, du], f"y_exact_{k}", heads)
+
+
+def _activation(g: GraphBuilder, y: str, k: int, kind: str, heads: int) -> str:
+    if kind == "relu":
+        return y  # the unsigned quantiser that follows starts at 0
+    if kind == "hard_gelu":
+        line = g.node("Mul", [y, g.constant(f"gelu_slope_{k}", 0.375)], f"gelu_line_{k}", heads)
+        line = g.node("Add", [line, g.constant(f"gelu_half_{k}", 0.5)], f"gelu_shifted_{k}", heads)
+        limits = [g.constant(f"gelu_zero_{k}", 0.0), g.constant(f"gelu_one_{k}", 1.0)]
+        gate = g.node("Clip", [line, *limits], f"gelu_gate_{k}", heads)
+        return g.node("Mul", [y, gate], f"gelu_{k}", heads)
+    half = g.node("Mul", [y, g.constant(f"gelu_root_{k}", math.sqrt(0.5))], f"gelu_scaled_{k}", heads)
+    erf = g.node("Erf", [half], f"gelu_erf_{k}", heads)
+    gate = g.node("Add", [erf, g.constant(f"gelu_one_{k}", 1.0)], f"gelu_twice_{k}", heads)
+    doubled = g.node("Mul", [y, gate], f"gelu_doubled_{k}", heads)
+    return g.node("Mul", [doubled, g.constant(f"gelu_half_{k}", 0.5)], f"gelu_{k}", heads)
+
+
+def _gate(g: GraphBuilder, x: str, k: int, kind: str, heads: int) -> str:
+    if kind == "hard_sigmoid":
+        # Clipping to 0 and 1 is what the unsigned quantiser that follows does.
+        line = g.node("Mul", [x, g.constant(f"gate_slope_{k}", 0.25)], f"gate_line_{k}", heads)
+        return g.node("Add", [line, g.constant(f"gate_half_{k}", 0.5)], f"gate_shifted_{k}", heads)
+    return g.in_double("Sigmoid", x, f"gate_sigmoid_{k}", heads)

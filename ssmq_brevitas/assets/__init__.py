@@ -1,0 +1,1 @@
+"""Package data: the embedded subset of MNIST and pretrained float checkpoints."""

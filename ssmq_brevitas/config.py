@@ -1,0 +1,155 @@
+"""Configurations: what is built, how it is quantised and how it is trained. Presets by name, or TOML files.
+
+The sections of a file are the classes below: ``[model]``, ``[scheme]``, ``[scheme.bits]``, ``[train.float]`` and
+``[train.qat]``. Whatever is left out keeps its default; an unknown key or a value out of range is refused by name.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.resources
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from .errors import SsmqError
+
+Width = Annotated[int, Field(ge=2, le=24)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Model(_Section):
+    """Architecture. The paper's block has no norm, GELU and GLU in one layer; the edge block has batch norm and ReLU."""
+
+    heads: Count = 16
+    modes: Count = 32
+    layers: Count = 1
+    classes: Annotated[int, Field(ge=2)] = 10
+    length: Count = 784
+    norm: Literal["none", "batch"] = "none"
+    activation: Literal["relu", "gelu", "hard_gelu"] = "hard_gelu"
+    gate: Literal["none", "sigmoid", "hard_sigmoid"] = "hard_sigmoid"
+
+
+class Bits(_Section):
+    """Bit width of every tensor. ``y`` (the S4D output before its activation) exists only for GELU and hard GELU."""
+
+    a: Width = 8
+    a_magnitude: Annotated[int, Field(ge=1, le=16)] = 4
+    a_phase: Annotated[int, Field(ge=2, le=16)] = 8
+    b: Width = 8
+    c: Width = 8
+    d: Width = 8
+    x: Width = 8
+    u: Width = 8
+    y: Width = 8
+    activation: Width = 8
+    linear: Width = 8
+    encoder: Width = 8
+    decoder: Width = 8
+    input: Annotated[int, Field(ge=1, le=8)] = 8
+    pool: Width = 8
+    bias: Width = 16
+
+
+class Scheme(_Section):
+    """Formats and grids of all tensors.
+
+    ``granularity`` is how many share one exponent in Ā, B̄, C, D and x: a ``tensor`` or a ``head``. ``equalise``
+    rescales the basis of every mode by a power of two so that all states of a layer use the same range; B̄ then
+    carries one exponent a mode. ``range`` chooses activation exponents: ``mse`` (least squared error) or
+    ``percentile`` (99.999 %).
+    """
+
+    parameterisation: Literal["discrete", "continuous", "frozen", "polar", "log_polar"] = "discrete"
+    granularity: Literal["tensor", "head"] = "tensor"
+    equalise: bool = True
+    range: Literal["mse", "percentile"] = "mse"
+    bits: Bits = Bits()
+
+
+class Training(_Section):
+    """One training phase: AdamW, cosine schedule with a linear warm-up of 5 % of the steps."""
+
+    epochs: Annotated[int, Field(ge=0)] = 1
+    batch: Count = 64
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    learning_rate_a: Annotated[float, Field(gt=0)] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    clip: Annotated[float, Field(gt=0)] = 1.0
+
+
+class Phases(_Section):
+    float: Training = Training()
+    qat: Training = Training()
+
+
+class Config(_Section):
+    """Everything that defines a trained model but the data and the seed."""
+
+    name: str = "custom"
+    model: Model = Model()
+    scheme: Scheme = Scheme()
+    train: Phases = Phases()
+
+    @model_validator(mode="after")
+    def _accumulators_fit(self) -> Self:
+        from .bounds import least_widths, refuse_wide
+
+        refuse_wide(least_widths(self.model, self.scheme.bits))
+        return self
+
+
+def preset_names() -> list[str]:
+    """Names of the presets that come with the package."""
+    folder = importlib.resources.files("ssmq_brevitas.presets")
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def load_config(name_or_path: str | Path) -> Config:
+    """A preset by name, or a TOML file by path. Raises SsmqError naming the file, the key and the remedy."""
+    name = str(name_or_path)
+    if name in preset_names():
+        text = importlib.resources.files("ssmq_brevitas.presets").joinpath(f"{name}.toml").read_text()
+    else:
+        path = Path(name)
+        if not path.is_file():
+            close = difflib.get_close_matches(name, preset_names(), n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"presets: {', '.join(preset_names())}"
+            raise SsmqError(f"{name!r} is neither a preset nor a TOML file: {hint}")
+        try:
+            text = path.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SsmqError(f"{name}: cannot be read ({error})") from error
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SsmqError(f"{name}: not valid TOML ({error})") from error
+    return parse_config({"name": Path(name).stem, **values}, origin=name)
+
+
+def parse_config(values: dict, origin: str) -> Config:
+    """Validate a nested dictionary. ``origin`` names it in messages."""
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise SsmqError(f"{origin}: {_first_problem(error)}") from error
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        section = Config
+        for part in problem["loc"][:-1]:
+            section = section.model_fields[part].annotation
+        close = difflib.get_close_matches(str(problem["loc"][-1]), section.model_fields, n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(section.model_fields)}"
+        return f"unknown key {key!r}; {hint}"
+    return f"{key}: {problem['msg'][0].lower()}{problem['msg'][1:]}, not {problem['input']!r}"

@@ -1,0 +1,141 @@
+"""Images as sequences: one grey pixel a step, row by row (sequential MNIST and its relatives).
+
+Pixels stay what they are on disk, unsigned 8-bit codes; the model reads the code ``k`` as the value ``k * 2**-8``,
+so the input already lies on a power-of-two grid and needs no normalisation (the encoder learns it).
+Source: Le et al., "A Simple Way to Initialize Recurrent Networks of Rectified Linear Units", arXiv 1504.00941.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from .errors import SsmqError
+
+SUBSET = "mnist-subset.npz"
+VALIDATION = 10_000
+SUBSET_VALIDATION = 500
+
+
+@dataclass(frozen=True)
+class SequenceData:
+    """Three splits of sequences: ``x_*`` uint8 ``(n, T)`` pixel codes, ``y_*`` int64 ``(n,)`` labels."""
+
+    name: str
+    source: str
+    x_train: torch.Tensor
+    y_train: torch.Tensor
+    x_validation: torch.Tensor
+    y_validation: torch.Tensor
+    x_test: torch.Tensor
+    y_test: torch.Tensor
+
+    @property
+    def length(self) -> int:
+        return self.x_train.shape[1]
+
+    @property
+    def classes(self) -> int:
+        return int(self.y_train.max()) + 1
+
+    def describe(self) -> dict[str, str | int]:
+        return {
+            "name": self.name,
+            "source": self.source,
+            "train": len(self.y_train),
+            "validation": len(self.y_validation),
+            "test": len(self.y_test),
+        }
+
+
+def load_data(
+    data_root: Path | None = None,
+    dataset: str = "mnist",
+    *,
+    download: bool = False,
+    permute: int | None = None,
+    downsample: int = 1,
+    seed: int = 0,
+) -> SequenceData:
+    """Load a data set as sequences.
+
+    Without ``data_root`` this is the embedded subset of MNIST (needs no network). With it, torchvision's ``MNIST``
+    (``dataset="mnist"``) or ``FashionMNIST`` (``"fashion-mnist"``) from that folder, split 50k/10k/10k by ``seed``.
+    ``permute`` is the seed of one fixed permutation of the pixels; ``downsample`` averages blocks of that many pixels
+    a side. Raises SsmqError when the folder or its files are missing.
+    """
+    if data_root is None:
+        if dataset != "mnist":
+            raise SsmqError(f"data set {dataset!r} is not embedded: give its folder with --data-root (and --download)")
+        name, source, train, test, validation = "MNIST subset", "embedded", *_embedded(), SUBSET_VALIDATION
+    else:
+        name, train, test = _torchvision(Path(data_root), dataset, download)
+        source, validation = "torchvision", VALIDATION
+    order = np.random.default_rng(seed).permutation(len(train[1]))
+    parts = {"validation": order[:validation], "train": np.sort(order[validation:])}
+    tensors = {}
+    for split, (images, labels) in {"test": test, **{k: (train[0][v], train[1][v]) for k, v in parts.items()}}.items():
+        tensors[f"x_{split}"] = torch.from_numpy(_as_sequences(images, permute, downsample))
+        tensors[f"y_{split}"] = torch.from_numpy(labels.astype(np.int64))
+    return SequenceData(name=name, source=source, **tensors)
+
+
+def _as_sequences(images: np.ndarray, permute: int | None, downsample: int) -> np.ndarray:
+    n, height, width = images.shape
+    if downsample < 1 or height % downsample or width % downsample:
+        raise SsmqError(f"down-sampling by {downsample} does not divide the image size {height} x {width}")
+    if downsample > 1:
+        blocks = images.reshape(n, height // downsample, downsample, width // downsample, downsample)
+        images = np.rint(blocks.mean(axis=(2, 4))).astype(np.uint8)
+    flat = images.reshape(n, -1)
+    if permute is not None:
+        flat = flat[:, np.random.default_rng(permute).permutation(flat.shape[1])]
+    return np.ascontiguousarray(flat)
+
+
+def _embedded() -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    with importlib.resources.files("ssmq_brevitas.assets").joinpath(SUBSET).open("rb") as file:
+        arrays = np.load(file, allow_pickle=False)
+        return (arrays["x_train"], arrays["y_train"]), (arrays["x_test"], arrays["y_test"])
+
+
+def _torchvision(root: Path, dataset: str, download: bool):
+    datasets = import_torchvision_datasets()
+    classes = {"mnist": datasets.MNIST, "fashion-mnist": datasets.FashionMNIST}
+    if dataset not in classes:
+        raise SsmqError(f"unknown data set {dataset!r}: choose one of {', '.join(classes)}")
+    if not root.is_dir() and not download:
+        raise SsmqError(f"data folder {root} does not exist: correct --data-root, or add --download to fetch it")
+    splits = []
+    for train in (True, False):
+        try:
+            split = classes[dataset](root=str(root), train=train, download=download)
+        except Exception as error:
+            if download:
+                raise SsmqError(f"{dataset} could not be downloaded to {root} ({error}): are you offline?") from error
+            raise SsmqError(f"{dataset} is not complete in {root}: add --download to fetch it ({error})") from error
+        splits.append((split.data.numpy(), split.targets.numpy()))
+    return classes[dataset].__name__, *splits
+
+
+def import_torchvision_datasets():
+    """Import ``torchvision.datasets``, also beside a CPU-only torch.
+
+    There torchvision's compiled operators do not load and its import stops at two missing operator schemas. Its data
+    sets need neither, so the schemas are declared and the import is tried once more.
+    """
+    try:
+        import torchvision.datasets as datasets
+    except RuntimeError:
+        global _TORCHVISION_SCHEMAS
+        _TORCHVISION_SCHEMAS = torch.library.Library("torchvision", "DEF")
+        _TORCHVISION_SCHEMAS.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        _TORCHVISION_SCHEMAS.define(
+            "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+        )
+        import torchvision.datasets as datasets
+    return datasets

@@ -1,0 +1,88 @@
+"""Bytes: parameters, state and total, and the same count in FP32.
+
+Every stored number at its own width: weights, biases, Ā in its parameterisation, one exponent byte for each scale,
+batch norm as its folded gain and offset (32 bits each; the thresholds are computed from them), the state of every
+layer and the pooling sum. FP32 counts the same stored numbers (without scales) at 4 bytes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+
+from .model import Block, Classifier, PositiveBatchNorm
+from .quantizers import Quantizer
+
+EXPONENT_BITS = 8
+FOLDED_NORM_BITS = 2 * 32
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Bytes. ``total = parameters + state``; ``fp32_total`` is the float model by the same count."""
+
+    parameters: float
+    state: float
+    total: float
+    fp32_total: float
+
+    @property
+    def saved(self) -> float:
+        """Share of the FP32 total that is saved."""
+        return 1 - self.total / self.fp32_total
+
+    def as_dict(self) -> dict[str, float]:
+        return asdict(self)
+
+
+def footprint(model: Classifier) -> Footprint:
+    """Count ``model``, float or quantised."""
+    floats = _float_numbers(model)
+    state_numbers = 2 * model.model.heads * model.model.modes * model.model.layers + model.model.heads
+    fp32 = 4.0 * (floats + state_numbers)
+    if not getattr(model, "quantised", False):
+        return Footprint(4.0 * floats, 4.0 * state_numbers, fp32, fp32)
+    bits = _linear_bits(model.encoder) + _linear_bits(model.decoder) + _site_bits(model.sites)
+    state = 0
+    for block in model.blocks:
+        bits += _block_bits(block)
+        state += 2 * block.ssm.heads * block.ssm.modes * block.ssm.state.bits
+    last = model.blocks[-1].sites["u"]
+    state += model.model.heads * (last.bits + math.ceil(math.log2(model.model.length)))
+    parameters = bits / 8
+    return Footprint(parameters, state / 8, parameters + state / 8, fp32)
+
+
+def _float_numbers(model: Classifier) -> int:
+    """Stored numbers of the float model as the paper counts them: A, B, C (complex), D, Δ, linear layers, norms."""
+    m = model.model
+    ssm = m.heads * m.modes * 6 + 2 * m.heads
+    outputs = m.heads if m.gate == "none" else 2 * m.heads
+    norm = 2 * m.heads if m.norm == "batch" else 0
+    layer = ssm + (m.heads + 1) * outputs + norm
+    return 2 * m.heads + m.layers * layer + (m.heads + 1) * m.classes
+
+
+def _linear_bits(layer) -> int:
+    return layer.weight.numel() * layer.weight_bits + layer.bias.numel() * layer.bias_bits + 2 * EXPONENT_BITS
+
+
+def _site_bits(sites) -> int:
+    return EXPONENT_BITS * sum(isinstance(site, Quantizer) for site in sites.values())
+
+
+def _block_bits(block: Block) -> int:
+    ssm = block.ssm
+    modes = ssm.heads * ssm.modes
+    scales = sum(q.power.scale.numel() for q in (ssm.b_quant, ssm.c_quant, ssm.d_quant, ssm.state, ssm.a.cartesian))
+    ends = 64 if hasattr(ssm.a, "log_decay_range") else 0
+    norm = ssm.heads * FOLDED_NORM_BITS if isinstance(block.norm, PositiveBatchNorm) else 0
+    return (
+        modes * (ssm.a.stored_bits() + 2 * ssm.b_quant.bits + 2 * ssm.c_quant.bits)
+        + ssm.heads * ssm.d_quant.bits
+        + EXPONENT_BITS * scales
+        + ends
+        + norm
+        + _linear_bits(block.linear)
+        + _site_bits(block.sites)
+    )

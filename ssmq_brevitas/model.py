@@ -1,0 +1,116 @@
+"""The classifier: encoder, blocks of S4D and mixing, mean pooling, decoder; float and quantised alike.
+
+Both are the same module. At every place where a quantiser can stand there is a *site*: an identity in the float
+model, an observer during calibration, a Brevitas quantiser in the quantised model. Sites of a block:
+
+    u  --> S4D --> [batch norm] --> y --> activation --> mix_in --> Linear --> value * gate --> + u --> next u
+
+``y`` exists only before a non-monotone activation: a monotone one goes straight from the exact sum to its codes.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from .activations import ACTIVATIONS, GATES, MONOTONE
+from .config import Model
+from .s4d import S4D
+
+INPUT_EXPONENT = -8
+
+
+class PositiveBatchNorm(nn.Module):
+    """Batch norm over ``(B, T, H)`` with gain |γ|, so that it is monotone and folds into thresholds.
+
+    No generality is lost: the sign of a channel can go into C and D. Evaluation is one product and one sum a value,
+    in that order, which is what the exported graph does.
+    """
+
+    def __init__(self, heads: int, momentum: float = 0.05, eps: float = 1e-5):
+        super().__init__()
+        self.momentum, self.eps = momentum, eps
+        self.weight = nn.Parameter(torch.ones(heads))
+        self.bias = nn.Parameter(torch.zeros(heads))
+        self.register_buffer("mean", torch.zeros(heads))
+        self.register_buffer("variance", torch.ones(heads))
+
+    def affine(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Gain and offset ``(H)`` used in evaluation."""
+        gain = self.weight.abs() / torch.sqrt(self.variance + self.eps)
+        return gain, self.bias - self.mean * gain
+
+    def forward(self, y: torch.Tensor) -> torch.Tensor:
+        if not self.training:
+            gain, offset = self.affine()
+            return torch.add(torch.mul(y, gain), offset)
+        variance, mean = torch.var_mean(y, dim=(0, 1), correction=0)
+        with torch.no_grad():
+            self.mean.lerp_(mean, self.momentum)
+            self.variance.lerp_(variance, self.momentum)
+        return (y - mean) * (self.weight.abs() / torch.sqrt(variance + self.eps)) + self.bias
+
+
+class Block(nn.Module):
+    """One layer, ``(B, T, H)`` to ``(B, T, H)``."""
+
+    def __init__(self, model: Model):
+        super().__init__()
+        heads = model.heads
+        self.ssm: nn.Module = S4D(heads, model.modes)
+        self.norm = PositiveBatchNorm(heads) if model.norm == "batch" else nn.Identity()
+        self.activation = ACTIVATIONS[model.activation]()
+        self.linear: nn.Module = nn.Linear(heads, heads if model.gate == "none" else 2 * heads)
+        self.gate = None if model.gate == "none" else GATES[model.gate]()
+        names = [] if model.activation in MONOTONE else ["y"]
+        names += ["mix_in"] + ([] if self.gate is None else ["value", "gate"]) + ["u"]
+        self.sites = nn.ModuleDict({name: nn.Identity() for name in names})
+
+    def forward(self, u: torch.Tensor) -> torch.Tensor:
+        y = self.norm(self.ssm(u))
+        if "y" in self.sites:
+            y = self.sites["y"](y)
+        mixed = self.linear(self.sites["mix_in"](self.activation(y)))
+        if self.gate is not None:
+            value, gate = mixed.chunk(2, dim=-1)
+            mixed = self.sites["value"](value) * self.sites["gate"](self.gate(gate))
+        return self.sites["u"](u + mixed)
+
+
+class Classifier(nn.Module):
+    """Sequence classifier: uint8 codes ``(B, T)`` to logits ``(B, classes)``.
+
+    Pooling sums over time and scales by the power of two nearest to 1/T, a constant shift in hardware.
+    """
+
+    def __init__(self, model: Model):
+        super().__init__()
+        self.model = model
+        self.encoder: nn.Module = nn.Linear(1, model.heads)
+        with torch.no_grad():
+            # The usual normalisation of MNIST, (k/255 - 0.1307) / 0.3081, as the encoder's starting point.
+            self.encoder.bias -= self.encoder.weight[:, 0] * (0.1307 / 0.3081)
+            self.encoder.weight *= 256 / 255 / 0.3081
+        self.blocks = nn.ModuleList(Block(model) for _ in range(model.layers))
+        self.decoder: nn.Module = nn.Linear(model.heads, model.classes)
+        self.sites = nn.ModuleDict({name: nn.Identity() for name in ("input", "u", "pool")})
+
+    @property
+    def pool_exponent(self) -> int:
+        return -round(math.log2(self.model.length))
+
+    def forward(self, codes: torch.Tensor) -> torch.Tensor:
+        dtype = self.decoder.weight.dtype
+        u = self.sites["u"](self.encoder(self.sites["input"](codes.to(dtype)[..., None] * 2.0**INPUT_EXPONENT)))
+        for block in self.blocks:
+            u = block(u)
+        return self.decoder(self.sites["pool"](u.sum(dim=1) * 2.0**self.pool_exponent))
+
+    def site_names(self) -> dict[str, nn.ModuleDict]:
+        """Every site's full name (``u``, ``0.y``, ``0.u``, ``pool`` ...) and the dictionary that holds it."""
+        names = {name: self.sites for name in self.sites}
+        for k, block in enumerate(self.blocks):
+            names |= {f"{k}.{name}": block.sites for name in block.sites}
+        return names

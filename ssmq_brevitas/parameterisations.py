@@ -1,0 +1,206 @@
+"""Parameterisations of Ā: what is stored and trained, and how it becomes the Cartesian codes that hardware multiplies.
+
+Every parameterisation ends on the same Cartesian format (re, im of ``bits.a`` bits), so the recurrence, the graphs
+and the RTL see one kind of Ā. They differ in what is stored a mode and what the gradient moves:
+
+    discrete    re and im of Ā themselves                         2 a bits
+    continuous  A and Δ of the float S4D (exp, ZOH)               2 a bits
+    frozen      as discrete, never trained                        2 a bits
+    polar       |Ā| on a uniform grid in (0, 1), and the phase    a_magnitude + a_phase bits
+    log_polar   log2(-log2 |Ā|) on a uniform grid, and the phase  a_magnitude + a_phase bits
+
+On the polar grids |Ā| < 1 holds by construction, after the decoding to Cartesian codes too.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import nn
+
+from .config import Scheme
+from .formats import Format, fit_exponent
+from .quantizers import ParameterQuantizer
+from .s4d import S4D
+
+
+def straight_through(value: torch.Tensor, quantised: torch.Tensor) -> torch.Tensor:
+    """``quantised`` forward, the gradient of ``value`` backward.
+
+    ``value + (quantised - value)`` would round; the detached value plus an exact zero does not.
+    """
+    return quantised.detach() + (value - value.detach())
+
+
+class Parameterisation(nn.Module):
+    """Base: Ā of one layer on a Cartesian format. ``forward()`` gives re and im, each ``(H, N)``, on the grid."""
+
+    polar = False
+
+    def __init__(self, heads: int, modes: int, scheme: Scheme):
+        super().__init__()
+        self.bits = scheme.bits
+        self.cartesian = ParameterQuantizer(scheme.bits.a, () if scheme.granularity == "tensor" else (heads, 1))
+
+    @property
+    def format(self) -> Format:
+        return self.cartesian.format
+
+    def stored_bits(self) -> int:
+        """Bits a mode."""
+        return 2 * self.bits.a
+
+    def input_gain(self) -> torch.Tensor | None:
+        """Complex factor ``(H, N)`` that the input weight is multiplied with, None for 1."""
+        return None
+
+    def fit(self, s4d: S4D) -> None:
+        """Take over Ā of a float layer and choose the format."""
+        a, _, _ = s4d.discrete()
+        a = a.detach()
+        if self.cartesian.power.scale.dim():
+            groups = torch.view_as_real(a).reshape(a.shape[0], -1).numpy()
+            self.cartesian.power.set_exponent(fit_exponent(groups, self.bits.a, True, "max")[:, None])
+        else:
+            self.cartesian.power.set_exponent(1 - self.bits.a)
+        self._adopt(s4d, a)
+
+    def _adopt(self, s4d: S4D, a: torch.Tensor) -> None:
+        raise NotImplementedError
+
+
+class Discrete(Parameterisation):
+    """Ā itself is stored and trained. Nothing keeps it inside the unit disk."""
+
+    def __init__(self, heads: int, modes: int, scheme: Scheme):
+        super().__init__(heads, modes, scheme)
+        self.a_re = nn.Parameter(torch.zeros(heads, modes))
+        self.a_im = nn.Parameter(torch.zeros(heads, modes))
+
+    def _adopt(self, s4d: S4D, a: torch.Tensor) -> None:
+        self.a_re.data, self.a_im.data = a.real.clone(), a.imag.clone()
+
+    def forward(self) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.cartesian(self.a_re), self.cartesian(self.a_im)
+
+
+class Frozen(Discrete):
+    """Ā stays where the float model put it; everything else adapts to its rounding."""
+
+    def __init__(self, heads: int, modes: int, scheme: Scheme):
+        super().__init__(heads, modes, scheme)
+        self.requires_grad_(False)
+
+
+class Continuous(Parameterisation):
+    """A and Δ are trained as in S4D, Ā = exp(Δ A) is rounded; B̄ keeps its factor (Ā - 1) / A."""
+
+    def __init__(self, heads: int, modes: int, scheme: Scheme):
+        super().__init__(heads, modes, scheme)
+        self.log_dt = nn.Parameter(torch.zeros(heads))
+        self.log_a_re = nn.Parameter(torch.zeros(heads, modes))
+        self.a_im = nn.Parameter(torch.zeros(heads, modes))
+
+    def _adopt(self, s4d: S4D, a: torch.Tensor) -> None:
+        for name in ("log_dt", "log_a_re", "a_im"):
+            getattr(self, name).data = getattr(s4d, name).detach().clone()
+
+    def _discrete(self) -> tuple[torch.Tensor, torch.Tensor]:
+        a = torch.complex(-torch.exp(self.log_a_re), self.a_im)
+        return a, torch.exp(a * torch.exp(self.log_dt)[:, None])
+
+    def input_gain(self) -> torch.Tensor:
+        a, a_bar = self._discrete()
+        return (a_bar - 1) / a
+
+    def forward(self) -> tuple[torch.Tensor, torch.Tensor]:
+        _, a_bar = self._discrete()
+        return self.cartesian(a_bar.real), self.cartesian(a_bar.imag)
+
+
+class _PolarGrid(Parameterisation):
+    """Magnitude and phase codes, decoded to Cartesian codes inside the open unit disk."""
+
+    polar = True
+
+    def __init__(self, heads: int, modes: int, scheme: Scheme):
+        super().__init__(heads, modes, scheme)
+        self.phase = nn.Parameter(torch.zeros(heads, modes))  # turns
+
+    def stored_bits(self) -> int:
+        return self.bits.a_magnitude + self.bits.a_phase
+
+    def magnitude_on_grid(self) -> torch.Tensor:
+        raise NotImplementedError
+
+    def forward(self) -> tuple[torch.Tensor, torch.Tensor]:
+        steps = 2**self.bits.a_phase
+        phase = straight_through(self.phase, torch.round(self.phase * steps) / steps)
+        magnitude, angle = self.magnitude_on_grid(), 2 * math.pi * phase
+        re, im = magnitude * torch.cos(angle), magnitude * torch.sin(angle)
+        codes_re, codes_im = self._decode(re.detach(), im.detach())
+        scale = self.cartesian.power.scale
+        return straight_through(re, codes_re * scale), straight_through(im, codes_im * scale)
+
+    def _decode(self, re: torch.Tensor, im: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        scale, low, high = self.cartesian.power.scale, -(2 ** (self.bits.a - 1)), 2 ** (self.bits.a - 1) - 1
+        re, im = re / scale, im / scale
+        near_re, near_im = re.round().clamp(low, high), im.round().clamp(low, high)
+        # Rounding to nearest may leave the disk; truncation towards 0 of a point inside cannot.
+        inside = near_re.square() + near_im.square() < scale.reciprocal().square()
+        return (
+            torch.where(inside, near_re, re.trunc().clamp(low, high)),
+            torch.where(inside, near_im, im.trunc().clamp(low, high)),
+        )
+
+
+class Polar(_PolarGrid):
+    """|Ā| = (code + 1/2) / 2**a_magnitude."""
+
+    def __init__(self, heads: int, modes: int, scheme: Scheme):
+        super().__init__(heads, modes, scheme)
+        self.magnitude = nn.Parameter(torch.zeros(heads, modes))
+
+    def _adopt(self, s4d: S4D, a: torch.Tensor) -> None:
+        self.magnitude.data, self.phase.data = a.abs(), a.angle() / (2 * math.pi)
+
+    def magnitude_on_grid(self) -> torch.Tensor:
+        steps = 2**self.bits.a_magnitude
+        code = torch.floor(self.magnitude.detach() * steps).clamp(0, steps - 1)
+        return straight_through(self.magnitude, (code + 0.5) / steps)
+
+
+class LogPolar(_PolarGrid):
+    """|Ā| = 2**-decay with log2(decay) on a uniform grid between the layer's own extremes."""
+
+    def __init__(self, heads: int, modes: int, scheme: Scheme):
+        super().__init__(heads, modes, scheme)
+        self.log_decay = nn.Parameter(torch.zeros(heads, modes))
+        self.register_buffer("log_decay_range", torch.tensor([0.0, 1.0]))
+
+    def _adopt(self, s4d: S4D, a: torch.Tensor) -> None:
+        self.phase.data = a.angle() / (2 * math.pi)
+        # From A itself: |Ā| close to 1 has lost the decay's digits.
+        _, dt_a = s4d.continuous()
+        self.log_decay.data = torch.log2(-dt_a.detach().real / math.log(2))
+        ends = np.array([self.log_decay.min(), self.log_decay.max()])
+        if ends[0] == ends[1]:
+            ends[1] += 1.0
+        self.log_decay_range.copy_(torch.from_numpy(ends))
+
+    def magnitude_on_grid(self) -> torch.Tensor:
+        low, high = self.log_decay_range
+        step = (high - low) / (2**self.bits.a_magnitude - 1)
+        code = torch.round((self.log_decay.detach() - low) / step).clamp(0, 2**self.bits.a_magnitude - 1)
+        return torch.exp2(-torch.exp2(straight_through(self.log_decay, low + code * step)))
+
+
+PARAMETERISATIONS: dict[str, type[Parameterisation]] = {
+    "discrete": Discrete,
+    "continuous": Continuous,
+    "frozen": Frozen,
+    "polar": Polar,
+    "log_polar": LogPolar,
+}

@@ -1,0 +1,128 @@
+"""From a float model to a quantised one: post-training quantisation, the starting point of training too.
+
+Exponents are chosen once, from whole-sequence statistics, and stay: quantisation-aware training moves the parameters
+on fixed grids.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from .bounds import FLOAT32_BITS, accumulator_widths, refuse_wide
+from .calibrate import Calibration, StateStatistics
+from .config import Config, Scheme
+from .formats import covering_exponent, fit_exponent
+from .model import Block, Classifier
+from .quant_s4d import QuantS4D
+from .quantizers import QuantLinear, Quantizer
+from .s4d import S4D
+
+# A product B̄u finer than this many bits below the state's last place cannot matter, but would widen the accumulator.
+INPUT_GUARD_BITS = 4
+
+
+def empty_quantised(config: Config) -> Classifier:
+    """The quantised architecture with unset exponents and parameters, for a checkpoint to fill."""
+    model, scheme, bits = config.model, config.scheme, config.scheme.bits
+    quantised = Classifier(model)
+    quantised.encoder = QuantLinear(1, model.heads, bits.encoder, bits.bias)
+    quantised.decoder = QuantLinear(model.heads, model.classes, bits.decoder, bits.bias)
+    site_bits = {"mix_in": bits.activation, "value": bits.activation, "gate": bits.activation, "y": bits.y}
+    for block in quantised.blocks:
+        outputs = block.linear.out_features
+        block.linear = QuantLinear(model.heads, outputs, bits.linear, bits.bias)
+        block.ssm = QuantS4D(model.heads, model.modes, scheme)
+        for name in block.sites:
+            signed = not (name == "gate" or (name == "mix_in" and model.activation == "relu"))
+            block.sites[name] = Quantizer(site_bits.get(name, bits.u), signed)
+    quantised.sites["input"] = Quantizer(bits.input, False)
+    quantised.sites["u"] = Quantizer(bits.u)
+    quantised.sites["pool"] = Quantizer(bits.pool)
+    quantised.quantised = True
+    return quantised
+
+
+def quantise(floating: Classifier, config: Config, calibration: Calibration) -> Classifier:
+    """Post-training quantisation of ``floating`` by ``config.scheme``.
+
+    Returns a new model in evaluation mode, in float64 where the scheme's accumulators need it. Raises SsmqError when
+    an accumulator cannot be exact.
+    """
+    model = empty_quantised(config)
+    scheme = config.scheme
+    fixed = {"input": -scheme.bits.input, "gate": -scheme.bits.activation}
+    with torch.no_grad():
+        for name, owner in model.site_names().items():
+            kind = name.rsplit(".", 1)[-1]
+            site = owner[kind]
+            samples = calibration.sites[name][None]
+            site.power.set_exponent(
+                fixed.get(kind, fit_exponent(samples, site.bits, site.signed, scheme.range)[0])
+            )
+        _linear(model.encoder, floating.encoder, model.sites["input"])
+        _linear(model.decoder, floating.decoder, model.sites["pool"])
+        u_site = model.sites["u"]
+        for block, source, states in zip(model.blocks, floating.blocks, calibration.states, strict=True):
+            _block(block, source, scheme, u_site, states)
+            u_site = block.sites["u"]
+    return settle_precision(model.eval())
+
+
+def settle_precision(model: Classifier) -> Classifier:
+    """Move the model to the narrowest float type in which every accumulator is exact, or refuse."""
+    widths = accumulator_widths(model)
+    refuse_wide(widths)
+    return model.double() if max(widths.values()) > FLOAT32_BITS else model.float()
+
+
+def _linear(layer: QuantLinear, source: torch.nn.Linear, feeding: Quantizer) -> None:
+    layer.weight.data, layer.bias.data = source.weight.detach().clone(), source.bias.detach().clone()
+    weight = fit_exponent(source.weight.detach().numpy().reshape(1, -1), layer.weight_bits, True)[0]
+    layer.weight_power.set_exponent(weight)
+    # On the accumulator's own grid, unless the bias needs the range.
+    covering = covering_exponent(source.bias.detach().abs().max().numpy(), layer.bias_bits, True)
+    layer.bias_power.set_exponent(max(weight + feeding.format.exponent, covering))
+
+
+def _block(block: Block, source: Block, scheme: Scheme, u_site: Quantizer, states: StateStatistics) -> None:
+    block.norm.load_state_dict(source.norm.state_dict())
+    _linear(block.linear, source.linear, block.sites["mix_in"])
+    _ssm(block.ssm, source.ssm, scheme, u_site, states)
+
+
+def _ssm(ssm: QuantS4D, source: S4D, scheme: Scheme, u_site: Quantizer, states: StateStatistics) -> None:
+    ssm.a.fit(source)
+    _, b, c = source.discrete()
+    ssm.c.data = torch.view_as_real(c).clone()
+    gain = ssm.a.input_gain()
+    ssm.b.data = torch.view_as_real(b if gain is None else b / gain).clone()
+    ssm.d.data = source.d.detach().clone()
+    samples = states.samples
+    if scheme.equalise:
+        # x / β, B̄ / β, C β: every state of the layer now peaks in (1/2, 1].
+        beta = np.exp2(np.ceil(np.log2(np.maximum(states.largest, 1e-30))))[..., None]
+        samples = samples / beta
+        ssm.b.data = (ssm.b / torch.from_numpy(beta)).float()
+        ssm.c.data = (ssm.c * torch.from_numpy(beta)).float()
+    _fit(ssm.state.power, samples, ssm.state.bits, scheme.range)
+    _fit(ssm.c_quant.power, ssm.c.numpy(), ssm.c_quant.bits, "mse")
+    u = u_site.format
+    x_exponent = np.broadcast_to(ssm.state.format.exponent, (ssm.heads, ssm.modes))[..., None]
+    finest_b = x_exponent - (u.exponent + u.bits - 1) - INPUT_GUARD_BITS
+    _fit(ssm.b_quant.power, ssm.input_weight().numpy(), ssm.b_quant.bits, "mse", finest_b)
+    finest_d = ssm.c_quant.format.exponent.ravel() + ssm.state.format.exponent.ravel() - u.exponent
+    _fit(ssm.d_quant.power, ssm.d.numpy(), ssm.d_quant.bits, "mse", finest_d)
+
+
+def _fit(power, values: np.ndarray, bits: int, rule: str, finest: np.ndarray | None = None) -> None:
+    """Fit exponents of the shape of ``power.scale`` to ``values``, no finer than ``finest``."""
+    shape = tuple(power.scale.shape)
+    kept = [axis for axis, size in enumerate(shape) if size > 1]
+    moved = np.moveaxis(values, kept, range(len(kept)))
+    groups = moved.reshape(int(np.prod([shape[axis] for axis in kept], dtype=int)), -1)
+    exponent = fit_exponent(groups, bits, True, rule).reshape(shape)
+    if finest is not None:
+        finest = np.asarray(finest)
+        exponent = np.maximum(exponent, finest if finest.shape == shape else finest.min())
+    power.set_exponent(exponent)

@@ -1,0 +1,142 @@
+"""The Brevitas quantisers of this project: integer, power-of-two scale set from outside, round half to even.
+
+Brevitas derives scales from statistics of the calls it sees; a state quantiser is called once a time step, so its
+calibration window would close inside the first sequence. Here the scale is a buffer that calibration sets.
+"""
+
+from __future__ import annotations
+
+import brevitas.nn as qnn
+import numpy as np
+import torch
+from brevitas.core.bit_width import BitWidthConst
+from brevitas.core.function_wrapper import Identity, RoundSte, TensorClampSte
+from brevitas.core.quant import IntQuant, RescalingIntQuant
+from brevitas.core.zero_point import ZeroZeroPoint
+from brevitas.quant import Int8ActPerTensorFloat, Int8Bias, Int8WeightPerTensorFloat
+from torch import nn
+
+from .formats import Format
+
+
+class PowerOfTwoScale(nn.Module):
+    """Brevitas scaling implementation whose scale is the buffer ``scale``, powers of two that broadcast."""
+
+    def __init__(self, shape: tuple[int, ...] = ()):
+        super().__init__()
+        self.register_buffer("scale", torch.ones(shape))
+
+    def set_exponent(self, exponent: np.ndarray | int) -> None:
+        values = np.ldexp(1.0, np.broadcast_to(exponent, self.scale.shape).astype(int))
+        self.scale.copy_(torch.from_numpy(np.asarray(values)))
+
+    @property
+    def exponent(self) -> np.ndarray:
+        """Integer exponents, the shape of ``scale``."""
+        return np.frexp(self.scale.cpu().numpy())[1].astype(np.int64) - 1
+
+    def forward(self, x: torch.Tensor, threshold: torch.Tensor | None = None) -> torch.Tensor:
+        return self.scale
+
+
+class _UnitIntScale(nn.Module):
+    """The threshold is the scale itself, not a range to be divided by the number of codes."""
+
+    def forward(self, bit_width: torch.Tensor) -> torch.Tensor:
+        return torch.ones_like(bit_width)
+
+
+class Quantizer(qnn.QuantIdentity):
+    """Activation quantiser: a Brevitas ``QuantIdentity`` with its format readable."""
+
+    def __init__(self, bits: int, signed: bool = True, shape: tuple[int, ...] = ()):
+        super().__init__(
+            act_quant=Int8ActPerTensorFloat.let(
+                scaling_impl=PowerOfTwoScale(shape),
+                int_scaling_impl=_UnitIntScale(),
+                bit_width=bits,
+                signed=signed,
+            ),
+            return_quant_tensor=False,
+        )
+        self.bits, self.signed = bits, signed
+
+    @property
+    def power(self) -> PowerOfTwoScale:
+        return self.act_quant.fused_activation_quant_proxy.tensor_quant.scaling_impl
+
+    @property
+    def format(self) -> Format:
+        return Format(self.bits, self.signed, self.power.exponent)
+
+
+class ParameterQuantizer(nn.Module):
+    """Quantiser of a parameter that belongs to no linear layer (B̄, C, D): Brevitas' ``RescalingIntQuant``."""
+
+    def __init__(self, bits: int, shape: tuple[int, ...] = ()):
+        super().__init__()
+        self.bits = bits
+        self.tensor_quant = RescalingIntQuant(
+            int_quant=IntQuant(
+                narrow_range=False,
+                signed=True,
+                input_view_impl=Identity(),
+                float_to_int_impl=RoundSte(),
+                tensor_clamp_impl=TensorClampSte(),
+            ),
+            scaling_impl=PowerOfTwoScale(shape),
+            int_scaling_impl=_UnitIntScale(),
+            zero_point_impl=ZeroZeroPoint(),
+            bit_width_impl=BitWidthConst(bits),
+        )
+
+    @property
+    def power(self) -> PowerOfTwoScale:
+        return self.tensor_quant.scaling_impl
+
+    @property
+    def format(self) -> Format:
+        return Format(self.bits, True, self.power.exponent)
+
+    def forward(self, parameter: torch.Tensor) -> torch.Tensor:
+        return self.tensor_quant(parameter)[0]
+
+
+class QuantLinear(qnn.QuantLinear):
+    """Brevitas ``QuantLinear`` whose weight has one power-of-two scale and whose bias lies on its own grid."""
+
+    def __init__(self, inputs: int, outputs: int, weight_bits: int, bias_bits: int):
+        weight, bias = PowerOfTwoScale(), PowerOfTwoScale()
+        super().__init__(
+            inputs,
+            outputs,
+            bias=True,
+            weight_quant=Int8WeightPerTensorFloat.let(
+                scaling_impl=weight, int_scaling_impl=_UnitIntScale(), bit_width=weight_bits, narrow_range=False
+            ),
+            bias_quant=Int8Bias.let(
+                scaling_impl=bias,
+                int_scaling_impl=_UnitIntScale(),
+                bit_width=bias_bits,
+                requires_input_scale=False,
+                requires_input_bit_width=False,
+            ),
+            return_quant_tensor=False,
+        )
+        self.weight_bits, self.bias_bits = weight_bits, bias_bits
+
+    @property
+    def weight_power(self) -> PowerOfTwoScale:
+        return self.weight_quant.tensor_quant.scaling_impl
+
+    @property
+    def bias_power(self) -> PowerOfTwoScale:
+        return self.bias_quant.tensor_quant.scaling_impl
+
+    @property
+    def weight_format(self) -> Format:
+        return Format(self.weight_bits, True, self.weight_power.exponent)
+
+    @property
+    def bias_format(self) -> Format:
+        return Format(self.bias_bits, True, self.bias_power.exponent)

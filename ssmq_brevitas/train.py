@@ -1,0 +1,160 @@
+"""Training: float models in convolution mode, quantised ones in recurrent mode with the fused scan.
+
+One loop serves both. It is resumable: the checkpoint of an interrupted run holds the position inside the epoch, the
+optimiser and the shuffle's seed, and going on from it gives the same weights, bit for bit, as never having stopped.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from torch.nn import functional as F
+
+from .checkpoint import load_training_state, save_training_state
+from .config import Training
+from .data import SequenceData
+from .model import Classifier
+
+# Parameters that move the dynamics: they get their own learning rate and no weight decay, as in S4.
+DYNAMICS = ("log_dt", "log_a_re", "a_im", "a_re", "magnitude", "phase", "log_decay")
+
+
+@dataclass
+class Progress:
+    """What a callback sees after every step."""
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    loss: float
+    validation: float | None = None
+
+
+@dataclass
+class History:
+    """One row an epoch: ``epoch, loss, validation, seconds``."""
+
+    rows: list[dict] = field(default_factory=list)
+
+    def write(self, path: Path) -> None:
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, ["epoch", "loss", "validation", "seconds"])
+            writer.writeheader()
+            writer.writerows(self.rows)
+
+
+def accuracy(model: Classifier, x: torch.Tensor, y: torch.Tensor, batch: int = 250) -> float:
+    """Share of sequences classified correctly, in evaluation mode. ``x`` uint8 ``(n, T)``, ``y`` ``(n,)``."""
+    was_training, device = model.training, next(model.parameters()).device
+    model.eval()
+    correct = 0
+    with torch.no_grad():
+        for start in range(0, len(y), batch):
+            logits = model(x[start : start + batch].to(device))
+            correct += int((logits.argmax(dim=1).cpu() == y[start : start + batch]).sum())
+    model.train(was_training)
+    return correct / len(y)
+
+
+def optimiser_for(model: Classifier, training: Training) -> torch.optim.Optimizer:
+    """AdamW with the dynamics in a group of their own."""
+    groups: dict[bool, list] = {False: [], True: []}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            groups[name.rsplit(".", 1)[-1] in DYNAMICS].append(parameter)
+    return torch.optim.AdamW(
+        [
+            {"params": groups[False], "lr": training.learning_rate, "weight_decay": training.weight_decay},
+            {"params": groups[True], "lr": training.learning_rate_a, "weight_decay": 0.0},
+        ]
+    )
+
+
+def train(
+    model: Classifier,
+    data: SequenceData,
+    training: Training,
+    *,
+    seed: int = 0,
+    state_path: Path | None = None,
+    log_path: Path | None = None,
+    on_step: Callable[[Progress], None] = lambda progress: None,
+    save_every: float = 60.0,
+) -> History:
+    """Train ``model`` in place and return its history.
+
+    With ``state_path`` the run continues from that file if it exists, writes it every ``save_every`` seconds, at the
+    end of each epoch and when interrupted (KeyboardInterrupt is raised again). The final model is the last epoch's.
+    """
+    accelerator = Accelerator(cpu=not torch.cuda.is_available())
+    optimiser = optimiser_for(model, training)
+    steps_per_epoch = math.ceil(len(data.y_train) / training.batch)
+    steps = steps_per_epoch * training.epochs
+    warmup = max(1, round(0.05 * steps))
+
+    def shape(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / warmup
+        return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, shape)
+    history, step, spent = History(), 0, 0.0
+    if state_path is not None and state_path.exists():
+        step, loss_sum, spent, history.rows = load_training_state(state_path, model, optimiser, schedule, seed, steps)
+    else:
+        loss_sum = 0.0
+    model, optimiser = accelerator.prepare(model, optimiser)
+    model.train()
+    began = saved = time.monotonic()
+
+    def save() -> None:
+        if state_path is not None:
+            seconds = spent + time.monotonic() - began
+            inner = accelerator.unwrap_model(model)
+            save_training_state(state_path, inner, optimiser, step, loss_sum, seconds, history.rows, seed, steps)
+
+    try:
+        while step < steps:
+            epoch, position = divmod(step, steps_per_epoch)
+            # The order depends on seed and epoch alone, so a resumed run sees the same batches.
+            order = torch.randperm(len(data.y_train), generator=torch.Generator().manual_seed(seed * 10_007 + epoch))
+            for index in range(position, steps_per_epoch):
+                chosen = order[index * training.batch : (index + 1) * training.batch]
+                x, y = data.x_train[chosen].to(accelerator.device), data.y_train[chosen].to(accelerator.device)
+                loss = F.cross_entropy(model(x).float(), y)
+                optimiser.zero_grad()
+                accelerator.backward(loss)
+                accelerator.clip_grad_norm_(model.parameters(), training.clip)
+                optimiser.step()
+                schedule.step()
+                step += 1
+                loss_sum += loss.item()
+                on_step(Progress(epoch, training.epochs, step, steps, loss.item()))
+                if time.monotonic() - saved > save_every:
+                    save()
+                    saved = time.monotonic()
+            validation = accuracy(model, data.x_validation, data.y_validation)
+            row = {
+                "epoch": epoch + 1,
+                "loss": round(loss_sum / steps_per_epoch, 6),
+                "validation": validation,
+                "seconds": round(spent + time.monotonic() - began, 1),
+            }
+            history.rows.append(row)
+            loss_sum = 0.0
+            if log_path is not None:
+                history.write(log_path)
+            save()
+            on_step(Progress(epoch, training.epochs, step, steps, row["loss"], validation))
+    except KeyboardInterrupt:
+        save()
+        raise
+    return history
