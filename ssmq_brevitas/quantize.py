@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from .bounds import FLOAT32_BITS, accumulator_widths, refuse_wide
-from .calibrate import Calibration, StateStatistics
+from .calibrate import Calibration, StateStatistics, calibrate
 from .config import Config, Scheme
 from .formats import covering_exponent, fit_exponent
 from .model import Block, Classifier
@@ -126,3 +126,8 @@ def _fit(power, values: np.ndarray, bits: int, rule: str, finest: np.ndarray | N
         finest = np.asarray(finest)
         exponent = np.maximum(exponent, finest if finest.shape == shape else finest.min())
     power.set_exponent(exponent)
+
+
+def post_training(floating: Classifier, config: Config, x_train: torch.Tensor, images: int = 256) -> Classifier:
+    """Calibrate on the first ``images`` training sequences ``(n, T)`` uint8 and quantise; nothing is trained."""
+    return quantise(floating, config, calibrate(floating, x_train[:images]))

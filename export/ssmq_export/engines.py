@@ -15,18 +15,16 @@ import onnx
 import onnxruntime
 
 from .builder import FORMATS_KEY
-from .sequence_graph import sequence_graph
 from .step_graph import successor
 
 
-def run_sequence(step: onnx.ModelProto, values: np.ndarray, tensors: list[str]) -> dict[str, np.ndarray]:
-    """ONNX Runtime on the sequence graph made from ``step``, with ``tensors`` as further outputs."""
-    model = sequence_graph(step, tuple(tensors))
+def run_sequence(model: onnx.ModelProto, values: np.ndarray) -> dict[str, np.ndarray]:
+    """ONNX Runtime on a sequence graph, traced (see ``sequence_graph``) or not."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(model.SerializeToString(), options)
-    results = session.run(None, {"sequence": _typed(values[..., None], step)})
-    return dict(zip(["logits", *tensors], results, strict=True))
+    names = [port.name.removesuffix("_trace") for port in session.get_outputs()]
+    return dict(zip(names, session.run(None, {"sequence": _typed(values[..., None], model)}), strict=True))
 
 
 def run_steps(model: onnx.ModelProto, values: np.ndarray, tensors: list[str]) -> dict[str, np.ndarray]:

@@ -1,0 +1,76 @@
+"""Write the graphs of a trained model; none is left behind that does not compute the model's codes."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from .agreement import Agreement, compare
+from .engines import run_sequence, run_steps
+from .errors import ExportError
+from .lower import lower
+from .sequence_graph import sequence_graph
+from .spec import ModelSpec
+from .step_graph import step_graph
+
+FILES = {"step": "step.onnx", "sequence": "sequence.onnx", "dataflow": "dataflow.onnx"}
+# Enough steps for every state to have moved through saturation and rounding; whole sequences are `ssmq run`'s verify.
+STEPS = 48
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The written graphs and how each compared with the model."""
+
+    paths: dict[str, Path]
+    nodes: dict[str, int]
+    agreements: list[Agreement]
+
+
+def export_graphs(spec: ModelSpec, reference: dict[str, np.ndarray], codes: np.ndarray, folder: Path) -> Exported:
+    """Write step, sequence and dataflow graph of ``spec`` into ``folder``.
+
+    ``reference`` is the model's trace on ``codes`` uint8 ``(B, T)``. Each graph is written to a temporary folder, read
+    back, executed and compared; one differing code raises ExportError and ``folder`` stays as it was.
+    """
+    tensors = [name for name in reference if name not in ("logits", "pooled")]
+    values = codes.astype(np.float64) * 2.0**-8
+    step = step_graph(spec)
+    models = {"step": step, "sequence": sequence_graph(step), "dataflow": lower(step)}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExportError(f"{folder}: cannot be created ({error.strerror}): give another --out") from error
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as scratch:
+        for form, model in models.items():
+            onnx.checker.check_model(model)
+            onnx.save(model, Path(scratch) / FILES[form])
+        written = {form: onnx.load(Path(scratch) / name) for form, name in FILES.items()}
+        agreements = [
+            _agree("qonnx step", "step", reference, run_steps(written["step"], values[:, :STEPS], tensors)),
+            _agree("ONNX Runtime Scan", "sequence", reference, run_sequence(written["sequence"], values)),
+            _agree("dataflow graph", "dataflow", reference, run_steps(written["dataflow"], values[:, :STEPS], tensors)),
+        ]
+        for name in FILES.values():
+            (Path(scratch) / name).replace(folder / name)
+    nodes = {form: _count(model.graph) for form, model in written.items()}
+    return Exported({form: folder / name for form, name in FILES.items()}, nodes, agreements)
+
+
+def _agree(engine: str, form: str, reference: dict[str, np.ndarray], result: dict[str, np.ndarray]) -> Agreement:
+    found = compare(engine, reference, result)
+    if found.differing:
+        raise ExportError(
+            f"the {form} graph differs from the model in {found.differing} of {found.codes} codes, first in "
+            f"{found.first}: nothing was exported; please report the scheme"
+        )
+    return found
+
+
+def _count(graph: onnx.GraphProto) -> int:
+    inner = [a.g for node in graph.node for a in node.attribute if a.type == onnx.AttributeProto.GRAPH]
+    return len(graph.node) + sum(_count(g) for g in inner)

@@ -1,0 +1,66 @@
+"""The two pictures of a run. Files only; nothing is shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+INK, FLOAT, NAIVE, TRAINED = "#222222", "#4878a8", "#d1603d", "#2a9d6f"
+
+
+def eigenvalues(panels: dict[str, np.ndarray], path: Path) -> None:
+    """Eigenvalues on the unit disk; ``panels`` maps a title to complex values, the first panel is the reference."""
+    fig, axes = plt.subplots(1, len(panels), figsize=(4.2 * len(panels), 4.4), layout="constrained")
+    angle = np.linspace(0, 2 * np.pi, 400)
+    for axis, (title, values), colour in zip(np.atleast_1d(axes), panels.items(), (FLOAT, NAIVE, TRAINED), strict=False):
+        axis.fill(np.cos(angle), np.sin(angle), color="#f3f3f0", zorder=0)
+        axis.plot(np.cos(angle), np.sin(angle), color="#999999", linewidth=0.8)
+        outside = np.abs(values) >= 1
+        axis.scatter(values.real[~outside], values.imag[~outside], s=9, color=colour, alpha=0.7, linewidths=0)
+        axis.scatter(values.real[outside], values.imag[outside], s=26, marker="x", color="#b00020", linewidths=1.2)
+        axis.set_title(f"{title}\n{int(outside.sum())} of {values.size} not inside the disk", fontsize=10, color=INK)
+        axis.set(aspect="equal", xlim=(-1.12, 1.12), ylim=(-1.12, 1.12), xlabel="Re Ā")
+        axis.tick_params(labelsize=8)
+        axis.spines[["top", "right"]].set_visible(False)
+    np.atleast_1d(axes)[0].set_ylabel("Im Ā")
+    _save(fig, path)
+
+
+def accuracy_against_bytes(rows: list[dict], title: str, path: Path) -> None:
+    """One point a stage: total bytes (logarithmic) against test accuracy in percent."""
+    fig, axis = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
+    colours = {"float": FLOAT, "QAT": TRAINED}
+    for row in rows:
+        total, value = row["bytes"]["total"], 100 * row["accuracy"]
+        axis.scatter(total, value, s=60, color=colours.get(row["stage"], NAIVE), zorder=3)
+        axis.annotate(
+            f"{row['stage']}\n{value:.1f} %, {total:,.0f} B",
+            (total, value),
+            xytext=(8, -4 if value > 50 else 6),
+            textcoords="offset points",
+            va="top" if value > 50 else "bottom",
+            fontsize=9,
+            color=INK,
+        )
+    totals = [row["bytes"]["total"] for row in rows]
+    axis.set(xscale="log", xlim=(min(totals) * 0.8, max(totals) * 1.9), ylim=(0, 105))
+    axis.set_xticks([2**k * 1000 for k in range(8) if min(totals) * 0.8 < 2**k * 1000 < max(totals) * 1.9])
+    axis.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g} kB")
+    axis.minorticks_off()
+    axis.set(xlabel="parameters + state", ylabel="test accuracy, %", title=title)
+    axis.grid(color="#e5e5e5", linewidth=0.7)
+    axis.spines[["top", "right"]].set_visible(False)
+    _save(fig, path)
+
+
+def _save(fig, path: Path) -> None:
+    temporary = path.with_name(f".{path.name}")
+    fig.savefig(temporary, dpi=130, format=path.suffix[1:])
+    plt.close(fig)
+    temporary.replace(path)

@@ -1,0 +1,35 @@
+"""``ssmq check``: is this graph legal for FINN-style dataflow?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import options
+from .options import console
+
+NAME = "check"
+
+
+def command(
+    graph: Annotated[Path, typer.Argument(help="Any ONNX or QONNX file.")],
+    as_json: options.AsJson = False,
+) -> None:
+    """Judge a graph rule by rule; every finding says what is wrong and how to fix it. Exit code 1 when illegal."""
+    from ssmq_export.check import check_file
+    from ssmq_export.check.report import to_json, to_table
+
+    findings = check_file(graph)
+    illegal = sum(finding.severity == "error" for finding in findings)
+    if as_json:
+        typer.echo(json.dumps(to_json(findings), indent=2))
+    else:
+        if findings:
+            console.print(to_table(findings))
+        verdict = f"illegal: {illegal} errors" if illegal else "legal"
+        others = len(findings) - illegal
+        console.print(f"{graph}: {verdict}" + (f", {others} further findings" if others else ""), soft_wrap=True)
+    raise typer.Exit(1 if illegal else 0)

@@ -1,0 +1,47 @@
+"""``ssmq export``: the graphs of a quantised checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from . import options
+from .options import console
+
+NAME = "export"
+
+
+def command(
+    checkpoint: Annotated[Path, typer.Argument(help="Quantised checkpoint (ssmq ptq or ssmq train --from).")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the graphs.")],
+    images: Annotated[int, typer.Option(help="Test images to compare the graphs with the model on.", min=1)] = 8,
+    data_root: options.DataRoot = None,
+    dataset: options.Dataset = "mnist",
+    download: options.Download = False,
+    permute: options.Permute = None,
+    downsample: options.Downsample = 1,
+) -> None:
+    """Write step.onnx, sequence.onnx and dataflow.onnx, each executed and compared with the model.
+
+    A graph that differs from the model in one code is not written.
+    """
+    from ssmq_brevitas.checkpoint import load_checkpoint
+    from ssmq_brevitas.data import load_data
+    from ssmq_export.export import export_graphs
+    from ssmq_export.from_model import describe, trace
+
+    model, config, _ = load_checkpoint(checkpoint)
+    spec = describe(model, {"ssmq.config": config.model_dump_json()})
+    data = load_data(data_root, dataset, download=download, permute=permute, downsample=downsample)
+    options.check_fits(config, data)
+    codes = data.x_test[:images].numpy()
+    exported = export_graphs(spec, trace(model, codes, "fused"), codes, out)
+    table = Table(title=f"{config.name}: compared on {images} images of {data.name} ({data.source})")
+    for heading in ("graph", "nodes", "codes compared", "differing"):
+        table.add_column(heading, justify="left" if heading == "graph" else "right")
+    for (form, path), agreement in zip(exported.paths.items(), exported.agreements, strict=True):
+        table.add_row(str(path), f"{exported.nodes[form]}", f"{agreement.codes:,}", f"{agreement.differing}")
+    console.print(table)

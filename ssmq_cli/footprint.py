@@ -1,0 +1,36 @@
+"""``ssmq footprint``: bytes of a checkpoint."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from . import options
+from .options import console
+
+NAME = "footprint"
+
+
+def command(
+    checkpoint: Annotated[Path, typer.Argument(help="Float or quantised checkpoint.")],
+    as_json: options.AsJson = False,
+) -> None:
+    """Bytes of parameters, state and total, and the FP32 total by the same count."""
+    from ssmq_brevitas.checkpoint import load_checkpoint
+    from ssmq_brevitas.footprint import footprint
+
+    model, config, _ = load_checkpoint(checkpoint)
+    found = footprint(model)
+    if as_json:
+        typer.echo(json.dumps(found.as_dict()))
+        return
+    table = Table(title=f"{config.name}: {checkpoint}")
+    for heading in ("parameters", "state", "total", "FP32 total", "saved"):
+        table.add_column(heading, justify="right")
+    sizes = (found.parameters, found.state, found.total, found.fp32_total)
+    table.add_row(*(f"{size:,.0f} B" for size in sizes), f"{100 * found.saved:.2f} %")
+    console.print(table)

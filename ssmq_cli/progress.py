@@ -1,0 +1,30 @@
+"""A progress bar for training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from .options import console
+
+
+@contextmanager
+def training_bar(label: str) -> Iterator:
+    """Yields the ``on_step`` callback of ``ssmq_brevitas.train.train``."""
+    columns = [
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("loss {task.fields[loss]}  validation {task.fields[validation]}"),
+        TimeRemainingColumn(),
+    ]
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(label, total=None, loss="-", validation="-")
+
+        def on_step(state) -> None:
+            shown = {"validation": f"{100 * state.validation:.2f} %"} if state.validation is not None else {}
+            bar.update(task, total=state.steps, completed=state.step, loss=f"{state.loss:.3f}", **shown)
+
+        yield on_step

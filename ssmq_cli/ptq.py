@@ -1,0 +1,54 @@
+"""``ssmq ptq``: post-training quantisation of a float checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from . import options
+from .options import console
+
+NAME = "ptq"
+
+
+def command(
+    checkpoint: Annotated[Path, typer.Argument(help="Float checkpoint (ssmq train).")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File for the quantised checkpoint.")],
+    preset: options.Preset = "paper-h16",
+    images: Annotated[int, typer.Option(help="Calibration images, from the training set.", min=1)] = 256,
+    data_root: options.DataRoot = None,
+    dataset: options.Dataset = "mnist",
+    download: options.Download = False,
+    permute: options.Permute = None,
+    downsample: options.Downsample = 1,
+) -> None:
+    """Calibrate on whole sequences and quantise by the preset's scheme, without training."""
+    from ssmq_brevitas.checkpoint import load_checkpoint, save_checkpoint
+    from ssmq_brevitas.config import load_config
+    from ssmq_brevitas.data import load_data
+    from ssmq_brevitas.errors import SsmqError
+    from ssmq_brevitas.footprint import footprint
+    from ssmq_brevitas.quantize import post_training
+    from ssmq_brevitas.train import accuracy
+
+    config = load_config(preset)
+    floating, found, _ = load_checkpoint(checkpoint)
+    if getattr(floating, "quantised", False):
+        raise SsmqError(f"{checkpoint}: already quantised; ptq takes a float checkpoint")
+    if found.model != config.model:
+        raise SsmqError(f"{checkpoint}: its architecture is not that of {config.name}: give the preset it was made with")
+    data = load_data(data_root, dataset, download=download, permute=permute, downsample=downsample)
+    options.check_fits(config, data)
+    model = post_training(floating, config, data.x_train, images)
+    save_checkpoint(out, model, config, {"data": data.describe(), "calibration_images": images})
+    table = Table(title=f"{config.name} on {data.name} ({data.source}), {len(data.y_test)} test images")
+    for heading in ("", "test accuracy", "bytes"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for label, candidate in (("float", floating), ("post-training quantised", model)):
+        test = accuracy(candidate, data.x_test, data.y_test)
+        table.add_row(label, f"{100 * test:.2f} %", f"{footprint(candidate).total:,.0f}")
+    console.print(table)
+    console.print(f"-> {out}")

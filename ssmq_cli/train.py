@@ -1,0 +1,74 @@
+"""``ssmq train``: a float model from scratch, or quantisation-aware training from a checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import options
+from .options import console
+from .progress import training_bar
+
+NAME = "train"
+
+
+def command(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for checkpoint, log and resume state.")],
+    preset: options.Preset = "paper-h16",
+    start: Annotated[
+        Path | None,
+        typer.Option("--from", help="Checkpoint to start quantisation-aware training from (float or quantised)."),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Instead of the preset's number.", min=0)] = None,
+    seed: options.Seed = 0,
+    data_root: options.DataRoot = None,
+    dataset: options.Dataset = "mnist",
+    download: options.Download = False,
+    permute: options.Permute = None,
+    downsample: options.Downsample = 1,
+) -> None:
+    """Train a float model, or with --from a quantised one.
+
+    An interrupted run goes on where it stopped when the same command is given again. Writes OUT/float.safetensors or
+    OUT/qat.safetensors, and OUT/log.csv.
+    """
+    import torch
+    from ssmq_brevitas.checkpoint import load_checkpoint, save_checkpoint
+    from ssmq_brevitas.config import load_config
+    from ssmq_brevitas.data import load_data
+    from ssmq_brevitas.errors import SsmqError
+    from ssmq_brevitas.model import Classifier
+    from ssmq_brevitas.quantize import post_training
+    from ssmq_brevitas.train import accuracy, train
+
+    config = load_config(preset)
+    data = load_data(data_root, dataset, download=download, permute=permute, downsample=downsample)
+    options.check_fits(config, data)
+    torch.manual_seed(seed)
+    if start is None:
+        model, training, name = Classifier(config.model), config.train.float, "float"
+    else:
+        model, found, _ = load_checkpoint(start)
+        if found.model != config.model:
+            raise SsmqError(f"{start}: its architecture is not that of {config.name}: give the preset it was made with")
+        if getattr(model, "quantised", False):
+            config = config.model_copy(update={"scheme": found.scheme})
+        else:
+            model = post_training(model, config, data.x_train)
+        training, name = config.train.qat, "qat"
+    if epochs is not None:
+        training = training.model_copy(update={"epochs": epochs})
+    out.mkdir(parents=True, exist_ok=True)
+    state = out / f"{name}-state.safetensors"
+    with training_bar(f"{config.name} {name}") as on_step:
+        train(model, data, training, seed=seed, state_path=state, log_path=out / "log.csv", on_step=on_step)
+    model.eval()
+    validation = accuracy(model, data.x_validation, data.y_validation)
+    note = {"data": data.describe(), "seed": seed, "epochs": training.epochs, "validation": validation}
+    save_checkpoint(out / f"{name}.safetensors", model, config, note)
+    state.unlink(missing_ok=True)
+    test = accuracy(model, data.x_test, data.y_test)
+    console.print(f"{data.name} ({data.source}): {len(data.y_train)} training, {len(data.y_test)} test images")
+    console.print(f"validation {100 * validation:.2f} %, test {100 * test:.2f} %  ->  {out / f'{name}.safetensors'}")

@@ -1,0 +1,28 @@
+"""``ssmq view``: Netron on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from ssmq_export.errors import ExportError
+
+from .options import console
+
+NAME = "view"
+
+
+def command(
+    file: Annotated[Path, typer.Argument(help="A graph (.onnx) or a checkpoint (.safetensors).")],
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.", min=0, max=65535)] = 8080,
+) -> None:
+    """Show a file in Netron, served on 127.0.0.1 until Ctrl-C."""
+    import netron
+
+    if not file.is_file():
+        raise ExportError(f"{file}: no such file")
+    address = netron.start(str(file), address=("127.0.0.1", port or None), browse=browser)
+    console.print(f"{file} at http://{address[0]}:{address[1]} (Ctrl-C ends)", soft_wrap=True)
+    netron.wait()

@@ -1,0 +1,43 @@
+"""Small models that every test can afford: 4 heads, 3 modes, 20 steps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from ssmq_brevitas.config import parse_config
+from ssmq_brevitas.model import Classifier
+from ssmq_brevitas.quantize import post_training
+
+LENGTH = 20
+
+
+def small_config(**changes):
+    """A small configuration; ``model``, ``scheme`` and ``bits`` dictionaries override its defaults."""
+    model = {"heads": 4, "modes": 3, "layers": 2, "classes": 3, "length": LENGTH, **changes.pop("model", {})}
+    scheme = {**changes.pop("scheme", {}), "bits": changes.pop("bits", {})}
+    assert not changes
+    return parse_config({"name": "small", "model": model, "scheme": scheme}, origin="test")
+
+
+def small_codes(count: int = 16, seed: int = 0) -> torch.Tensor:
+    """Pixel codes ``(count, LENGTH)``: noise, black and white, so that states saturate and rest."""
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(0, 256, (count, LENGTH), dtype=np.uint8)
+    codes[0], codes[1] = 0, 255
+    return torch.from_numpy(codes)
+
+
+def small_model(config, seed: int = 0):
+    """Float and post-training quantised model of ``config`` with lively batch-norm statistics."""
+    torch.manual_seed(seed)
+    floating = Classifier(config.model)
+    floating.train()
+    with torch.no_grad():
+        floating(small_codes(16, seed))
+    return floating.eval(), post_training(floating.eval(), config, small_codes(16, seed + 1))
+
+
+@pytest.fixture
+def codes() -> torch.Tensor:
+    return small_codes()
