@@ -1,0 +1,41 @@
+"""Legality: may this graph become a FINN-style dataflow accelerator, and if not, what stands in the way?
+
+    findings = check_file("dataflow.onnx")      # or check_model(model)
+
+A graph is judged in one of two forms. With Quant nodes it is a QONNX graph: its quantisers and structure are judged and
+one finding says that it must be lowered. Without, it must be integer all through.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+
+from ..errors import ExportError
+from .catalogue import RULES, Rule
+from .finding import Finding
+from .graph_view import GraphView
+from .rules import datatypes, operators, quantisers, structure, thresholds  # noqa: F401  (their rules register)
+
+__all__ = ["RULES", "Finding", "Rule", "check_file", "check_model"]
+
+
+def check_model(model: onnx.ModelProto) -> list[Finding]:
+    """Judge a model by every rule, in the catalogue's order."""
+    view = GraphView(model)
+    return [finding for rule in RULES for finding in rule.findings(view)]
+
+
+def check_file(path: Path | str) -> list[Finding]:
+    """Judge a file. External data is never read. Raises ExportError if the file is not an ONNX model."""
+    path = Path(path)
+    if not path.is_file():
+        raise ExportError(f"{path}: no such file")
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except Exception as error:
+        raise ExportError(f"{path}: not an ONNX file, or a truncated one ({type(error).__name__})") from error
+    if not model.HasField("graph") or not (model.ir_version or model.graph.node):
+        raise ExportError(f"{path}: holds no ONNX graph")
+    return check_model(model)

@@ -1,0 +1,61 @@
+"""Quant nodes: what a QONNX graph must keep to so that its lowering is exact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..catalogue import Hit, rule
+from ..graph_view import GraphView, attribute
+
+
+@rule("weight-quant-fork", "error", "give each consumer a Quant of its own (the initialiser may be shared)")
+def weight_quant_fork(view: GraphView) -> Iterator[Hit]:
+    """FINN folds a weight Quant into its one consumer; with two it folds neither and leaves a float tensor behind."""
+    for node in view.weight_quants:
+        users = view.consumers.get(node.output[0], [])
+        if len(users) > 1:
+            yield view.label(node), node.output[0], f"feeds {len(users)} consumers"
+
+
+@rule("zero-point", "error", "quantise symmetrically: zero point 0")
+def zero_point(view: GraphView) -> Iterator[Hit]:
+    """A zero point adds cross terms to every product; FINN supports none."""
+    for node in view.quants:
+        values = view.array(node.input[2]) if len(node.input) > 2 else None
+        if values is not None and np.any(values != 0):
+            yield view.label(node), node.input[2], "is a zero point other than 0"
+
+
+@rule("rounding-mode", "error", "use ROUND: half to even, the mode every engine agrees on")
+def rounding_mode(view: GraphView) -> Iterator[Hit]:
+    """FINN ignores the mode, and Brevitas exports weight quantisers of other modes with wrong numbers."""
+    for node in view.quants:
+        mode = str(attribute(node, "rounding_mode", "ROUND")).upper()
+        if mode not in ("ROUND", "HALF_EVEN"):
+            yield view.label(node), node.output[0], f"rounds by {mode}"
+
+
+@rule("power-of-two-scale", "error", "restrict scales to powers of two (Brevitas: restrict_scaling_type POWER_OF_TWO)")
+def power_of_two_scale(view: GraphView) -> Iterator[Hit]:
+    """Only on power-of-two grids are products and sums exact integers, and an alignment a shift."""
+    for node in view.quants:
+        if len(node.input) < 2:
+            continue
+        values = view.array(node.input[1])
+        if values is None:
+            if node.input[1] not in view.initializers:
+                yield view.label(node), node.input[1], "is a scale that is computed, not constant"
+        elif np.any(np.frexp(np.asarray(values, np.float64))[0] != 0.5):
+            yield view.label(node), node.input[1], "is a scale that is no power of two"
+
+
+@rule("quant-width", "error", "give a constant whole number of bits from 1 to 32")
+def quant_width(view: GraphView) -> Iterator[Hit]:
+    """The width decides every stream behind it and must be known at compile time."""
+    for node in view.quants:
+        values = view.array(node.input[3]) if len(node.input) > 3 else None
+        if values is None or values.size != 1 or not 1 <= float(values.ravel()[0]) <= 32 or values.ravel()[0] % 1:
+            shown = "no constant" if values is None else values.ravel().tolist()
+            yield view.label(node), node.input[3] if len(node.input) > 3 else "", f"has the bit width {shown}"

@@ -1,0 +1,137 @@
+"""The graph as a graph: order, names, shapes, storage."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from onnx import TensorProto
+
+from ..catalogue import Hit, rule
+from ..graph_view import GraphView
+
+SHOWN = 5
+UNROLLED = 32
+
+
+@rule("empty-graph", "error", "export the graph again: it has no nodes")
+def empty_graph(view: GraphView) -> Iterator[Hit]:
+    """Brevitas exports an empty graph, silently, for layers it cannot trace, recurrent ones among them."""
+    if not view.nodes:
+        yield "", "", "the graph has no nodes"
+
+
+def _cyclic_nodes(view: GraphView) -> list[int]:
+    """Indices of nodes on or behind a cycle (Kahn's algorithm leaves exactly those)."""
+    index = {id(node): k for k, node in enumerate(view.nodes)}
+    waiting = [sum(1 for name in set(node.input) if view.producers.get(name)) for node in view.nodes]
+    ready = [k for k, count in enumerate(waiting) if count == 0]
+    done = 0
+    while ready:
+        k = ready.pop()
+        done += 1
+        for name in set(view.nodes[k].output):
+            for user in {id(n): n for n in view.consumers.get(name, [])}.values():
+                waiting[index[id(user)]] -= 1
+                if waiting[index[id(user)]] == 0:
+                    ready.append(index[id(user)])
+    return [k for k, count in enumerate(waiting) if count > 0] if done < len(view.nodes) else []
+
+
+@rule("acyclic", "error", "cut the loop: make the state an input and an output port, and loop it back outside the graph")
+def acyclic(view: GraphView) -> Iterator[Hit]:
+    """FINN compiles feed-forward graphs only; a loop inside one deadlocks its partitioning."""
+    if any(len(nodes) > 1 for nodes in view.producers.values()):
+        return  # duplicate-tensor: edges are not defined
+    cycle = _cyclic_nodes(view)
+    if cycle:
+        yield view.label(view.nodes[cycle[0]]), "", f"{len(cycle)} nodes lie on or behind a cycle"
+
+
+@rule("node-order", "error", "sort the nodes topologically (qonnx: SortGraph)")
+def node_order(view: GraphView) -> Iterator[Hit]:
+    """ONNX wants producers before consumers; qonnx executes in file order and would read tensors not yet computed."""
+    if any(len(nodes) > 1 for nodes in view.producers.values()) or _cyclic_nodes(view):
+        return
+    seen: set[str] = set()
+    for node in view.nodes:
+        early = next((name for name in node.input if view.producers.get(name) and name not in seen), None)
+        if early is not None:
+            yield view.label(node), early, "is used before it is produced"
+            return
+        seen.update(node.output)
+
+
+@rule("duplicate-tensor", "error", "give every tensor one producer and its own name")
+def duplicate_tensor(view: GraphView) -> Iterator[Hit]:
+    """Two producers of one name make the dataflow edge ambiguous; the graph is not in single-assignment form."""
+    for name, nodes in view.producers.items():
+        taken = len(nodes) + (name in view.initializers) + (name in view.inputs)
+        if taken > 1:
+            yield view.label(nodes[-1]), name, f"has {taken} producers"
+
+
+@rule("dangling-tensor", "error", "connect the input, or remove the node")
+def dangling_tensor(view: GraphView) -> Iterator[Hit]:
+    """An input that nothing produces has no stream to connect."""
+    known = view.producers.keys() | view.initializers.keys() | set(view.inputs)
+    for node in view.nodes:
+        for name in node.input:
+            if name and name not in known:
+                yield view.label(node), name, "is neither a port, a constant nor produced by a node"
+    for name in view.outputs:
+        if name not in known:
+            yield "", name, "is an output port that nothing produces"
+
+
+@rule("node-names", "warning", "name every node, each differently (qonnx: GiveUniqueNodeNames)")
+def node_names(view: GraphView) -> Iterator[Hit]:
+    """FINN names folding options, reports and HDL modules after nodes; unnamed or equal names collide there."""
+    counts = Counter(node.name for node in view.nodes)
+    if counts[""]:
+        yield "", "", f"{counts['']} nodes have no name"
+    for name, count in counts.items():
+        if name and count > 1:
+            yield name, "", f"{count} nodes share this name"
+
+
+@rule("static-shapes", "error", "fix the input shapes and run shape inference (qonnx: InferShapes)")
+def static_shapes(view: GraphView) -> Iterator[Hit]:
+    """Stream widths, folding and buffer depths are computed from shapes; FINN needs every one of them at compile time."""
+    ports = [name for name in [*view.inputs, *view.outputs] if view.shape(name) is None]
+    for name in ports[:SHOWN]:
+        yield "", name, "is a port whose shape is not fully static"
+    if ports:
+        return  # inner shapes follow from the ports
+    inner = [name for name in view.producers if view.shape(name) is None]
+    for name in inner[:SHOWN]:
+        yield view.label(view.producers[name][0]), name, "has no fully static shape"
+    if len(inner) > SHOWN:
+        yield "", "", f"{len(inner) - SHOWN} further tensors have no fully static shape"
+
+
+@rule("batch-size", "warning", "export with batch 1: a dataflow accelerator streams one sample after another")
+def batch_size(view: GraphView) -> Iterator[Hit]:
+    """FINN folds over channels, not over a batch."""
+    for name in view.inputs:
+        shape = view.shape(name)
+        if shape is not None and len(shape) > 1 and shape[0] != 1:
+            yield "", name, f"has batch {shape[0]}"
+
+
+@rule("external-data", "error", "store the constants inside the file (onnx.save without external data)")
+def external_data(view: GraphView) -> Iterator[Hit]:
+    """A graph whose constants lie elsewhere cannot be judged or handed on by itself; this checker never follows paths."""
+    for name, tensor in view.initializers.items():
+        if tensor.data_location == TensorProto.EXTERNAL:
+            yield "", name, "is stored outside the file"
+
+
+@rule("unrolled-recurrence", "warning", "export one time step with the state as ports (ssmq export writes step.onnx)")
+def unrolled_recurrence(view: GraphView) -> Iterator[Hit]:
+    """An unrolled sequence becomes as much hardware as it has steps, and qonnx's clean-up grows fourfold a doubling."""
+    for name in view.initializers:
+        users = [n for n in view.consumers.get(name, []) if n.op_type in ("MatMul", "Gemm", "Mul", "Conv")]
+        if len(users) >= UNROLLED:
+            yield view.label(users[0]), name, f"is used by {len(users)} nodes: the sequence is unrolled"
+            return
