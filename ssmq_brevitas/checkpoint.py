@@ -92,8 +92,8 @@ def save_training_state(path, model, optimiser, step, loss_sum, seconds, rows, s
     _write(Path(path), tensors, {"kind": STATE_KIND, "position": json.dumps(position)})
 
 
-def load_training_state(path, model, optimiser, schedule, seed, steps) -> tuple[int, float, float, list[dict]]:
-    """Restore model, optimiser and schedule in place; returns step, running loss, seconds spent and history rows."""
+def load_training_state(path, model, optimiser, seed, steps) -> tuple[int, float, float, list[dict]]:
+    """Restore model and optimiser in place; returns step, running loss, seconds spent and history rows."""
     tensors, metadata = _read(Path(path), STATE_KIND)
     position = json.loads(metadata["position"])
     if (position["seed"], position["steps"]) != (seed, steps):
@@ -109,8 +109,4 @@ def load_training_state(path, model, optimiser, schedule, seed, steps) -> tuple[
             _, index, name = key.split(".", 2)
             state.setdefault(int(index), {})[name] = value
     optimiser.load_state_dict({"state": state, "param_groups": saved["param_groups"]})
-    # The schedule is a function of the step alone.
-    schedule.last_epoch = position["step"] - 1
-    schedule._step_count = position["step"]
-    schedule.step()
     return position["step"], position["loss_sum"], position["seconds"], position["rows"]

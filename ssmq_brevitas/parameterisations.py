@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -185,10 +184,8 @@ class LogPolar(_PolarGrid):
         # From A itself: |Ā| close to 1 has lost the decay's digits.
         _, dt_a = s4d.continuous()
         self.log_decay.data = torch.log2(-dt_a.detach().real / math.log(2))
-        ends = np.array([self.log_decay.min(), self.log_decay.max()])
-        if ends[0] == ends[1]:
-            ends[1] += 1.0
-        self.log_decay_range.copy_(torch.from_numpy(ends))
+        low, high = self.log_decay.detach().aminmax()
+        self.log_decay_range.copy_(torch.stack([low, high if high > low else low + 1]))
 
     def magnitude_on_grid(self) -> torch.Tensor:
         low, high = self.log_decay_range

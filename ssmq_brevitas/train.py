@@ -105,12 +105,10 @@ def train(
             return (step + 1) / warmup
         return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, shape)
-    history, step, spent = History(), 0, 0.0
+    rates = [group["lr"] for group in optimiser.param_groups]
+    history, step, loss_sum, spent = History(), 0, 0.0, 0.0
     if state_path is not None and state_path.exists():
-        step, loss_sum, spent, history.rows = load_training_state(state_path, model, optimiser, schedule, seed, steps)
-    else:
-        loss_sum = 0.0
+        step, loss_sum, spent, history.rows = load_training_state(state_path, model, optimiser, seed, steps)
     model, optimiser = accelerator.prepare(model, optimiser)
     model.train()
     began = saved = time.monotonic()
@@ -122,19 +120,21 @@ def train(
             save_training_state(state_path, inner, optimiser, step, loss_sum, seconds, history.rows, seed, steps)
 
     try:
-        while step < steps:
-            epoch, position = divmod(step, steps_per_epoch)
+        # An epoch is over when its row is written: a run interrupted between its last step and its validation does
+        # the validation when it goes on.
+        for epoch in range(len(history.rows), training.epochs):
             # The order depends on seed and epoch alone, so a resumed run sees the same batches.
             order = torch.randperm(len(data.y_train), generator=torch.Generator().manual_seed(seed * 10_007 + epoch))
-            for index in range(position, steps_per_epoch):
+            for index in range(step - epoch * steps_per_epoch, steps_per_epoch):
                 chosen = order[index * training.batch : (index + 1) * training.batch]
                 x, y = data.x_train[chosen].to(accelerator.device), data.y_train[chosen].to(accelerator.device)
                 loss = F.cross_entropy(model(x).float(), y)
+                for group, rate in zip(optimiser.param_groups, rates, strict=True):
+                    group["lr"] = rate * shape(step)
                 optimiser.zero_grad()
                 accelerator.backward(loss)
                 accelerator.clip_grad_norm_(model.parameters(), training.clip)
                 optimiser.step()
-                schedule.step()
                 step += 1
                 loss_sum += loss.item()
                 on_step(Progress(epoch, training.epochs, step, steps, loss.item()))

@@ -60,7 +60,7 @@ def sequence_graph(step: onnx.ModelProto, traced: tuple[str, ...] = ()) -> onnx.
         body=body,
         num_scan_inputs=1,
         scan_input_axes=[1],
-        scan_output_axes=[1] * len(traced),
+        **({"scan_output_axes": [1] * len(traced)} if traced else {}),
     )
     after = [node for node in graph.node if node.output[0] not in inside]
     tail = []

@@ -1,0 +1,99 @@
+"""The quantised model as a whole: engines agree, wide formats give the float model, bounds hold."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from conftest import small_codes, small_config, small_model
+from ssmq_brevitas.bounds import accumulator_widths
+from ssmq_brevitas.errors import SsmqError
+from ssmq_brevitas.quantize import settle_precision
+
+BLOCKS = {
+    "paper": {"norm": "none", "activation": "hard_gelu", "gate": "hard_sigmoid"},
+    "paper-soft": {"norm": "none", "activation": "gelu", "gate": "sigmoid"},
+    "edge": {"norm": "batch", "activation": "relu", "gate": "hard_sigmoid"},
+    "plain": {"norm": "batch", "activation": "relu", "gate": "none"},
+}
+
+
+def by_engine(model, codes, engine):
+    for block in model.blocks:
+        block.ssm.engine = engine
+    with torch.no_grad():
+        return model(codes)
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize("parameterisation", ["discrete", "continuous", "frozen", "polar", "log_polar"])
+@pytest.mark.parametrize("granularity", ["tensor", "head"])
+def test_fused_model_equals_the_brevitas_loop(block, parameterisation, granularity):
+    scheme = {"parameterisation": parameterisation, "granularity": granularity}
+    _, model = small_model(small_config(model=BLOCKS[block], scheme=scheme))
+    codes = small_codes(6, seed=5)
+    logits = by_engine(model, codes, "fused")
+    assert torch.equal(logits, by_engine(model, codes, "reference"))
+    assert len(torch.unique(logits)) > 10  # not all saturated or dead
+
+
+WIDE = dict.fromkeys(("b", "c", "d", "u", "y", "activation", "linear", "encoder", "decoder", "pool"), 14)
+
+
+@pytest.mark.parametrize("block", ["paper", "edge", "plain"])
+@pytest.mark.parametrize("equalise", [True, False])
+def test_wide_formats_reproduce_the_float_model(block, equalise):
+    bits = {**WIDE, "a": 20, "x": 20, "bias": 24}
+    config = small_config(model=BLOCKS[block], scheme={"equalise": equalise}, bits=bits)
+    floating, model = small_model(config)
+    codes = small_codes(16, seed=1)  # the calibration's own images: nothing saturates
+    with torch.no_grad():
+        expected, found = floating(codes), model(codes)
+    assert found.dtype == torch.float64
+    assert torch.allclose(found.float(), expected, atol=0.02 * expected.abs().max())
+
+
+@pytest.mark.parametrize("block", ["paper", "edge"])
+def test_accumulators_stay_within_the_computed_widths(block):
+    _, model = small_model(small_config(model=BLOCKS[block]))
+    widths = accumulator_widths(model)
+    seen = {}
+    model.blocks[0].ssm.register_forward_hook(lambda m, args, out: seen.__setitem__("0.y", out))
+    by_engine(model, small_codes(16, seed=2), "fused")
+    ssm, u = model.blocks[0].ssm, model.sites["u"].format
+    grid = min(int((ssm.c_quant.format.exponent + ssm.state.format.exponent).min()) + 1,
+               int((ssm.d_quant.format.exponent + u.exponent).min()))  # fmt: skip
+    codes = seen["0.y"].double().numpy() / 2.0**grid
+    assert np.array_equal(codes, np.rint(codes))  # the exact sum lies on the grid that the bound assumes
+    assert np.abs(codes).max() < 2 ** (widths["0.y"] - 1)
+
+
+def test_precision_follows_the_accumulators():
+    assert small_model(small_config())[1].decoder.weight.dtype == torch.float32
+    assert small_model(small_config(bits={"a": 16, "x": 16}))[1].decoder.weight.dtype == torch.float64
+
+
+def test_a_scheme_past_float64_is_refused_by_name():
+    with pytest.raises(SsmqError, match="accumulator of y needs 55 bits, more than the 53"):
+        small_config(bits={"c": 24, "x": 24}, model={"modes": 64})
+    # Narrow enough by its widths, too wide once the exponents are known.
+    config = small_config(bits={"a": 24, "x": 24, "c": 20, "d": 24, "u": 16}, scheme={"granularity": "head"})
+    model = small_model(config)[1]
+    model.blocks[1].ssm.b_quant.power.set_exponent(-60)
+    with pytest.raises(SsmqError, match="accumulator of 1.x needs"):
+        settle_precision(model)
+
+
+def test_equalised_states_share_one_range():
+    """The point of equalisation: with a state of few bits, no mode is lost below the rounding."""
+    _, plain = small_model(small_config(scheme={"equalise": False}))
+    _, equalised = small_model(small_config(scheme={"equalise": True}))
+    codes = small_codes(16, seed=1)
+    spreads = []
+    for model in (plain, equalised):
+        with torch.no_grad():
+            u = model.sites["u"](model.encoder(model.sites["input"](codes.float()[..., None] / 256)))
+            _, re, im = model.blocks[0].ssm.trace(u)
+        largest = torch.maximum(re.abs(), im.abs()).amax(dim=(0, 1)).double()
+        spreads.append(float(largest.max() / largest.min().clamp(min=1)))
+    assert spreads[1] < 4 < spreads[0]

@@ -1,0 +1,84 @@
+"""Parameterisations of Ā: grids, stability by construction, what is trained."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from conftest import small_config
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ssmq_brevitas.parameterisations import PARAMETERISATIONS
+from ssmq_brevitas.s4d import S4D
+
+ALL = sorted(PARAMETERISATIONS)
+
+
+def fitted(kind: str, bits: dict, seed: int = 0, granularity: str = "tensor"):
+    torch.manual_seed(seed)
+    layer = S4D(4, 6)
+    scheme = small_config(scheme={"parameterisation": kind, "granularity": granularity}, bits=bits).scheme
+    parameterisation = PARAMETERISATIONS[kind](4, 6, scheme)
+    parameterisation.fit(layer)
+    return layer, parameterisation
+
+
+@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("granularity", ["tensor", "head"])
+def test_wide_grids_reproduce_the_float_layer(kind, granularity):
+    layer, found = fitted(kind, {"a": 20, "a_magnitude": 16, "a_phase": 16}, granularity=granularity)
+    a, _, _ = layer.discrete()
+    re, im = found()
+    assert torch.allclose(torch.complex(re, im), a, atol=2e-3 if kind == "polar" else 5e-4)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_values_lie_on_the_cartesian_grid(kind):
+    _, found = fitted(kind, {"a": 6})
+    for part in found():
+        codes = part.detach().numpy() / np.ldexp(1.0, found.format.exponent)
+        assert np.array_equal(codes, np.rint(codes))
+        assert codes.min() >= -32 and codes.max() <= 31
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.sampled_from(["polar", "log_polar"]),
+    st.integers(3, 10),
+    st.integers(1, 8),
+    st.integers(2, 10),
+    st.integers(0, 2**31),
+)
+def test_polar_grids_stay_inside_the_unit_disk(kind, a, magnitude, phase, seed):
+    _, found = fitted(kind, {"a": a, "a_magnitude": magnitude, "a_phase": phase}, seed)
+    with torch.no_grad():
+        # Wherever training drives the parameters, Ā stays inside.
+        for parameter in found.parameters():
+            parameter.add_(torch.randn_like(parameter) * 10)
+    re, im = found()
+    assert torch.all(re.double().square() + im.double().square() < 1)
+
+
+def test_polar_grids_have_as_many_values_as_their_codes():
+    _, found = fitted("polar", {"a": 16, "a_magnitude": 1, "a_phase": 3})
+    with torch.no_grad():
+        found.magnitude.uniform_(0, 1)
+        found.phase.uniform_(0, 1)
+    re, im = found()
+    magnitudes = torch.complex(re, im).abs().detach().numpy().round(3)
+    assert set(magnitudes.ravel()) <= {0.25, 0.75}
+    turns = torch.complex(re, im).angle().detach().numpy() / (2 * np.pi) * 8
+    assert np.allclose(turns, np.rint(turns), atol=2e-3)
+    assert found.stored_bits() == 4
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_gradients_reach_what_is_trained(kind):
+    _, found = fitted(kind, {"a": 6})
+    re, im = found()
+    if kind == "frozen":
+        assert not re.requires_grad
+        return
+    (re.sum() + 2 * im.sum()).backward()
+    for name, parameter in found.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
