@@ -83,8 +83,10 @@ class GraphBuilder:
         source = self.constant(f"{name}_param", constant.values)
         scale = np.ldexp(np.ones(np.shape(constant.format.exponent)), constant.format.exponent)
         self._quant(source, name, constant.format, scale, 0)
-        shape = list(np.shape(constant.values))
-        self.values[name] = helper.make_tensor_value_info(name, self.element, shape)
+        for tensor in {name, self.nodes[-1].input[0]} & self.values.keys():
+            shape = self.values[tensor].type.tensor_type.shape
+            del shape.dim[:]
+            shape.dim.extend(onnx.TensorShapeProto.Dimension(dim_value=size) for size in np.shape(constant.values))
         self.note_format(name, constant.format)
         return name
 
@@ -96,7 +98,12 @@ class GraphBuilder:
             self.constant(f"{output}_bits", float(fmt.bits)),
         ]
         attributes = {"signed": int(fmt.signed), "narrow": 0, "rounding_mode": "ROUND"}
-        return self.node("Quant", inputs, output, channels, QONNX_DOMAIN, **attributes)
+        if self.element == TensorProto.FLOAT:
+            return self.node("Quant", inputs, output, channels, QONNX_DOMAIN, **attributes)
+        # qonnx's Quant gives float32 whatever it is given: codes fit, but the sums that follow need double.
+        narrow = self.node("Quant", inputs, f"{output}_narrow", channels, QONNX_DOMAIN, **attributes)
+        self.values[narrow].type.tensor_type.elem_type = TensorProto.FLOAT
+        return self.node("Cast", [narrow], output, channels, to=TensorProto.DOUBLE)
 
     def model(self, name: str, metadata: dict[str, str]) -> onnx.ModelProto:
         graph = helper.make_graph(

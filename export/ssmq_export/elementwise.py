@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import onnxruntime
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from .builder import OPSET, QONNX_DOMAIN
 from .quant_function import quant_function
@@ -36,7 +36,7 @@ class ElementwiseFunction:
             nodes,
             "function",
             [helper.make_tensor_value_info(source, element, ["rows", "channels"])],
-            [helper.make_tensor_value_info(quant.output[0], element, ["rows", "channels"])],
+            [helper.make_tensor_value_info(quant.output[0], TensorProto.FLOAT, ["rows", "channels"])],
             [numpy_helper.from_array(constants[name], name) for name in sorted(needed)],
         )
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(QONNX_DOMAIN, 1)]

@@ -65,11 +65,13 @@ def run_steps(model: onnx.ModelProto, values: np.ndarray, tensors: list[str]) ->
 def with_batch(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:
     """A copy whose varying tensors are ``(batch, channels)``."""
     result = copy.deepcopy(model)
-    fixed = {tensor.name for tensor in model.graph.initializer}
-    weights = {node.output[0] for node in model.graph.node if all(name in fixed for name in node.input)}
     graph = result.graph
+    fixed = {tensor.name for tensor in graph.initializer}
+    for node in graph.node:
+        if all(name in fixed for name in node.input):
+            fixed.update(node.output)
     for info in [*graph.input, *graph.output, *graph.value_info]:
-        if info.name not in weights:
+        if info.name not in fixed:
             info.type.tensor_type.shape.dim[0].dim_value = batch
     return result
 

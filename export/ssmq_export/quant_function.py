@@ -47,7 +47,8 @@ def quant_function() -> onnx.FunctionProto:
     add("Min", ["rounded", "highest"], "below")
     add("Max", ["below", "lowest"], "code")
     add("Sub", ["code", "zeropt"], "centred")
-    add("Mul", ["centred", "scale"], "y")
+    add("Mul", ["centred", "scale"], "wide")
+    add("Cast", ["wide"], "y", to=TensorProto.FLOAT)  # as qonnx does
     return helper.make_function(
         QONNX_DOMAIN,
         "Quant",

@@ -83,8 +83,17 @@ class GraphView:
                     self._arrays[tensor] = None
         return self._arrays[tensor]
 
+    @cached_property
+    def _static(self) -> set[str]:
+        static = set(self.initializers)
+        for node in self.nodes:
+            if all(name in static for name in node.input if name):
+                static.update(node.output)
+        return static
+
     def is_constant(self, tensor: str) -> bool:
-        return tensor in self.initializers or any(n.op_type == "Constant" for n in self.producers.get(tensor, []))
+        """Whether ``tensor`` is a constant, or computed from constants alone (a parameter through its Quant)."""
+        return tensor in self._static
 
     @cached_property
     def weight_quants(self) -> list[onnx.NodeProto]:

@@ -54,6 +54,8 @@ class _Lowering:
         for node in step.graph.node:
             for name in node.input:
                 self.uses[name] = self.uses.get(name, 0) + 1
+        # In double graphs a Cast follows each Quant and carries the tensor's name.
+        self.names = {node.input[0]: node.output[0] for node in step.graph.node if node.op_type == "Cast"}
         for port in step.graph.output:
             self.uses[port.name] = self.uses.get(port.name, 0) + 2  # a port keeps its own grid
 
@@ -84,6 +86,8 @@ class _Lowering:
             self._constant(node)
         elif node.op_type == "Quant":
             self.values[output] = self._quantised(node)
+        elif node.op_type == "Cast" and isinstance(self.values[varying[0]], Integer):
+            self.values[output] = self.values[varying[0]]
         elif node.op_type == "MatMul":
             self.values[output] = self._matmul(node)
         elif node.op_type in ELEMENTWISE:
@@ -96,6 +100,10 @@ class _Lowering:
             raise ExportError(f"node {node.name}: {node.op_type} has no integer form")
 
     def _constant(self, node: onnx.NodeProto) -> None:
+        if node.op_type == "Cast" and node.input[0] in self.fixed:
+            self.fixed[node.output[0]] = self.fixed[node.input[0]]
+            self.constants[node.output[0]] = self.constants[node.input[0]].astype(self.dtype)
+            return
         if node.op_type != "Quant":
             raise ExportError(f"node {node.name}: only a Quant may stand between a parameter and its consumer")
         values, scale = (self.constants[name].astype(np.float64) for name in node.input[:2])
@@ -122,7 +130,7 @@ class _Lowering:
         return Function(self._source(varying[0]), (*nodes, node))
 
     def _quantised(self, node: onnx.NodeProto) -> Integer:
-        value, output = self.values[node.input[0]], node.output[0]
+        value, output = self.values[node.input[0]], self.names.get(node.output[0], node.output[0])
         source = self._source(node.input[0])
         inner = value.nodes if isinstance(value, Function) else ()
         grid = self.values[source].grid

@@ -88,11 +88,9 @@ def hardware_op(view: GraphView) -> Iterator[Hit]:
 @rule("static-weight", "error", "make one operand a constant; a product of two streams must be elementwise (Mul)")
 def static_weight(view: GraphView) -> Iterator[Hit]:
     """MatMul becomes an MVAU, whose weights are a constant memory."""
-    constants = {n.output[0] for n in view.weight_quants}
     for node in view.nodes:
-        if node.op_type == "MatMul" and len(node.input) > 1:
-            if not (view.is_constant(node.input[1]) or node.input[1] in constants):
-                yield view.label(node), node.input[1], "is the second operand of a MatMul, and not constant"
+        if node.op_type == "MatMul" and len(node.input) > 1 and not view.is_constant(node.input[1]):
+            yield view.label(node), node.input[1], "is the second operand of a MatMul, and not constant"
 
 
 @rule("join-shape", "error", "give both operands the same channels, or make one a constant")
@@ -107,8 +105,7 @@ def join_shape(view: GraphView) -> Iterator[Hit]:
         if any(view.is_constant(name) for name in node.input):
             try:
                 np.broadcast_shapes(tuple(left), tuple(right))
-                continue
             except ValueError:
-                pass
-        if left != right and not any(name in {n.output[0] for n in view.weight_quants} for name in node.input):
+                yield view.label(node), "", f"{node.input[0]} {left} does not broadcast with {node.input[1]} {right}"
+        elif left != right:
             yield view.label(node), "", f"{node.input[0]} {left} does not match {node.input[1]} {right}"

@@ -1,0 +1,146 @@
+"""Exported graphs compute the model's codes, all of them, on every engine."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from conftest import LENGTH, small_codes, small_config, small_model
+from ssmq_brevitas.config import load_config
+from ssmq_export.agreement import compare, graph_engines
+from ssmq_export.check import check_model
+from ssmq_export.engines import run_sequence
+from ssmq_export.errors import ExportError
+from ssmq_export.export import FILES, export_graphs
+from ssmq_export.from_model import describe, trace
+from ssmq_export.lower import lower
+from ssmq_export.sequence_graph import sequence_graph
+from ssmq_export.step_graph import step_graph
+
+PAPER = {"norm": "none", "activation": "hard_gelu", "gate": "hard_sigmoid"}
+EDGE = {"norm": "batch", "activation": "relu", "gate": "hard_sigmoid"}
+MIXED = {"a": 8, "b": 4, "c": 4, "d": 4, "x": 6, "u": 6, "y": 6, "activation": 6, "linear": 4, "encoder": 4, "decoder": 4}
+CASES = {
+    "paper": ({"model": PAPER}),
+    "paper-mixed-widths": {"model": PAPER, "bits": MIXED},
+    "paper-soft": {"model": {**PAPER, "activation": "gelu", "gate": "sigmoid"}},
+    "paper-wide": {"model": PAPER, "bits": {"a": 16, "x": 12}},
+    "paper-per-head-polar": {"model": PAPER, "scheme": {"granularity": "head", "parameterisation": "log_polar"}},
+    "edge": {"model": EDGE},
+    "edge-mixed-widths": {"model": EDGE, "bits": MIXED},
+    "edge-plain-head": {"model": {**EDGE, "gate": "none"}, "scheme": {"granularity": "head", "equalise": False}},
+    "edge-coarse-input": {"model": EDGE, "bits": {"input": 3, "x": 4}},
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_engine_gives_every_code(case):
+    _, model = small_model(small_config(**CASES[case]))
+    codes = small_codes(6, seed=9).numpy()
+    reference = trace(model, codes, "reference")
+    tensors = [name for name in reference if name not in ("logits", "pooled")]
+    step = step_graph(describe(model))
+    dataflow = lower(step)
+    assert {t.name for t in step.graph.input} == {t.name for t in dataflow.graph.input}
+    engines = {"fused": lambda values, names: trace(model, codes, "fused"), **graph_engines(step, dataflow)}
+    for engine, run in engines.items():
+        found = compare(engine, reference, run(codes * 2.0**-8, tensors))
+        assert (found.differing, found.first, found.sequences) == (0, "", 6), engine
+        states = 2 * 2 * LENGTH * 12
+        assert found.codes > 6 * states
+    moved = reference["x_re_next_1"]
+    assert len(np.unique(moved)) > 8  # states that stay at 0 would agree too
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_graphs_are_valid_and_the_dataflow_graph_is_legal(case):
+    _, model = small_model(small_config(**CASES[case]))
+    step = step_graph(describe(model))
+    dataflow, sequence = lower(step), sequence_graph(step)
+    for graph in (step, sequence, dataflow):
+        onnx.checker.check_model(graph)
+    errors = {f.rule for f in check_model(dataflow) if f.severity == "error"}
+    # Thresholds make integers of everything; only the float64 container of wide sums is not FINN's.
+    assert errors == set()
+    assert {f.rule for f in check_model(step) if f.severity == "error"} == {"not-lowered"}
+    assert "recurrence" in {f.rule for f in check_model(sequence)}
+    assert {node.op_type for node in dataflow.graph.node} <= {"MatMul", "Mul", "Add", "Sub", "MultiThreshold"}
+
+
+def test_one_wrong_code_is_found_and_named():
+    _, model = small_model(small_config(model=EDGE))
+    codes = small_codes(3).numpy()
+    reference = trace(model, codes, "fused")
+    other = {name: value.copy() for name, value in reference.items()}
+    other["x_im_next_1"][2, 7, 3] += 1
+    found = compare("altered", reference, other)
+    assert (found.differing, found.first) == (1, "x_im_next_1, sequence 2, step 7")
+
+
+def test_export_writes_all_or_nothing(tmp_path):
+    _, model = small_model(small_config(model=PAPER))
+    codes = small_codes(3).numpy()
+    spec, reference = describe(model), trace(model, codes, "fused")
+    wrong = {name: value.copy() for name, value in reference.items()}
+    wrong["u_1"][1, 4, 0] += 1
+    folder = tmp_path / "graphs"
+    with pytest.raises(ExportError, match="step graph differs from the model in 1 of .* first in u_1, sequence 1, step 4"):
+        export_graphs(spec, wrong, codes, folder)
+    assert list(folder.iterdir()) == []
+    exported = export_graphs(spec, reference, codes, folder)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES.values())
+    assert all(agreement.codes > 0 and agreement.differing == 0 for agreement in exported.agreements)
+
+
+def test_the_written_sequence_graph_runs_alone(tmp_path):
+    """Plain ONNX Runtime, any batch size, no custom operator."""
+    _, model = small_model(small_config(model=EDGE))
+    codes = small_codes(5).numpy()
+    path = tmp_path / "sequence.onnx"
+    onnx.save(sequence_graph(step_graph(describe(model))), path)
+    for batch in (1, 5):
+        logits = run_sequence(onnx.load(path), codes[:batch] * 2.0**-8)["logits"]
+        assert np.array_equal(logits, trace(model, codes[:batch], "fused")["logits"])
+
+
+def test_graph_size_does_not_depend_on_the_length():
+    sizes = []
+    for length in (20, 2000):
+        _, model = small_model(small_config(model={**EDGE, "length": 20}))
+        spec = describe(model)
+        object.__setattr__(spec, "length", length)
+        sizes.append(len(sequence_graph(step_graph(spec)).graph.node))
+    assert sizes[0] == sizes[1]
+
+
+def test_no_weight_quantiser_is_shared():
+    _, model = small_model(small_config(model=PAPER))
+    graph = step_graph(describe(model)).graph
+    fixed = {tensor.name for tensor in graph.initializer}
+    weights = [n.output[0] for n in graph.node if n.op_type == "Quant" and n.input[0] in fixed]
+    assert len(weights) > 20
+    for name in weights:
+        assert sum(name in node.input for node in graph.node) == 1, name
+
+
+def test_a_float_model_is_not_exported():
+    floating, _ = small_model(small_config())
+    with pytest.raises(ExportError, match="a float model has no codes"):
+        describe(floating)
+
+
+@pytest.mark.parametrize("preset", ["paper-h16", "edge-4x16"])
+def test_presets_have_stable_port_names(preset):
+    config = load_config(preset)
+    layers = range(config.model.layers)
+    from ssmq_brevitas.model import Classifier
+    from ssmq_brevitas.quantize import post_training
+    import torch
+
+    torch.manual_seed(0)
+    noise = torch.randint(0, 256, (4, 784), dtype=torch.uint8)
+    graph = step_graph(describe(post_training(Classifier(config.model).eval(), config, noise))).graph
+    expected = ["u", *(f"x_{part}_{k}" for k in layers for part in ("re", "im")), "pool"]
+    assert [port.name for port in graph.input] == expected
+    following = ["logits", *(f"x_{part}_next_{k}" for k in layers for part in ("re", "im")), "pool_next"]
+    assert [port.name for port in graph.output] == following

@@ -1,0 +1,159 @@
+"""Thresholds and tables equal the float function they replace, on every input code."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from conftest import small_config, small_model
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import helper
+from ssmq_export.builder import GraphBuilder
+from ssmq_export.elementwise import ElementwiseFunction, constants_of
+from ssmq_export.engines import with_batch
+from ssmq_export.errors import ExportError
+from ssmq_export.from_model import describe
+from ssmq_export.lower import lower
+from ssmq_export.lower.thresholds import monotone_thresholds, rise_and_fall
+from ssmq_export.quant_function import quant_function
+from ssmq_export.spec import Format
+from ssmq_export.step_graph import step_graph
+
+CHANNELS = 3
+
+
+@st.composite
+def chains(draw):
+    """A function of one tensor, as an exported graph holds it: affine maps, a non-linearity, a Quant."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    g = GraphBuilder("rows", np.float32)
+    g.input("s", CHANNELS)
+    tensor = "s"
+    for k in range(draw(st.integers(0, 2))):
+        tensor = g.node("Mul", [tensor, g.constant(f"m{k}", rng.uniform(0, 2, (1, CHANNELS)))], f"scaled{k}", CHANNELS)
+        tensor = g.node("Add", [tensor, g.constant(f"a{k}", rng.uniform(-2, 2, (1, CHANNELS)))], f"moved{k}", CHANNELS)
+    kind = draw(st.sampled_from(["none", "relu", "sigmoid"]))
+    if kind == "relu":
+        tensor = g.node("Relu", [tensor], "relu", CHANNELS)
+    elif kind == "sigmoid":
+        tensor = g.in_double("Sigmoid", tensor, "sigmoid", CHANNELS)
+    fmt = Format(draw(st.integers(2, 6)), draw(st.booleans()), np.int64(draw(st.integers(-6, 0))))
+    g.quant(tensor, "q", fmt, CHANNELS)
+    exponent = np.asarray(draw(st.sampled_from([[-4], [-5, -4, -3]])))
+    return ElementwiseFunction(g.nodes, constants_of(g.model("chain", {}).graph), "s", exponent, np.float32), fmt
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(chains())
+def test_thresholds_equal_the_function_on_every_code(chain):
+    function, fmt = chain
+    assert function.rising
+    low, high = np.full(CHANNELS, -300), np.full(CHANNELS, 300)
+    levels = np.arange(fmt.low + 1, fmt.high + 1)
+    thresholds = monotone_thresholds(function, low, high, levels)
+    codes = np.broadcast_to(np.arange(-300, 301)[:, None], (601, CHANNELS))
+    counted = fmt.low + (codes[:, :, None] >= thresholds[None]).sum(axis=2)
+    assert np.array_equal(counted, function(codes))
+    assert np.all(np.diff(thresholds, axis=1) >= 0)
+
+
+@given(st.lists(st.integers(-8, 8), min_size=2, max_size=40), st.integers(-50, 50))
+def test_any_table_is_a_rise_and_a_fall(values, first):
+    outputs = np.array(values)[:, None]
+    start, rises, falls = rise_and_fall(outputs, first)
+    codes = first + np.arange(len(values))[:, None]
+    counted = start + (codes >= rises).sum(axis=1) - (codes >= falls).sum(axis=1)
+    assert np.array_equal(counted, outputs[:, 0])
+
+
+def test_ties_go_to_even_levels():
+    """One channel, a state of 3 bits, two fractional bits in the sum: thresholds by hand."""
+    g = GraphBuilder("rows", np.float32)
+    g.input("s", 1)
+    g.quant("s", "q", Format(3, True, np.int64(0)), 1)
+    function = ElementwiseFunction(g.nodes, constants_of(g.model("q", {}).graph), "s", np.array([-2]), np.float32)
+    thresholds = monotone_thresholds(function, np.array([-20]), np.array([20]), np.arange(-3, 4))
+    # Level y starts at y - 1/2 (quarters: 4 y - 2), its tie included only if y is even.
+    assert thresholds.tolist() == [[4 * y - 2 + (y % 2) for y in range(-3, 4)]]
+
+
+
+
+@pytest.mark.parametrize("activation", ["hard_gelu", "gelu"])
+def test_a_tabulated_activation_equals_the_graph_on_every_code(activation):
+    model = {"norm": "none", "activation": activation, "gate": "hard_sigmoid", "layers": 1}
+    _, quantised = small_model(small_config(model=model))
+    step = step_graph(describe(quantised))
+    dataflow = lower(step)
+    codes = np.arange(-128, 128)
+    fmt = quantised.blocks[0].sites["y"].format
+    out = quantised.blocks[0].sites["mix_in"].format
+    import torch
+
+    with torch.no_grad():
+        y = torch.from_numpy(fmt.values(codes)).float()
+        expected = quantised.blocks[0].sites["mix_in"](quantised.blocks[0].activation(y)).numpy()
+    graph = {node.output[0]: node for node in dataflow.graph.node}
+    constants = constants_of(dataflow.graph)
+    join = graph["mix_in_0"]
+    assert join.op_type == "Sub"
+    counts = []
+    for name in join.input:
+        node = graph[name]
+        bias = next(a.f for a in node.attribute if a.name == "out_bias")
+        counts.append(bias + (codes[:, None] >= constants[node.input[1]][0]).sum(axis=1))
+    assert np.array_equal((counts[0] - counts[1]) * 2.0 ** int(out.exponent), expected)
+
+
+def test_a_float_path_without_quantiser_is_named():
+    _, model = small_model(small_config(model={"norm": "none", "activation": "relu", "gate": "none", "layers": 1}))
+    step = step_graph(describe(model))
+    for node in step.graph.node:
+        if node.name == "Add_residual_0":  # the residual bypasses its quantised operand
+            node.input[1] = "float_value"
+    step.graph.node.insert(
+        [n.name for n in step.graph.node].index("Add_residual_0"),
+        helper.make_node("Sigmoid", ["mix_0_sum"], ["float_value"], name="stray"),
+    )
+    with pytest.raises(ExportError, match="node stray: a float Sigmoid reaches float_value with no quantiser"):
+        lower(step)
+
+
+def test_only_our_step_graph_is_lowered():
+    _, model = small_model(small_config())
+    with pytest.raises(ExportError, match="only a step graph"):
+        lower(lower(step_graph(describe(model))))
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.integers(2, 12), st.booleans(), st.booleans(), st.integers(-5, 3), st.integers(0, 2**32 - 1))
+def test_quant_as_a_function_equals_qonnx(bits, signed, narrow, exponent, seed):
+    import onnxruntime
+    from qonnx.custom_op.general.quant import quant
+
+    rng = np.random.default_rng(seed)
+    x = np.ldexp(rng.integers(-(2 ** (bits + 2)), 2 ** (bits + 2), (4, CHANNELS)) / 4.0, exponent).astype(np.float32)
+    scale = np.float32(2.0**exponent)
+    node = helper.make_node(
+        "Quant", ["x", "s", "z", "b"], ["y"], domain="qonnx.custom_op.general",
+        signed=int(signed), narrow=int(narrow), rounding_mode="ROUND",
+    )  # fmt: skip
+    value = lambda name, shape: helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)  # noqa: E731
+    constant = lambda name, number: helper.make_tensor(name, onnx.TensorProto.FLOAT, [], [number])  # noqa: E731
+    graph = helper.make_graph(
+        [node], "q", [value("x", [4, CHANNELS])], [value("y", [4, CHANNELS])],
+        [constant("s", scale), constant("z", 0.0), constant("b", float(bits))],
+    )  # fmt: skip
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("qonnx.custom_op.general", 1)]
+    model = helper.make_model(graph, opset_imports=opsets, functions=[quant_function()], ir_version=9)
+    (found,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
+    expected = quant(x, scale, np.float32(0), np.float32(bits), signed, narrow, "ROUND")
+    assert np.array_equal(found, expected)
+
+
+def test_with_batch_changes_only_varying_tensors():
+    _, model = small_model(small_config())
+    step = with_batch(step_graph(describe(model)), 7)
+    shapes = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in step.graph.value_info}
+    assert shapes["u_0"] == [7, 4] and shapes["b_re_0"] == [4, 12]
