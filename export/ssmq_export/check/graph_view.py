@@ -53,9 +53,13 @@ class GraphView:
         self.opsets = {entry.domain or "": entry.version for entry in model.opset_import}
         self._arrays: dict[str, np.ndarray | None] = {}
 
+    def output(self, node: onnx.NodeProto) -> str:
+        """A node's first output, empty if it has none."""
+        return node.output[0] if node.output else ""
+
     def label(self, node: onnx.NodeProto) -> str:
         """A node's name, or what stands in for it."""
-        return node.name or f"{node.op_type} -> {node.output[0] if node.output else '?'}"
+        return node.name or f"{node.op_type} -> {self.output(node)}"
 
     def shape(self, tensor: str) -> list[int] | None:
         """Static shape, None if unknown or not fully static."""

@@ -14,9 +14,9 @@ from ..graph_view import GraphView, attribute
 def weight_quant_fork(view: GraphView) -> Iterator[Hit]:
     """FINN folds a weight Quant into its one consumer; with two it folds neither and leaves a float tensor behind."""
     for node in view.weight_quants:
-        users = view.consumers.get(node.output[0], [])
+        users = view.consumers.get(view.output(node), [])
         if len(users) > 1:
-            yield view.label(node), node.output[0], f"feeds {len(users)} consumers"
+            yield view.label(node), view.output(node), f"feeds {len(users)} consumers"
 
 
 @rule("zero-point", "error", "quantise symmetrically: zero point 0")
@@ -34,7 +34,7 @@ def rounding_mode(view: GraphView) -> Iterator[Hit]:
     for node in view.quants:
         mode = str(attribute(node, "rounding_mode", "ROUND")).upper()
         if mode not in ("ROUND", "HALF_EVEN"):
-            yield view.label(node), node.output[0], f"rounds by {mode}"
+            yield view.label(node), view.output(node), f"rounds by {mode}"
 
 
 @rule("power-of-two-scale", "error", "restrict scales to powers of two (Brevitas: restrict_scaling_type POWER_OF_TWO)")

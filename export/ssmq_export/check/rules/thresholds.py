@@ -36,7 +36,7 @@ def threshold_shape(view: GraphView) -> Iterator[Hit]:
         if node.op_type != "MultiThreshold" or len(node.input) < 2:
             continue
         shape, data = view.shape(node.input[1]), view.shape(node.input[0])
-        if shape is None or data is None:
+        if shape is None or not data:
             continue
         if len(shape) != 2 or shape[0] not in (1, data[-1]):
             yield view.label(node), node.input[1], f"has the shape {shape} for {data[-1]} channels"
@@ -50,12 +50,12 @@ def threshold_output(view: GraphView) -> Iterator[Hit]:
         datatype = attribute(node, "out_dtype", "")
         limits = integer_range(datatype)
         if scale != 1.0 or bias % 1:
-            yield view.label(node), node.output[0], f"has out_scale {scale} and out_bias {bias}"
+            yield view.label(node), view.output(node), f"has out_scale {scale} and out_bias {bias}"
         elif limits is None:
-            yield view.label(node), node.output[0], f"has the out_dtype {datatype or 'none'}"
+            yield view.label(node), view.output(node), f"has the out_dtype {datatype or 'none'}"
         elif bias < limits[0] or bias + values.shape[1] > limits[1]:
             top = int(bias) + values.shape[1]
-            yield view.label(node), node.output[0], f"counts {int(bias)} .. {top}, outside {datatype}"
+            yield view.label(node), view.output(node), f"counts {int(bias)} .. {top}, outside {datatype}"
 
 
 @rule("threshold-count", "warning", "use at most 8 output bits, or a Requant operator")
@@ -71,4 +71,4 @@ def table(view: GraphView) -> Iterator[Hit]:
     """A function that falls somewhere lowers to the difference of two threshold counts, a table in threshold form."""
     for node in view.nodes:
         if any(entry.key == "ssmq.non_monotone" for entry in node.metadata_props):
-            yield view.label(node), node.output[0], "is a non-monotone function, lowered as a table"
+            yield view.label(node), view.output(node), "is a non-monotone function, lowered as a table"
