@@ -14,6 +14,7 @@ from .config import Config, parse_config
 from .errors import SsmqError
 from .model import Classifier
 
+METADATA = "ssmq"
 KIND = "ssmq-checkpoint"
 STATE_KIND = "ssmq-training-state"
 
@@ -29,47 +30,46 @@ def write_whole(path: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _write(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
+def _write(path: Path, tensors: dict[str, torch.Tensor], kind: str, content: dict) -> None:
+    # One metadata entry: safetensors writes several in no fixed order, and equal models shall be equal files.
+    metadata = {METADATA: json.dumps({"kind": kind, **content})}
     write_whole(path, save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, metadata=metadata))
 
 
-def _read(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+def _read(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict]:
     if not path.is_file():
         raise SsmqError(f"{path}: no such checkpoint file")
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("kind") != kind:
+            content = json.loads((file.metadata() or {}).get(METADATA, "{}"))
+            if content.get("kind") != kind:
                 raise SsmqError(f"{path}: a safetensors file, but not a {kind} of this program")
-            return {name: file.get_tensor(name) for name in file.keys()}, metadata
+            return {name: file.get_tensor(name) for name in file.keys()}, content
+    except json.JSONDecodeError as error:
+        raise SsmqError(f"{path}: not a readable checkpoint, its description is damaged ({error})") from error
     except (SafetensorError, OSError) as error:
         raise SsmqError(f"{path}: not a readable checkpoint, corrupt or truncated ({error})") from error
 
 
 def save_checkpoint(path: Path, model: Classifier, config: Config, note: dict | None = None) -> None:
     """Write a float or quantised model with its configuration. ``note`` is free JSON (data, seed, accuracy)."""
-    metadata = {
-        "kind": KIND,
+    content = {
         "format": "quantised" if getattr(model, "quantised", False) else "float",
-        "config": config.model_dump_json(),
-        "note": json.dumps(note or {}),
+        "config": config.model_dump(mode="json"),
+        "note": note or {},
     }
-    _write(path, model.state_dict(), metadata)
+    _write(path, model.state_dict(), KIND, content)
 
 
 def load_checkpoint(path: Path) -> tuple[Classifier, Config, dict]:
     """Read a model as it was saved, in evaluation mode, with its configuration and note."""
     from .quantize import empty_quantised
 
-    tensors, metadata = _read(Path(path), KIND)
-    try:
-        values = json.loads(metadata["config"])
-    except (KeyError, json.JSONDecodeError) as error:
-        raise SsmqError(f"{path}: the configuration inside cannot be read ({error})") from error
-    config = parse_config(values, origin=f"{path} (configuration inside)")
-    model = empty_quantised(config) if metadata.get("format") == "quantised" else Classifier(config.model)
+    tensors, content = _read(Path(path), KIND)
+    config = parse_config(content.get("config", {}), origin=f"{path} (configuration inside)")
+    model = empty_quantised(config) if content.get("format") == "quantised" else Classifier(config.model)
     _load_into(model, tensors, path)
-    return model.eval(), config, json.loads(metadata.get("note", "{}"))
+    return model.eval(), config, content.get("note", {})
 
 
 def _load_into(model: torch.nn.Module, tensors: dict[str, torch.Tensor], path: Path) -> None:
@@ -89,13 +89,12 @@ def save_training_state(path, model, optimiser, step, loss_sum, seconds, rows, s
     for index, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
     position = {"step": step, "loss_sum": loss_sum, "seconds": seconds, "rows": rows, "seed": seed, "steps": steps}
-    _write(Path(path), tensors, {"kind": STATE_KIND, "position": json.dumps(position)})
+    _write(Path(path), tensors, STATE_KIND, position)
 
 
 def load_training_state(path, model, optimiser, seed, steps) -> tuple[int, float, float, list[dict]]:
     """Restore model and optimiser in place; returns step, running loss, seconds spent and history rows."""
-    tensors, metadata = _read(Path(path), STATE_KIND)
-    position = json.loads(metadata["position"])
+    tensors, position = _read(Path(path), STATE_KIND)
     if (position["seed"], position["steps"]) != (seed, steps):
         raise SsmqError(
             f"{path}: belongs to a run of {position['steps']} steps with seed {position['seed']}, not {steps} steps "

@@ -7,6 +7,7 @@ optimiser and the shuffle's seed, and going on from it gives the same weights, b
 from __future__ import annotations
 
 import csv
+import io
 import math
 import time
 from collections.abc import Callable
@@ -17,9 +18,10 @@ import torch
 from accelerate import Accelerator
 from torch.nn import functional as F
 
-from .checkpoint import load_training_state, save_training_state
+from .checkpoint import load_training_state, save_training_state, write_whole
 from .config import Training
 from .data import SequenceData
+from .interrupt import deferred_interrupt
 from .model import Classifier
 
 # Parameters that move the dynamics: they get their own learning rate and no weight decay, as in S4.
@@ -45,10 +47,11 @@ class History:
     rows: list[dict] = field(default_factory=list)
 
     def write(self, path: Path) -> None:
-        with path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, ["epoch", "loss", "validation", "seconds"])
-            writer.writeheader()
-            writer.writerows(self.rows)
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, ["epoch", "loss", "validation", "seconds"], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_whole(path, text.getvalue().encode())
 
 
 def accuracy(model: Classifier, x: torch.Tensor, y: torch.Tensor, batch: int = 250) -> float:
@@ -78,6 +81,19 @@ def optimiser_for(model: Classifier, training: Training) -> torch.optim.Optimize
     )
 
 
+def schedule(step: int, steps: int) -> float:
+    """Factor on the learning rates: 5 % linear warm-up, then half a cosine to 0."""
+    warmup = max(1, round(0.05 * steps))
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+
+def shuffled(count: int, seed: int, epoch: int) -> torch.Tensor:
+    """The order of an epoch: a function of seed and epoch alone, so a resumed run sees the same batches."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(seed * 10_007 + epoch))
+
+
 def train(
     model: Classifier,
     data: SequenceData,
@@ -98,13 +114,6 @@ def train(
     optimiser = optimiser_for(model, training)
     steps_per_epoch = math.ceil(len(data.y_train) / training.batch)
     steps = steps_per_epoch * training.epochs
-    warmup = max(1, round(0.05 * steps))
-
-    def shape(step: int) -> float:
-        if step < warmup:
-            return (step + 1) / warmup
-        return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
-
     rates = [group["lr"] for group in optimiser.param_groups]
     history, step, loss_sum, spent = History(), 0, 0.0, 0.0
     if state_path is not None and state_path.exists():
@@ -119,42 +128,43 @@ def train(
             inner = accelerator.unwrap_model(model)
             save_training_state(state_path, inner, optimiser, step, loss_sum, seconds, history.rows, seed, steps)
 
-    try:
-        # An epoch is over when its row is written: a run interrupted between its last step and its validation does
-        # the validation when it goes on.
-        for epoch in range(len(history.rows), training.epochs):
-            # The order depends on seed and epoch alone, so a resumed run sees the same batches.
-            order = torch.randperm(len(data.y_train), generator=torch.Generator().manual_seed(seed * 10_007 + epoch))
-            for index in range(step - epoch * steps_per_epoch, steps_per_epoch):
-                chosen = order[index * training.batch : (index + 1) * training.batch]
-                x, y = data.x_train[chosen].to(accelerator.device), data.y_train[chosen].to(accelerator.device)
-                loss = F.cross_entropy(model(x).float(), y)
-                for group, rate in zip(optimiser.param_groups, rates, strict=True):
-                    group["lr"] = rate * shape(step)
-                optimiser.zero_grad()
-                accelerator.backward(loss)
-                accelerator.clip_grad_norm_(model.parameters(), training.clip)
-                optimiser.step()
-                step += 1
-                loss_sum += loss.item()
-                on_step(Progress(epoch, training.epochs, step, steps, loss.item()))
-                if time.monotonic() - saved > save_every:
-                    save()
-                    saved = time.monotonic()
-            validation = accuracy(model, data.x_validation, data.y_validation)
-            row = {
-                "epoch": epoch + 1,
-                "loss": round(loss_sum / steps_per_epoch, 6),
-                "validation": validation,
-                "seconds": round(spent + time.monotonic() - began, 1),
-            }
-            history.rows.append(row)
-            loss_sum = 0.0
-            if log_path is not None:
-                history.write(log_path)
+    with deferred_interrupt() as raise_if_interrupted:
+        try:
+            # An epoch is over when its row is written: a run interrupted between its last step and its validation does
+            # the validation when it goes on.
+            for epoch in range(len(history.rows), training.epochs):
+                order = shuffled(len(data.y_train), seed, epoch)
+                for index in range(step - epoch * steps_per_epoch, steps_per_epoch):
+                    chosen = order[index * training.batch : (index + 1) * training.batch]
+                    x, y = data.x_train[chosen].to(accelerator.device), data.y_train[chosen].to(accelerator.device)
+                    loss = F.cross_entropy(model(x).float(), y)
+                    for group, rate in zip(optimiser.param_groups, rates, strict=True):
+                        group["lr"] = rate * schedule(step, steps)
+                    optimiser.zero_grad()
+                    accelerator.backward(loss)
+                    accelerator.clip_grad_norm_(model.parameters(), training.clip)
+                    optimiser.step()
+                    step += 1
+                    loss_sum += loss.item()
+                    on_step(Progress(epoch, training.epochs, step, steps, loss.item()))
+                    raise_if_interrupted()
+                    if time.monotonic() - saved > save_every:
+                        save()
+                        saved = time.monotonic()
+                validation = accuracy(model, data.x_validation, data.y_validation)
+                row = {
+                    "epoch": epoch + 1,
+                    "loss": round(loss_sum / steps_per_epoch, 6),
+                    "validation": validation,
+                    "seconds": round(spent + time.monotonic() - began, 1),
+                }
+                history.rows.append(row)
+                loss_sum = 0.0
+                if log_path is not None:
+                    history.write(log_path)
+                save()
+                on_step(Progress(epoch, training.epochs, step, steps, row["loss"], validation))
+        except KeyboardInterrupt:
             save()
-            on_step(Progress(epoch, training.epochs, step, steps, row["loss"], validation))
-    except KeyboardInterrupt:
-        save()
-        raise
+            raise
     return history

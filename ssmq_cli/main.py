@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 
 import typer
-from ssmq_brevitas.errors import SsmqError
+from rich.text import Text
+from ssmq_brevitas.errors import Interrupted, SsmqError
 from ssmq_export.errors import ExportError
 
 from . import check, export, footprint, ptq, run, train, view
@@ -27,12 +28,11 @@ def main() -> None:
     try:
         app()
     except (SsmqError, ExportError) as error:
-        errors.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        errors.print("[bold red]interrupted[/]", highlight=False)
-        sys.exit(130)
+        _fail(str(error), 130 if isinstance(error, Interrupted) else 1)
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        errors.print(f"[bold red]error:[/] {place}{error.strerror or error}", highlight=False, soft_wrap=True)
-        sys.exit(1)
+        _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)
+
+
+def _fail(message: str, code: int) -> None:
+    errors.print("[bold red]error:[/]", Text(" ".join(message.split())), highlight=False, soft_wrap=True)
+    sys.exit(code)

@@ -14,6 +14,7 @@ console = Console()
 errors = Console(stderr=True)
 
 DATA = "Data"
+DEFAULT_PRESET = "edge-2x16"
 DataRoot = Annotated[
     Path | None,
     typer.Option(help="Folder of the full data set; without it the embedded MNIST subset is used.", rich_help_panel=DATA),

@@ -7,12 +7,14 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from ssmq_brevitas.errors import Interrupted
+
 from .options import console
 
 
 @contextmanager
 def training_bar(label: str) -> Iterator:
-    """Yields the ``on_step`` callback of ``ssmq_brevitas.train.train``."""
+    """Yields the ``on_step`` callback of ``ssmq_brevitas.train.train``; Ctrl-C becomes an Interrupted."""
     columns = [
         TextColumn("{task.description}"),
         BarColumn(),
@@ -27,4 +29,7 @@ def training_bar(label: str) -> Iterator:
             shown = {"validation": f"{100 * state.validation:.2f} %"} if state.validation is not None else {}
             bar.update(task, total=state.steps, completed=state.step, loss=f"{state.loss:.3f}", **shown)
 
-        yield on_step
+        try:
+            yield on_step
+        except KeyboardInterrupt:
+            raise Interrupted("interrupted; the same command goes on from here") from None

@@ -17,7 +17,7 @@ NAME = "ptq"
 def command(
     checkpoint: Annotated[Path, typer.Argument(help="Float checkpoint (ssmq train).")],
     out: Annotated[Path, typer.Option("--out", "-o", help="File for the quantised checkpoint.")],
-    preset: options.Preset = "paper-h16",
+    preset: options.Preset = options.DEFAULT_PRESET,
     images: Annotated[int, typer.Option(help="Calibration images, from the training set.", min=1)] = 256,
     data_root: options.DataRoot = None,
     dataset: options.Dataset = "mnist",

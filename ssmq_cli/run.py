@@ -15,156 +15,179 @@ from .options import console
 from .progress import training_bar
 
 NAME = "run"
-ENGINE_IMAGES = 100
+NAIVE = {"equalise": False, "granularity": "tensor", "parameterisation": "discrete", "range": "percentile"}
 
 
 def command(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for everything the run leaves.")] = Path("runs/run"),
-    preset: options.Preset = "paper-h16",
+    preset: options.Preset = options.DEFAULT_PRESET,
     epochs: Annotated[int | None, typer.Option(help="Epochs of quantisation-aware training.", min=0)] = None,
+    images: Annotated[int, typer.Option(help="Test images on which the engines are compared.", min=1)] = 100,
     seed: options.Seed = 0,
     data_root: options.DataRoot = None,
     dataset: options.Dataset = "mnist",
     download: options.Download = False,
+    permute: options.Permute = None,
+    downsample: options.Downsample = 1,
 ) -> None:
     """Float, post-training quantisation, quantisation-aware training, export, verification, verdict.
 
     Starts from the float checkpoint shipped with the preset, or trains one. Leaves summary.json, the graphs, the
-    checkpoints and two plots in OUT. Interrupted, it goes on where it stopped when given again.
+    checkpoints and two plots in OUT. Interrupted, it goes on where it stopped when given again. Exit code 1 if an
+    engine disagrees or the dataflow graph is illegal.
     """
     began = time.monotonic()
-    import torch
-    from ssmq_brevitas import plots
-    from ssmq_brevitas.checkpoint import load_checkpoint, save_checkpoint, write_whole
+    from ssmq_brevitas.checkpoint import save_checkpoint, write_whole
     from ssmq_brevitas.config import load_config
     from ssmq_brevitas.data import load_data
-    from ssmq_brevitas.footprint import footprint
-    from ssmq_brevitas.model import Classifier
     from ssmq_brevitas.quantize import post_training
-    from ssmq_brevitas.train import accuracy, train
-    from ssmq_export.agreement import compare, graph_engines
     from ssmq_export.check import check_file
-    from ssmq_export.export import export_graphs
-    from ssmq_export.from_model import describe, trace
-
-    import onnx
 
     config = load_config(preset)
-    data = load_data(data_root, dataset, download=download)
+    data = load_data(data_root, dataset, download=download, permute=permute, downsample=downsample)
     options.check_fits(config, data)
     out.mkdir(parents=True, exist_ok=True)
-    console.print(
-        f"[bold]{config.name}[/] on {data.name} ({data.source}): {len(data.y_train)} training, "
+    title = (
+        f"{config.name} on {data.name} ({data.source}): {len(data.y_train)} training, "
         f"{len(data.y_validation)} validation, {len(data.y_test)} test images"
     )
+    console.print(title, highlight=False)
 
-    torch.manual_seed(seed)
-    shipped = options.pretrained(config.name)
-    if shipped is not None and load_checkpoint(shipped)[1].model == config.model:
-        floating, _, note = load_checkpoint(shipped)
-        console.print(f"float model: shipped checkpoint, trained on {note['data']['name']}")
-    else:
-        floating = Classifier(config.model)
-        with training_bar("float") as on_step:
-            train(floating, data, config.train.float, seed=seed, state_path=out / "float-state.safetensors",
-                  log_path=out / "float-log.csv", on_step=on_step)  # fmt: skip
-        save_checkpoint(out / "float.safetensors", floating.eval(), config, {"data": data.describe(), "seed": seed})
-        (out / "float-state.safetensors").unlink(missing_ok=True)
-
-    naive_scheme = config.scheme.model_copy(
-        update={"equalise": False, "granularity": "tensor", "parameterisation": "discrete", "range": "percentile"}
-    )
-    naive = post_training(floating, config.model_copy(update={"scheme": naive_scheme}), data.x_train)
-    equalised = post_training(floating, config, data.x_train)
-    models = {"float": floating, "naive PTQ": naive, "equalised PTQ": equalised}
-    rows = []
-
-    def measure(stage: str, model) -> None:
-        rows.append({
-            "stage": stage,
-            "accuracy": accuracy(model, data.x_test, data.y_test),
-            "bytes": footprint(model).as_dict(),
-        })  # fmt: skip
-
-    for stage, model in models.items():
-        measure(stage, model)
+    floating = _float_model(config, data, out, seed)
+    naive_scheme = config.scheme.model_copy(update=NAIVE)
+    models = {
+        "float": floating,
+        "naive PTQ": post_training(floating, config.model_copy(update={"scheme": naive_scheme}), data.x_train),
+        "equalised PTQ": post_training(floating, config, data.x_train),
+    }
     trained = post_training(floating, config, data.x_train)
     training = config.train.qat if epochs is None else config.train.qat.model_copy(update={"epochs": epochs})
-    torch.manual_seed(seed)
-    with training_bar("QAT") as on_step:
-        train(trained, data, training, seed=seed, state_path=out / "qat-state.safetensors",
-              log_path=out / "qat-log.csv", on_step=on_step)  # fmt: skip
-    trained.eval()
-    measure("QAT", trained)
-    save_checkpoint(out / "qat.safetensors", trained, config, {"data": data.describe(), "seed": seed, "epochs": training.epochs})
+    _train(trained, data, training, out, "qat", seed)
+    models["QAT"] = trained
+    note = {"data": data.describe(), "seed": seed, "epochs": training.epochs}
+    save_checkpoint(out / "qat.safetensors", trained, config, note)
 
-    with console.status("export"):
-        codes = data.x_test[:ENGINE_IMAGES].numpy()
-        reference = trace(trained, codes, "reference")
-        spec = describe(trained, {"ssmq.config": config.model_dump_json()})
-        exported = export_graphs(spec, {k: v[:4] for k, v in reference.items()}, codes[:4], out)
-    graphs = {form: onnx.load(path) for form, path in exported.paths.items()}
-    tensors = [name for name in reference if name not in ("logits", "pooled")]
-    eager = compare("eager Brevitas", reference, reference)
-    verify = [eager]
-    engines = {"fused recurrence": lambda values, names: trace(trained, codes, "fused")}
-    engines |= graph_engines(graphs["step"], graphs["dataflow"])
-    for engine, run_engine in engines.items():
-        with console.status(f"verify: {engine}"):
-            verify.append(compare(engine, reference, run_engine(codes * 2.0**-8, tensors)))
-    findings = check_file(exported.paths["dataflow"])
-    verdict = {f"{s}s": sum(f.severity == s for f in findings) for s in ("error", "warning")}
-
-    def eigenvalues(model):
-        a_re, a_im = model.blocks[0].ssm.a()
-        return torch.complex(a_re, a_im).detach().numpy().ravel()
-
-    plots.eigenvalues(
-        {
-            "float": floating.blocks[0].ssm.discrete()[0].detach().numpy().ravel(),
-            "naive PTQ": eigenvalues(naive),
-            "after QAT": eigenvalues(trained),
-        },
-        out / "eigenvalues.png",
-    )
-    title = f"{config.name}, {data.name}, {len(data.y_test)} test images"
-    plots.accuracy_against_bytes(rows, title, out / "accuracy-bytes.png")
+    rows = [_row(stage, model, data) for stage, model in models.items()]
+    paths, nodes, verify = _export_and_verify(trained, config, data.x_test[:images].numpy(), out)
+    findings = check_file(paths["dataflow"])
+    _plot(models, rows, title, out)
     summary = {
         "data": data.describe(),
         "rows": rows,
-        "verify": [found.as_dict() for found in verify],
-        "check": verdict,
-        "graphs": exported.nodes,
+        "verify": verify,
+        "check": {f"{kind}s": sum(f.severity == kind for f in findings) for kind in ("error", "warning")},
+        "graphs": nodes,
         "seconds": round(time.monotonic() - began, 1),
     }
     write_whole(out / "summary.json", json.dumps(summary, indent=2).encode())
     (out / "qat-state.safetensors").unlink(missing_ok=True)
-    _print(summary, title)
-    console.print(f"everything is in {out}  ({summary['seconds']:.0f} s)")
-    if any(found.differing for found in verify) or verdict["errors"]:
+    _print(summary)
+    console.print(f"everything is in {out}  ({summary['seconds']:.0f} s)", highlight=False, soft_wrap=True)
+    if summary["check"]["errors"] or any(row["differing"] for row in verify):
         raise typer.Exit(1)
 
 
-def _print(summary: dict, title: str) -> None:
-    table = Table(title=title)
+def _train(model, data, training, out: Path, name: str, seed: int) -> None:
+    import torch
+    from ssmq_brevitas.train import train
+
+    torch.manual_seed(seed)
+    files = {"state_path": out / f"{name}-state.safetensors", "log_path": out / f"{name}-log.csv"}
+    with training_bar(name.upper() if name == "qat" else name) as on_step:
+        train(model, data, training, seed=seed, on_step=on_step, **files)
+    model.eval()
+
+
+def _float_model(config, data, out: Path, seed: int):
+    """The shipped checkpoint of this architecture, one that an earlier run left, or a newly trained model."""
+    import torch
+    from ssmq_brevitas.checkpoint import load_checkpoint, save_checkpoint
+    from ssmq_brevitas.model import Classifier
+
+    left = out / "float.safetensors"
+    for path in (options.pretrained(config.name), left if left.is_file() else None):
+        if path is not None:
+            model, found, note = load_checkpoint(path)
+            if found.model == config.model:
+                console.print(f"float model: {path.name}, trained on {note['data']['name']}", highlight=False)
+                return model
+    torch.manual_seed(seed)
+    model = Classifier(config.model)
+    _train(model, data, config.train.float, out, "float", seed)
+    save_checkpoint(left, model, config, {"data": data.describe(), "seed": seed})
+    (out / "float-state.safetensors").unlink(missing_ok=True)
+    return model
+
+
+def _row(stage: str, model, data) -> dict:
+    from ssmq_brevitas.footprint import footprint
+    from ssmq_brevitas.train import accuracy
+
+    return {
+        "stage": stage,
+        "accuracy": accuracy(model, data.x_test, data.y_test),
+        "bytes": footprint(model).as_dict(),
+    }
+
+
+def _export_and_verify(model, config, codes, out: Path) -> tuple[dict[str, Path], dict[str, int], list[dict]]:
+    """Write the graphs, then compare every engine with eager Brevitas on whole sequences."""
+    import onnx
+    from ssmq_export.agreement import compare, graph_engines
+    from ssmq_export.export import export_graphs
+    from ssmq_export.from_model import describe, trace
+
+    with console.status("export"):
+        reference = trace(model, codes, "reference")
+        spec = describe(model, {"ssmq.config": config.model_dump_json()})
+        exported = export_graphs(spec, {name: value[:4] for name, value in reference.items()}, codes[:4], out)
+    step, dataflow = (onnx.load(exported.paths[form]) for form in ("step", "dataflow"))
+    tensors = [name for name in reference if name not in ("logits", "pooled")]
+    total = sum(value.size for value in reference.values())
+    # Eager Brevitas is what the others are compared with.
+    rows = [{"engine": "eager Brevitas", "sequences": len(codes), "codes": total, "differing": 0}]
+    engines = {"fused recurrence": lambda values, names: trace(model, codes, "fused"), **graph_engines(step, dataflow)}
+    for engine, run_engine in engines.items():
+        with console.status(f"verify: {engine}"):
+            rows.append(compare(engine, reference, run_engine(codes * 2.0**-8, tensors)).as_dict())
+    return exported.paths, exported.nodes, rows
+
+
+def _plot(models: dict, rows: list[dict], title: str, out: Path) -> None:
+    import torch
+    from ssmq_brevitas import plots
+
+    panels = {}
+    for stage in ("float", "naive PTQ", "QAT"):
+        layers = []
+        for block in models[stage].blocks:
+            values = block.ssm.discrete()[0] if stage == "float" else torch.complex(*block.ssm.a())
+            layers.append(values.detach().flatten())
+        panels[stage] = torch.cat(layers).numpy()
+    plots.eigenvalues(panels, out / "eigenvalues.png")
+    plots.accuracy_against_bytes(rows, title, out / "accuracy-bytes.png")
+
+
+def _print(summary: dict) -> None:
+    stages = Table(title=f"accuracy on {summary['data']['test']} test images, bytes")
     for heading in ("stage", "accuracy", "parameters", "state", "total", "saved"):
-        table.add_column(heading, justify="left" if heading == "stage" else "right")
+        stages.add_column(heading, justify="left" if heading == "stage" else "right")
     for row in summary["rows"]:
         sizes = row["bytes"]
-        saved = 1 - sizes["total"] / sizes["fp32_total"]
-        table.add_row(
+        stages.add_row(
             row["stage"],
             f"{100 * row['accuracy']:.2f} %",
-            *(f"{sizes[key]:,.0f} B" for key in ("parameters", "state", "total")),
-            f"{100 * saved:.1f} %",
+            *(f"{sizes[key]:,.0f}" for key in ("parameters", "state", "total")),
+            f"{100 * (1 - sizes['total'] / sizes['fp32_total']):.1f} %",
         )
-    table.add_section()
-    for found in summary["verify"]:
-        label = "reference" if found["engine"] == "eager Brevitas" else f"{found['differing']} differing"
-        table.add_row(found["engine"], label, f"{found['codes']:,}", "codes", f"{found['sequences']}", "sequences")
-    table.add_section()
-    for form, nodes in summary["graphs"].items():
-        table.add_row(f"{form}.onnx", f"{nodes} nodes")
+    engines = Table(title="do the engines agree?")
+    for heading in ("engine", "sequences", "codes compared", "differing"):
+        engines.add_column(heading, justify="left" if heading == "engine" else "right")
+    for row in summary["verify"]:
+        differing = "reference" if row["engine"] == "eager Brevitas" else str(row["differing"])
+        engines.add_row(row["engine"], str(row["sequences"]), f"{row['codes']:,}", differing)
     verdict = summary["check"]
-    table.add_row("check dataflow.onnx", f"{verdict['errors']} errors", f"{verdict['warnings']} warnings")
-    console.print(table)
+    for table in (stages, engines):
+        console.print(table)
+    console.print(", ".join(f"{form}.onnx: {count} nodes" for form, count in summary["graphs"].items()), highlight=False)
+    console.print(f"ssmq check dataflow.onnx: {verdict['errors']} errors, {verdict['warnings']} warnings", highlight=False)

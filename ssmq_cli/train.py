@@ -16,7 +16,7 @@ NAME = "train"
 
 def command(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for checkpoint, log and resume state.")],
-    preset: options.Preset = "paper-h16",
+    preset: options.Preset = options.DEFAULT_PRESET,
     start: Annotated[
         Path | None,
         typer.Option("--from", help="Checkpoint to start quantisation-aware training from (float or quantised)."),

@@ -25,6 +25,7 @@ class Agreement:
     first: str = ""
 
     def as_dict(self) -> dict:
+        """``{"engine", "sequences", "codes", "differing", "first"}``"""
         return asdict(self)
 
 

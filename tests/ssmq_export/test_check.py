@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import io
+import time
 
 import numpy as np
 import onnx
@@ -11,8 +13,9 @@ from conftest import small_config, small_model
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
+from rich.console import Console
 from ssmq_export.check import RULES, check_file, check_model
-from ssmq_export.check.report import to_json
+from ssmq_export.check.report import to_json, to_table
 from ssmq_export.engines import with_batch
 from ssmq_export.errors import ExportError
 from ssmq_export.from_model import describe
@@ -190,6 +193,49 @@ def external(m):
     tensor.external_data.add(key="location", value="../../secret")
 
 
+def contradict_the_annotation(m):
+    annotate(m, "u_0", "INT9")
+
+
+def computed_thresholds(m):
+    node(m, "MultiThreshold_u_0").input[1] = "x_re_0"
+
+
+def unsigned_thresholds_that_fall(m):
+    replace(m, "u_0_thresholds", lambda v: np.arange(v.shape[1], dtype=np.uint8)[None, ::-1] // np.uint8(4))
+
+
+def five_dimensions(m):
+    name = node(m, "MultiThreshold_u_0").input[0]
+    channels = info(m, name).type.tensor_type.shape.dim[-1].dim_value
+    info(m, name).CopyFrom(helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 1, 1, 1, channels]))
+
+
+def half_precision(m):
+    annotate(m, "sum_re_0", "INT14")
+    info(m, "sum_re_0").type.tensor_type.elem_type = TensorProto.FLOAT16
+
+
+def type_without_bits(m):
+    annotate(m, "ax_re_0", "INT0")
+
+
+def text_for_a_constant(m):
+    replace(m, "bu_re_0_weight", lambda v: np.full(v.shape, "a", object))
+
+
+def same_name_for_two_constants(m):
+    m.graph.initializer.append(constant(m, "bu_re_0_weight"))
+
+
+def damaged_constant(m):
+    constant(m, "bu_re_0_weight").raw_data = constant(m, "bu_re_0_weight").raw_data[:-1]
+
+
+def missing_operand(m):
+    del node(m, "Sub_ax_re_0").input[1]
+
+
 DATAFLOW_FAULTS = {
     remove_all_nodes: "empty-graph",
     close_a_loop: "acyclic",
@@ -219,6 +265,16 @@ DATAFLOW_FAULTS = {
     narrow_output: "threshold-output",
     float_output: "threshold-output",
     external: "external-data",
+    contradict_the_annotation: "threshold-output",
+    computed_thresholds: "threshold-shape",
+    unsigned_thresholds_that_fall: "threshold-order",
+    five_dimensions: "layout",
+    half_precision: "accumulator-width",
+    type_without_bits: "integer-datatypes",
+    text_for_a_constant: "float-initializer",
+    same_name_for_two_constants: "duplicate-tensor",
+    damaged_constant: "malformed-constant",
+    missing_operand: "operand-count",
 }
 
 
@@ -247,6 +303,30 @@ def odd_width(m):
     replace(m, "u_0_bits", lambda v: v + np.float32(0.5))
 
 
+def computed_zero_point(m):
+    node(m, "Quant_u_0").input[2] = "u"
+
+
+def text_for_a_width(m):
+    replace(m, "u_0_bits", lambda v: np.array(["eight"], object))
+
+
+def float_weight(m):
+    node(m, "MatMul_encoder_product").input[1] = "encoder_weight_param"
+
+
+def float_data(m):
+    # Brevitas leaves this where an activation has no output quantiser.
+    node(m, "Quant_input").op_type = "Sigmoid"
+    del node(m, "Quant_input").input[1:]
+    node(m, "Quant_input").domain = ""
+
+
+def external_constant_node(m):
+    value = TensorProto(name="far", data_type=TensorProto.FLOAT, dims=[1], data_location=TensorProto.EXTERNAL)
+    value.external_data.add(key="location", value="/etc/passwd")
+    m.graph.node.append(helper.make_node("Constant", [], ["far"], name="far", value=value))
+    m.graph.value_info.append(helper.make_tensor_value_info("far", TensorProto.FLOAT, [1]))
 
 
 STEP_FAULTS = {
@@ -256,6 +336,11 @@ STEP_FAULTS = {
     odd_scale: "power-of-two-scale",
     computed_scale: "power-of-two-scale",
     odd_width: "quant-width",
+    computed_zero_point: "zero-point",
+    text_for_a_width: "quant-width",
+    float_weight: "float-matmul-operand",
+    float_data: "float-matmul-operand",
+    external_constant_node: "external-data",
 }
 
 
@@ -303,6 +388,35 @@ def test_wide_thresholds_and_unrolling_are_warned_of(graphs):
     assert "unrolled-recurrence" in rules_of(check_model(model), "warning")
 
 
+def test_containers_and_widths_that_finn_cannot_stream_are_warned_of(graphs):
+    model = copy.deepcopy(graphs["dataflow"])
+    info(model, "ax_re_0").type.tensor_type.elem_type = TensorProto.DOUBLE
+    assert rules_of(check_model(model), "warning") == {"float32-container"}
+    model = copy.deepcopy(graphs["dataflow"])
+    annotate(model, "ax_re_0", "INT9000")
+    assert rules_of(check_model(model), "warning") == {"stream-width"}
+
+
+def test_a_join_of_two_grids_is_warned_of(graphs):
+    model = copy.deepcopy(graphs["step"])
+    joined = node(model, "Add_residual_0")
+    joined.input[1] = "gate_0"
+    scales = [numpy_helper.to_array(constant(model, f"{name}_scale")) for name in joined.input]
+    assert rules_of(check_model(model), "warning") == ({"grid-join"} if np.any(scales[0] != scales[1]) else set())
+    for scale, expected in ((scales[0] * 2, {"grid-join"}), (scales[0], set())):
+        replace(model, "gate_0_scale", lambda v, scale=scale: scale)
+        assert rules_of(check_model(model), "warning") == expected
+
+
+def test_a_pair_of_threshold_counts_is_a_table_without_the_mark_too():
+    step = step_graph(describe(small_model(small_config(model={"activation": "hard_gelu"}))[1]))
+    model = lower(step)
+    marked = [n for n in model.graph.node if n.metadata_props]
+    for found in marked:
+        del found.metadata_props[:]
+    assert len([f for f in check_model(model) if f.rule == "table"]) == len(marked) > 0
+
+
 def test_a_table_is_pointed_out():
     step = step_graph(describe(small_model(small_config(model={"activation": "hard_gelu"}))[1]))
     assert rules_of(check_model(lower(step)), "info") == {"table"}
@@ -341,6 +455,74 @@ def test_files_that_are_no_graphs_are_refused_in_one_line(tmp_path, content):
     assert "\n" not in str(caught.value)
     with pytest.raises(ExportError, match="no such file"):
         check_file(tmp_path / "missing.onnx")
+
+
+ODD_TENSOR = numpy_helper.from_array(np.ones(2), "t")
+ODD_VALUES = [0, -1, 2.5, float("nan"), float("inf"), "", "x[/b]", "\u0663", [1, 2], ["a"], ODD_TENSOR]
+ODD_ARRAYS = [
+    np.ones((2, 2), np.complex64),
+    np.array([["a", "b"]], object),
+    np.ones((1, 3), bool),
+    np.zeros((0, 4), np.float32),
+    np.array([[9, 1]], np.uint64),
+    np.array([[np.nan, np.inf]], np.float16),
+    np.array(2.0, np.float32),
+]
+
+
+@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_values_of_odd_types_never_crash_it(graphs, data):
+    """Attributes, constants and annotations of types that their place does not allow; a table is drawn of the outcome."""
+    model = copy.deepcopy(graphs[data.draw(st.sampled_from(["step", "dataflow"]))])
+    attributed = [n for n in model.graph.node if n.attribute]
+    for _ in range(data.draw(st.integers(1, 4))):
+        found = data.draw(st.sampled_from(attributed))
+        found.name = data.draw(st.sampled_from([found.name, "a[/b]", "[red]"]))
+        if found.attribute:
+            name = data.draw(st.sampled_from([a.name for a in found.attribute]))
+            set_attribute(found, name, data.draw(st.sampled_from(ODD_VALUES)))
+            found.attribute[-1].type = data.draw(st.sampled_from([found.attribute[-1].type, 0]))
+        tensor = data.draw(st.sampled_from(list(model.graph.initializer)))
+        replace(model, tensor.name, lambda v: data.draw(st.sampled_from(ODD_ARRAYS)))
+        types = ["INT0", "INT2000", "INT" + "9" * 5000, "INT\u0663", "FIXED<8,3>", "SCALEDINT<8>", "", "INT8 "]
+        ports = list(model.graph.quantization_annotation)
+        if ports:
+            annotate(model, data.draw(st.sampled_from(ports)).tensor_name, data.draw(st.sampled_from(types)))
+    Console(file=io.StringIO()).print(to_table(check_model(model)))
+
+
+def test_a_large_graph_is_judged_quickly():
+    """500 nodes with constants of 2048 x 64."""
+    port = lambda name, n: helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, n])  # noqa: E731
+    shared = np.random.default_rng(0).integers(-8, 8, (64, 2048)).astype(np.float32)
+    nodes, constants, values, types, last = [], [], [], {"x": "INT8"}, "x"
+    for k in range(500):
+        weight = shared if k % 2 == 0 else shared.T
+        constants.append(numpy_helper.from_array(np.ascontiguousarray(weight), f"w{k}"))
+        nodes.append(helper.make_node("MatMul", [last, f"w{k}"], [f"y{k}"], name=f"n{k}"))
+        values.append(port(f"y{k}", weight.shape[1]))
+        types |= {f"w{k}": "INT4", f"y{k}": "INT22"}
+        last = f"y{k}"
+    graph = helper.make_graph(nodes, "large", [port("x", 64)], [values.pop()], constants, value_info=values)
+    for name, datatype in types.items():
+        entry = onnx.StringStringEntryProto(key="finn_datatype", value=datatype)
+        graph.quantization_annotation.append(
+            onnx.TensorAnnotation(tensor_name=name, quant_parameter_tensor_names=[entry])
+        )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
+    started = time.process_time()
+    assert check_model(model) == []
+    assert time.process_time() - started < 2
+
+
+def test_names_that_are_no_text_are_refused(graphs, tmp_path):
+    content = graphs["dataflow"].SerializeToString()
+    path = tmp_path / "bad.onnx"
+    for name in (b"qonnx.custom_op.general", b"x_re_next_0", b"finn_datatype"):
+        path.write_bytes(content.replace(name, b"\xff" + name[1:]))
+        with pytest.raises(ExportError, match="bad.onnx: .*UTF-8"):
+            check_file(path)
 
 
 @settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from functools import cached_property
@@ -10,7 +11,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
-_INTEGER = re.compile(r"(U?)INT(\d+)$")
+# At most four digits: a foreign file must not make 2**bits eat the memory.
+_INTEGER = re.compile(r"(U?)INT([1-9][0-9]{0,3})")
 _NARROW = {"BINARY": (0, 1), "BIPOLAR": (-1, 1), "TERNARY": (-1, 1)}
 
 
@@ -18,7 +20,7 @@ def integer_range(datatype: str) -> tuple[int, int] | None:
     """Range of a FINN integer type (INT8, UINT4, BIPOLAR ...); None for any other."""
     if datatype in _NARROW:
         return _NARROW[datatype]
-    match = _INTEGER.match(datatype)
+    match = _INTEGER.fullmatch(datatype)
     if not match:
         return None
     bits = int(match.group(2))
@@ -82,10 +84,17 @@ class GraphView:
                     proto = next((a.t for a in node.attribute if a.name == "value"), None)
             if proto is not None and proto.data_location != TensorProto.EXTERNAL:
                 try:
-                    self._arrays[tensor] = numpy_helper.to_array(proto)
-                except Exception:
+                    values = numpy_helper.to_array(proto)
+                    # NumPy knows bfloat16, int4 and their kin as opaque bytes; float32 holds all of them.
+                    self._arrays[tensor] = values.astype(np.float32) if values.dtype.kind == "V" else values
+                except Exception:  # arbitrary bytes: the decoder raises whatever it stumbles over
                     self._arrays[tensor] = None
         return self._arrays[tensor]
+
+    def numbers(self, tensor: str) -> np.ndarray | None:
+        """As ``array``; None too for text and complex values, which cannot be compared with a range."""
+        values = self.array(tensor)
+        return values if values is not None and values.dtype.kind in "biuf" else None
 
     @cached_property
     def _static(self) -> set[str]:
@@ -118,6 +127,22 @@ def attribute(node: onnx.NodeProto, name: str, default=None):
     """An attribute's value, bytes as text."""
     for found in node.attribute:
         if found.name == name:
-            value = onnx.helper.get_attribute_value(found)
-            return value.decode(errors="replace") if isinstance(value, bytes) else value
+            try:
+                value = onnx.helper.get_attribute_value(found)
+            except ValueError:  # an attribute without a type
+                return default
+            if isinstance(value, bytes):
+                return value.decode(errors="replace")
+            return default if value is None else value
     return default
+
+
+def text_attribute(node: onnx.NodeProto, name: str, default: str) -> str:
+    """An attribute as text, whatever its type: foreign files hold lists and numbers where a name belongs."""
+    return str(attribute(node, name, default))
+
+
+def number_attribute(node: onnx.NodeProto, name: str, default: float) -> float:
+    """An attribute as a number, NaN if it is none."""
+    value = attribute(node, name, default)
+    return float(value) if isinstance(value, (int, float)) else math.nan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.markup import escape
 from rich.table import Table
 
 from .finding import Finding
@@ -22,5 +23,6 @@ def to_table(findings: list[Finding]) -> Table:
     for f in findings:
         colour = _COLOURS[f.severity]
         where = "\n".join(part for part in (f.node, f.tensor) if part)
-        table.add_row(f"[{colour}]{f.severity}[/]\n{f.rule}", where, f.message, f.fix)
+        # Names come from foreign files; a bracket in one is no markup.
+        table.add_row(f"[{colour}]{f.severity}[/]\n{f.rule}", *map(escape, (where, f.message, f.fix)))
     return table

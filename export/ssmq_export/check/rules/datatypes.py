@@ -8,12 +8,13 @@ import numpy as np
 from onnx import TensorProto
 
 from ..catalogue import Hit, rule
-from ..graph_view import GraphView, attribute, integer_range
+from ..graph_view import GraphView, integer_range, text_attribute
 from .operators import HARDWARE
 
 SHOWN = 3
+MAX_RANK = 4
 # Integers that a float container holds exactly.
-EXACT_BITS = {TensorProto.FLOAT: 24, TensorProto.DOUBLE: 53}
+EXACT_BITS = {TensorProto.BFLOAT16: 8, TensorProto.FLOAT16: 11, TensorProto.FLOAT: 24, TensorProto.DOUBLE: 53}
 
 
 def _varying(view: GraphView) -> Iterator[tuple[str, str]]:
@@ -48,11 +49,11 @@ def _fault(view: GraphView, name: str) -> str | None:
         return None  # stored outside, or malformed: other rules
     if limits is None:
         return f"is a constant of type {datatype}"
-    if not np.issubdtype(values.dtype, np.number):
+    if view.numbers(name) is None:
         return "is a constant that holds no numbers"
     if not np.all(np.isfinite(values)) or np.any(values != np.rint(values)):
         return f"is annotated {datatype} and holds values that are no integers"
-    if values.size and (values.min() < limits[0] or values.max() > limits[1]):
+    if values.size and (int(values.min()) < limits[0] or int(values.max()) > limits[1]):
         return f"is annotated {datatype} and holds values outside it"
     return None
 
@@ -89,10 +90,16 @@ def accumulator_width(view: GraphView) -> Iterator[Hit]:
 
 @rule("layout", "error", "put the channels last (data_layout NC or NHWC)")
 def layout(view: GraphView) -> Iterator[Hit]:
-    """FINN streams are channels last."""
+    """FINN streams are channels last, (batch, height, width, channels) at most."""
     for node in view.nodes:
-        found = attribute(node, "data_layout")
-        if node.op_type == "MultiThreshold" and (found or "NCHW") not in ("NC", "NHWC", "NWC"):
-            shape = view.shape(node.input[0]) if node.input else None
-            if found is not None or (shape is not None and len(shape) > 2):
+        if node.op_type not in HARDWARE:
+            continue
+        shape = view.shape(node.input[0]) if node.input else None
+        rank = len(shape or ())
+        found = text_attribute(node, "data_layout", "")
+        if rank > MAX_RANK:
+            yield view.label(node), node.input[0], f"has {rank} dimensions; streams have at most {MAX_RANK}"
+        elif node.op_type == "MultiThreshold" and (found or "NCHW") not in ("NC", "NHWC", "NWC"):
+            # An absent layout is NCHW, which says nothing wrong about two dimensions.
+            if found or rank > 2:
                 yield view.label(node), "", f"has the data layout {found or 'NCHW'}"

@@ -29,6 +29,7 @@ HARDWARE = {
 }
 # Float operators that lowering turns into thresholds or constants when a Quant follows them.
 LOWERABLE = frozenset({"Relu", "Clip", "Sigmoid", "Erf", "Cast", "Div", "BatchNormalization", "HardSigmoid", "Constant"})
+OPERANDS = {"MatMul": 2, "Mul": 2, "Add": 2, "Sub": 2, "MultiThreshold": 2, "Quant": 4}
 RECURRENT = frozenset({"Scan", "Loop", "If", "RNN", "GRU", "LSTM"})
 INSTEAD = {
     "Gemm": "write it as MatMul and Add",
@@ -83,6 +84,16 @@ def hardware_op(view: GraphView) -> Iterator[Hit]:
         if not known and not foreign:
             instead = INSTEAD.get(node.op_type, "express it with MatMul, Mul, Add, Sub and MultiThreshold")
             yield view.label(node), "", f"{node.op_type} is no FINN hardware operator: {instead}"
+
+
+@rule("operand-count", "error", "connect every operand, or export the graph again")
+def operand_count(view: GraphView) -> Iterator[Hit]:
+    """An operator with an operand missing has no result; each other rule would only stumble over it."""
+    for node in view.nodes:
+        wanted = OPERANDS.get(node.op_type)
+        if wanted is not None and (len(node.input) != wanted or not all(node.input) or not view.output(node)):
+            count = sum(map(bool, node.input))
+            yield view.label(node), "", f"{node.op_type} has {count} of {wanted} inputs, {len(node.output)} outputs"
 
 
 @rule("static-weight", "error", "make one operand a constant; a product of two streams must be elementwise (Mul)")

@@ -10,6 +10,13 @@ from ..catalogue import Hit, rule
 from ..graph_view import GraphView, attribute
 
 
+def _no_number(view: GraphView, name: str) -> bool:
+    """Whether a tensor without numbers is this file's to name, not that of dangling, external or malformed data."""
+    if view.array(name) is not None:
+        return True  # text or complex
+    return name in view.producers or name in view.inputs
+
+
 @rule("weight-quant-fork", "error", "give each consumer a Quant of its own (the initialiser may be shared)")
 def weight_quant_fork(view: GraphView) -> Iterator[Hit]:
     """FINN folds a weight Quant into its one consumer; with two it folds neither and leaves a float tensor behind."""
@@ -23,9 +30,14 @@ def weight_quant_fork(view: GraphView) -> Iterator[Hit]:
 def zero_point(view: GraphView) -> Iterator[Hit]:
     """A zero point adds cross terms to every product; FINN supports none."""
     for node in view.quants:
-        values = view.array(node.input[2]) if len(node.input) > 2 else None
+        if len(node.input) < 3:
+            continue  # operand-count
+        name = node.input[2]
+        values = view.numbers(name)
         if values is not None and np.any(values != 0):
-            yield view.label(node), node.input[2], "is a zero point other than 0"
+            yield view.label(node), name, "is a zero point other than 0"
+        elif values is None and _no_number(view, name):
+            yield view.label(node), name, "is a zero point that is no constant number"
 
 
 @rule("rounding-mode", "error", "use ROUND: half to even, the mode every engine agrees on")
@@ -43,10 +55,10 @@ def power_of_two_scale(view: GraphView) -> Iterator[Hit]:
     for node in view.quants:
         if len(node.input) < 2:
             continue
-        values = view.array(node.input[1])
+        values = view.numbers(node.input[1])
         if values is None:
-            if node.input[1] not in view.initializers:
-                yield view.label(node), node.input[1], "is a scale that is computed, not constant"
+            if _no_number(view, node.input[1]):
+                yield view.label(node), node.input[1], "is a scale that is no constant number"
         elif np.any(np.frexp(np.asarray(values, np.float64))[0] != 0.5):
             yield view.label(node), node.input[1], "is a scale that is no power of two"
 
@@ -55,7 +67,11 @@ def power_of_two_scale(view: GraphView) -> Iterator[Hit]:
 def quant_width(view: GraphView) -> Iterator[Hit]:
     """The width decides every stream behind it and must be known at compile time."""
     for node in view.quants:
-        values = view.array(node.input[3]) if len(node.input) > 3 else None
-        if values is None or values.size != 1 or not 1 <= float(values.ravel()[0]) <= 32 or values.ravel()[0] % 1:
-            shown = "no constant" if values is None else values.ravel().tolist()
-            yield view.label(node), node.input[3] if len(node.input) > 3 else "", f"has the bit width {shown}"
+        if len(node.input) < 4 or not node.input[3]:
+            continue  # operand-count
+        values = view.numbers(node.input[3])
+        if values is None:
+            if _no_number(view, node.input[3]):
+                yield view.label(node), node.input[3], "is a bit width that is no constant number"
+        elif values.size != 1 or not 1 <= float(values.ravel()[0]) <= 32 or float(values.ravel()[0]) % 1:
+            yield view.label(node), node.input[3], f"is the bit width {values.ravel()[:4].tolist()}"

@@ -69,6 +69,10 @@ def duplicate_tensor(view: GraphView) -> Iterator[Hit]:
         taken = len(nodes) + (name in view.initializers) + (name in view.inputs)
         if taken > 1:
             yield view.label(nodes[-1]), name, f"has {taken} producers"
+    for what, entries in (("constants", view.graph.initializer), ("input ports", view.graph.input)):
+        for name, count in Counter(entry.name for entry in entries).items():
+            if count > 1:
+                yield "", name, f"names {count} {what}"
 
 
 @rule("dangling-tensor", "error", "connect the input, or remove the node")
@@ -119,12 +123,34 @@ def batch_size(view: GraphView) -> Iterator[Hit]:
             yield "", name, f"has batch {shape[0]}"
 
 
+def _stored(view: GraphView) -> Iterator[tuple[str, TensorProto]]:
+    """(node label, constant) of every stored constant, those of Constant nodes and of inner graphs included."""
+    graphs = [view.graph]
+    while graphs:
+        graph = graphs.pop()
+        yield from (("", tensor) for tensor in graph.initializer)
+        yield from (("", part) for sparse in graph.sparse_initializer for part in (sparse.values, sparse.indices))
+        for node in graph.node:
+            for found in node.attribute:
+                graphs += [*([found.g] if found.HasField("g") else []), *found.graphs]
+                tensors = [*([found.t] if found.HasField("t") else []), *found.tensors]
+                yield from ((view.label(node), tensor) for tensor in tensors)
+
+
 @rule("external-data", "error", "store the constants inside the file (onnx.save without external data)")
 def external_data(view: GraphView) -> Iterator[Hit]:
     """A graph whose constants lie elsewhere cannot be judged or handed on by itself; this checker never follows paths."""
-    for name, tensor in view.initializers.items():
+    for label, tensor in _stored(view):
         if tensor.data_location == TensorProto.EXTERNAL:
-            yield "", name, "is stored outside the file"
+            yield label, tensor.name, "is stored outside the file"
+
+
+@rule("malformed-constant", "error", "export the graph again: its data is damaged")
+def malformed_constant(view: GraphView) -> Iterator[Hit]:
+    """A constant whose bytes do not fit its shape and type has no values; a tool would crash on it or invent some."""
+    for name, tensor in view.initializers.items():
+        if tensor.data_location != TensorProto.EXTERNAL and view.array(name) is None:
+            yield "", name, "has data that does not fit its shape and type"
 
 
 @rule("unrolled-recurrence", "warning", "export one time step with the state as ports (ssmq export writes step.onnx)")

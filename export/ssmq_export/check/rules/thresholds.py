@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..catalogue import Hit, rule
-from ..graph_view import GraphView, attribute, integer_range
+from ..graph_view import GraphView, integer_range, number_attribute, text_attribute
 
 DEFAULT_LEVELS = 255
 
@@ -15,7 +15,7 @@ DEFAULT_LEVELS = 255
 def _nodes(view: GraphView) -> Iterator[tuple]:
     for node in view.nodes:
         if node.op_type == "MultiThreshold" and len(node.input) > 1:
-            values = view.array(node.input[1])
+            values = view.numbers(node.input[1])
             if values is not None and values.ndim == 2:
                 yield node, values
 
@@ -24,7 +24,7 @@ def _nodes(view: GraphView) -> Iterator[tuple]:
 def threshold_order(view: GraphView) -> Iterator[Hit]:
     """FINN finds the level by binary search, which is wrong on thresholds that do not ascend."""
     for node, values in _nodes(view):
-        falling = np.flatnonzero((np.diff(values, axis=1) < 0).any(axis=1))
+        falling = np.flatnonzero((values[:, 1:] < values[:, :-1]).any(axis=1))  # a difference wraps if unsigned
         if falling.size:
             yield view.label(node), node.input[1], f"does not ascend in {falling.size} channels, first {falling[0]}"
 
@@ -35,6 +35,10 @@ def threshold_shape(view: GraphView) -> Iterator[Hit]:
     for node in view.nodes:
         if node.op_type != "MultiThreshold" or len(node.input) < 2:
             continue
+        name = node.input[1]
+        if not view.is_constant(name) and (name in view.producers or name in view.inputs):
+            yield view.label(node), name, "holds thresholds that are computed, not constant"
+            continue
         shape, data = view.shape(node.input[1]), view.shape(node.input[0])
         if shape is None or not data:
             continue
@@ -44,10 +48,11 @@ def threshold_shape(view: GraphView) -> Iterator[Hit]:
 
 @rule("threshold-output", "error", "set out_scale 1, an integer out_bias, and an out_dtype that holds every level")
 def threshold_output(view: GraphView) -> Iterator[Hit]:
-    """FINN reads the output's type and bias off these attributes; levels outside the type wrap around."""
+    """FINN reads the output's type and bias off these attributes, not off the annotation; levels outside the type wrap."""
     for node, values in _nodes(view):
-        scale, bias = attribute(node, "out_scale", 1.0), attribute(node, "out_bias", 0.0)
-        datatype = attribute(node, "out_dtype", "")
+        scale, bias = number_attribute(node, "out_scale", 1.0), number_attribute(node, "out_bias", 0.0)
+        datatype = text_attribute(node, "out_dtype", "")
+        annotated = view.datatypes.get(view.output(node), "")
         limits = integer_range(datatype)
         if scale != 1.0 or bias % 1:
             yield view.label(node), view.output(node), f"has out_scale {scale} and out_bias {bias}"
@@ -56,6 +61,8 @@ def threshold_output(view: GraphView) -> Iterator[Hit]:
         elif bias < limits[0] or bias + values.shape[1] > limits[1]:
             top = int(bias) + values.shape[1]
             yield view.label(node), view.output(node), f"counts {int(bias)} .. {top}, outside {datatype}"
+        elif datatype != annotated and integer_range(annotated) is not None:
+            yield view.label(node), view.output(node), f"has the out_dtype {datatype} and is annotated {annotated}"
 
 
 @rule("threshold-count", "warning", "use at most 8 output bits, or a Requant operator")
@@ -70,5 +77,9 @@ def threshold_count(view: GraphView) -> Iterator[Hit]:
 def table(view: GraphView) -> Iterator[Hit]:
     """A function that falls somewhere lowers to the difference of two threshold counts, a table in threshold form."""
     for node in view.nodes:
-        if any(entry.key == "ssmq.non_monotone" for entry in node.metadata_props):
+        marked = any(entry.key == "ssmq.non_monotone" for entry in node.metadata_props)
+        # Without the mark: two counts of the same data, one taken from the other.
+        sources = [p for name in node.input for p in view.producers.get(name, []) if p.op_type == "MultiThreshold"]
+        pair = node.op_type == "Sub" and len(sources) == 2 and len({p.input[0] for p in sources if p.input}) == 1
+        if marked or pair:
             yield view.label(node), view.output(node), "is a non-monotone function, lowered as a table"

@@ -1,0 +1,23 @@
+# Set-up, main job and tests; everything lives in $(VENV).
+PYTHON ?= python3
+VENV ?= .venv
+
+.PHONY: run test test-slow clean
+
+run: $(VENV)/.installed
+	$(VENV)/bin/ssmq run
+
+test: $(VENV)/.installed
+	$(VENV)/bin/pytest
+
+test-slow: $(VENV)/.installed
+	$(VENV)/bin/pytest -m slow
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 ..." if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[test,notebooks]'
+	touch $@
+
+clean:
+	rm -rf $(VENV)

@@ -1,0 +1,182 @@
+"""The commands as a user types them, on sequences of 49 steps."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+SSMQ = str(Path(sys.executable).parent / "ssmq")
+TINY = """
+[model]
+heads = 4
+modes = 4
+layers = 2
+length = 49
+norm = "batch"
+activation = "relu"
+
+[scheme.bits]
+linear = 6
+
+[train.float]
+epochs = 1
+learning_rate = 1e-2
+
+[train.qat]
+epochs = 1
+"""
+SMALL_IMAGES = ["--downsample", "4"]
+
+
+def ssmq(*arguments, check: bool = True, **options) -> subprocess.CompletedProcess:
+    done = subprocess.run([SSMQ, *map(str, arguments)], capture_output=True, text=True, **options)
+    if check:
+        assert done.returncode == 0, done.stderr + done.stdout
+    return done
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A finished tiny run."""
+    folder = tmp_path_factory.mktemp("cli")
+    (folder / "tiny.toml").write_text(TINY)
+    done = ssmq("run", "--preset", folder / "tiny.toml", "--out", folder / "run", "--images", 5, *SMALL_IMAGES)
+    (folder / "stdout.txt").write_text(done.stdout)
+    return folder
+
+
+def test_run_leaves_what_it_promises(folder):
+    summary = json.loads((folder / "run" / "summary.json").read_text())
+    assert summary["data"] == {
+        "name": "MNIST subset", "source": "embedded", "train": 4500, "validation": 500, "test": 1000,
+    }  # fmt: skip
+    assert [row["stage"] for row in summary["rows"]] == ["float", "naive PTQ", "equalised PTQ", "QAT"]
+    for row in summary["rows"]:
+        assert 0 <= row["accuracy"] <= 1
+        sizes = row["bytes"]
+        assert sizes["total"] == sizes["parameters"] + sizes["state"] <= sizes["fp32_total"]
+    engines = ["eager Brevitas", "fused recurrence", "qonnx step", "ONNX Runtime Scan", "dataflow graph"]
+    assert [row["engine"] for row in summary["verify"]] == engines
+    for row in summary["verify"]:
+        assert (row["sequences"], row["differing"]) == (5, 0)
+        assert row["codes"] > 5 * 49 * 2 * (2 * 16 + 4)
+    assert summary["check"] == {"errors": 0, "warnings": 0}
+    assert summary["seconds"] > 0
+    left = {path.name for path in (folder / "run").iterdir()}
+    assert left == {
+        "summary.json", "step.onnx", "sequence.onnx", "dataflow.onnx", "float.safetensors", "qat.safetensors",
+        "float-log.csv", "qat-log.csv", "eigenvalues.png", "accuracy-bytes.png",
+    }  # fmt: skip
+    assert "MNIST subset (embedded): 4500 training" in (folder / "stdout.txt").read_text()
+
+
+def test_train_ptq_footprint_export_check(folder):
+    scheme = ["--preset", folder / "tiny.toml"]
+    float_checkpoint = folder / "run" / "float.safetensors"
+    assert "test" in ssmq("ptq", float_checkpoint, "--out", folder / "ptq.safetensors", *scheme, *SMALL_IMAGES).stdout
+    found = ssmq("train", *scheme, "--from", folder / "ptq.safetensors", "--out", folder / "qat", *SMALL_IMAGES)
+    assert "4500 training, 1000 test images" in found.stdout
+    checkpoint = folder / "qat" / "qat.safetensors"
+    bytes_ = json.loads(ssmq("footprint", checkpoint, "--json").stdout)
+    assert set(bytes_) == {"parameters", "state", "total", "fp32_total"}
+    assert bytes_ == json.loads((folder / "run" / "summary.json").read_text())["rows"][-1]["bytes"]
+    ssmq("export", checkpoint, "--out", folder / "graphs", *SMALL_IMAGES)
+    assert "legal" in ssmq("check", folder / "graphs" / "dataflow.onnx").stdout
+    done = ssmq("check", folder / "graphs" / "step.onnx", "--json", check=False)
+    assert done.returncode == 1
+    (finding,) = json.loads(done.stdout)["findings"]
+    assert finding["rule"] == "not-lowered" and set(finding) == {
+        "rule", "severity", "node", "tensor", "message", "fix",
+    }  # fmt: skip
+
+
+def test_the_same_command_twice_gives_the_same_codes(folder):
+    scheme = ["--preset", folder / "tiny.toml", "--from", folder / "run" / "float.safetensors", *SMALL_IMAGES]
+    contents = []
+    for name in ("one", "two"):
+        ssmq("train", *scheme, "--out", folder / name)
+        ssmq("export", folder / name / "qat.safetensors", "--out", folder / name, *SMALL_IMAGES)
+        contents.append([(folder / name / f).read_bytes() for f in ("step.onnx", "dataflow.onnx")])
+    assert contents[0] == contents[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["footprint", "damaged.safetensors"], "damaged.safetensors: not a readable checkpoint"),
+        (["export", "missing.safetensors", "--out", "x"], "missing.safetensors: no such checkpoint file"),
+        (["export", "float.safetensors", "--out", "x", *SMALL_IMAGES], "a float model has no codes to export"),
+        (["export", "qat.safetensors", "--out", "x"], "is made for sequences of 49 steps and 10 classes, not 784"),
+        (["check", "damaged.safetensors"], "damaged.safetensors: not an ONNX file"),
+        (["run", "--preset", "typo.toml", "--out", "x"], "unknown key 'scheme.bits.linaer'; did you mean 'linear'?"),
+        (["run", "--preset", "paper-h15"], "did you mean 'paper-h16'?"),
+        (["train", "--out", "x", "--data-root", "nowhere"], "data folder nowhere does not exist: correct --data-root"),
+        (["ptq", "qat.safetensors", "--out", "x"], "already quantised"),
+        (["view", "missing.onnx"], "missing.onnx: no such file"),
+    ],
+)
+def test_bad_input_ends_in_one_line(folder, tmp_path, arguments, message):
+    for name in ("float.safetensors", "qat.safetensors"):
+        (tmp_path / name).symlink_to(folder / "run" / name)
+    whole = (folder / "run" / "qat.safetensors").read_bytes()
+    (tmp_path / "damaged.safetensors").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "typo.toml").write_text("[scheme.bits]\nlinaer = 4\n")
+    before = {path.name for path in tmp_path.iterdir()}
+    done = ssmq(*arguments, check=False, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+    assert message in done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == before  # nothing half-written
+
+
+def test_interrupted_training_is_resumable(folder, tmp_path):
+    command = ["train", "--preset", folder / "tiny.toml", "--out", tmp_path / "a", "--epochs", "4", *SMALL_IMAGES]
+    process = subprocess.Popen([SSMQ, *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    state = tmp_path / "a" / "float-state.safetensors"
+    deadline = time.monotonic() + 120
+    while not state.exists() and time.monotonic() < deadline:  # written at the end of the first epoch
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, message = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert message == "error: interrupted; the same command goes on from here\n"
+    assert {path.name for path in (tmp_path / "a").iterdir()} == {"float-state.safetensors", "log.csv"}
+    ssmq(*command)
+    command[command.index(tmp_path / "a")] = tmp_path / "b"
+    ssmq(*command)
+    resumed, straight = ((tmp_path / name / "float.safetensors").read_bytes() for name in "ab")
+    assert resumed == straight
+
+
+def test_view_serves_netron_on_loopback(folder):
+    process = subprocess.Popen(
+        [SSMQ, "view", str(folder / "run" / "dataflow.onnx"), "--no-browser", "--port", "0"],
+        stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    try:
+        address = ""
+        while "http://" not in address:
+            address = process.stdout.readline()
+            assert address, "view ended without an address"
+        url = address[address.index("http://") :].split()[0]
+        assert url.startswith("http://127.0.0.1:")
+        page = urllib.request.urlopen(url, timeout=10).read().decode()
+        assert "netron" in page.lower() and "dataflow.onnx" in page
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=20)
+
+
+def test_help_names_every_command():
+    text = ssmq("--help").stdout
+    for command in ("run", "train", "ptq", "footprint", "export", "check", "view"):
+        assert command in text
+        assert "--help" in ssmq(command, "--help").stdout

@@ -1,0 +1,47 @@
+"""The shape of the project: who may import whom, and pages that are generated."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import ssmq_export.check  # noqa: F401  (registers the rules)
+from ssmq_export.check.catalogue import catalogue_markdown
+
+ROOT = Path(__file__).parents[1]
+
+
+def imports(folder: str) -> dict[str, set[str]]:
+    """Top-level packages that each file below ``folder`` imports, at any depth."""
+    found = {}
+    for path in (ROOT / folder).rglob("*.py"):
+        names = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names.add(node.module.split(".")[0])
+        found[path.relative_to(ROOT / folder).as_posix()] = names
+    return found
+
+
+def test_training_knows_nothing_of_graphs_or_hardware():
+    for path, names in imports("ssmq_brevitas").items():
+        assert not names & {"onnx", "onnxruntime", "qonnx", "finn", "ssmq_export", "ssmq_cli"}, path
+
+
+def test_export_needs_torch_in_one_place_only():
+    users = {path for path, names in imports("export/ssmq_export").items() if names & {"torch", "ssmq_brevitas"}}
+    assert users == {"from_model.py"}
+
+
+def test_nothing_unpickles():
+    for folder in ("ssmq_brevitas", "export/ssmq_export", "ssmq_cli"):
+        for path, names in imports(folder).items():
+            text = (ROOT / folder / path).read_text()
+            assert not names & {"pickle", "joblib", "dill"} and "torch.load(" not in text, path
+
+
+def test_the_page_of_rules_is_up_to_date():
+    """Written by ``python -m ssmq_export.check > docs/rules.md``."""
+    assert (ROOT / "docs" / "rules.md").read_text() == catalogue_markdown()
