@@ -21,18 +21,21 @@ def magic(dtype: np.dtype) -> np.floating:
 
 
 @njit(cache=True, fastmath=_EXACT)
-def _step(ar, ai, br, bi, cr, ci, low, high, rounder, u, xr, xi, y, code_r, code_i):
-    for b in range(u.shape[0]):
-        sr = ar * xr[b] - ai * xi[b] + br * u[b]
-        si = ar * xi[b] + ai * xr[b] + bi * u[b]
-        # Saturating first is the same, for the limits are integers.
-        sr = (min(max(sr, low), high) + rounder) - rounder
-        si = (min(max(si, low), high) + rounder) - rounder
-        xr[b] = sr
-        xi[b] = si
-        y[b] += cr * sr - ci * si
-        code_r[b] = sr
-        code_i[b] = si
+def _step(ar, ai, br, bi, cr, ci, low, high, rounder, u, xr, xi, y, codes_r, codes_i):
+    for n in range(xr.shape[0]):
+        # In locals, or every iteration of the vector loop would load them again.
+        a_re, a_im, b_re, b_im, c_re, c_im = ar[n], ai[n], br[n], bi[n], cr[n], ci[n]
+        for b in range(u.shape[0]):
+            sr = a_re * xr[n, b] - a_im * xi[n, b] + b_re * u[b]
+            si = a_re * xi[n, b] + a_im * xr[n, b] + b_im * u[b]
+            # Saturating first is the same, for the limits are integers.
+            sr = (min(max(sr, low), high) + rounder) - rounder
+            si = (min(max(si, low), high) + rounder) - rounder
+            xr[n, b] = sr
+            xi[n, b] = si
+            y[b] += c_re * sr - c_im * si
+            codes_r[n, b] = sr
+            codes_i[n, b] = si
 
 
 @njit(parallel=True, cache=True)
@@ -50,41 +53,42 @@ def forward(ar, ai, br, bi, cr, ci, d, low, high, rounder, u, y, codes, keep):
             for b in range(batch):
                 y[h, t, b] = d[h] * u[h, t, b]
             at = t if keep else 0
-            for n in range(modes):
-                _step(
-                    ar[h, n], ai[h, n], br[h, n], bi[h, n], cr[h, n], ci[h, n], low, high, rounder,
-                    u[h, t], xr[n], xi[n], y[h, t], codes[h, at, 0, n], codes[h, at, 1, n],
-                )
+            _step(
+                ar[h], ai[h], br[h], bi[h], cr[h], ci[h], low, high, rounder,
+                u[h, t], xr, xi, y[h, t], codes[h, at, 0], codes[h, at, 1],
+            )
 
 
 @njit(cache=True, fastmath=_FAST)
-def _step_back(ar, ai, br, bi, cr, ci, below, above, u, g, code_r, code_i, prev_r, prev_i, lr, li, gu, sums):
+def _step_back(ar, ai, br, bi, cr, ci, below, above, u, g, codes_r, codes_i, before_r, before_i, lr, li, gu, sums):
     zero = u.dtype.type(0)
-    gar = gai = gbr = gbi = gcr = gci = zero
-    for b in range(u.shape[0]):
-        pr = u.dtype.type(prev_r[b])
-        pi = u.dtype.type(prev_i[b])
-        sr = ar * pr - ai * pi + br * u[b]
-        si = ar * pi + ai * pr + bi * u[b]
-        vr = lr[b] + cr * g[b]
-        vi = li[b] - ci * g[b]
-        vr = vr if (sr >= below and sr < above) else zero
-        vi = vi if (si >= below and si < above) else zero
-        gar += vr * pr + vi * pi
-        gai += vi * pr - vr * pi
-        gbr += vr * u[b]
-        gbi += vi * u[b]
-        gcr += g[b] * code_r[b]
-        gci -= g[b] * code_i[b]
-        gu[b] += br * vr + bi * vi
-        lr[b] = ar * vr + ai * vi
-        li[b] = ar * vi - ai * vr
-    sums[0] += gar
-    sums[1] += gai
-    sums[2] += gbr
-    sums[3] += gbi
-    sums[4] += gcr
-    sums[5] += gci
+    for n in range(lr.shape[0]):
+        a_re, a_im, b_re, b_im, c_re, c_im = ar[n], ai[n], br[n], bi[n], cr[n], ci[n]
+        gar = gai = gbr = gbi = gcr = gci = zero
+        for b in range(u.shape[0]):
+            pr = u.dtype.type(before_r[n, b])
+            pi = u.dtype.type(before_i[n, b])
+            sr = a_re * pr - a_im * pi + b_re * u[b]
+            si = a_re * pi + a_im * pr + b_im * u[b]
+            vr = lr[n, b] + c_re * g[b]
+            vi = li[n, b] - c_im * g[b]
+            vr = vr if (sr >= below and sr < above) else zero
+            vi = vi if (si >= below and si < above) else zero
+            gar += vr * pr + vi * pi
+            gai += vi * pr - vr * pi
+            gbr += vr * u[b]
+            gbi += vi * u[b]
+            gcr += g[b] * u.dtype.type(codes_r[n, b])
+            gci -= g[b] * u.dtype.type(codes_i[n, b])
+            gu[b] += b_re * vr + b_im * vi
+            lr[n, b] = a_re * vr + a_im * vi
+            li[n, b] = a_re * vi - a_im * vr
+        sums[n, 0] += gar
+        sums[n, 1] += gai
+        sums[n, 2] += gbr
+        sums[n, 3] += gbi
+        sums[n, 4] += gcr
+        sums[n, 5] += gci
 
 
 @njit(parallel=True, cache=True)
@@ -108,11 +112,9 @@ def backward(ar, ai, br, bi, cr, ci, d, low, high, u, codes, gy, gu, sums, gd):
                 gu[h, t, b] = d[h] * gy[h, t, b]
                 row += gy[h, t, b] * u[h, t, b]
             total_d += row
-            previous = codes[h, t - 1] if t > 0 else start
-            for n in range(modes):
-                _step_back(
-                    ar[h, n], ai[h, n], br[h, n], bi[h, n], cr[h, n], ci[h, n], below, above,
-                    u[h, t], gy[h, t], codes[h, t, 0, n], codes[h, t, 1, n], previous[0, n], previous[1, n],
-                    lr[n], li[n], gu[h, t], sums[h, n],
-                )
+            before = codes[h, t - 1] if t > 0 else start
+            _step_back(
+                ar[h], ai[h], br[h], bi[h], cr[h], ci[h], below, above, u[h, t], gy[h, t],
+                codes[h, t, 0], codes[h, t, 1], before[0], before[1], lr, li, gu[h, t], sums[h],
+            )
         gd[h] = total_d

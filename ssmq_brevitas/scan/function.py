@@ -9,21 +9,42 @@ from torch import Tensor
 from . import cpu
 
 
+# Freed code buffers, used again: the kernels are fast enough that the page faults of fresh memory would show.
+_POOL: list[np.ndarray] = []
+_POOL_LIMIT = 8
+
+
+def _take(shape: tuple[int, ...], dtype: type) -> np.ndarray:
+    """An uninitialised array, out of a pooled buffer of the same size if there is one."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    for index, buffer in enumerate(_POOL):
+        if buffer.nbytes == size:
+            return _POOL.pop(index).view(dtype).reshape(shape)
+    return np.empty(size, np.uint8).view(dtype).reshape(shape)
+
+
 class _Problem:
     """The kernel's view of one call: arrays in its layout and in units of state codes."""
+
+    codes: np.ndarray | None = None
 
     def __init__(self, u: Tensor, parameters: tuple[Tensor, ...], scale: Tensor, bits: int, keep: bool):
         a_re, a_im, b_re, b_im, c_re, c_im, d = (value.detach() for value in parameters)
         self.scale = scale.detach().to(u.dtype).expand(a_re.shape)
         units = [a_re, a_im, b_re / self.scale, b_im / self.scale, 2 * c_re * self.scale, 2 * c_im * self.scale, d]
         self.parameters = [np.ascontiguousarray(value.numpy()) for value in units]
-        self.u = np.ascontiguousarray(u.detach().permute(2, 1, 0).numpy())  # (H T B)
+        self.u = u.detach().permute(2, 1, 0).contiguous().numpy()  # (H T B)
         kind = self.u.dtype.type
         self.limits = kind(-(2 ** (bits - 1))), kind(2 ** (bits - 1) - 1)
         heads, length, batch = self.u.shape
         code_type = np.int8 if bits <= 8 else np.int16 if bits <= 16 else np.int32
-        self.codes = np.empty((heads, length if keep else 1, 2, a_re.shape[1], batch), code_type)
+        self.codes = _take((heads, length if keep else 1, 2, a_re.shape[1], batch), code_type)
         self.keep = keep
+
+    def __del__(self):
+        # Autograd drops the problem when the graph is freed, however often backward ran through it.
+        if self.codes is not None and len(_POOL) < _POOL_LIMIT:
+            _POOL.append(self.codes.reshape(-1).view(np.uint8))
 
     def forward(self) -> Tensor:
         y = np.empty_like(self.u)
@@ -31,7 +52,7 @@ class _Problem:
         return torch.from_numpy(y).permute(2, 1, 0)
 
     def backward(self, gradient: Tensor) -> tuple[Tensor, ...]:
-        gy = np.ascontiguousarray(gradient.permute(2, 1, 0).numpy())
+        gy = gradient.permute(2, 1, 0).contiguous().numpy()
         gu = np.empty_like(self.u)
         sums = np.zeros((*self.parameters[0].shape, 6))
         gd = np.empty(len(self.parameters[6]))
@@ -82,5 +103,6 @@ def traced_scan(u: Tensor, parameters: tuple[Tensor, ...], scale: Tensor, bits: 
     """y and the state codes re, im ``(B, T, H, N)``; not differentiable."""
     problem = _Problem(u, parameters, scale, bits, keep=True)
     y = problem.forward()
-    re, im = torch.from_numpy(problem.codes).permute(2, 4, 1, 0, 3).unbind(0)
+    codes, problem.codes = problem.codes, None  # the caller's now
+    re, im = torch.from_numpy(codes).permute(2, 4, 1, 0, 3).unbind(0)
     return y, re, im
