@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 from pathlib import Path
 
 import ssmq_export.check  # noqa: F401  (registers the rules)
@@ -45,3 +46,14 @@ def test_nothing_unpickles():
 def test_the_page_of_rules_is_up_to_date():
     """Written by ``python -m ssmq_export.check > docs/rules.md``."""
     assert (ROOT / "docs" / "rules.md").read_text() == catalogue_markdown()
+
+
+def test_the_readme_shows_the_stored_results():
+    """Written by ``python scripts/render_readme.py``."""
+    spec = importlib.util.spec_from_file_location("render_readme", ROOT / "scripts" / "render_readme.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    readme = (ROOT / "README.md").read_text()
+    assert script.rendered(readme) == readme
+    for path in (ROOT / "results").glob("*.json"):
+        assert f"<!-- {path.stem} -->" in readme
