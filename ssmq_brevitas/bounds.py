@@ -22,14 +22,11 @@ def product_bits(left: int, right: int, terms: int = 1) -> int:
 
 def least_widths(model, bits) -> dict[str, int]:
     """Accumulator widths before exponents are known: what the bit widths alone require, by tensor name."""
-    wide = model.layers and {
+    return {
+        "encoder": product_bits(bits.encoder, bits.input + 1) + 1,
         "x": product_bits(bits.a, bits.x, 2) + 1,
         "y": product_bits(bits.c, bits.x, 2 * model.modes) + 1,
         "mix": product_bits(bits.linear, bits.activation, model.heads) + 1,
-    }
-    return {
-        "encoder": product_bits(bits.encoder, bits.input + 1) + 1,
-        **wide,
         "pool": bits.u + math.ceil(math.log2(model.length)),
         "logits": product_bits(bits.decoder, bits.pool, model.heads) + 1,
     }

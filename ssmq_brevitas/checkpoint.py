@@ -54,7 +54,7 @@ def _read(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict]:
 def save_checkpoint(path: Path, model: Classifier, config: Config, note: dict | None = None) -> None:
     """Write a float or quantised model with its configuration. ``note`` is free JSON (data, seed, accuracy)."""
     content = {
-        "format": "quantised" if getattr(model, "quantised", False) else "float",
+        "format": "quantised" if model.quantised else "float",
         "config": config.model_dump(mode="json"),
         "note": note or {},
     }

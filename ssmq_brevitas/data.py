@@ -131,11 +131,10 @@ def import_torchvision_datasets():
     try:
         import torchvision.datasets as datasets
     except RuntimeError:
-        global _TORCHVISION_SCHEMAS
-        _TORCHVISION_SCHEMAS = torch.library.Library("torchvision", "DEF")
-        _TORCHVISION_SCHEMAS.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        _TORCHVISION_SCHEMAS.define(
-            "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-        )
+        # The declarations live as long as this object: it must outlast the import.
+        global _torchvision_schemas
+        _torchvision_schemas = torch.library.Library("torchvision", "DEF")
+        for operator in ("nms", "qnms"):
+            _torchvision_schemas.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         import torchvision.datasets as datasets
     return datasets

@@ -83,7 +83,10 @@ class Classifier(nn.Module):
     """Sequence classifier: uint8 codes ``(B, T)`` to logits ``(B, classes)``.
 
     Pooling sums over time and scales by the power of two nearest to 1/T, a constant shift in hardware.
+    ``quantised`` tells whether the sites hold quantisers (see ``quantize``).
     """
+
+    quantised = False
 
     def __init__(self, model: Model):
         super().__init__()

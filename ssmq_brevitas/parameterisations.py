@@ -36,8 +36,6 @@ def straight_through(value: torch.Tensor, quantised: torch.Tensor) -> torch.Tens
 class Parameterisation(nn.Module):
     """Base: Ā of one layer on a Cartesian format. ``forward()`` gives re and im, each ``(H, N)``, on the grid."""
 
-    polar = False
-
     def __init__(self, heads: int, modes: int, scheme: Scheme):
         super().__init__()
         self.bits = scheme.bits
@@ -121,8 +119,6 @@ class Continuous(Parameterisation):
 
 class _PolarGrid(Parameterisation):
     """Magnitude and phase codes, decoded to Cartesian codes inside the open unit disk."""
-
-    polar = True
 
     def __init__(self, heads: int, modes: int, scheme: Scheme):
         super().__init__(heads, modes, scheme)

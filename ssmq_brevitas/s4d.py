@@ -15,6 +15,8 @@ import math
 import torch
 from torch import nn
 
+from .scan.reference import reference_scan
+
 
 class S4D(nn.Module):
     """Float S4D layer: ``(B, T, H)`` to ``(B, T, H)``.
@@ -59,7 +61,5 @@ class S4D(nn.Module):
             u_f = torch.fft.rfft(u.transpose(1, 2), n=2 * length)  # (B H F)
             y = torch.fft.irfft(u_f * k_f, n=2 * length)[..., :length]  # (B H T)
             return y.transpose(1, 2) + self.d * u
-        from .scan.reference import reference_scan
-
         a, b, c = self.discrete()
         return reference_scan(u, a.real, a.imag, b.real, b.imag, c.real, c.imag, self.d, lambda x: x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -14,29 +15,25 @@ from .options import console
 NAME = "export"
 
 
+@options.takes_data
 def command(
     checkpoint: Annotated[Path, typer.Argument(help="Quantised checkpoint (ssmq ptq or ssmq train --from).")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the graphs.")],
     images: Annotated[int, typer.Option(help="Test images to compare the graphs with the model on.", min=1)] = 8,
-    data_root: options.DataRoot = None,
-    dataset: options.Dataset = "mnist",
-    download: options.Download = False,
-    permute: options.Permute = None,
-    downsample: options.Downsample = 1,
+    *,
+    load: Callable,
 ) -> None:
     """Write step.onnx, sequence.onnx and dataflow.onnx, each executed and compared with the model.
 
     A graph that differs from the model in one code is not written.
     """
     from ssmq_brevitas.checkpoint import load_checkpoint
-    from ssmq_brevitas.data import load_data
     from ssmq_export.export import export_graphs
     from ssmq_export.from_model import describe, trace
 
     model, config, _ = load_checkpoint(checkpoint)
     spec = describe(model, {"ssmq.config": config.model_dump_json()})
-    data = load_data(data_root, dataset, download=download, permute=permute, downsample=downsample)
-    options.check_fits(config, data)
+    data = load(config)
     codes = data.x_test[:images].numpy()
     exported = export_graphs(spec, trace(model, codes, "fused"), codes, out)
     table = Table(title=f"{config.name}: compared on {images} images of {data.name} ({data.source})")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.resources
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_type_hints
 
 import typer
 from rich.console import Console
@@ -13,18 +16,7 @@ from ssmq_brevitas.errors import SsmqError
 console = Console()
 errors = Console(stderr=True)
 
-DATA = "Data"
 DEFAULT_PRESET = "edge-2x16"
-DataRoot = Annotated[
-    Path | None,
-    typer.Option(help="Folder of the full data set; without it the embedded MNIST subset is used.", rich_help_panel=DATA),
-]
-Dataset = Annotated[str, typer.Option(help="mnist or fashion-mnist (the latter needs --data-root).", rich_help_panel=DATA)]
-Download = Annotated[bool, typer.Option("--download", help="Fetch the data set into --data-root.", rich_help_panel=DATA)]
-Permute = Annotated[
-    int | None, typer.Option(help="Seed of one fixed permutation of the pixels.", rich_help_panel=DATA)
-]
-Downsample = Annotated[int, typer.Option(help="Average blocks of this many pixels a side.", rich_help_panel=DATA)]
 Preset = Annotated[str, typer.Option("--preset", "-p", help="Preset name or TOML file.")]
 Seed = Annotated[int, typer.Option(help="Seed of initialisation and shuffling.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -36,10 +28,65 @@ def pretrained(name: str) -> Path | None:
     return path if path.is_file() else None
 
 
-def check_fits(config, data) -> None:
-    """Refuse data that the model was not made for, before anything runs."""
+_PANEL = {"rich_help_panel": "Data"}
+_DATA = {
+    "data_root": (
+        Annotated[Path | None, typer.Option(help="Folder of the full data set instead of the embedded subset.", **_PANEL)],
+        None,
+    ),
+    "dataset": (
+        Annotated[str, typer.Option(help="mnist or fashion-mnist (the latter needs --data-root).", **_PANEL)],
+        "mnist",
+    ),
+    "download": (
+        Annotated[bool, typer.Option("--download", help="Fetch the data set into --data-root.", **_PANEL)],
+        False,
+    ),
+    "permute": (
+        Annotated[int | None, typer.Option(help="Seed of one fixed permutation of the pixels.", **_PANEL)],
+        None,
+    ),
+    "downsample": (
+        Annotated[int, typer.Option(help="Average blocks of this many pixels a side.", min=1, **_PANEL)],
+        1,
+    ),
+}
+
+
+def takes_data(command: Callable) -> Callable:
+    """Give a command the options that choose data.
+
+    The command has a parameter ``load``, a function of the configuration that loads what the options name and refuses
+    data the model was not made for; on the command line the options stand in its place.
+    """
+    hints = get_type_hints(command, include_extras=True)
+    own = [
+        parameter.replace(annotation=hints[name])
+        for name, parameter in inspect.signature(command).parameters.items()
+        if name != "load"
+    ]
+
+    @functools.wraps(command)
+    def wrapped(**arguments):
+        chosen = {name: arguments.pop(name) for name in _DATA}
+        return command(load=functools.partial(_load, chosen), **arguments)
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    shared = [
+        inspect.Parameter(name, keyword, default=default, annotation=kind) for name, (kind, default) in _DATA.items()
+    ]
+    wrapped.__signature__ = inspect.Signature([*(parameter.replace(kind=keyword) for parameter in own), *shared])
+    wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in [*own, *shared]}
+    return wrapped
+
+
+def _load(chosen: dict, config):
+    from ssmq_brevitas.data import load_data
+
+    data = load_data(**chosen)
     if data.length != config.model.length or data.classes > config.model.classes:
         raise SsmqError(
             f"{config.name} is made for sequences of {config.model.length} steps and {config.model.classes} classes, "
             f"not {data.length} steps and {data.classes} classes: set length and classes in a TOML file"
         )
+    return data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -14,21 +15,18 @@ from .options import console
 NAME = "ptq"
 
 
+@options.takes_data
 def command(
     checkpoint: Annotated[Path, typer.Argument(help="Float checkpoint (ssmq train).")],
     out: Annotated[Path, typer.Option("--out", "-o", help="File for the quantised checkpoint.")],
     preset: options.Preset = options.DEFAULT_PRESET,
     images: Annotated[int, typer.Option(help="Calibration images, from the training set.", min=1)] = 256,
-    data_root: options.DataRoot = None,
-    dataset: options.Dataset = "mnist",
-    download: options.Download = False,
-    permute: options.Permute = None,
-    downsample: options.Downsample = 1,
+    *,
+    load: Callable,
 ) -> None:
     """Calibrate on whole sequences and quantise by the preset's scheme, without training."""
     from ssmq_brevitas.checkpoint import load_checkpoint, save_checkpoint
     from ssmq_brevitas.config import load_config
-    from ssmq_brevitas.data import load_data
     from ssmq_brevitas.errors import SsmqError
     from ssmq_brevitas.footprint import footprint
     from ssmq_brevitas.quantize import post_training
@@ -36,12 +34,11 @@ def command(
 
     config = load_config(preset)
     floating, found, _ = load_checkpoint(checkpoint)
-    if getattr(floating, "quantised", False):
+    if floating.quantised:
         raise SsmqError(f"{checkpoint}: already quantised; ptq takes a float checkpoint")
     if found.model != config.model:
         raise SsmqError(f"{checkpoint}: its architecture is not that of {config.name}: give the preset it was made with")
-    data = load_data(data_root, dataset, download=download, permute=permute, downsample=downsample)
-    options.check_fits(config, data)
+    data = load(config)
     model = post_training(floating, config, data.x_train, images)
     save_checkpoint(out, model, config, {"data": data.describe(), "calibration_images": images})
     table = Table(title=f"{config.name} on {data.name} ({data.source}), {len(data.y_test)} test images")

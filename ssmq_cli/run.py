@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -18,17 +19,15 @@ NAME = "run"
 NAIVE = {"equalise": False, "granularity": "tensor", "parameterisation": "discrete", "range": "percentile"}
 
 
+@options.takes_data
 def command(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for everything the run leaves.")] = Path("runs/run"),
     preset: options.Preset = options.DEFAULT_PRESET,
     epochs: Annotated[int | None, typer.Option(help="Epochs of quantisation-aware training.", min=0)] = None,
     images: Annotated[int, typer.Option(help="Test images on which the engines are compared.", min=1)] = 100,
     seed: options.Seed = 0,
-    data_root: options.DataRoot = None,
-    dataset: options.Dataset = "mnist",
-    download: options.Download = False,
-    permute: options.Permute = None,
-    downsample: options.Downsample = 1,
+    *,
+    load: Callable,
 ) -> None:
     """Float, post-training quantisation, quantisation-aware training, export, verification, verdict.
 
@@ -39,13 +38,11 @@ def command(
     began = time.monotonic()
     from ssmq_brevitas.checkpoint import save_checkpoint, write_whole
     from ssmq_brevitas.config import load_config
-    from ssmq_brevitas.data import load_data
     from ssmq_brevitas.quantize import post_training
     from ssmq_export.check import check_file
 
     config = load_config(preset)
-    data = load_data(data_root, dataset, download=download, permute=permute, downsample=downsample)
-    options.check_fits(config, data)
+    data = load(config)
     out.mkdir(parents=True, exist_ok=True)
     title = (
         f"{config.name} on {data.name} ({data.source}): {len(data.y_train)} training, "

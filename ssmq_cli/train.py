@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from .progress import training_bar
 NAME = "train"
 
 
+@options.takes_data
 def command(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for checkpoint, log and resume state.")],
     preset: options.Preset = options.DEFAULT_PRESET,
@@ -23,11 +25,8 @@ def command(
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Instead of the preset's number.", min=0)] = None,
     seed: options.Seed = 0,
-    data_root: options.DataRoot = None,
-    dataset: options.Dataset = "mnist",
-    download: options.Download = False,
-    permute: options.Permute = None,
-    downsample: options.Downsample = 1,
+    *,
+    load: Callable,
 ) -> None:
     """Train a float model, or with --from a quantised one.
 
@@ -37,15 +36,13 @@ def command(
     import torch
     from ssmq_brevitas.checkpoint import load_checkpoint, save_checkpoint
     from ssmq_brevitas.config import load_config
-    from ssmq_brevitas.data import load_data
     from ssmq_brevitas.errors import SsmqError
     from ssmq_brevitas.model import Classifier
     from ssmq_brevitas.quantize import post_training
     from ssmq_brevitas.train import accuracy, train
 
     config = load_config(preset)
-    data = load_data(data_root, dataset, download=download, permute=permute, downsample=downsample)
-    options.check_fits(config, data)
+    data = load(config)
     torch.manual_seed(seed)
     if start is None:
         model, training, name = Classifier(config.model), config.train.float, "float"
@@ -53,7 +50,7 @@ def command(
         model, found, _ = load_checkpoint(start)
         if found.model != config.model:
             raise SsmqError(f"{start}: its architecture is not that of {config.name}: give the preset it was made with")
-        if getattr(model, "quantised", False):
+        if model.quantised:
             config = config.model_copy(update={"scheme": found.scheme})
         else:
             model = post_training(model, config, data.x_train)

@@ -12,7 +12,7 @@ from .spec import Constant, Format, Layer, Linear, ModelSpec
 
 def describe(model: Classifier, metadata: dict[str, str] | None = None) -> ModelSpec:
     """Read a quantised model. Raises ExportError for a float one."""
-    if not getattr(model, "quantised", False):
+    if not model.quantised:
         raise ExportError("a float model has no codes to export: quantise it first (ssmq ptq, or ssmq train --qat)")
     with torch.no_grad():
         return ModelSpec(
