@@ -36,24 +36,29 @@ def accuracy_against_bytes(rows: list[dict], title: str, path: Path) -> None:
     """One point a stage: total bytes (logarithmic) against test accuracy in percent."""
     fig, axis = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
     colours = {"float": FLOAT, "QAT": TRAINED}
+    totals = [row["bytes"]["total"] for row in rows]
     for row in rows:
         total, value = row["bytes"]["total"], 100 * row["accuracy"]
+        # The smallest point is labelled on its left, so that neighbours do not write over each other.
+        left = total == min(totals) and total < max(totals)
         axis.scatter(total, value, s=60, color=colours.get(row["stage"], NAIVE), zorder=3)
         axis.annotate(
             f"{row['stage']}\n{value:.1f} %, {total:,.0f} B",
             (total, value),
-            xytext=(8, -4 if value > 50 else 6),
+            xytext=(-9 if left else 9, 0),
             textcoords="offset points",
-            va="top" if value > 50 else "bottom",
+            ha="right" if left else "left",
+            va="center",
             fontsize=9,
             color=INK,
         )
-    totals = [row["bytes"]["total"] for row in rows]
-    axis.set(xscale="log", xlim=(min(totals) * 0.8, max(totals) * 1.9), ylim=(0, 105))
-    axis.set_xticks([2**k * 1000 for k in range(8) if min(totals) * 0.8 < 2**k * 1000 < max(totals) * 1.9])
+    low, high = min(totals) * 0.45, max(totals) * 2.2
+    axis.set(xscale="log", xlim=(low, high), ylim=(0, 105))
+    axis.set_xticks([2**k * 1000 for k in range(12) if low < 2**k * 1000 < high])
     axis.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g} kB")
     axis.minorticks_off()
-    axis.set(xlabel="parameters + state", ylabel="test accuracy, %", title=title)
+    axis.set(xlabel="parameters + state", ylabel="test accuracy, %")
+    axis.set_title(title, fontsize=10, color=INK)
     axis.grid(color="#e5e5e5", linewidth=0.7)
     axis.spines[["top", "right"]].set_visible(False)
     _save(fig, path)

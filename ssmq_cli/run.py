@@ -67,7 +67,7 @@ def command(
     rows = [_row(stage, model, data) for stage, model in models.items()]
     paths, nodes, verify = _export_and_verify(trained, config, data.x_test[:images].numpy(), out)
     findings = check_file(paths["dataflow"])
-    _plot(models, rows, title, out)
+    _plot(models, rows, f"{config.name}, {data.name}, {len(data.y_test)} test images", out)
     summary = {
         "data": data.describe(),
         "rows": rows,
