@@ -8,6 +8,8 @@ Complex numbers are (re, im) pairs; both parts of the state go through the one s
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
@@ -22,12 +24,15 @@ class QuantS4D(nn.Module):
     """``(B, T, H)`` on the format of ``u`` to the exact, unrounded ``y`` ``(B, T, H)``.
 
     ``engine`` is ``"fused"`` (one kernel) or ``"reference"`` (Brevitas quantisers, op by op); both give the same codes.
+    ``on_states``, if set, is called with the state codes re and im ``(B, T, H, N)`` of every forward pass; such a pass
+    has no gradient.
     """
 
     def __init__(self, heads: int, modes: int, scheme: Scheme):
         super().__init__()
         self.heads, self.modes = heads, modes
         self.engine = "fused"
+        self.on_states: Callable[[torch.Tensor, torch.Tensor], None] | None = None
         shared, bits = scheme.granularity == "tensor", scheme.bits
         self.a = PARAMETERISATIONS[scheme.parameterisation](heads, modes, scheme)
         self.b = nn.Parameter(torch.zeros(heads, modes, 2))
@@ -62,17 +67,19 @@ class QuantS4D(nn.Module):
         }
 
     def forward(self, u: torch.Tensor) -> torch.Tensor:
+        if self.on_states is not None:
+            y, re, im = self.trace(u)
+            self.on_states(re, im)
+            return y
         parameters = self.parameters_on_grid()
         if self.engine == "reference":
             return reference_scan(u, **parameters, state_quant=self.state)
         return diagonal_scan(u, **parameters, state_scale=self.state.power.scale, state_bits=self.state.bits)
 
     def trace(self, u: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """y ``(B, T, H)`` and the state codes re, im ``(B, T, H, N)``, by the chosen engine."""
-        parameters = self.parameters_on_grid()
+        """y ``(B, T, H)`` and the states re, im ``(B, T, H, N)`` as codes, by the chosen engine."""
+        parameters, scale = self.parameters_on_grid(), self.state.power.scale
         if self.engine == "reference":
             y, re, im = reference_scan(u, **parameters, state_quant=self.state, return_states=True)
-            scale = self.state.power.scale
             return y, (re / scale).to(torch.int32), (im / scale).to(torch.int32)
-        scale, bits = self.state.power.scale, self.state.bits
-        return diagonal_scan(u, **parameters, state_scale=scale, state_bits=bits, return_codes=True)
+        return diagonal_scan(u, **parameters, state_scale=scale, state_bits=self.state.bits, return_codes=True)

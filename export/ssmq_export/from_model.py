@@ -75,36 +75,28 @@ def trace(model: Classifier, codes: np.ndarray, engine: str) -> dict[str, np.nda
     captured: dict[str, torch.Tensor] = {}
     hooks = []
 
-    def keep(name: str, module: torch.nn.Module) -> None:
-        hooks.append(module.register_forward_hook(lambda m, args, out: captured.__setitem__(name, out)))
+    def keep(name: str, site: torch.nn.Module) -> None:
+        hooks.append(site.register_forward_hook(lambda module, inputs, output: captured.__setitem__(name, output)))
 
-    class Traced(torch.nn.Module):
-        def __init__(self, ssm, k):
-            super().__init__()
-            self.ssm, self.k = ssm, k
+    def keep_states(k: int, ssm) -> None:
+        def store(re: torch.Tensor, im: torch.Tensor) -> None:
+            for part, codes_of_part in (("re", re), ("im", im)):
+                captured[f"x_{part}_next_{k}"] = (codes_of_part * ssm.state.power.scale).flatten(2)
 
-        def forward(self, u):
-            y, re, im = self.ssm.trace(u)
-            scale = self.ssm.state.power.scale
-            captured[f"x_re_next_{self.k}"] = (re * scale).flatten(2)
-            captured[f"x_im_next_{self.k}"] = (im * scale).flatten(2)
-            return y
+        ssm.engine, ssm.on_states = engine, store
 
     keep("u_0", model.sites["u"])
     keep("pooled", model.sites["pool"])
-    originals = [block.ssm for block in model.blocks]
+    for k, block in enumerate(model.blocks):
+        keep_states(k, block.ssm)
+        for name, site in block.sites.items():
+            keep(f"u_{k + 1}" if name == "u" else f"{name}_{k}", site)
     try:
-        for k, block in enumerate(model.blocks):
-            block.ssm.engine = engine
-            block.ssm = Traced(block.ssm, k)
-            for name, site in block.sites.items():
-                keep(f"u_{k + 1}" if name == "u" else f"{name}_{k}", site)
         with torch.no_grad():
             captured["logits"] = model(torch.from_numpy(codes))
     finally:
         for hook in hooks:
             hook.remove()
-        for block, ssm in zip(model.blocks, originals, strict=True):
-            block.ssm = ssm
-            ssm.engine = "fused"
+        for block in model.blocks:
+            block.ssm.engine, block.ssm.on_states = "fused", None
     return {name: value.numpy() for name, value in captured.items()}
