@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +30,7 @@ def command(
     else:
         if findings:
             console.print(to_table(findings))
-        verdict = f"illegal: {illegal} errors" if illegal else "legal"
-        others = len(findings) - illegal
-        console.print(f"{graph}: {verdict}" + (f", {others} further findings" if others else ""), soft_wrap=True)
+        counts = Counter(finding.severity for finding in findings)
+        told = ", ".join(f"{count} {kind}{'s' * (count > 1)}" for kind, count in counts.items())
+        console.print(f"{graph}: {'illegal' if illegal else 'legal'}" + (f" ({told})" if told else ""), soft_wrap=True)
     raise typer.Exit(1 if illegal else 0)
