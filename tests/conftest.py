@@ -7,11 +7,16 @@ import os
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from ssmq_brevitas.config import parse_config
 from ssmq_brevitas.model import Classifier
 from ssmq_brevitas.quantize import post_training
 
 LENGTH = 20
+
+# The same examples every time, and no failure for being slow: the machine may be busy.
+settings.register_profile("ssmq", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ssmq")
 
 
 def small_config(**changes):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from ssmq_brevitas.config import load_config, preset_names
 from ssmq_brevitas.errors import SsmqError
@@ -41,3 +43,10 @@ def test_mistakes_are_named(tmp_path, text, message):
 def test_unknown_preset_names_a_near_one():
     with pytest.raises(SsmqError, match="did you mean 'paper-h16'"):
         load_config("paper-h17")
+
+
+def test_the_readmes_example_is_valid(tmp_path):
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    (tmp_path / "mine.toml").write_text(readme.split("```toml\n")[1].split("```")[0])
+    config = load_config(tmp_path / "mine.toml")
+    assert config.scheme.parameterisation == "log_polar" and config.scheme.bits.a_magnitude == 4

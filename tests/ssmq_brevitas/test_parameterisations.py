@@ -41,7 +41,7 @@ def test_values_lie_on_the_cartesian_grid(kind):
         assert codes.min() >= -32 and codes.max() <= 31
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.sampled_from(["polar", "log_polar"]),
     st.integers(3, 10),

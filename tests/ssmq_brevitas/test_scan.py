@@ -39,7 +39,7 @@ def problems(draw, ties: bool):
     return dict(zip(NAMES, values, strict=True)), state.to(dtype), rng
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(st.booleans().flatmap(lambda ties: problems(ties)))
 def test_codes_equal_the_reference(problem):
     values, state, _ = problem
@@ -52,7 +52,7 @@ def test_codes_equal_the_reference(problem):
     assert torch.equal(diagonal_scan(**values, state_scale=scale, state_bits=state.bits), y)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40)
 @given(st.booleans().flatmap(lambda ties: problems(ties)))
 def test_gradients_equal_autograd_of_the_reference(problem):
     values, state, rng = problem

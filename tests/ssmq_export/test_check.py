@@ -470,7 +470,7 @@ ODD_ARRAYS = [
 ]
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_values_of_odd_types_never_crash_it(graphs, data):
     """Attributes, constants and annotations of types that their place does not allow; a table is drawn of the outcome."""
@@ -525,7 +525,7 @@ def test_names_that_are_no_text_are_refused(graphs, tmp_path):
             check_file(path)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_nothing_makes_it_crash(graphs, tmp_path_factory, data):
     """Bytes changed at random, or fields removed at random."""

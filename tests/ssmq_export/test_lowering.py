@@ -44,7 +44,7 @@ def chains(draw):
     return ElementwiseFunction(g.nodes, constants_of(g.model("chain", {}).graph), "s", exponent, np.float32), fmt
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(chains())
 def test_thresholds_equal_the_function_on_every_code(chain):
     function, fmt = chain
@@ -126,7 +126,7 @@ def test_only_our_step_graph_is_lowered():
         lower(lower(step_graph(describe(model))))
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(st.integers(2, 12), st.booleans(), st.booleans(), st.integers(-5, 3), st.integers(0, 2**32 - 1))
 def test_quant_as_a_function_equals_qonnx(bits, signed, narrow, exponent, seed):
     import onnxruntime
