@@ -1,0 +1,155 @@
+"""Sixteen numbers as one numba value, so that a kernel's states stay in vector registers from step to step.
+
+Numba vectorises inner loops over arrays, which here would load and store every state at every step. A ``Lanes`` value
+is an LLVM vector instead: the compiler maps it onto whatever registers the machine has (AVX-512: one, AVX2: two).
+Source: numba's extension API (numba.readthedocs.io, "Low-level extension API") and the LLVM language reference.
+"""
+
+from __future__ import annotations
+
+import operator
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, models, overload, register_model
+
+WIDTH = 16
+
+
+class _LanesType(types.Type):
+    def __init__(self, dtype: types.Type):
+        self.dtype = dtype
+        super().__init__(name=f"Lanes({dtype})")
+
+
+@register_model(_LanesType)
+class _LanesModel(models.PrimitiveModel):
+    def __init__(self, manager, kind):
+        super().__init__(manager, kind, ir.VectorType(manager.lookup(kind.dtype).get_value_type(), WIDTH))
+
+
+def _vector_pointer(context, builder, signature, arguments, element: ir.Type):
+    """Address of ``array.flat[offset]`` as a vector of ``element``, from arguments that begin (array, offset)."""
+    array = context.make_array(signature.args[0])(context, builder, arguments[0])
+    start = builder.gep(array.data, [arguments[1]])
+    return builder.bitcast(start, ir.VectorType(element, WIDTH).as_pointer())
+
+
+@intrinsic
+def load(typing, array, offset):
+    """The 16 numbers of a C-contiguous array from flat index ``offset`` on."""
+
+    def generate(context, builder, signature, arguments):
+        element = context.get_value_type(signature.return_type).element
+        pointer = _vector_pointer(context, builder, signature, arguments, element)
+        return builder.load(pointer, align=signature.args[0].dtype.bitwidth // 8)
+
+    return _LanesType(array.dtype)(array, types.intp), generate
+
+
+@intrinsic
+def store(typing, array, offset, lanes):
+    """Write ``lanes`` to a C-contiguous array of their type from flat index ``offset`` on."""
+
+    def generate(context, builder, signature, arguments):
+        pointer = _vector_pointer(context, builder, signature, arguments, arguments[2].type.element)
+        builder.store(arguments[2], pointer, align=signature.args[0].dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, lanes), generate
+
+
+@intrinsic
+def accumulate(typing, array, offset, lanes):
+    """``array.flat[offset:offset + 16] += lanes`` for a float64 array."""
+
+    def generate(context, builder, signature, arguments):
+        pointer = _vector_pointer(context, builder, signature, arguments, ir.DoubleType())
+        wide = arguments[2]
+        if wide.type.element != ir.DoubleType():
+            wide = builder.fpext(wide, ir.VectorType(ir.DoubleType(), WIDTH))
+        builder.store(builder.fadd(builder.load(pointer, align=8), wide), pointer, align=8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, lanes), generate
+
+
+@intrinsic
+def splat(typing, scalar):
+    """``scalar`` in every lane."""
+
+    def generate(context, builder, signature, arguments):
+        vector = ir.Constant(ir.VectorType(arguments[0].type, WIDTH), ir.Undefined)
+        for lane in range(WIDTH):
+            vector = builder.insert_element(vector, arguments[0], ir.Constant(ir.IntType(32), lane))
+        return vector
+
+    return _LanesType(scalar)(scalar), generate
+
+
+def _binary(name: str):
+    """Intrinsic of an LLVM instruction that may be fused with its neighbour, but never reassociated."""
+
+    @intrinsic
+    def instruction(typing, left, right):
+        def generate(context, builder, signature, arguments):
+            return getattr(builder, name)(*arguments, flags=["contract"])
+
+        return left(left, right), generate
+
+    return instruction
+
+
+_add, _sub, _mul = _binary("fadd"), _binary("fsub"), _binary("fmul")
+
+
+@overload(operator.add)
+def _overload_add(left, right):
+    if isinstance(left, _LanesType) and left == right:
+        return lambda left, right: _add(left, right)
+
+
+@overload(operator.sub)
+def _overload_sub(left, right):
+    if isinstance(left, _LanesType) and left == right:
+        return lambda left, right: _sub(left, right)
+
+
+@overload(operator.mul)
+def _overload_mul(left, right):
+    if isinstance(left, _LanesType) and left == right:
+        return lambda left, right: _mul(left, right)
+
+
+@intrinsic
+def clamp(typing, lanes, low, high):
+    """``min(max(lanes, low), high)``; a NaN becomes ``low``."""
+
+    def generate(context, builder, signature, arguments):
+        value, low_value, high_value = arguments
+        value = builder.select(builder.fcmp_ordered(">", value, low_value), value, low_value)
+        return builder.select(builder.fcmp_ordered("<", value, high_value), value, high_value)
+
+    return lanes(lanes, lanes, lanes), generate
+
+
+@intrinsic
+def equal(typing, left, right):
+    """One bit a lane, as a uint16: set where ``left == right``."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.bitcast(builder.fcmp_ordered("==", *arguments), ir.IntType(WIDTH))
+
+    return types.uint16(left, right), generate
+
+
+@intrinsic
+def where(typing, bits, lanes):
+    """``lanes`` where the lane's bit is set, else 0."""
+
+    def generate(context, builder, signature, arguments):
+        mask = builder.bitcast(arguments[0], ir.VectorType(ir.IntType(1), WIDTH))
+        return builder.select(mask, arguments[1], cgutils.get_null_value(arguments[1].type))
+
+    return lanes(types.uint16, lanes), generate
