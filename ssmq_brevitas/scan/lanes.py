@@ -89,12 +89,12 @@ def splat(typing, scalar):
 
 
 def _binary(name: str):
-    """Intrinsic of an LLVM instruction that may be fused with its neighbour, but never reassociated."""
+    """Intrinsic of an LLVM instruction, exactly as it stands: never reassociated."""
 
     @intrinsic
     def instruction(typing, left, right):
         def generate(context, builder, signature, arguments):
-            return getattr(builder, name)(*arguments, flags=["contract"])
+            return getattr(builder, name)(*arguments)
 
         return left(left, right), generate
 
@@ -120,6 +120,30 @@ def _overload_sub(left, right):
 def _overload_mul(left, right):
     if isinstance(left, _LanesType) and left == right:
         return lambda left, right: _mul(left, right)
+
+
+def _fused(negated: bool):
+    # Chosen by hand, for the compiler fuses products in whatever order and a recurrence waits for its longest chain.
+    @intrinsic
+    def instruction(typing, left, right, summand):
+        def generate(context, builder, signature, arguments):
+            first, second, third = arguments
+            if negated:
+                first = builder.fneg(first)
+            kind = first.type
+            name = f"llvm.fmuladd.v{WIDTH}{'f32' if kind.element == ir.FloatType() else 'f64'}"
+            function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind] * 3), name)
+            return builder.call(function, (first, second, third))
+
+        return left(left, right, summand), generate
+
+    return instruction
+
+
+fma = _fused(negated=False)
+"""``fma(a, b, c)``: ``a * b + c``; one rounding where the machine can, two where not."""
+fnma = _fused(negated=True)
+"""``fnma(a, b, c)``: ``c - a * b``."""
 
 
 @intrinsic
