@@ -111,6 +111,12 @@ class Classifier(nn.Module):
             u = block(u)
         return self.decoder(self.sites["pool"](u.sum(dim=1) * 2.0**self.pool_exponent))
 
+    def use_engine(self, engine: str) -> None:
+        """``"fused"``: one kernel for a recurrence or a quantiser; ``"reference"``: Brevitas, op by op. Same codes."""
+        for module in self.modules():
+            if hasattr(module, "engine"):
+                module.engine = engine
+
     def site_names(self) -> dict[str, nn.ModuleDict]:
         """Every site's full name (``u``, ``0.y``, ``0.u``, ``pool`` ...) and the dictionary that holds it."""
         names = {name: self.sites for name in self.sites}

@@ -16,6 +16,7 @@ from brevitas.core.zero_point import ZeroZeroPoint
 from brevitas.quant import Int8ActPerTensorFloat, Int8Bias, Int8WeightPerTensorFloat
 from torch import nn
 
+from .fake_quantise import fake_quantise
 from .formats import Format
 
 
@@ -47,7 +48,10 @@ class _UnitIntScale(nn.Module):
 
 
 class Quantizer(qnn.QuantIdentity):
-    """Activation quantiser: a Brevitas ``QuantIdentity`` with its format readable."""
+    """Activation quantiser: a Brevitas ``QuantIdentity`` with its format readable.
+
+    ``engine`` ``"reference"`` runs Brevitas op by op, ``"fused"`` one kernel with the same codes and gradients.
+    """
 
     def __init__(self, bits: int, signed: bool = True, shape: tuple[int, ...] = ()):
         super().__init__(
@@ -60,6 +64,14 @@ class Quantizer(qnn.QuantIdentity):
             return_quant_tensor=False,
         )
         self.bits, self.signed = bits, signed
+        self.engine = "fused"
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scale = self.power.scale
+        if self.engine == "reference" or scale.dim():
+            return super().forward(x)
+        fmt = Format(self.bits, self.signed, np.int64(0))
+        return fake_quantise(x, scale, fmt.low, fmt.high)
 
     @property
     def power(self) -> PowerOfTwoScale:

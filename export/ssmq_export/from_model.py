@@ -83,7 +83,7 @@ def trace(model: Classifier, codes: np.ndarray, engine: str) -> dict[str, np.nda
             for part, codes_of_part in (("re", re), ("im", im)):
                 captured[f"x_{part}_next_{k}"] = (codes_of_part * ssm.state.power.scale).flatten(2)
 
-        ssm.engine, ssm.on_states = engine, store
+        ssm.on_states = store
 
     keep("u_0", model.sites["u"])
     keep("pooled", model.sites["pool"])
@@ -91,12 +91,14 @@ def trace(model: Classifier, codes: np.ndarray, engine: str) -> dict[str, np.nda
         keep_states(k, block.ssm)
         for name, site in block.sites.items():
             keep(f"u_{k + 1}" if name == "u" else f"{name}_{k}", site)
+    model.use_engine(engine)
     try:
         with torch.no_grad():
             captured["logits"] = model(torch.from_numpy(codes))
     finally:
         for hook in hooks:
             hook.remove()
+        model.use_engine("fused")
         for block in model.blocks:
-            block.ssm.engine, block.ssm.on_states = "fused", None
+            block.ssm.on_states = None
     return {name: value.numpy() for name, value in captured.items()}

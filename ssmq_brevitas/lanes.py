@@ -9,12 +9,21 @@ from __future__ import annotations
 
 import operator
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 
 WIDTH = 16
+
+
+def magic(dtype: np.dtype) -> np.floating:
+    """1.5 * 2**(p-1), p the bits of the significand: added and subtracted, it rounds half to even.
+
+    Exactly so for |s| < 2**(p-2); beyond, the result is off by little, which no code of fewer bits notices.
+    """
+    return dtype.type(1.5 * 2.0 ** (23 if dtype == np.float32 else 52))
 
 
 class _LanesType(types.Type):

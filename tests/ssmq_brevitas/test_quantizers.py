@@ -1,0 +1,41 @@
+"""The one-kernel quantiser is Brevitas' quantiser, in codes and in gradients."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from ssmq_brevitas.quantizers import Quantizer
+
+
+@given(
+    bits=st.integers(2, 16),
+    signed=st.booleans(),
+    exponent=st.integers(-12, 4),
+    shape=st.lists(st.integers(1, 7), min_size=1, max_size=3),
+    double=st.booleans(),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_fused_equals_brevitas(bits, signed, exponent, shape, double, seed):
+    quantiser = Quantizer(bits, signed)
+    quantiser.power.set_exponent(exponent)
+    rng = np.random.default_rng(seed)
+    # Quarters of a code over twice the range: every fourth value is a tie, half of them saturate.
+    codes = rng.integers(-(2 ** (bits + 2)), 2 ** (bits + 2), shape) / 4
+    x = torch.from_numpy(np.ldexp(codes, exponent)).to(torch.float64 if double else torch.float32)
+    weight = torch.from_numpy(rng.standard_normal(shape)).to(x.dtype)
+    found = []
+    for engine in ("reference", "fused"):
+        quantiser.engine = engine
+        leaf = x.clone().requires_grad_()
+        y = quantiser.to(x.dtype)(leaf)
+        found.append((y.detach(), *torch.autograd.grad(y, leaf, weight)))
+    for expected, result in zip(*found, strict=True):
+        assert result.dtype == x.dtype and torch.equal(result, expected)
+
+
+def test_values_far_outside_saturate():
+    quantiser = Quantizer(8)
+    x = torch.tensor([3e38, -3e38, 2.0**23, 2.0**22 + 1, -(2.0**24), 0.5, 1.5, -0.5])
+    assert quantiser(x).tolist() == [127, -128, 127, 127, -128, 0, 2, 0]
