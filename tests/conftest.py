@@ -7,6 +7,11 @@ import os
 import numpy as np
 import pytest
 import torch
+
+# Triton reads this once, when it is first imported, and some of the imports below do that.
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
+
 from hypothesis import HealthCheck, settings
 from ssmq_brevitas.config import parse_config
 from ssmq_brevitas.model import Classifier
