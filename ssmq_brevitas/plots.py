@@ -1,4 +1,4 @@
-"""The two pictures of a run. Files only; nothing is shown."""
+"""Pictures of runs and benchmarks. Files only; nothing is shown."""
 
 from __future__ import annotations
 
@@ -60,6 +60,29 @@ def accuracy_against_bytes(rows: list[dict], title: str, path: Path) -> None:
     axis.set(xlabel="parameters + state", ylabel="test accuracy, %")
     axis.set_title(title, fontsize=10, color=INK)
     axis.grid(color="#e5e5e5", linewidth=0.7)
+    axis.spines[["top", "right"]].set_visible(False)
+    _save(fig, path)
+
+
+def growth(rows: list[dict], path: Path) -> None:
+    """Seconds a sequence against the length; ``rows`` as ``ssmq bench scan`` gives them, log-log."""
+    fig, axis = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
+    lines = {
+        "brevitas_loop_s": ("Brevitas, step by step", NAIVE),
+        "float_fft_s": ("float S4D, FFT convolution", FLOAT),
+        "fused_s": ("exact fused recurrence", TRAINED),
+    }
+    for key, (label, colour) in lines.items():
+        points = [(row["length"], row[key] / row["batch"]) for row in rows if key in row]
+        if points:
+            axis.plot(*zip(*points, strict=True), marker="o", color=colour, label=label)
+    axis.set(xscale="log", yscale="log", xlabel="steps T", ylabel="seconds a sequence, forward + backward")
+    axis.set_xticks([row["length"] for row in rows], [f"{row['length']:,}" for row in rows])
+    axis.minorticks_off()
+    first = rows[0]
+    axis.set_title(f"{first['heads']} heads, {first['modes']} modes, equal batch · T", fontsize=10, color=INK)
+    axis.grid(color="#e5e5e5", linewidth=0.7)
+    axis.legend(fontsize=9, frameon=False)
     axis.spines[["top", "right"]].set_visible(False)
     _save(fig, path)
 

@@ -88,10 +88,11 @@ def _linear(layer: QuantLinear, source: torch.nn.Linear, feeding: Quantizer) -> 
 def _block(block: Block, source: Block, scheme: Scheme, u_site: Quantizer, states: StateStatistics) -> None:
     block.norm.load_state_dict(source.norm.state_dict())
     _linear(block.linear, source.linear, block.sites["mix_in"])
-    _ssm(block.ssm, source.ssm, scheme, u_site, states)
+    fit_layer(block.ssm, source.ssm, scheme, u_site, states)
 
 
-def _ssm(ssm: QuantS4D, source: S4D, scheme: Scheme, u_site: Quantizer, states: StateStatistics) -> None:
+def fit_layer(ssm: QuantS4D, source: S4D, scheme: Scheme, u_site: Quantizer, states: StateStatistics) -> None:
+    """Give ``ssm`` the parameters of a float layer and the exponents that suit them, its input and its states."""
     ssm.a.fit(source)
     _, b, c = source.discrete()
     ssm.c.data = torch.view_as_real(c).clone()

@@ -9,7 +9,7 @@ from rich.text import Text
 from ssmq_brevitas.errors import Interrupted, SsmqError
 from ssmq_export.errors import ExportError
 
-from . import check, export, footprint, ptq, run, train, view
+from . import bench, check, export, footprint, ptq, run, train, view
 from .options import errors
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 for module in (run, train, ptq, footprint, export, check, view):
     app.command(module.NAME)(module.command)
+app.add_typer(bench.app, name="bench")
 
 
 def main() -> None:

@@ -28,10 +28,16 @@ class _Layout:
         self.p = np.ascontiguousarray(stacked[self.head_of].transpose(0, 2, 3, 1))  # (patterns N 6 16)
         self.d = np.ascontiguousarray(parameters[6].numpy()[self.head_of])
 
+    def zero_sums(self, *shape: int) -> np.ndarray:
+        """Float64 zeros ``(tiles, *shape, 16)``, the tiles rounded up to whole rounds of patterns."""
+        patterns = len(self.head_of)
+        return np.zeros((-(-self.tiles // patterns) * patterns, *shape, WIDTH))
+
     def by_head(self, sums: np.ndarray) -> Tensor:
-        """Sum ``(tiles, ..., 16)`` over the batch: ``(H, ...)``."""
-        lanes = np.moveaxis(sums, -1, 1).reshape(-1, *sums.shape[1:-1])[: self.lanes]
-        return torch.from_numpy(lanes.reshape(-1, self.heads, *sums.shape[1:-1]).sum(axis=0))
+        """Sum ``(tiles, ..., 16)`` over the batch: ``(H, ...)``. Lanes that are nobody's hold 0."""
+        once = sums.reshape(-1, len(self.head_of), *sums.shape[1:]).sum(axis=0)
+        lanes = np.moveaxis(once, -1, 1).reshape(-1, self.heads, *sums.shape[1:-1])
+        return torch.from_numpy(lanes.sum(axis=0))
 
 
 def _run(u: Tensor, layout: _Layout, limits: tuple[float, float], span: int, keep: bool) -> tuple[Tensor, np.ndarray]:
@@ -58,8 +64,7 @@ def backward(
     layout, ends = saved
     array = u.numpy()
     gu = np.empty_like(array)
-    sums = np.zeros((layout.tiles, *layout.p.shape[1:]))
-    sums_d = np.zeros((layout.tiles, WIDTH))
+    sums, sums_d = layout.zero_sums(*layout.p.shape[1:3]), layout.zero_sums()
     low, high = (array.dtype.type(limit) for limit in limits)
     kernels.backward(layout.p, layout.d, low, high, magic(array.dtype), array, ends, gy.numpy(), gu, sums, sums_d)
     six = layout.by_head(sums)[:, : layout.modes].permute(2, 0, 1)

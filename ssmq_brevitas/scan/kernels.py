@@ -16,7 +16,7 @@ from numba import njit, prange
 
 from ..lanes import WIDTH, accumulate, clamp, equal, fma, fnma, load, splat, store, where
 
-SPAN = 64
+SPAN = 48
 GROUP = 4
 
 
@@ -231,7 +231,8 @@ def backward(p, d, low, high, rounder, u, ends, gy, gu, sums, sums_d):
     """Fill ``gu`` and add to the float64 ``sums`` ``(tiles, N, 6, 16)`` (as ``p``) and ``sums_d`` ``(tiles, 16)``."""
     length, heads = u.shape[1], u.shape[2]
     patterns, modes = p.shape[0], p.shape[1]
-    for tile in prange(sums.shape[0]):
+    tiles = (u.shape[0] * heads + WIDTH - 1) // WIDTH
+    for tile in prange(tiles):
         drive, weight, out = np.empty((SPAN, WIDTH), u.dtype), np.empty((SPAN, WIDTH), u.dtype), np.empty((SPAN, WIDTH), u.dtype)
         states, inside = np.empty((GROUP, SPAN + 1, 2, WIDTH), u.dtype), np.empty((GROUP, SPAN, 2), np.uint16)
         adjoint = np.zeros((modes, 2, WIDTH), u.dtype)

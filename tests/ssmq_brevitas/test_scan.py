@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ssmq_brevitas.quantizers import Quantizer
 from ssmq_brevitas.s4d import S4D
 from ssmq_brevitas.scan import diagonal_scan
+from ssmq_brevitas.scan.kernels import SPAN
 from ssmq_brevitas.scan.reference import reference_scan
 
 NAMES = ("u", "a_re", "a_im", "b_re", "b_im", "c_re", "c_im", "d")
@@ -18,8 +19,8 @@ NAMES = ("u", "a_re", "a_im", "b_re", "b_im", "c_re", "c_im", "d")
 @st.composite
 def problems(draw, ties: bool):
     """Parameters and inputs on power-of-two grids, and a state quantiser with one scale, one a head or one a mode."""
-    batch, length = draw(st.integers(1, 9)), draw(st.integers(1, 30))
-    heads, modes = draw(st.integers(1, 3)), draw(st.integers(1, 4))
+    batch, length = draw(st.integers(1, 9)), draw(st.one_of(st.integers(1, 30), st.integers(SPAN - 1, 2 * SPAN + 1)))
+    heads, modes = draw(st.sampled_from([1, 2, 3, 16])), draw(st.integers(1, 6))
     bits = draw(st.integers(2, 16))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     dtype = torch.float32 if bits <= 8 else torch.float64

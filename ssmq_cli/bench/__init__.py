@@ -1,0 +1,11 @@
+"""``ssmq bench``: ratios measured in one run on this machine."""
+
+from __future__ import annotations
+
+import typer
+
+from . import infer, scan, train
+
+app = typer.Typer(help="Times and ratios, measured in one run on this machine.", no_args_is_help=True)
+for module in (scan, infer, train):
+    app.command(module.NAME)(module.command)

@@ -1,0 +1,117 @@
+"""``ssmq bench infer``: whole sequences through the integer model and through ONNX Runtime."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.table import Table
+
+from .. import options
+from ..options import console
+from .timing import described, machine
+
+NAME = "infer"
+# ONNX Runtime is timed on all images at the best of these batch sizes.
+BATCHES = (32, 128, 512)
+
+
+@options.takes_data
+def command(
+    checkpoint: Annotated[
+        Path | None, typer.Argument(help="Quantised checkpoint; the preset's, quantised without training, if none.")
+    ] = None,
+    preset: options.Preset = "edge-4x16",
+    images: Annotated[int, typer.Option(help="Sequences to classify, the test set over and over.", min=1)] = 10_000,
+    as_json: options.AsJson = False,
+    *,
+    load: Callable,
+) -> None:
+    """Seconds for all sequences: integers only, and the sequence graph in ONNX Runtime at its best batch size.
+
+    Both give the logits of every sequence; one that differs ends the benchmark.
+    """
+    import onnxruntime
+    from ssmq_brevitas.errors import SsmqError
+    from ssmq_export.from_model import describe
+    from ssmq_export.integer import IntegerModel
+    from ssmq_export.lower import lower
+    from ssmq_export.sequence_graph import sequence_graph
+    from ssmq_export.step_graph import step_graph
+
+    model, config = _model(checkpoint, preset, load)
+    test = load(config).x_test.numpy()
+    codes = np.resize(test, (images, test.shape[1]))
+    step = step_graph(describe(model))
+    dataflow = lower(step)
+    integer = IntegerModel(dataflow)
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 3
+    session = onnxruntime.InferenceSession(sequence_graph(step).SerializeToString(), settings)
+    dtype = np.float64 if session.get_inputs()[0].type == "tensor(double)" else np.float32
+    values = (codes[..., None] * 2.0**-8).astype(dtype)
+
+    def onnx_runtime(values: np.ndarray, batch: int) -> np.ndarray:
+        parts = [values[start : start + batch] for start in range(0, len(values), batch)]
+        return np.concatenate([session.run(["logits"], {"sequence": part})[0] for part in parts])
+
+    with console.status("integer model"):
+        integer.forward(codes[:64])
+        integer_s, logits = _timed(lambda: integer.forward(codes))
+    with console.status("ONNX Runtime"):
+        tried = {}
+        for batch in sorted({min(batch, images) for batch in BATCHES}):
+            sample = values[: max(BATCHES)]
+            onnx_runtime(sample[:batch], batch)
+            tried[batch] = _timed(lambda sample=sample, batch=batch: onnx_runtime(sample, batch))[0]
+        best = min(tried, key=tried.get)
+        onnxruntime_s, floats = _timed(lambda: onnx_runtime(values, best))
+    if not np.array_equal(integer.values("logits", logits), floats):
+        raise SsmqError("the integer model and ONNX Runtime differ in their logits: please report the scheme")
+    result = {
+        "machine": machine(),
+        "model": config.name,
+        "images": images,
+        "steps": test.shape[1],
+        "integer_s": integer_s,
+        "onnxruntime_s": onnxruntime_s,
+        "onnxruntime_batch": best,
+    }
+    if as_json:
+        typer.echo(json.dumps(result, indent=2))
+        return
+    table = Table(title=f"{config.name}: {images:,} sequences of {test.shape[1]} steps", caption=described(result["machine"]))
+    for heading in ("engine", "seconds", "sequences / s"):
+        table.add_column(heading, justify="left" if heading == "engine" else "right")
+    for engine, seconds in (("integer model", integer_s), (f"ONNX Runtime, batch {best}", onnxruntime_s)):
+        table.add_row(engine, f"{seconds:.2f}", f"{images / seconds:,.0f}")
+    console.print(table)
+    console.print(f"ratio {onnxruntime_s / integer_s:.1f}; every logit equal")
+
+
+def _timed(run: Callable) -> tuple[float, np.ndarray]:
+    began = time.perf_counter()
+    result = run()
+    return time.perf_counter() - began, result
+
+
+def _model(checkpoint: Path | None, preset: str, load: Callable):
+    from ssmq_brevitas.checkpoint import load_checkpoint
+    from ssmq_brevitas.config import load_config
+    from ssmq_brevitas.errors import SsmqError
+    from ssmq_brevitas.quantize import post_training
+
+    if checkpoint is not None:
+        model, config, _ = load_checkpoint(checkpoint)
+        return model, config
+    config = load_config(preset)
+    path = options.pretrained(config.name)
+    if path is None:
+        raise SsmqError(f"{config.name}: no float checkpoint is shipped for it; name a quantised CHECKPOINT")
+    floating, _, _ = load_checkpoint(path)
+    return post_training(floating, config, load(config).x_train), config

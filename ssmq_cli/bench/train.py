@@ -1,0 +1,83 @@
+"""``ssmq bench train``: one training step of a whole model, float, fused and op by op."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from .. import options
+from ..options import console
+from .scan import LOOP_LIMIT
+from .timing import described, machine, medians
+
+NAME = "train"
+PRESETS = ("paper-h16", "edge-2x16", "edge-4x16", "paper-h64")
+
+
+def command(
+    presets: Annotated[list[str] | None, typer.Argument(help="Presets or TOML files; all presets if none is given.")] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Seconds of one optimiser step: float S4D by FFT, quantisation-aware with fused kernels, the same by Brevitas."""
+    rows = []
+    for preset in presets or PRESETS:
+        with console.status(preset):
+            rows.append(measure(preset))
+    result = {"machine": machine(), "rows": rows}
+    if as_json:
+        typer.echo(json.dumps(result, indent=2))
+        return
+    table = Table(title="seconds a training step", caption=described(result["machine"]))
+    for heading in ("preset", "batch", "float FFT", "fused QAT", "Brevitas loop", "QAT epoch of 50,000, minutes"):
+        table.add_column(heading, justify="left" if heading == "preset" else "right")
+    for row in rows:
+        loop = row.get("brevitas_loop_s")
+        table.add_row(
+            row["preset"],
+            str(row["batch"]),
+            f"{row['float_fft_s']:.3f}",
+            f"{row['fused_s']:.3f}",
+            "-" if loop is None else f"{loop:.2f}",
+            f"{row['fused_s'] * 50_000 / row['batch'] / 60:.2f}",
+        )
+    console.print(table)
+
+
+def measure(preset: str) -> dict[str, float | int | str]:
+    """One row, with the preset's own batch."""
+    import torch
+    from ssmq_brevitas.config import load_config
+    from ssmq_brevitas.model import Classifier
+    from ssmq_brevitas.quantize import post_training
+    from ssmq_brevitas.train import optimiser_for
+    from torch.nn import functional as F
+
+    config = load_config(preset)
+    batch, shape = config.train.qat.batch, config.model
+    generator = torch.Generator().manual_seed(0)
+    codes = torch.randint(0, 256, (batch, shape.length), generator=generator, dtype=torch.uint8)
+    classes = torch.randint(0, shape.classes, (batch,), generator=generator)
+    torch.manual_seed(0)
+    floating = Classifier(shape)
+    quantised = post_training(floating.eval(), config, codes, images=8)
+
+    def step_of(model, engine: str | None = None):
+        optimiser = optimiser_for(model, config.train.qat)
+        model.train()
+
+        def run() -> None:
+            if engine is not None:
+                model.use_engine(engine)
+            optimiser.zero_grad()
+            F.cross_entropy(model(codes).float(), classes).backward()
+            optimiser.step()
+
+        return run
+
+    candidates = {"float_fft_s": step_of(floating), "fused_s": step_of(quantised, "fused")}
+    if shape.layers * shape.heads * shape.modes * batch * shape.length <= LOOP_LIMIT:
+        candidates["brevitas_loop_s"] = step_of(quantised, "reference")
+    return {"preset": config.name, "batch": batch, **medians(candidates)}
