@@ -1,4 +1,4 @@
-"""Render the README's tables from the summaries under results/ (each the summary.json of an `ssmq run`).
+"""Render the README's tables from results/: the summary.json of an `ssmq run`, the JSON of an `ssmq bench`.
 
 python scripts/render_readme.py
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 
-def table(summary: dict) -> str:
+def run_table(summary: dict) -> str:
     """One run as Markdown: stages, engines, verdict, and the data it used."""
     data = summary["data"]
     lines = [
@@ -39,11 +39,60 @@ def table(summary: dict) -> str:
     return "\n".join(lines)
 
 
+def machine(result: dict) -> str:
+    """What a benchmark ran on."""
+    about = result["machine"]
+    releases = ", ".join(f"{name} {about[name]}" for name in ("torch", "numba", "brevitas", "onnxruntime"))
+    return f"{about['cores']} cores of {about['processor']}, {about['memory_gib']} GiB, Python {about['python']}, {releases}."
+
+
+def scan_table(result: dict) -> str:
+    """One layer, three ways."""
+    lines = [
+        "| heads | modes | batch | steps | fused | float FFT | fused ÷ FFT | Brevitas loop | loop ÷ fused |",
+        "|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in result["rows"]:
+        fused, fft, loop = row["fused_s"], row["float_fft_s"], row.get("brevitas_loop_s")
+        last = "– | –" if loop is None else f"{loop:.2f} s | {loop / fused:.0f}"
+        lines.append(
+            f"| {row['heads']} | {row['modes']} | {row['batch']} | {row['length']:,} | {1e3 * fused:.1f} ms | "
+            f"{1e3 * fft:.1f} ms | {fused / fft:.2f} | {last} |"
+        )
+    return "\n".join(lines)
+
+
+def train_table(result: dict) -> str:
+    """Training steps of whole models."""
+    lines = [
+        "| preset | batch | float model, FFT | exact QAT, fused | the same by Brevitas, step by step |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for row in result["rows"]:
+        loop = f"{row['brevitas_loop_s']:.2f} s" if "brevitas_loop_s" in row else "–"
+        times = " | ".join(f"{1e3 * row[key]:.0f} ms" for key in ("float_fft_s", "fused_s"))
+        lines.append(f"| {row['preset']} | {row['batch']} | {times} | {loop} |")
+    return "\n".join(lines)
+
+
+def infer_table(result: dict) -> str:
+    """Inference of whole sequences."""
+    integer, floating = result["integer_s"], result["onnxruntime_s"]
+    return (
+        f"`{result['model']}`, {result['images']:,} sequences of {result['steps']} steps: integer model {integer:.1f} s, "
+        f"ONNX Runtime {floating:.1f} s (batch {result['onnxruntime_batch']}, its best), ratio {floating / integer:.1f}; "
+        f"every logit equal.\n\n{machine(result)}"
+    )
+
+
+TABLES = {"bench-scan": scan_table, "bench-train": train_table, "bench-infer": infer_table}
+
+
 def rendered(readme: str) -> str:
     """The README with every ``<!-- name -->`` section filled from results/name.json."""
     for path in sorted((ROOT / "results").glob("*.json")):
         name = path.stem
-        section = f"<!-- {name} -->\n{table(json.loads(path.read_text()))}\n<!-- /{name} -->"
+        section = f"<!-- {name} -->\n{TABLES.get(name, run_table)(json.loads(path.read_text()))}\n<!-- /{name} -->"
         pattern = f"<!-- {name} -->.*?<!-- /{name} -->"
         readme = re.sub(pattern, lambda match, text=section: text, readme, flags=re.DOTALL)
     return readme

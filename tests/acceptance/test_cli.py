@@ -175,8 +175,22 @@ def test_view_serves_netron_on_loopback(folder):
         process.wait(timeout=20)
 
 
+def test_bench_measures_and_prints_json(folder, tmp_path):
+    scan = json.loads(ssmq("bench", "scan", "--quick", "--plot", tmp_path / "growth.png", "--json").stdout)
+    assert set(scan) == {"machine", "rows"} and (tmp_path / "growth.png").stat().st_size > 0
+    sizes = {"heads", "modes", "batch", "length"}
+    for row in scan["rows"]:
+        assert set(row) == sizes | {"fused_s", "float_fft_s", "brevitas_loop_s"} and min(row.values()) > 0
+    infer = json.loads(
+        ssmq("bench", "infer", folder / "run" / "qat.safetensors", "--images", 70, "--json", *SMALL_IMAGES).stdout
+    )
+    assert infer["images"] == 70 and min(infer["integer_s"], infer["onnxruntime_s"]) > 0
+    (row,) = json.loads(ssmq("bench", "train", folder / "tiny.toml", "--json").stdout)["rows"]
+    assert min(row[key] for key in ("float_fft_s", "fused_s", "brevitas_loop_s")) > 0
+
+
 def test_help_names_every_command():
     text = ssmq("--help").stdout
-    for command in ("run", "train", "ptq", "footprint", "export", "check", "view"):
+    for command in ("run", "train", "ptq", "footprint", "export", "check", "view", "bench"):
         assert command in text
         assert "--help" in ssmq(command, "--help").stdout
