@@ -101,11 +101,8 @@ def _line(inner: np.ndarray, first: int, last: int) -> Row | None:
     span = top - base
     if count < 3 or span >= 1 << (_BITS - 1):
         return None
-    # The steepest line is count levels over the span between first and last position; m must stay below 2**31.
-    steepest = -(-count // max(1, span - 1)) + 1
-    shift = _BITS - steepest.bit_length()
-    if count.bit_length() + shift > 61:
-        return None
+    # As many fractional bits as leave the multiplier of the steepest possible line below 2**31.
+    shift = ((max(1, span - 1) << _BITS) // (count + 2)).bit_length() - 1
     level = np.arange(1, count + 1) << shift
     left, right = 1, (1 << _BITS) - 1
     while left <= right:
