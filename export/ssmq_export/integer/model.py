@@ -96,10 +96,11 @@ class IntegerModel:
             logits.append(self._run(program, some, *_no_states(program), trace))
             columns = np.split(trace, np.cumsum(widths)[:-1], axis=2) if widths else []
             for name, part in zip(program.traced, columns, strict=True):
-                result[name][start : start + TRACED] = self._values(name, part)
-        return {"logits": self._values("logits", np.concatenate(logits)), **result}
+                result[name][start : start + TRACED] = self.values(name, part)
+        return {"logits": self.values("logits", np.concatenate(logits)), **result}
 
-    def _values(self, name: str, codes: np.ndarray) -> np.ndarray:
+    def values(self, name: str, codes: np.ndarray) -> np.ndarray:
+        """What ``codes`` of tensor ``name`` stand for, float64: code * 2**exponent."""
         return np.ldexp(codes.astype(np.float64), self.graph.exponents[name])
 
     def _program(self, traced: tuple[str, ...], steps: int) -> Program:
