@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
+from .machine import add, both, multiply, shift_right, subtract
 from .thresholds import ROUND, SCALE, SEARCH, TABLE
 
 SUM, PRODUCT, PAIR = 0, 5, 6
@@ -26,41 +27,44 @@ LEFT, LEFT_WIDE, RIGHT, RIGHT_WIDE = 4, 5, 6, 7
 RE, IM, INPUT, RE_WEIGHTS, IM_WEIGHTS, RE_ROUND, IM_ROUND = 1, 2, 3, 4, 8, 12, 17
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _add8(acc, narrow, row, weight, j):
+    integer = acc.dtype.type
     i0, i1, i2, i3 = row[j], row[j + 1], row[j + 2], row[j + 3]
     i4, i5, i6, i7 = row[j + 4], row[j + 5], row[j + 6], row[j + 7]
-    w0, w1, w2, w3 = weight[j], weight[j + 1], weight[j + 2], weight[j + 3]
-    w4, w5, w6, w7 = weight[j + 4], weight[j + 5], weight[j + 6], weight[j + 7]
+    w0, w1, w2, w3 = integer(weight[j]), integer(weight[j + 1]), integer(weight[j + 2]), integer(weight[j + 3])
+    w4, w5, w6, w7 = integer(weight[j + 4]), integer(weight[j + 5]), integer(weight[j + 6]), integer(weight[j + 7])
     for b in range(acc.shape[0]):
-        acc[b] += (
-            w0 * narrow[i0, b] + w1 * narrow[i1, b] + w2 * narrow[i2, b] + w3 * narrow[i3, b]
-            + w4 * narrow[i4, b] + w5 * narrow[i5, b] + w6 * narrow[i6, b] + w7 * narrow[i7, b]
-        )  # fmt: skip
+        s = add(multiply(w0, narrow[i0, b]), multiply(w1, narrow[i1, b]))
+        s = add(s, add(multiply(w2, narrow[i2, b]), multiply(w3, narrow[i3, b])))
+        s = add(s, add(multiply(w4, narrow[i4, b]), multiply(w5, narrow[i5, b])))
+        s = add(s, add(multiply(w6, narrow[i6, b]), multiply(w7, narrow[i7, b])))
+        acc[b] = add(acc[b], s)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _add2(acc, narrow, row, weight, j):
+    integer = acc.dtype.type
     i0, i1 = row[j], row[j + 1]
-    w0, w1 = weight[j], weight[j + 1]
+    w0, w1 = integer(weight[j]), integer(weight[j + 1])
     for b in range(acc.shape[0]):
-        acc[b] += w0 * narrow[i0, b] + w1 * narrow[i1, b]
+        acc[b] = add(acc[b], add(multiply(w0, narrow[i0, b]), multiply(w1, narrow[i1, b])))
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _add1(acc, source, row, weight, j):
-    i, w = row[j], weight[j]
+    i, w = row[j], acc.dtype.type(weight[j])
     for b in range(acc.shape[0]):
-        acc[b] += w * source[i, b]
+        acc[b] = add(acc[b], multiply(w, source[i, b]))
 
 
-@njit(cache=True)
-def _sum(acc, line, narrow, wide, term_row, narrow_weight, wide_weight):
+@njit(cache=True, inline="always")
+def _sum(acc, rows, r, narrow, wide, term_row, narrow_weight, wide_weight):
     """``acc = constant + sum of the operation's terms``."""
-    start = acc.dtype.type(line[CONSTANT])
+    start = acc.dtype.type(rows[r, CONSTANT])
     for b in range(acc.shape[0]):
         acc[b] = start
-    j, stop = line[NARROW], line[NARROW + 1]
+    j, stop = rows[r, NARROW], rows[r, NARROW + 1]
     while j + 8 <= stop:
         _add8(acc, narrow, term_row, narrow_weight, j)
         j += 8
@@ -69,58 +73,62 @@ def _sum(acc, line, narrow, wide, term_row, narrow_weight, wide_weight):
         j += 2
     if j < stop:
         _add1(acc, narrow, term_row, narrow_weight, j)
-    for j in range(line[MIXED], line[MIXED + 1]):
+    for j in range(rows[r, MIXED], rows[r, MIXED + 1]):
         _add1(acc, narrow, term_row, wide_weight, j)
-    for j in range(line[WIDE], line[WIDE + 1]):
+    for j in range(rows[r, WIDE], rows[r, WIDE + 1]):
         _add1(acc, wide, term_row, wide_weight, j)
 
 
-@njit(cache=True)
-def _store(acc, target):
+@njit(cache=True, inline="always")
+def _store(acc, target, out):
     for b in range(acc.shape[0]):
-        target[b] = acc[b]
+        target[out, b] = acc[b]
 
 
-@njit(cache=True)
-def _round(acc, line, target):
+@njit(cache=True, inline="always")
+def rounded(s, shift, half, odd):
+    """Half to even if ``odd`` is 1, down if it and ``half`` are 0; see ``thresholds.Row``."""
+    return shift_right(add(add(s, half), both(shift_right(s, shift), odd)), shift)
+
+
+@njit(cache=True, inline="always")
+def _round(acc, rows, r, target, out):
     integer = acc.dtype.type
     bits = acc.itemsize * 8 - 1
     # Masked, so that LLVM knows that the shift stays inside the accumulator's type.
-    shift = line[PARAMETER] & bits
-    add, odd = integer(line[PARAMETER + 1]), integer(line[PARAMETER + 2])
-    first, last = integer(line[PARAMETER + 3]), integer(line[PARAMETER + 4])
+    shift = integer(rows[r, PARAMETER] & bits)
+    half, odd = integer(rows[r, PARAMETER + 1]), integer(rows[r, PARAMETER + 2])
+    first, last = integer(rows[r, PARAMETER + 3]), integer(rows[r, PARAMETER + 4])
     for b in range(acc.shape[0]):
-        s = acc[b]
-        s = integer(integer(s + add + (integer(s >> shift) & odd)) >> shift)
-        target[b] = min(max(s, first), last)
+        target[out, b] = min(max(rounded(acc[b], shift, half, odd), first), last)
 
 
-@njit(cache=True)
-def _scale(acc, line, target):
+@njit(cache=True, inline="always")
+def _scale(acc, rows, r, target, out):
     integer = acc.dtype.type
-    base, top = integer(line[PARAMETER]), integer(line[PARAMETER + 1])
-    multiplier, offset = np.uint64(np.uint32(line[PARAMETER + 2])), np.uint64(line[PARAMETER + 3])
-    shift, first = np.uint64(line[PARAMETER + 4] & 63), line[PARAMETER + 5]
+    base, top = integer(rows[r, PARAMETER]), integer(rows[r, PARAMETER + 1])
+    multiplier, offset = np.uint64(np.uint32(rows[r, PARAMETER + 2])), np.uint64(rows[r, PARAMETER + 3])
+    shift, first = np.uint64(rows[r, PARAMETER + 4] & 63), rows[r, PARAMETER + 5]
     for b in range(acc.shape[0]):
         s = min(max(acc[b], base), top)
-        distance = np.uint64(np.uint32(s - base))
-        target[b] = np.int64((distance * multiplier + offset) >> shift) + first
+        distance = np.uint64(np.uint32(subtract(s, base)))
+        target[out, b] = np.int64((distance * multiplier + offset) >> shift) + first
 
 
-@njit(cache=True)
-def _table(acc, line, table, target):
+@njit(cache=True, inline="always")
+def _table(acc, rows, r, table, target, out):
     integer = acc.dtype.type
-    base, top = integer(line[PARAMETER]), integer(line[PARAMETER + 1])
-    shift, start = line[PARAMETER + 2], line[TABLE_START]
+    base, top = integer(rows[r, PARAMETER]), integer(rows[r, PARAMETER + 1])
+    shift, start = rows[r, PARAMETER + 2], rows[r, TABLE_START]
     for b in range(acc.shape[0]):
         s = min(max(acc[b], base), top)
         bucket = start + ((s - base) >> shift)
-        target[b] = table[bucket, 2] if s >= table[bucket, 0] else table[bucket, 1]
+        target[out, b] = table[bucket, 2] if s >= table[bucket, 0] else table[bucket, 1]
 
 
-@njit(cache=True)
-def _search(acc, line, table, target):
-    count, first, start = line[PARAMETER], line[PARAMETER + 1], line[TABLE_START]
+@njit(cache=True, inline="always")
+def _search(acc, rows, r, table, target, out):
+    count, first, start = rows[r, PARAMETER], rows[r, PARAMETER + 1], rows[r, TABLE_START]
     for b in range(acc.shape[0]):
         left, right = 0, count
         while left < right:
@@ -129,83 +137,83 @@ def _search(acc, line, table, target):
                 left = middle + 1
             else:
                 right = middle
-        target[b] = first + left
+        target[out, b] = first + left
 
 
-@njit(cache=True)
-def _finish(acc, line, table, target):
-    kind = line[KIND]
+@njit(cache=True, inline="always")
+def _finish(acc, rows, r, table, target, out):
+    kind = rows[r, KIND]
     if kind == ROUND:
-        _round(acc, line, target)
+        _round(acc, rows, r, target, out)
     elif kind == SCALE:
-        _scale(acc, line, target)
+        _scale(acc, rows, r, target, out)
     elif kind == TABLE:
-        _table(acc, line, table, target)
+        _table(acc, rows, r, table, target, out)
     elif kind == SEARCH:
-        _search(acc, line, table, target)
+        _search(acc, rows, r, table, target, out)
     else:
-        _store(acc, target)
+        _store(acc, target, out)
 
 
-@njit(cache=True)
-def _multiply(left, right, target):
-    for b in range(target.shape[0]):
-        target[b] = left[b] * right[b]
+@njit(cache=True, inline="always")
+def _multiply(left, i, right, j, acc):
+    integer = acc.dtype.type
+    for b in range(acc.shape[0]):
+        acc[b] = multiply(integer(left[i, b]), right[j, b])
 
 
-@njit(cache=True)
-def _product(line, narrow, wide, acc):
+@njit(cache=True, inline="always")
+def _product(acc, rows, r, narrow, wide):
     """``acc = left * right``"""
-    left, right = line[LEFT], line[RIGHT]
-    if line[LEFT_WIDE] and line[RIGHT_WIDE]:
-        _multiply(wide[left], wide[right], acc)
-    elif line[LEFT_WIDE]:
-        _multiply(wide[left], narrow[right], acc)
-    elif line[RIGHT_WIDE]:
-        _multiply(narrow[left], wide[right], acc)
+    left, right = rows[r, LEFT], rows[r, RIGHT]
+    if rows[r, LEFT_WIDE] and rows[r, RIGHT_WIDE]:
+        _multiply(wide, left, wide, right, acc)
+    elif rows[r, LEFT_WIDE]:
+        _multiply(wide, left, narrow, right, acc)
+    elif rows[r, RIGHT_WIDE]:
+        _multiply(narrow, left, wide, right, acc)
     else:
-        _multiply(narrow[left], narrow[right], acc)
+        _multiply(narrow, left, narrow, right, acc)
 
 
-@njit(cache=True)
-def _pair(line, narrow, acc):
+@njit(cache=True, inline="always")
+def _pair(acc, rows, r, narrow):
     """One complex mode in place: two sums of (re, im, input), each rounded; ``acc`` lends its type."""
     integer = acc.dtype.type
     bits = acc.itemsize * 8 - 1
-    r, i, u = line[RE], line[IM], line[INPUT]
-    re_re, re_im, re_u = np.int16(line[RE_WEIGHTS]), np.int16(line[RE_WEIGHTS + 1]), np.int16(line[RE_WEIGHTS + 2])
-    im_re, im_im, im_u = np.int16(line[IM_WEIGHTS]), np.int16(line[IM_WEIGHTS + 1]), np.int16(line[IM_WEIGHTS + 2])
-    re_start, im_start = integer(line[RE_WEIGHTS + 3]), integer(line[IM_WEIGHTS + 3])
-    re_shift, re_add, re_odd = line[RE_ROUND] & bits, integer(line[RE_ROUND + 1]), integer(line[RE_ROUND + 2])
-    im_shift, im_add, im_odd = line[IM_ROUND] & bits, integer(line[IM_ROUND + 1]), integer(line[IM_ROUND + 2])
-    re_first, re_last = integer(line[RE_ROUND + 3]), integer(line[RE_ROUND + 4])
-    im_first, im_last = integer(line[IM_ROUND + 3]), integer(line[IM_ROUND + 4])
+    p, q, u = rows[r, RE], rows[r, IM], rows[r, INPUT]
+    re_re, re_im = integer(rows[r, RE_WEIGHTS]), integer(rows[r, RE_WEIGHTS + 1])
+    im_re, im_im = integer(rows[r, IM_WEIGHTS]), integer(rows[r, IM_WEIGHTS + 1])
+    re_u, im_u = integer(rows[r, RE_WEIGHTS + 2]), integer(rows[r, IM_WEIGHTS + 2])
+    re_start, im_start = integer(rows[r, RE_WEIGHTS + 3]), integer(rows[r, IM_WEIGHTS + 3])
+    re_shift, im_shift = integer(rows[r, RE_ROUND] & bits), integer(rows[r, IM_ROUND] & bits)
+    re_half, im_half = integer(rows[r, RE_ROUND + 1]), integer(rows[r, IM_ROUND + 1])
+    re_odd, im_odd = integer(rows[r, RE_ROUND + 2]), integer(rows[r, IM_ROUND + 2])
+    re_first, im_first = integer(rows[r, RE_ROUND + 3]), integer(rows[r, IM_ROUND + 3])
+    re_last, im_last = integer(rows[r, RE_ROUND + 4]), integer(rows[r, IM_ROUND + 4])
     for b in range(narrow.shape[1]):
-        re, im, x = narrow[r, b], narrow[i, b], narrow[u, b]
-        s = integer(re_start + re_re * re + re_im * im + re_u * x)
-        s = integer(integer(s + re_add + (integer(s >> re_shift) & re_odd)) >> re_shift)
-        narrow[r, b] = min(max(s, re_first), re_last)
-        s = integer(im_start + im_re * re + im_im * im + im_u * x)
-        s = integer(integer(s + im_add + (integer(s >> im_shift) & im_odd)) >> im_shift)
-        narrow[i, b] = min(max(s, im_first), im_last)
+        re, im, x = narrow[p, b], narrow[q, b], narrow[u, b]
+        s = add(add(multiply(re_re, re), multiply(re_im, im)), add(multiply(re_u, x), re_start))
+        t = add(add(multiply(im_re, re), multiply(im_im, im)), add(multiply(im_u, x), im_start))
+        narrow[p, b] = min(max(rounded(s, re_shift, re_half, re_odd), re_first), re_last)
+        narrow[q, b] = min(max(rounded(t, im_shift, im_half, im_odd), im_first), im_last)
 
 
 @njit(cache=True)
 def _operations(rows, term_row, narrow_weight, wide_weight, table, narrow, wide, acc):
     for r in range(rows.shape[0]):
-        line = rows[r]
-        kind = line[KIND]
+        kind = rows[r, KIND]
         if kind == PAIR:
-            _pair(line, narrow, acc)
+            _pair(acc, rows, r, narrow)
             continue
         if kind == PRODUCT:
-            _product(line, narrow, wide, acc)
+            _product(acc, rows, r, narrow, wide)
         else:
-            _sum(acc, line, narrow, wide, term_row, narrow_weight, wide_weight)
-        if line[OUT_WIDE]:
-            _finish(acc, line, table, wide[line[OUT]])
+            _sum(acc, rows, r, narrow, wide, term_row, narrow_weight, wide_weight)
+        if rows[r, OUT_WIDE]:
+            _finish(acc, rows, r, table, wide, rows[r, OUT])
         else:
-            _finish(acc, line, table, narrow[line[OUT]])
+            _finish(acc, rows, r, table, narrow, rows[r, OUT])
 
 
 @njit(parallel=True, cache=True)

@@ -13,7 +13,7 @@ from .graph import ADVICE, IntegerGraph
 from .program import Program
 
 # Lanes a tile: rows of this many sequences stay in the cache and amortise the interpreter. Padding fills whole vectors.
-LANES = 128
+LANES = 256
 VECTOR = 32
 # Sequences traced at once: a trace keeps every code of every step.
 TRACED = 32
