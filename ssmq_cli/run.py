@@ -15,6 +15,7 @@ from . import options
 from .accuracy import test_accuracy
 from .options import console
 from .progress import training_bar
+from .verify import agreement_table
 
 NAME = "run"
 NAIVE = {"equalise": False, "granularity": "tensor", "parameterisation": "discrete", "range": "percentile"}
@@ -130,24 +131,24 @@ def _row(stage: str, model, data) -> dict:
 def _export_and_verify(model, config, codes, out: Path) -> tuple[dict[str, Path], dict[str, int], list[dict]]:
     """Write the graphs, then compare every engine with eager Brevitas on whole sequences."""
     import onnx
-    from ssmq_export.agreement import compare, graph_engines
+    from ssmq_export.agreement import graph_engines, verify
     from ssmq_export.export import export_graphs
-    from ssmq_export.from_model import describe, trace
+    from ssmq_export.from_model import describe, model_engines, trace
 
     with console.status("export"):
-        reference = trace(model, codes, "reference")
         spec = describe(model, {"ssmq.config": config.model_dump_json()})
-        exported = export_graphs(spec, {name: value[:4] for name, value in reference.items()}, codes[:4], out)
+        exported = export_graphs(spec, trace(model, codes[:4], "reference"), codes[:4], out)
     step, dataflow = (onnx.load(exported.paths[form]) for form in ("step", "dataflow"))
-    tensors = [name for name in reference if name not in ("logits", "pooled")]
-    total = sum(value.size for value in reference.values())
-    # Eager Brevitas is what the others are compared with.
-    rows = [{"engine": "eager Brevitas", "sequences": len(codes), "codes": total, "differing": 0}]
-    engines = {"fused recurrence": lambda values, names: trace(model, codes, "fused"), **graph_engines(step, dataflow)}
-    for engine, run_engine in engines.items():
-        with console.status(f"verify: {engine}"):
-            rows.append(compare(engine, reference, run_engine(codes * 2.0**-8, tensors)).as_dict())
-    return exported.paths, exported.nodes, rows
+    eager, fused = model_engines(model)
+    with console.status("verify") as status:
+        rows = verify(
+            eager,
+            [fused, *graph_engines(step, dataflow)],
+            codes,
+            len(codes),
+            lambda engine, start: status.update(f"verify: {engine}, from sequence {start}"),
+        )
+    return exported.paths, exported.nodes, [row.as_dict() for row in rows]
 
 
 def _plot(models: dict, rows: list[dict], title: str, out: Path) -> None:
@@ -177,12 +178,7 @@ def _print(summary: dict) -> None:
             *(f"{sizes[key]:,.0f}" for key in ("parameters", "state", "total")),
             f"{100 * (1 - sizes['total'] / sizes['fp32_total']):.1f} %",
         )
-    engines = Table(title="do the engines agree?")
-    for heading in ("engine", "sequences", "codes compared", "differing"):
-        engines.add_column(heading, justify="left" if heading == "engine" else "right")
-    for row in summary["verify"]:
-        differing = "reference" if row["engine"] == "eager Brevitas" else str(row["differing"])
-        engines.add_row(row["engine"], str(row["sequences"]), f"{row['codes']:,}", differing)
+    engines = agreement_table(summary["verify"])
     verdict = summary["check"]
     for table in (stages, engines):
         console.print(table)

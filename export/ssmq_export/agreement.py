@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -12,6 +13,17 @@ from . import engines
 from .sequence_graph import sequence_graph
 
 Trace = dict[str, np.ndarray]
+# Sequences traced at once: a trace of 784 steps of a thousand tensors' elements is some 600 MB.
+TRACED = 100
+
+
+@dataclass(frozen=True)
+class Engine:
+    """``run(codes, tensors)`` traces pixel codes uint8 ``(B, T)``; ``slow`` ones take seconds a batch or a sequence."""
+
+    name: str
+    run: Callable[[np.ndarray, list[str]], Trace]
+    slow: bool = False
 
 
 @dataclass(frozen=True)
@@ -23,21 +35,33 @@ class Agreement:
     codes: int
     differing: int
     first: str = ""
+    seconds: float = 0.0
 
     def as_dict(self) -> dict:
-        """``{"engine", "sequences", "codes", "differing", "first"}``"""
+        """``{"engine", "sequences", "codes", "differing", "first", "seconds"}``"""
         return asdict(self)
 
+    def __add__(self, other: Agreement) -> Agreement:
+        """Both, ``other`` on later sequences."""
+        return Agreement(
+            self.engine,
+            self.sequences + other.sequences,
+            self.codes + other.codes,
+            self.differing + other.differing,
+            self.first or other.first,
+            self.seconds + other.seconds,
+        )
 
-def compare(engine: str, reference: Trace, other: Trace) -> Agreement:
+
+def compare(engine: str, reference: Trace, other: Trace, start: int = 0) -> Agreement:
     """Compare two traces, tensors ``(B, T, channels)`` and logits ``(B, classes)``, over the steps both have.
 
-    Logits are compared when ``other`` went through the whole sequence.
+    Logits are compared when ``other`` went through the whole sequence. ``start`` is the number of the first sequence.
     """
-    complete = steps(other) in (None, steps(reference))
-    codes = differing = 0
-    first = ""
-    sequences = 0
+    length = steps(reference)
+    complete = steps(other) in (None, length)
+    codes = differing = sequences = 0
+    first: tuple[int, str] | None = None
     for name, values in other.items():
         expected = reference[name]
         if values.ndim == 2 and not complete:
@@ -47,11 +71,15 @@ def compare(engine: str, reference: Trace, other: Trace) -> Agreement:
         unequal = expected != values
         codes, sequences = codes + unequal.size, len(values)
         count = int(np.count_nonzero(unequal))
-        if count and not first:
-            place = np.argwhere(unequal)[np.argsort(np.argwhere(unequal)[:, 1], kind="stable")[0]]
-            first = f"{name}, sequence {place[0]}" + (f", step {place[1]}" if values.ndim == 3 else "")
         differing += count
-    return Agreement(engine, sequences, codes, differing, first)
+        if count:
+            # The earliest step, and there the first tensor in the order of computation: all others follow from it.
+            step = int(np.argmax(unequal.any(axis=(0, 2)))) if values.ndim == 3 else length
+            if first is None or step < first[0]:
+                sequence = start + int(np.argmax(unequal[:, step].any(axis=1) if values.ndim == 3 else unequal.any(axis=1)))
+                place = f"{name}, sequence {sequence}" + (f", step {step}" if values.ndim == 3 else "")
+                first = step, place
+    return Agreement(engine, sequences, codes, differing, first[1] if first else "")
 
 
 def steps(trace: Trace) -> int | None:
@@ -59,11 +87,61 @@ def steps(trace: Trace) -> int | None:
     return next((value.shape[1] for value in trace.values() if value.ndim == 3), None)
 
 
-def graph_engines(step: onnx.ModelProto, dataflow: onnx.ModelProto) -> dict[str, Callable[..., Trace]]:
-    """The engines that run exported graphs: name -> function of (values ``(B, T)``, tensors to trace)."""
-    return {
-        "qonnx step": lambda values, tensors: engines.run_steps(step, values, tensors),
-        "ONNX Runtime Scan": lambda values, tensors: engines.run_sequence(sequence_graph(step, tuple(tensors)), values),
-        "dataflow graph": lambda values, tensors: engines.run_steps(dataflow, values, tensors),
-        "integer model": lambda values, tensors: engines.run_integers(dataflow, values, tensors),
-    }
+def verify(
+    reference: Engine,
+    others: Sequence[Engine],
+    codes: np.ndarray,
+    slow_sequences: int,
+    on_engine: Callable[[str, int], None] = lambda engine, start: None,
+) -> list[Agreement]:
+    """Run every engine over ``codes`` uint8 ``(B, T)``, slow ones over the first ``slow_sequences``, and compare.
+
+    The first row is the reference itself. ``on_engine`` is called before each engine with the number of the first
+    sequence it is given.
+    """
+    rows: dict[str, Agreement] = {}
+    for start, stop in _chunks(len(codes), slow_sequences):
+        some = codes[start:stop]
+        on_engine(reference.name, start)
+        began = time.perf_counter()
+        expected = reference.run(some, [])
+        tensors = [name for name in expected if name not in ("logits", "pooled")]
+        size = sum(value.size for value in expected.values())
+        found = [Agreement(reference.name, len(some), size, 0, "", time.perf_counter() - began)]
+        for engine in others:
+            if engine.slow and stop > slow_sequences:
+                continue
+            on_engine(engine.name, start)
+            began = time.perf_counter()
+            trace = engine.run(some, tensors)
+            spent = Agreement(engine.name, 0, 0, 0, "", time.perf_counter() - began)
+            found.append(spent + compare(engine.name, expected, trace, start))
+        for row in found:
+            rows[row.engine] = rows[row.engine] + row if row.engine in rows else row
+    return list(rows.values())
+
+
+def _chunks(sequences: int, slow_sequences: int) -> list[tuple[int, int]]:
+    """Ranges of at most ``TRACED`` sequences, with an edge where the slow engines stop."""
+    edges = {0, sequences, min(slow_sequences, sequences)}
+    for first, last in zip(sorted(edges), sorted(edges)[1:], strict=False):
+        edges |= set(range(first, last, TRACED))
+    ordered = sorted(edges)
+    return list(zip(ordered, ordered[1:], strict=False))
+
+
+def graph_engines(step: onnx.ModelProto, dataflow: onnx.ModelProto) -> list[Engine]:
+    """The engines that run exported graphs."""
+
+    def values(codes: np.ndarray) -> np.ndarray:
+        return codes * 2.0**-8
+
+    return [
+        Engine("qonnx step", lambda codes, names: engines.run_steps(step, values(codes), names), slow=True),
+        Engine(
+            "ONNX Runtime Scan",
+            lambda codes, names: engines.run_sequence(sequence_graph(step, tuple(names)), values(codes)),
+        ),
+        Engine("dataflow graph", lambda codes, names: engines.run_steps(dataflow, values(codes), names), slow=True),
+        Engine("integer model", lambda codes, names: engines.run_integers(dataflow, codes, names)),
+    ]

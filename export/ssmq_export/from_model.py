@@ -11,6 +11,7 @@ from ssmq_brevitas.checkpoint import load_checkpoint
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.model import Classifier
 
+from .agreement import Engine
 from .errors import ExportError
 from .lower import lower
 from .spec import Constant, Format, Layer, Linear, ModelSpec
@@ -109,6 +110,12 @@ def trace(model: Classifier, codes: np.ndarray, engine: str) -> dict[str, np.nda
         for block in model.blocks:
             block.ssm.on_states = None
     return {name: value.numpy() for name, value in captured.items()}
+
+
+def model_engines(model: Classifier) -> tuple[Engine, Engine]:
+    """The model itself as two engines: Brevitas op by op, the reference of all comparisons, and the fused kernels."""
+    eager = Engine("eager Brevitas", lambda codes, names: trace(model, codes, "reference"))
+    return eager, Engine("fused recurrence", lambda codes, names: trace(model, codes, "fused"))
 
 
 def dataflow_of_checkpoint(path: Path) -> onnx.ModelProto:

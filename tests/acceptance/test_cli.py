@@ -11,6 +11,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import onnx
 import pytest
 
 SSMQ = str(Path(sys.executable).parent / "ssmq")
@@ -34,6 +35,8 @@ learning_rate = 1e-2
 epochs = 1
 """
 SMALL_IMAGES = ["--downsample", "4"]
+ENGINES = ["eager Brevitas", "fused recurrence", "qonnx step", "ONNX Runtime Scan", "dataflow graph", "integer model"]
+SLOW = ("qonnx step", "dataflow graph")
 
 
 def ssmq(*arguments, check: bool = True, **options) -> subprocess.CompletedProcess:
@@ -63,8 +66,7 @@ def test_run_leaves_what_it_promises(folder):
         assert 0 <= row["accuracy"] <= 1
         sizes = row["bytes"]
         assert sizes["total"] == sizes["parameters"] + sizes["state"] <= sizes["fp32_total"]
-    engines = ["eager Brevitas", "fused recurrence", "qonnx step", "ONNX Runtime Scan", "dataflow graph", "integer model"]
-    assert [row["engine"] for row in summary["verify"]] == engines
+    assert [row["engine"] for row in summary["verify"]] == ENGINES
     for row in summary["verify"]:
         assert (row["sequences"], row["differing"]) == (5, 0)
         assert row["codes"] > 5 * 49 * 2 * (2 * 16 + 4)
@@ -120,6 +122,7 @@ def test_the_same_command_twice_gives_the_same_codes(folder):
         (["run", "--preset", "paper-h15"], "did you mean 'paper-h16'?"),
         (["train", "--out", "x", "--data-root", "nowhere"], "data folder nowhere does not exist: correct --data-root"),
         (["ptq", "qat.safetensors", "--out", "x"], "already quantised"),
+        (["verify", "nowhere"], "nowhere: no such folder"),
         (["view", "missing.onnx"], "missing.onnx: no such file"),
     ],
 )
@@ -175,6 +178,26 @@ def test_view_serves_netron_on_loopback(folder):
         process.wait(timeout=20)
 
 
+def test_verify_tells_which_engine_and_tensor_differ(folder, tmp_path):
+    images = ["--images", 12, "--slow-images", 3, *SMALL_IMAGES]
+    rows = json.loads(ssmq("verify", folder / "run", "--json", *images).stdout)["engines"]
+    assert [row["engine"] for row in rows] == ENGINES
+    for row in rows:
+        assert set(row) == {"engine", "sequences", "codes", "differing", "first", "seconds"}
+        assert (row["sequences"], row["differing"]) == (3 if row["engine"] in SLOW else 12, 0)
+    for name in ("step.onnx", "dataflow.onnx", "qat.safetensors"):
+        (tmp_path / name).write_bytes((folder / "run" / name).read_bytes())
+    graph = onnx.load(tmp_path / "dataflow.onnx")
+    weight = next(c for c in graph.graph.initializer if c.name.startswith("b_re_1") or "bu_re_1" in c.name)
+    weight.CopyFrom(onnx.numpy_helper.from_array(-onnx.numpy_helper.to_array(weight), weight.name))
+    onnx.save(graph, tmp_path / "dataflow.onnx")
+    done = ssmq("verify", tmp_path, "--json", *images, check=False)
+    assert done.returncode == 1
+    differing = {row["engine"]: row["first"] for row in json.loads(done.stdout)["engines"] if row["differing"]}
+    assert set(differing) == {"dataflow graph", "integer model"}
+    assert all(first.startswith("x_re_next_1, sequence") for first in differing.values())
+
+
 def test_bench_measures_and_prints_json(folder, tmp_path):
     scan = json.loads(ssmq("bench", "scan", "--quick", "--plot", tmp_path / "growth.png", "--json").stdout)
     assert set(scan) == {"machine", "rows"} and (tmp_path / "growth.png").stat().st_size > 0
@@ -191,6 +214,6 @@ def test_bench_measures_and_prints_json(folder, tmp_path):
 
 def test_help_names_every_command():
     text = ssmq("--help").stdout
-    for command in ("run", "train", "ptq", "footprint", "export", "check", "view", "bench"):
+    for command in ("run", "train", "ptq", "footprint", "export", "check", "verify", "view", "bench"):
         assert command in text
         assert "--help" in ssmq(command, "--help").stdout

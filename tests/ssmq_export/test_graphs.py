@@ -7,12 +7,12 @@ import onnx
 import pytest
 from conftest import LENGTH, small_codes, small_config, small_model
 from ssmq_brevitas.config import load_config
-from ssmq_export.agreement import compare, graph_engines
+from ssmq_export.agreement import TRACED, Engine, compare, graph_engines, verify
 from ssmq_export.check import check_model
 from ssmq_export.engines import run_sequence
 from ssmq_export.errors import ExportError
 from ssmq_export.export import FILES, export_graphs
-from ssmq_export.from_model import describe, trace
+from ssmq_export.from_model import describe, model_engines, trace
 from ssmq_export.lower import lower
 from ssmq_export.sequence_graph import sequence_graph
 from ssmq_export.step_graph import step_graph
@@ -37,18 +37,17 @@ CASES = {
 def test_every_engine_gives_every_code(case):
     _, model = small_model(small_config(**CASES[case]))
     codes = small_codes(6, seed=9).numpy()
-    reference = trace(model, codes, "reference")
-    tensors = [name for name in reference if name not in ("logits", "pooled")]
     step = step_graph(describe(model))
     dataflow = lower(step)
     assert {t.name for t in step.graph.input} == {t.name for t in dataflow.graph.input}
-    engines = {"fused": lambda values, names: trace(model, codes, "fused"), **graph_engines(step, dataflow)}
-    for engine, run in engines.items():
-        found = compare(engine, reference, run(codes * 2.0**-8, tensors))
-        assert (found.differing, found.first, found.sequences) == (0, "", 6), engine
+    eager, fused = model_engines(model)
+    rows = verify(eager, [fused, *graph_engines(step, dataflow)], codes, slow_sequences=6)
+    assert len(rows) == 6
+    for found in rows:
+        assert (found.differing, found.first, found.sequences) == (0, "", 6), found.engine
         states = 2 * 2 * LENGTH * 12
         assert found.codes > 6 * states
-    moved = reference["x_re_next_1"]
+    moved = trace(model, codes, "reference")["x_re_next_1"]
     assert len(np.unique(moved)) > 8  # states that stay at 0 would agree too
 
 
@@ -144,3 +143,28 @@ def test_presets_have_stable_port_names(preset):
     assert [port.name for port in graph.input] == expected
     following = ["logits", *(f"x_{part}_next_{k}" for k in layers for part in ("re", "im")), "pool_next"]
     assert [port.name for port in graph.output] == following
+
+
+def test_verify_finds_the_one_code_that_differs():
+    """Whatever part of a long run it is in; slow engines get fewer sequences, and the same ones."""
+    codes = np.zeros((TRACED + 40, 5), np.uint8)
+    codes[TRACED + 7, 3] = 1
+    seen: dict[str, int] = {}
+
+    def traced(name: str, wrong: float):
+        def run(some, tensors):
+            assert name == "reference" or tensors == ["x"]
+            seen[name] = seen.get(name, 0) + len(some)
+            x = np.repeat(some[..., None].astype(float), 2, axis=2) * wrong
+            return {"x": x, "logits": np.zeros((len(some), 3))}
+
+        return run
+
+    others = [Engine("right", traced("right", 1)), Engine("wrong", traced("wrong", 2)), Engine("slow", traced("slow", 2), slow=True)]
+    rows = {row.engine: row for row in verify(Engine("reference", traced("reference", 1)), others, codes, 30)}
+    whole = len(codes) * (5 * 2 + 3)
+    assert seen == {"reference": len(codes), "right": len(codes), "wrong": len(codes), "slow": 30}
+    assert (rows["right"].codes, rows["right"].differing) == (whole, 0)
+    assert (rows["wrong"].codes, rows["wrong"].differing) == (whole, 2)
+    assert rows["wrong"].first == f"x, sequence {TRACED + 7}, step 3"
+    assert (rows["slow"].sequences, rows["slow"].codes, rows["slow"].differing) == (30, 30 * 13, 0)

@@ -1,0 +1,97 @@
+"""``ssmq verify``: the agreement table of everything that runs a model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from . import options
+from .options import console
+
+NAME = "verify"
+
+
+@options.takes_data
+def command(
+    folder: Annotated[Path, typer.Argument(help="Folder of `ssmq run` or `ssmq export`: graphs and checkpoint.")],
+    images: Annotated[int, typer.Option(help="Test sequences for the fast engines.", min=1)] = 1000,
+    slow_images: Annotated[int, typer.Option(help="Test sequences for the engines that go node by node.", min=1)] = 20,
+    as_json: options.AsJson = False,
+    *,
+    load: Callable,
+) -> None:
+    """Run every engine on whole test sequences and compare each code of each tensor with eager Brevitas.
+
+    Exit code 1 if one code differs.
+    """
+    from ssmq_export.agreement import graph_engines, verify
+    from ssmq_export.from_model import model_engines
+
+    model, config = _model(folder)
+    step, dataflow = (_graph(folder, name) for name in ("step.onnx", "dataflow.onnx"))
+    codes = load(config).x_test[:images].numpy()
+    eager, fused = model_engines(model)
+    with console.status("verify") as status:
+        found = verify(
+            eager,
+            [fused, *graph_engines(step, dataflow)],
+            codes,
+            slow_images,
+            lambda engine, start: status.update(f"{engine}, from sequence {start}"),
+        )
+    rows = [row.as_dict() for row in found]
+    if as_json:
+        typer.echo(json.dumps({"engines": rows}, indent=2))
+    else:
+        console.print(agreement_table(rows))
+    raise typer.Exit(1 if any(row["differing"] for row in rows) else 0)
+
+
+def agreement_table(rows: list[dict]) -> Table:
+    """Rows as ``ssmq_export.agreement.Agreement.as_dict`` gives them, the reference first."""
+    table = Table(title="do the engines agree?")
+    for heading in ("engine", "sequences", "codes compared", "differing", "first", "seconds"):
+        table.add_column(heading, justify="left" if heading in ("engine", "first") else "right")
+    for number, row in enumerate(rows):
+        differing = str(row["differing"]) if number else "reference"
+        numbers = (str(row["sequences"]), f"{row['codes']:,}", differing)
+        table.add_row(row["engine"], *numbers, row["first"] or "-", f"{row['seconds']:.1f}")
+    return table
+
+
+def _model(folder: Path):
+    """The one quantised checkpoint in ``folder``."""
+    from ssmq_brevitas.checkpoint import load_checkpoint
+    from ssmq_brevitas.errors import SsmqError
+
+    if not folder.is_dir():
+        raise SsmqError(f"{folder}: no such folder: give one that ssmq run or ssmq export has written")
+    found = [load_checkpoint(path)[:2] for path in sorted(folder.glob("*.safetensors"))]
+    quantised = [(model, config) for model, config in found if model.quantised]
+    if len(quantised) != 1:
+        raise SsmqError(
+            f"{folder}: {len(quantised)} quantised checkpoints, one is needed: give a folder that ssmq run or ssmq "
+            f"export has written"
+        )
+    return quantised[0]
+
+
+def _graph(folder: Path, name: str):
+    import onnx
+    from ssmq_brevitas.errors import SsmqError
+
+    path = folder / name
+    try:
+        graph = onnx.load(path, load_external_data=False)
+    except OSError as error:
+        raise SsmqError(f"{path}: cannot be read ({error.strerror}): ssmq export writes it") from error
+    except Exception as error:
+        raise SsmqError(f"{path}: not an ONNX file, or a truncated one: ssmq export writes it") from error
+    if {p.key: p.value for p in graph.metadata_props}.get("ssmq.form") != path.stem:
+        raise SsmqError(f"{path}: not a {path.stem} graph of this program: ssmq export writes it")
+    return graph
