@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numba
 import numpy as np
 import onnx
 
@@ -12,11 +13,12 @@ from . import kernels
 from .graph import ADVICE, IntegerGraph
 from .program import Program
 
-# Lanes a tile: rows of this many sequences stay in the cache and amortise the interpreter. Padding fills whole vectors.
+# Most sequences a tile, its lanes: all rows of a tile stay in the L2 cache, yet each amortises the interpreter. Lanes
+# are padded to whole vectors.
 LANES = 256
 VECTOR = 32
 # Sequences traced at once: a trace keeps every code of every step.
-TRACED = 32
+TRACED = 64
 
 
 class IntegerModel:
@@ -116,14 +118,15 @@ class IntegerModel:
         u_row, *rest, shape, logits_rows, traced = program.arrays
         logits = np.empty((len(codes), len(logits_rows)), np.int64)
         lanes = narrow.shape[2] if len(narrow) else _lanes(len(codes))
-        kernels.run(
-            codes, u_row, *rest, (*shape, lanes), narrow, wide, logits_rows, logits, traced, trace
-        )  # fmt: skip
+        kernels.run(codes, u_row, *rest, (*shape, lanes), narrow, wide, logits_rows, logits, traced, trace)
         return logits
 
 
 def _lanes(batch: int) -> int:
-    return min(LANES, -(-batch // VECTOR) * VECTOR)
+    """As few tiles as give every thread equally many."""
+    threads = numba.get_num_threads()
+    tiles = -(-batch // (LANES * threads)) * threads
+    return -(-batch // (tiles * VECTOR)) * VECTOR
 
 
 def _states(program: Program, batch: int) -> tuple[np.ndarray, np.ndarray]:
