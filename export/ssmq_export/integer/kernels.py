@@ -1,9 +1,10 @@
 """The program's interpreter: every row of every step of one tile of sequences, integers only, vectorised over lanes.
 
-Stored rows are ``narrow`` int16 ``(rows, lanes)`` and ``wide`` int32 or int64 ``(rows, lanes)``; ``rows`` int64 holds one
-operation a line, its columns named below. LLVM multiplies sign-extended int16 with one fast instruction, so operands that
-fit are kept narrow. Scalars are read into locals before a lane loop, or every iteration would load them again, and sums
-are cast to the accumulator's type at once, or numba would widen them to int64.
+Stored rows are ``narrow`` int16 ``(rows, lanes)``, which halves their memory, and ``wide`` int32 or int64, the type of
+the accumulators; ``rows`` int64 holds one operation a line, its columns named below. Scalars are read into locals
+before a lane loop, or every iteration would load them again. Helpers are inlined by numba: a call would count
+references to every array, atomically, with the threads fighting over the counters. numba's cache watches this file only: after a
+change in machine.py or to the kinds in thresholds.py, touch it.
 """
 
 from __future__ import annotations
