@@ -3,8 +3,8 @@
 Stored rows are ``narrow`` int16 ``(rows, lanes)``, which halves their memory, and ``wide`` int32 or int64, the type of
 the accumulators; ``rows`` int64 holds one operation a line, its columns named below. Scalars are read into locals
 before a lane loop, or every iteration would load them again. Helpers are inlined by numba: a call would count
-references to every array, atomically, with the threads fighting over the counters. numba's cache watches this file only: after a
-change in machine.py or to the kinds in thresholds.py, touch it.
+references to every array, atomically, with the threads fighting over the counters. numba's cache watches this file
+only: after a change in machine.py or to the kinds in thresholds.py, touch it.
 """
 
 from __future__ import annotations
