@@ -158,7 +158,7 @@ def test_any_row_of_thresholds_compiles_exactly(thresholds, bias, data):
 
 
 @settings(max_examples=80)
-@given(st.integers(1, 12), st.integers(2, 9), st.booleans(), st.booleans(), st.integers(-3000, 3000), st.integers(0, 5000))
+@given(st.integers(1, 12), st.integers(2, 9), *[st.booleans()] * 2, st.integers(-3000, 3000), st.integers(0, 5000))
 def test_roundings_become_shifts(shift, bits, signed, even, offset, below):
     first = -(1 << (bits - 1)) if signed else 0
     levels = np.arange(first + 1, first + (1 << bits))
@@ -259,7 +259,10 @@ def test_load_takes_a_dataflow_graph_or_a_quantised_checkpoint(tmp_path):
         IntegerModel.load(tmp_path / "float.safetensors")
 
 
-@pytest.mark.parametrize("name", ["step.onnx", "sequence.onnx", "garbage.onnx", "empty.onnx", "none.onnx", "none.safetensors"])
+REFUSED = ["step.onnx", "sequence.onnx", "garbage.onnx", "empty.onnx", "none.onnx", "none.safetensors"]
+
+
+@pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_run_is_refused_in_one_line(name, tmp_path):
     step = graphs("edge")[1]
     onnx.save(step, tmp_path / "step.onnx")
@@ -283,7 +286,8 @@ def annotate(model: onnx.ModelProto, tensor: str, datatype: str | None) -> None:
 
 
 def test_tensors_that_are_no_integers_of_63_bits_are_named():
-    for datatype, message in (("INT64", "needs more than 63 bits"), ("FLOAT32", "no integer type"), (None, "with no type")):
+    messages = {"INT64": "needs more than 63 bits", "FLOAT32": "no integer type", None: "with no type"}
+    for datatype, message in messages.items():
         model = edge()
         annotate(model, "sum_re_1", datatype)
         with pytest.raises(ExportError, match=f"^sum_re_1: .*{message}"):
@@ -296,6 +300,61 @@ def test_tensors_that_are_no_integers_of_63_bits_are_named():
     annotate(model, "pool", "INT63")
     with pytest.raises(ExportError, match="63 bits: choose narrower formats"):
         IntegerModel(model).forward(np.zeros((1, 1), np.uint8))
+
+
+def test_damaged_graphs_are_refused_in_one_line():
+    def without_producer(model):
+        del model.graph.node[0]
+
+    def wrong_shape(model):
+        (weight,) = [c for c in model.graph.initializer if c.name == "value_0_product_weight"]
+        weight.CopyFrom(numpy_helper.from_array(np.zeros((3, 4), np.float32), weight.name))
+
+    def falling(model):
+        (levels,) = [c for c in model.graph.initializer if c.name == "u_0_thresholds"]
+        levels.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(levels)[:, ::-1], levels.name))
+
+    def fraction(model):
+        (levels,) = [c for c in model.graph.initializer if c.name == "u_0_thresholds"]
+        levels.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(levels) + 0.5, levels.name))
+
+    def metadata(model):
+        (entry,) = [p for p in model.metadata_props if p.key == "ssmq.formats"]
+        entry.value = "{"
+
+    def small_sum(model):
+        annotate(model, "pool", "INT4")
+
+    def foreign(model):
+        model.graph.node[3].op_type = "Relu"
+
+    cases = {
+        without_producer: "its operand encoder_product is not computed before it",
+        wrong_shape: "value_0_product: the shapes of its operands do not fit",
+        falling: "u_0: its thresholds are not one ascending row",
+        fraction: "u_0_thresholds: a constant that is not integer",
+        metadata: "metadata ssmq.formats is missing or damaged",
+        small_sum: "pool_next: one step may leave the annotated range of pool",
+        foreign: "Relu is no operator of a dataflow graph",
+    }
+    for damage, message in cases.items():
+        model = edge()
+        damage(model)
+        with pytest.raises(ExportError, match=message) as error:
+            IntegerModel(model).forward(np.zeros((1, 1), np.uint8))
+        assert "\n" not in str(error.value)
+
+
+def test_a_stream_outlives_the_type_of_its_running_sum():
+    """Past 2**31 the sum moves to 64 bits and keeps its value."""
+    model = counting_graph(np.arange(5) * 900, 0, False)
+    integers = IntegerModel(model)
+    integers.step(np.full(2, 200, np.uint8))
+    integers._steps = 2**28
+    after = integers.step(np.array([1, 0], np.uint8))
+    assert integers._kept_for.dtype == np.int64 and len(integers._programs) == 1
+    assert after.tolist() == [[3], [3]]
+    assert [int(integers._kept[1][0, 0, b]) for b in range(2)] == [201, 200]
 
 
 def test_calls_that_make_no_sense_are_refused():

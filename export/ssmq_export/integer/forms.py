@@ -1,7 +1,7 @@
 """Sums of products with constants: a tensor as an integer-affine form of stored rows.
 
-MatMul, Mul by a constant, Add and Sub between two stored tensors collapse into one sparse form, so that a channel is one
-sum over the rows that feed it. Integer sums are exact in any order.
+MatMul, Mul by a constant, Add and Sub between two stored tensors collapse into one sparse form, so that a channel is
+one sum over the rows that feed it. Integer sums are exact in any order.
 """
 
 from __future__ import annotations

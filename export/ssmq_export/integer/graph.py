@@ -43,8 +43,11 @@ class IntegerGraph:
             found = f"a {form} graph" if form else "not a graph written by this program"
             raise ExportError(f"only a dataflow graph runs on integers, and this is {found}: {ADVICE}")
         graph = model.graph
-        formats = json.loads(properties.get(FORMATS_KEY, "{}"))
-        self.exponents = {name: np.asarray(fmt["exponent"]) for name, fmt in formats.items()}
+        try:
+            formats = json.loads(properties[FORMATS_KEY])
+            self.exponents = {name: np.asarray(fmt["exponent"]) for name, fmt in formats.items()}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ExportError(f"the graph's metadata {FORMATS_KEY} is missing or damaged: {ADVICE}") from error
         self.datatypes = {
             note.tensor_name: entry.value
             for note in graph.quantization_annotation
@@ -61,6 +64,7 @@ class IntegerGraph:
         self.states = [name for name in self.inputs if name != "u"]
         self._check_ports()
         self.nodes = [self._node(node) for node in graph.node]
+        self._check_order()
         tensors = [*self.inputs, *(node.output for node in self.nodes)]
         self.ranges = {name: self._range(name) for name in tensors}
 
@@ -88,6 +92,14 @@ class IntegerGraph:
                 raise ExportError(f"{state}: the graph has no output {successor(state)} to follow it: {ADVICE}")
         if integer_range(self.datatypes.get("u", "")) != (0, 255):
             raise ExportError(f"u: annotated {self.datatypes.get('u', 'with no type')}, pixels are UINT8: {ADVICE}")
+
+    def _check_order(self) -> None:
+        known = {*self.constants, *self.inputs}
+        for node in self.nodes:
+            for name in node.inputs:
+                if name not in known:
+                    raise ExportError(f"{node.output}: its operand {name} is not computed before it: {ADVICE}")
+            known.add(node.output)
 
     def _constant(self, tensor: onnx.TensorProto) -> np.ndarray:
         values = numpy_helper.to_array(tensor)

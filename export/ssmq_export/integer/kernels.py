@@ -1,9 +1,10 @@
 """The program's interpreter: every row of every step of one tile of sequences, integers only, vectorised over lanes.
 
-Stored rows are ``narrow`` int16 ``(rows, lanes)`` and ``wide`` int32 or int64 ``(rows, lanes)``; ``rows`` int64 holds one
-operation a line, its columns named below. LLVM multiplies sign-extended int16 with one fast instruction, so operands that
-fit are kept narrow. Scalars are read into locals before a lane loop, or every iteration would load them again, and sums
-are cast to the accumulator's type at once, or numba would widen them to int64.
+Stored rows are ``narrow`` int16 ``(rows, lanes)``, which halves their memory, and ``wide`` int32 or int64, the type of
+the accumulators; ``rows`` int64 holds one operation a line, its columns named below. Scalars are read into locals
+before a lane loop, or every iteration would load them again. Helpers are inlined by numba: a call would count
+references to every array, atomically, with the threads fighting over the counters. numba's cache watches this file
+only: after a change in machine.py or to the kinds in thresholds.py, touch it.
 """
 
 from __future__ import annotations
@@ -199,13 +200,12 @@ def _pair(acc, rows, r, narrow):
         narrow[q, b] = min(max(rounded(t, im_shift, im_half, im_odd), im_first), im_last)
 
 
-@njit(cache=True)
-def _operations(rows, term_row, narrow_weight, wide_weight, table, narrow, wide, acc):
-    for r in range(rows.shape[0]):
-        kind = rows[r, KIND]
-        if kind == PAIR:
-            _pair(acc, rows, r, narrow)
-            continue
+@njit(cache=True, inline="always")
+def _operation(rows, r, term_row, narrow_weight, wide_weight, table, narrow, wide, acc):
+    kind = rows[r, KIND]
+    if kind == PAIR:
+        _pair(acc, rows, r, narrow)
+    else:
         if kind == PRODUCT:
             _product(acc, rows, r, narrow, wide)
         else:
@@ -217,13 +217,14 @@ def _operations(rows, term_row, narrow_weight, wide_weight, table, narrow, wide,
 
 
 @njit(parallel=True, cache=True)
-def run(codes, u_row, loop, tail, term_row, narrow_weight, wide_weight, table, narrow_copies, wide_copies, shape,
+def run(codes, u_row, rows, every, term_row, narrow_weight, wide_weight, table, narrow_copies, wide_copies, shape,
         kept_narrow, kept_wide, logits_rows, logits, traced, trace):  # fmt: skip
     """All steps of ``codes`` uint8 ``(B, T)``; fills ``logits`` int64 ``(B, classes)``.
 
-    ``loop`` operations run every step and ``tail`` ones after the last. ``*_copies`` ``(n, 2)`` are (next row, state
-    row) after each step. ``shape`` = (narrow rows, wide rows, lanes a tile). ``kept_*`` ``(tiles, rows, lanes)`` carry
-    the states; with no tiles they are made anew, zero. ``traced`` ``(n, 2)`` (row, wide) fills ``trace`` ``(B, T, n)``.
+    The first ``every`` operations run every step, the others in the last one only. ``*_copies`` ``(n, 2)`` are (next
+    row, state row) after each step. ``shape`` = (narrow rows, wide rows, lanes a tile). ``kept_*`` ``(tiles, rows,
+    lanes)`` carry the states; with no tiles they are made anew, zero. ``traced`` ``(n, 2)`` (row, wide) fills ``trace``
+    ``(B, T, n)``.
     """
     batch, length = codes.shape
     lanes = shape[2]
@@ -240,16 +241,18 @@ def run(codes, u_row, loop, tail, term_row, narrow_weight, wide_weight, table, n
         for t in range(length):
             for b in range(count):
                 narrow[u_row, b] = codes[start + b, t]
-            _operations(loop, term_row, narrow_weight, wide_weight, table, narrow, wide, acc)
+            for r in range(every if t < length - 1 else rows.shape[0]):
+                _operation(rows, r, term_row, narrow_weight, wide_weight, table, narrow, wide, acc)
             for j in range(traced.shape[0]):
                 row = traced[j, 0]
                 for b in range(count):
                     trace[start + b, t, j] = wide[row, b] if traced[j, 1] else narrow[row, b]
             for j in range(narrow_copies.shape[0]):
-                narrow[narrow_copies[j, 1]] = narrow[narrow_copies[j, 0]]
+                for b in range(lanes):
+                    narrow[narrow_copies[j, 1], b] = narrow[narrow_copies[j, 0], b]
             for j in range(wide_copies.shape[0]):
-                wide[wide_copies[j, 1]] = wide[wide_copies[j, 0]]
-        _operations(tail, term_row, narrow_weight, wide_weight, table, narrow, wide, acc)
+                for b in range(lanes):
+                    wide[wide_copies[j, 1], b] = wide[wide_copies[j, 0], b]
         for j in range(logits_rows.shape[0]):
             row = logits_rows[j, 0]
             for b in range(count):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numba
 import numpy as np
 import onnx
 
@@ -12,11 +13,12 @@ from . import kernels
 from .graph import ADVICE, IntegerGraph
 from .program import Program
 
-# Lanes a tile: rows of this many sequences stay in the cache and amortise the interpreter. Padding fills whole vectors.
+# Most sequences a tile, its lanes: all rows of a tile stay in the L2 cache, yet each amortises the interpreter. Lanes
+# are padded to whole vectors.
 LANES = 256
 VECTOR = 32
 # Sequences traced at once: a trace keeps every code of every step.
-TRACED = 32
+TRACED = 64
 
 
 class IntegerModel:
@@ -61,6 +63,7 @@ class IntegerModel:
         """Forget the states of ``step``; the next call brings ``batch`` sequences."""
         self._batch, self._steps = batch, 0
         self._kept: tuple[np.ndarray, np.ndarray] | None = None
+        self._kept_for: Program | None = None
 
     def step(self, u: np.ndarray) -> np.ndarray:
         """Logits codes int64 ``(B, classes)`` after one more pixel of every sequence, ``u`` uint8 ``(B,)``.
@@ -68,16 +71,18 @@ class IntegerModel:
         The first call after construction sets the batch; to change it, or to start again, call ``reset``.
         """
         u = _pixels(u, 1, "(B,)")
-        if self._kept is None and self._steps == 0 and not self._batch:
+        if not self._batch:
             self.reset(len(u))
         if len(u) != self._batch:
             raise ExportError(f"step: got {len(u)} pixels for {self._batch} sequences: call reset({len(u)}) first")
         program = self._program((), self._steps + 1)
-        if self._kept is None:
-            self._kept = _states(program, self._batch)
-        elif self._kept[1].dtype != program.dtype:
-            # A running sum has outgrown its type after very many steps.
-            self._kept = self._kept[0], self._kept[1].astype(program.dtype)
+        if self._kept_for is not program:
+            # At first, and when a running sum has outgrown its type. The rows of the states come first in any program.
+            fresh = _states(program, self._batch)
+            for old, new in zip(self._kept or (), fresh, strict=self._kept is not None):
+                rows = min(old.shape[1], new.shape[1])
+                new[:, :rows] = old[:, :rows]
+            self._kept, self._kept_for = fresh, program
         self._steps += 1
         return self._run(program, u[:, None], *self._kept, np.empty((0, 0, 0), program.dtype))
 
@@ -117,14 +122,15 @@ class IntegerModel:
         u_row, *rest, shape, logits_rows, traced = program.arrays
         logits = np.empty((len(codes), len(logits_rows)), np.int64)
         lanes = narrow.shape[2] if len(narrow) else _lanes(len(codes))
-        kernels.run(
-            codes, u_row, *rest, (*shape, lanes), narrow, wide, logits_rows, logits, traced, trace
-        )  # fmt: skip
+        kernels.run(codes, u_row, *rest, (*shape, lanes), narrow, wide, logits_rows, logits, traced, trace)
         return logits
 
 
 def _lanes(batch: int) -> int:
-    return min(LANES, -(-batch // VECTOR) * VECTOR)
+    """As few tiles as give every thread equally many."""
+    threads = numba.get_num_threads()
+    tiles = -(-batch // (LANES * threads)) * threads
+    return -(-batch // (tiles * VECTOR)) * VECTOR
 
 
 def _states(program: Program, batch: int) -> tuple[np.ndarray, np.ndarray]:

@@ -101,8 +101,8 @@ class Program:
         traced = [row for name in self.traced for row in self._rows(name)]
         return (
             self._rows("u")[0][0],
-            _matrix(lines[True], k.COLUMNS),
-            _matrix(lines[False], k.COLUMNS),
+            _matrix(lines[True] + lines[False], k.COLUMNS),
+            len(lines[True]),
             row,
             narrow_weight,
             weight.astype(self.dtype),

@@ -10,7 +10,7 @@ from ..errors import ExportError
 from ..step_graph import successor
 from . import forms
 from .forms import Form
-from .graph import IntegerGraph, Node
+from .graph import ADVICE, IntegerGraph, Node
 from .thresholds import Row, compile_row
 
 # A sum that several nodes read is stored rather than repeated when it has more terms than this.
@@ -41,7 +41,7 @@ class Stored:
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """What makes the stored tensor ``output``: the product of ``factors``, or ``form`` through ``rows`` if there are any.
+    """What makes the stored tensor ``output``: the product of ``factors``, or ``form`` through ``rows`` if any.
 
     ``low`` and ``high`` ``(channels,)`` bound the sum or product itself.
     """
@@ -55,10 +55,10 @@ class Stage:
 
 
 class Stages:
-    """``order`` lists the stages as they must run, ``stored`` the tensors by name, ``steps`` how many steps are safe.
+    """``order`` lists the stages as they must run, ``stored`` the tensors, ``steps`` how many steps are safe.
 
-    With ``fused``, chains of linear nodes become one sum each; without, every node is a stage. Running sums (states with
-    no thresholds) may grow to ``growth`` times their annotated range.
+    With ``fused``, chains of linear nodes become one sum each; without, every node is a stage. Running sums (states
+    with no thresholds) may grow to ``growth`` times their annotated range.
     """
 
     def __init__(self, graph: IntegerGraph, traced: tuple[str, ...] = (), fused: bool = True, growth: int = 1):
@@ -84,7 +84,10 @@ class Stages:
             self._store(name, np.full(channels, low * factor), np.full(channels, high * factor))
         for node in graph.nodes:
             if node.output in self.needed:
-                self._visit(node)
+                try:
+                    self._visit(node)
+                except ValueError as error:
+                    raise ExportError(f"{node.output}: the shapes of its operands do not fit: {ADVICE}") from error
         self.steps = min([self._safe_steps(name) for name in graph.states], default=2**62)
 
     def is_running_sum(self, name: str) -> bool:
@@ -167,7 +170,7 @@ class Stages:
         low, high = form.bounds(self.low, self.high, node.inputs[0])
         levels = self.graph.constants[node.inputs[1]]
         if levels.ndim != 2 or levels.shape[0] not in (1, form.channels) or np.any(np.diff(levels, axis=1) < 0):
-            raise ExportError(f"{node.output}: its thresholds are not one ascending row a channel: export the graph again")
+            raise ExportError(f"{node.output}: its thresholds are not one ascending row a channel: {ADVICE}")
         rows = []
         for c in range(form.channels):
             row = levels[c if len(levels) > 1 else 0]
@@ -184,13 +187,16 @@ class Stages:
         low, high = self.stored[state].low, self.stored[state].high
         if not self.is_running_sum(state):
             if np.any(self.stored[follower].low < low) or np.any(self.stored[follower].high > high):
-                raise ExportError(f"{follower}: its codes leave the annotated range of {state}: export the graph again")
+                raise ExportError(f"{follower}: its codes leave the annotated range of {state}: {ADVICE}")
             return 2**62
         form = next(stage.form for stage in self.order if stage.output == follower)
         own = self.forms[state]
         rest = None if form is None else forms.total(form, own, -1)
         if rest is None or np.any(np.isin(rest.row, own.row)) or rest.channels != own.channels:
-            raise ExportError(f"{follower}: neither thresholds nor a running sum bound this state: export the graph again")
+            raise ExportError(f"{follower}: neither thresholds nor a running sum bound this state: {ADVICE}")
         smallest, largest = rest.bounds(self.low, self.high, follower)
         most = [high[largest > 0] // largest[largest > 0], low[smallest < 0] // smallest[smallest < 0]]
-        return int(min([2**62, *np.concatenate(most).tolist()]))
+        safe = int(min([2**62, *np.concatenate(most).tolist()]))
+        if not safe:
+            raise ExportError(f"{follower}: one step may leave the annotated range of {state}: {ADVICE}")
+        return safe

@@ -80,7 +80,9 @@ def _rounding(inner: np.ndarray, first: int, last: int) -> Row | None:
             continue
         step = int(inner[apart] - inner[0])
         shift = step.bit_length() - 1 - odd
-        if step <= 0 or step & (step - 1) or shift < odd or shift > 40:
+        if step <= 0 or step & (step - 1) or shift < odd:
+            continue
+        if max(abs(first), abs(last)).bit_length() + shift > 60:
             continue
         add = (1 << (shift - 1)) - 1 if odd else 0
         line = (levels << shift) - add - odd + (levels & odd)
