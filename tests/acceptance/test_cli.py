@@ -121,10 +121,12 @@ def test_the_same_command_twice_gives_the_same_codes(folder):
         (["train", "--out", "x", "--data-root", "nowhere"], "data folder nowhere does not exist: correct --data-root"),
         (["ptq", "qat.safetensors", "--out", "x"], "already quantised"),
         (["view", "missing.onnx"], "missing.onnx: no such file"),
+        (["hls4ml", "dataflow.onnx", "--out", "x"], "holds a dataflow graph; give the step.onnx"),
+        (["hls4ml", "damaged.safetensors", "--out", "x"], "damaged.safetensors: not an ONNX file"),
     ],
 )
 def test_bad_input_ends_in_one_line(folder, tmp_path, arguments, message):
-    for name in ("float.safetensors", "qat.safetensors"):
+    for name in ("float.safetensors", "qat.safetensors", "dataflow.onnx"):
         (tmp_path / name).symlink_to(folder / "run" / name)
     whole = (folder / "run" / "qat.safetensors").read_bytes()
     (tmp_path / "damaged.safetensors").write_bytes(whole[: len(whole) // 2])
@@ -191,6 +193,6 @@ def test_bench_measures_and_prints_json(folder, tmp_path):
 
 def test_help_names_every_command():
     text = ssmq("--help").stdout
-    for command in ("run", "train", "ptq", "footprint", "export", "check", "view", "bench"):
+    for command in ("run", "train", "ptq", "footprint", "export", "check", "hls4ml", "view", "bench"):
         assert command in text
         assert "--help" in ssmq(command, "--help").stdout

@@ -18,16 +18,18 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from ..builder import FORMATS_KEY, QONNX_DOMAIN, GraphBuilder
+from ..builder import FORMATS_KEY
 from ..elementwise import ELEMENTWISE, ElementwiseFunction, constants_of
 from ..errors import ExportError
 from ..lower import grids, thresholds
 from ..lower.grids import Grid
 from ..spec import Format
-from .types import WIDEST, constant_grid, dyadic, fits, fixed_type, width
+from .types import constant_grid, dyadic, fits
+from .writer import HlsWriter, spread
 
-THRESHOLDS = "SsmqThresholds"
 _MANTISSA = {np.dtype(np.float32): 24, np.dtype(np.float64): 53}
+# Codes are int64; a bound this wide is far past any mantissa, so what it refuses is inexact anyway.
+_WIDEST_CODE = 61
 
 
 @dataclass(frozen=True)
@@ -64,31 +66,23 @@ class _Preparation:
         self.constants = constants_of(step.graph)
         self.values: dict[str, Value] = {}
         self.written: dict[str, str] = {}  # a tensor of the step graph -> its name in the new one, where they differ
-        self.types: dict[str, dict[str, str]] = {}
         self.quantised: set[str] = set()
-        self.builder = GraphBuilder(1, np.float64)
+        self.writer = HlsWriter()
 
     def run(self) -> HlsGraph:
         for port in self.graph.input:
-            channels = port.type.tensor_type.shape.dim[1].dim_value
             fmt = Format(**self.formats[port.name])
+            channels = port.type.tensor_type.shape.dim[1].dim_value
             grid = grids.uniform(channels, np.asarray(fmt.exponent), fmt.low, fmt.high)
-            self.builder.input(port.name, channels)
-            self.types[port.name] = {"result": fixed_type(grid)}
+            self.writer.input(port.name, grid)
             self.values[port.name] = Value(grid, port.name)
         for node in self.graph.node:
             self._visit(node)
         ports = {self._name(port.name): port.name for port in self.graph.output}
-        for name, port in ports.items():
-            grid = self._exact(port, "it is an output").grid
-            self.builder.output(name, grid.channels)
-        model = self.builder.model("step", {})
-        _keep(model.graph, set(ports))
+        sizes = [(name, self._exact(port, "it is an output").grid.channels) for name, port in ports.items()]
+        model = self.writer.model(sizes)
         outputs = [ports[node.output[0]] for node in model.graph.node if node.output[0] in ports]
-        for tensor in model.graph.initializer:
-            # hls4ml wants the shape of every operand declared, constants included.
-            model.graph.value_info.append(onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
-        return HlsGraph(model, self.types, outputs)
+        return HlsGraph(model, self.writer.types, outputs)
 
     def _name(self, tensor: str) -> str:
         return self.written.get(tensor, tensor)
@@ -126,49 +120,36 @@ class _Preparation:
             raise ExportError(f"node {node.name}: parameter {node.input[0]} does not lie on its own grid")
         return values
 
-    def _emit(self, op: str, inputs: list[str], output: str, grid: Grid, types: dict[str, str], **attributes) -> None:
-        """Append a node; ``types`` are those of its parameters, its result's follows from ``grid``."""
-        result = fixed_type(grid)
-        if width(result) > WIDEST:
-            raise ExportError(
-                f"{output}: an exact result needs {width(result)} bits, more than the {WIDEST} that can be compared with "
-                f"a float graph: narrow the tensors that feed it"
-            )
-        domain = QONNX_DOMAIN if op == "Quant" else ""
-        self.builder.node(op, inputs, output, grid.channels, domain, **attributes)
-        self.types[f"{op}_{output}"] = {"result": result, **types}
-
     def _matmul(self, node: onnx.NodeProto) -> None:
-        source, weight = self._exact(node.input[0], "a MatMul sums it"), self.constants.get(node.input[1])
-        output = node.output[0]
+        source, weight = self._exact(node.input[0], "a MatMul sums it").grid, self.constants.get(node.input[1])
         if weight is None:
             raise ExportError(f"node {node.name}: the second operand of a MatMul must be a parameter")
         codes, exponents = dyadic(weight)
-        combined = np.where(codes != 0, exponents + source.grid.exponent[:, None], np.iinfo(np.int32).max)
-        columns = np.where(np.any(codes != 0, axis=0), combined.min(axis=0), source.grid.exponent.min())
-        shifted = codes << np.where(codes != 0, combined - columns, 0)
-        grid = grids.matmul(source.grid, shifted, columns)
-        constant = self.builder.constant(f"{output}_weight", weight)
-        types = {"weight": fixed_type(constant_grid(weight)), "bias": "fixed<2,2>", "accum": fixed_type(grid)}
-        self._emit("MatMul", [self._name(node.input[0]), constant], output, grid, types)
-        self.values[output] = Value(grid, output)
+        combined = exponents + source.exponent[:, None]
+        # Zero weights say nothing about the grid of a column.
+        finest = np.where(codes != 0, combined, np.iinfo(np.int32).max).min(axis=0)
+        columns = np.where(np.any(codes != 0, axis=0), finest, source.exponent.min())
+        grid = grids.matmul(source, codes << np.where(codes != 0, combined - columns, 0), columns)
+        self.writer.matmul(self._name(node.input[0]), weight, node.output[0], grid)
+        self.values[node.output[0]] = Value(grid, node.output[0])
 
     def _elementwise(self, node: onnx.NodeProto, varying: list[str]) -> None:
         output, operands = node.output[0], [self.values[name] for name in varying]
-        joined = len({value.root for value in operands}) > 1
         grid = None if any(value.grid is None for value in operands) else self._result(node, varying)
-        if joined:
+        if len({value.root for value in operands}) > 1:
+            for name in varying:
+                self._exact(name, f"{node.op_type} joins it with another tensor")
             if grid is None:
-                for name in varying:
-                    self._exact(name, f"{node.op_type} joins it with another tensor")
                 raise ExportError(f"node {node.name}: {node.op_type} of two tensors has no fixed-point form")
+            if output == "pool_next":
+                # The pooling sum is bounded by the length of the sequence, not by one step.
+                pool = self.values["pool"].grid.shifted(grid.exponent)
+                grid = Grid(grid.exponent, pool.low, pool.high)
             self.values[output] = Value(grid, output)
         else:
-            # ElementwiseFunction needs the nodes once each, in order.
-            nodes = {id(n): n for value in operands for n in (*value.nodes, node)}
-            nodes.pop(id(node))
+            earlier = {id(other): other for value in operands for other in value.nodes}
             exact = grid is not None and fits(grid, _MANTISSA[self.dtype])
-            self.values[output] = Value(grid if exact else None, operands[0].root, (*nodes.values(), node))
+            self.values[output] = Value(grid if exact else None, operands[0].root, (*earlier.values(), node))
             if not exact:
                 return
         self._write(node, varying, grid)
@@ -176,160 +157,69 @@ class _Preparation:
     def _result(self, node: onnx.NodeProto, varying: list[str]) -> Grid | None:
         """The grid of an operator's exact result; None if it has none, or none that int64 codes can hold."""
         first = self.values[varying[0]].grid
-        fixed = [self.constants[name] for name in node.input if name in self.constants]
-        if node.op_type == "Clip" and len(node.input) == 3:
-            low, high = (constant_grid(np.broadcast_to(value, first.low.shape)) for value in fixed)
-            return _between(first, low, high)
+        fixed = [constant_grid(spread(self.constants[i], first.channels)) for i in node.input if i in self.constants]
+        if node.op_type == "Clip" and len(fixed) == 2:
+            finest = np.minimum(first.exponent, np.minimum(fixed[0].exponent, fixed[1].exponent))
+            source, low, high = (side.shifted(finest) for side in (first, *fixed))
+            return Grid(finest, np.clip(source.low, low.low, high.high), np.clip(source.high, low.low, high.high))
         if node.op_type == "Relu":
             return Grid(first.exponent, np.maximum(first.low, 0), np.maximum(first.high, 0))
         if node.op_type not in ("Mul", "Add", "Sub") or (node.op_type == "Sub" and node.input[0] in self.constants):
             return None
-        second = self.values[varying[1]].grid if len(varying) == 2 else _spread(fixed[0], first.channels)
+        second = self.values[varying[1]].grid if len(varying) == 2 else fixed[0]
         if node.op_type == "Mul":
-            return grids.product(first, second) if _bits(first) + _bits(second) < 62 else None
+            return grids.product(first, second) if _bits(first) + _bits(second) <= _WIDEST_CODE else None
         finest = np.minimum(first.exponent, second.exponent)
-        if max(_bits(side) + int((side.exponent - finest).max()) for side in (first, second)) > 61:
+        if max(_bits(side) + int((side.exponent - finest).max()) for side in (first, second)) > _WIDEST_CODE:
             return None
         return grids.total(first.shifted(finest), second.shifted(finest), 1 if node.op_type == "Add" else -1)
 
     def _write(self, node: onnx.NodeProto, varying: list[str], grid: Grid) -> None:
-        output = node.output[0]
-        if output == "pool_next":
-            # The pooling sum is bounded by the length of the sequence, not by one step.
-            pool = self.values["pool"].grid
-            grid = Grid(grid.exponent, *(getattr(pool.shifted(grid.exponent), end) for end in ("low", "high")))
-            self.values[output] = Value(grid, output)
+        output, source = node.output[0], self._name(varying[0])
+        fixed = [self.constants[name] for name in node.input if name in self.constants]
         if node.op_type == "Clip":
-            self._clip(node, grid)
-            return
-        inputs, types = [], {}
-        for name in node.input:
-            if name in self.constants:
-                values = _channels(self.constants[name], grid.channels)
-                inputs.append(self.builder.constant(f"{output}_constant", values))
-                kind, other = ("scale", "bias") if node.op_type == "Mul" else ("bias", "scale")
-                # hls4ml subtracts a constant by adding its negative.
-                typed = constant_grid(np.concatenate([values, -values]) if node.op_type == "Sub" else values)
-                types = {kind: fixed_type(typed), other: "fixed<2,2>"}
-            else:
-                inputs.append(self._name(name))
-        self._emit(node.op_type, inputs, output, grid, types)
-
-    def _clip(self, node: onnx.NodeProto, grid: Grid) -> None:
-        """clip(x, low, high) = low + relu(x - low) - relu(x - high)."""
-        output, source = node.output[0], self.values[node.input[0]].grid
-        low, high = (_channels(self.constants[name], grid.channels) for name in node.input[1:])
-        parts = []
-        for name, bound in (("above_low", low), ("above_high", high)):
-            shift = _spread(-bound, grid.channels)
-            finest = np.minimum(source.exponent, shift.exponent)
-            moved = grids.total(source.shifted(finest), shift.shifted(finest), 1)
-            self._shift(self._name(node.input[0]), f"{output}_{name}_shifted", -bound, moved)
-            positive = Grid(moved.exponent, np.maximum(moved.low, 0), np.maximum(moved.high, 0))
-            self._emit("Relu", [f"{output}_{name}_shifted"], f"{output}_{name}", positive, {})
-            parts.append((f"{output}_{name}", positive))
-        (first, left), (second, right) = parts
-        finest = np.minimum(left.exponent, right.exponent)
-        between = grids.total(left.shifted(finest), right.shifted(finest), -1)
-        self._emit("Sub", [first, second], f"{output}_between", between, {})
-        self._shift(f"{output}_between", output, low, grid)
-
-    def _shift(self, source: str, output: str, values: np.ndarray, grid: Grid) -> None:
-        constant = self.builder.constant(f"{output}_constant", values)
-        types = {"bias": fixed_type(constant_grid(values)), "scale": "fixed<2,2>"}
-        self._emit("Add", [source, constant], output, grid, types)
+            self.writer.clip(source, self.values[varying[0]].grid, *fixed, output, grid)
+        elif fixed:
+            self.writer.with_constant(node.op_type, source, fixed[0], output, grid)
+        else:
+            self.writer.node(node.op_type, [self._name(name) for name in node.input], output, grid, {})
 
     def _quantise(self, node: onnx.NodeProto) -> None:
         value, output = self.values[node.input[0]], node.output[0]
         attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
         scale = self.constants[node.input[1]].astype(np.float64).ravel()
         fmt = Format(int(self.constants[node.input[3]]), bool(attributes["signed"]), np.frexp(scale)[1].astype(np.int64) - 1)
-        channels = self.values[value.root].grid.channels
-        result = grids.uniform(channels, fmt.exponent, fmt.low, fmt.high)
-        self.quantised.add(output)
-        self.values[output] = Value(result, output)
+        result = grids.uniform(self.values[value.root].grid.channels, fmt.exponent, fmt.low, fmt.high)
         if value.grid is None:
             self._thresholds(node, value, fmt, result)
-            return
-        source, name = value.grid, self._name(node.input[0])
-        uniform = np.all(fmt.exponent == fmt.exponent[0])
-        quant, target = (output, result) if uniform else (f"{output}_codes", grids.uniform(channels, 0, fmt.low, fmt.high))
-        if not uniform:
-            scaled = Grid(source.exponent - fmt.exponent, source.low, source.high)
-            self._scale(name, f"{output}_scaled", -fmt.exponent, scaled)
-            name = f"{output}_scaled"
-        inputs = [
-            name,
-            self.builder.constant(f"{quant}_scale", 2.0 ** float(target.exponent[0])),
-            self.builder.constant(f"{quant}_zero_point", 0.0),
-            self.builder.constant(f"{quant}_bits", float(fmt.bits)),
-        ]
-        self._emit("Quant", inputs, quant, target, {}, **attributes)
-        if not uniform:
-            self._scale(quant, output, fmt.exponent, result)
-
-    def _scale(self, source: str, output: str, exponent: np.ndarray, grid: Grid) -> None:
-        values = np.ldexp(1.0, np.broadcast_to(exponent, (grid.channels,)))[None]
-        types = {"scale": fixed_type(constant_grid(values)), "bias": "fixed<2,2>"}
-        constant = self.builder.constant(f"{output}_constant", values)
-        self._emit("Mul", [source, constant], output, grid, types)
+        else:
+            self.writer.quant(self._name(node.input[0]), value.grid, output, fmt, attributes)
+        self.quantised.add(output)
+        self.values[output] = Value(result, output)
 
     def _thresholds(self, node: onnx.NodeProto, value: Value, fmt: Format, result: Grid) -> None:
         output, grid = node.output[0], self.values[value.root].grid
         if np.any(fmt.exponent != fmt.exponent[0]):
             raise ExportError(f"{output}: a function of floats must end in one exponent for all channels")
         function = ElementwiseFunction([*value.nodes, node], self.constants, value.root, grid.exponent, self.dtype)
+
+        def count(name: str, levels: np.ndarray, lowest: int, counted: Grid) -> None:
+            values = np.ldexp(levels.astype(np.float64), grid.exponent[:, None])
+            self.writer.thresholds(self._name(value.root), values, lowest, name, counted)
+
         if function.rising:
             levels = np.arange(fmt.low + 1, fmt.high + 1)
-            found = thresholds.monotone_thresholds(function, grid.low, grid.high, levels)
-            self._count(value.root, output, found, fmt.low, result)
+            count(output, thresholds.monotone_thresholds(function, grid.low, grid.high, levels), fmt.low, result)
             return
         table = thresholds.table(function, grid.low, grid.high, output)
         start, rises, falls = thresholds.rise_and_fall(table, int(grid.low.min()))
         if np.any(start != start[0]):
             raise ExportError(f"{output}: channels of a tabulated function must start at one code")
-        first = int(start[0])
-        for name, levels, lowest in ((f"{output}_rises", rises, first), (f"{output}_falls", falls, 0)):
-            counts = grids.uniform(result.channels, result.exponent, lowest, lowest + levels.shape[1])
-            self._count(value.root, name, levels, lowest, counts)
-        self._emit("Sub", [f"{output}_rises", f"{output}_falls"], output, result, {})
-
-    def _count(self, source: str, output: str, levels: np.ndarray, lowest: int, grid: Grid) -> None:
-        """A threshold layer; ``levels`` ``(channels, n)`` are codes of ``source``."""
-        values = np.ldexp(levels.astype(np.float64), self.values[source].grid.exponent[:, None])
-        step = 2.0 ** float(grid.exponent[0])
-        attribute = onnx.numpy_helper.from_array(values, f"{output}_thresholds")
-        types = {"threshold": fixed_type(constant_grid(values))}
-        self._emit(THRESHOLDS, [self._name(source)], output, grid, types, thresholds=attribute, lowest=lowest, step=step)
+        for name, levels, lowest in ((f"{output}_rises", rises, int(start[0])), (f"{output}_falls", falls, 0)):
+            counted = grids.uniform(result.channels, result.exponent, lowest, lowest + levels.shape[1])
+            count(name, levels, lowest, counted)
+        self.writer.node("Sub", [f"{output}_rises", f"{output}_falls"], output, result, {})
 
 
 def _bits(grid: Grid) -> int:
     return max(int(np.abs(grid.low).max()), int(np.abs(grid.high).max()), 1).bit_length()
-
-
-def _channels(values: np.ndarray, channels: int) -> np.ndarray:
-    """One constant a channel, ``(1, channels)``: hls4ml's C++ does not broadcast."""
-    return np.broadcast_to(np.asarray(values, np.float64).reshape(-1), (channels,))[None].copy()
-
-
-def _spread(values: np.ndarray, channels: int) -> Grid:
-    return constant_grid(_channels(values, channels))
-
-
-def _between(source: Grid, low: Grid, high: Grid) -> Grid:
-    finest = np.minimum(source.exponent, np.minimum(low.exponent, high.exponent))
-    source, low, high = (side.shifted(finest) for side in (source, low, high))
-    return Grid(finest, np.clip(source.low, low.low, high.high), np.clip(source.high, low.low, high.high))
-
-
-def _keep(graph: onnx.GraphProto, wanted: set[str]) -> None:
-    """Remove nodes and constants on which no output depends: exact parts of a function that became thresholds."""
-    kept = []
-    for node in reversed(graph.node):
-        if node.output[0] in wanted:
-            kept.insert(0, node)
-            wanted = wanted | set(node.input)
-    constants = [tensor for tensor in graph.initializer if tensor.name in wanted]
-    del graph.node[:], graph.initializer[:]
-    graph.node.extend(kept)
-    graph.initializer.extend(constants)

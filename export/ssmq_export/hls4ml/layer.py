@@ -16,7 +16,7 @@ from hls4ml.converters.onnx_to_hls import register_onnx_layer_handler
 from hls4ml.model.attributes import Attribute, TypeAttribute, WeightAttribute
 from hls4ml.model.layers import Layer, register_layer
 
-from .graph import THRESHOLDS
+from .writer import THRESHOLDS
 
 HEADER = "nnet_ssmq_thresholds.h"
 _CONFIG = """struct config{index} {{
