@@ -108,7 +108,8 @@ def train(
     """Train ``model`` in place and return its history.
 
     With ``state_path`` the run continues from that file if it exists, writes it every ``save_every`` seconds, at the
-    end of each epoch and when interrupted (KeyboardInterrupt is raised again). The final model is the last epoch's.
+    end of each epoch and when interrupted (KeyboardInterrupt is raised again). The final model is the last epoch's; it
+    is on the CPU, wherever it was trained.
     """
     accelerator = Accelerator(cpu=not torch.cuda.is_available())
     optimiser = optimiser_for(model, training)
@@ -167,4 +168,5 @@ def train(
         except KeyboardInterrupt:
             save()
             raise
+    accelerator.unwrap_model(model).cpu()
     return history

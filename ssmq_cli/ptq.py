@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from . import options
+from .accuracy import test_accuracy
 from .options import console
 
 NAME = "ptq"
@@ -30,7 +31,6 @@ def command(
     from ssmq_brevitas.errors import SsmqError
     from ssmq_brevitas.footprint import footprint
     from ssmq_brevitas.quantize import post_training
-    from ssmq_brevitas.train import accuracy
 
     config = load_config(preset)
     floating, found, _ = load_checkpoint(checkpoint)
@@ -45,7 +45,7 @@ def command(
     for heading in ("", "test accuracy", "bytes"):
         table.add_column(heading, justify="right" if heading else "left")
     for label, candidate in (("float", floating), ("post-training quantised", model)):
-        test = accuracy(candidate, data.x_test, data.y_test)
+        test = test_accuracy(candidate, data)
         table.add_row(label, f"{100 * test:.2f} %", f"{footprint(candidate).total:,.0f}")
     console.print(table)
     console.print(f"-> {out}")

@@ -12,6 +12,7 @@ import typer
 from rich.table import Table
 
 from . import options
+from .accuracy import test_accuracy
 from .options import console
 from .progress import training_bar
 
@@ -118,11 +119,10 @@ def _float_model(config, data, out: Path, seed: int):
 
 def _row(stage: str, model, data) -> dict:
     from ssmq_brevitas.footprint import footprint
-    from ssmq_brevitas.train import accuracy
 
     return {
         "stage": stage,
-        "accuracy": accuracy(model, data.x_test, data.y_test),
+        "accuracy": test_accuracy(model, data),
         "bytes": footprint(model).as_dict(),
     }
 

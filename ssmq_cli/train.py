@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from . import options
+from .accuracy import test_accuracy
 from .options import console
 from .progress import training_bar
 
@@ -66,6 +67,6 @@ def command(
     note = {"data": data.describe(), "seed": seed, "epochs": training.epochs, "validation": validation}
     save_checkpoint(out / f"{name}.safetensors", model, config, note)
     state.unlink(missing_ok=True)
-    test = accuracy(model, data.x_test, data.y_test)
+    test = test_accuracy(model, data)
     console.print(f"{data.name} ({data.source}): {len(data.y_train)} training, {len(data.y_test)} test images")
     console.print(f"validation {100 * validation:.2f} %, test {100 * test:.2f} %  ->  {out / f'{name}.safetensors'}")

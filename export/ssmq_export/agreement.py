@@ -65,4 +65,5 @@ def graph_engines(step: onnx.ModelProto, dataflow: onnx.ModelProto) -> dict[str,
         "qonnx step": lambda values, tensors: engines.run_steps(step, values, tensors),
         "ONNX Runtime Scan": lambda values, tensors: engines.run_sequence(sequence_graph(step, tuple(tensors)), values),
         "dataflow graph": lambda values, tensors: engines.run_steps(dataflow, values, tensors),
+        "integer model": lambda values, tensors: engines.run_integers(dataflow, values, tensors),
     }

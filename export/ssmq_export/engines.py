@@ -62,6 +62,15 @@ def run_steps(model: onnx.ModelProto, values: np.ndarray, tensors: list[str]) ->
     return {"logits": unscaled("logits", results["logits"]), **stacked}
 
 
+def run_integers(model: onnx.ModelProto, values: np.ndarray, tensors: list[str]) -> dict[str, np.ndarray]:
+    """The integer model on a dataflow graph, whole sequences."""
+    from .integer import IntegerModel
+
+    integers = IntegerModel(model)
+    codes = np.ldexp(np.asarray(values, np.float64), -integers.graph.exponents["u"])
+    return integers.trace(codes.astype(np.uint8), tensors)
+
+
 def with_batch(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:
     """A copy whose varying tensors are ``(batch, channels)``."""
     result = copy.deepcopy(model)

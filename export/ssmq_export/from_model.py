@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import onnx
 import torch
+from ssmq_brevitas.checkpoint import load_checkpoint
+from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.model import Classifier
 
 from .errors import ExportError
+from .lower import lower
 from .spec import Constant, Format, Layer, Linear, ModelSpec
+from .step_graph import step_graph
 
 
 def describe(model: Classifier, metadata: dict[str, str] | None = None) -> ModelSpec:
@@ -102,3 +109,12 @@ def trace(model: Classifier, codes: np.ndarray, engine: str) -> dict[str, np.nda
         for block in model.blocks:
             block.ssm.on_states = None
     return {name: value.numpy() for name, value in captured.items()}
+
+
+def dataflow_of_checkpoint(path: Path) -> onnx.ModelProto:
+    """The dataflow graph of a quantised checkpoint, lowered in memory."""
+    try:
+        model, config, _ = load_checkpoint(path)
+    except SsmqError as error:
+        raise ExportError(str(error)) from error
+    return lower(step_graph(describe(model, {"ssmq.config": config.model_dump_json()})))

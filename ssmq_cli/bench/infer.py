@@ -18,7 +18,7 @@ from .timing import described, machine
 
 NAME = "infer"
 # ONNX Runtime is timed on all images at the best of these batch sizes.
-BATCHES = (32, 128, 512)
+BATCHES = (32, 128, 512, 2048)
 
 
 @options.takes_data

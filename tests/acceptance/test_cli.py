@@ -63,7 +63,7 @@ def test_run_leaves_what_it_promises(folder):
         assert 0 <= row["accuracy"] <= 1
         sizes = row["bytes"]
         assert sizes["total"] == sizes["parameters"] + sizes["state"] <= sizes["fp32_total"]
-    engines = ["eager Brevitas", "fused recurrence", "qonnx step", "ONNX Runtime Scan", "dataflow graph"]
+    engines = ["eager Brevitas", "fused recurrence", "qonnx step", "ONNX Runtime Scan", "dataflow graph", "integer model"]
     assert [row["engine"] for row in summary["verify"]] == engines
     for row in summary["verify"]:
         assert (row["sequences"], row["differing"]) == (5, 0)

@@ -1,0 +1,145 @@
+"""``IntegerModel``: a dataflow graph executed on integers, whole sequences or step by step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from ..errors import ExportError
+from . import kernels
+from .graph import ADVICE, IntegerGraph
+from .program import Program
+
+# Lanes a tile: rows of this many sequences stay in the cache and amortise the interpreter. Padding fills whole vectors.
+LANES = 256
+VECTOR = 32
+# Sequences traced at once: a trace keeps every code of every step.
+TRACED = 32
+
+
+class IntegerModel:
+    """Runs a dataflow graph bit-exactly, on integers only.
+
+    ``fused=False`` executes the graph node by node, the path that the fused one is tested against.
+    """
+
+    def __init__(self, graph: onnx.ModelProto, fused: bool = True):
+        self.graph = IntegerGraph(graph)
+        self.fused = fused
+        self._programs: dict[tuple[str, ...], Program] = {}
+        self.reset(0)
+
+    @classmethod
+    def load(cls, path: Path | str) -> IntegerModel:
+        """Read a dataflow ``.onnx`` file or a quantised ``.safetensors`` checkpoint, which is lowered in memory."""
+        path = Path(path)
+        if path.suffix == ".safetensors":
+            from ..from_model import dataflow_of_checkpoint
+
+            return cls(dataflow_of_checkpoint(path))
+        if not path.is_file():
+            raise ExportError(f"{path}: no such file: {ADVICE}")
+        try:
+            graph = onnx.load(path, load_external_data=False)
+        except Exception as error:
+            kind = type(error).__name__
+            raise ExportError(f"{path}: not an ONNX file, or a truncated one ({kind}): {ADVICE}") from error
+        try:
+            return cls(graph)
+        except ExportError as error:
+            raise ExportError(f"{path}: {error}") from error
+
+    def forward(self, codes: np.ndarray) -> np.ndarray:
+        """Logits codes int64 ``(B, classes)`` of whole sequences, pixel codes uint8 ``(B, T)``; states start at 0."""
+        codes = _pixels(codes, 2, "(B, T)")
+        program = self._program((), codes.shape[1])
+        return self._run(program, codes, *_no_states(program), np.empty((0, 0, 0), program.dtype))
+
+    def reset(self, batch: int) -> None:
+        """Forget the states of ``step``; the next call brings ``batch`` sequences."""
+        self._batch, self._steps = batch, 0
+        self._kept: tuple[np.ndarray, np.ndarray] | None = None
+
+    def step(self, u: np.ndarray) -> np.ndarray:
+        """Logits codes int64 ``(B, classes)`` after one more pixel of every sequence, ``u`` uint8 ``(B,)``.
+
+        The first call after construction sets the batch; to change it, or to start again, call ``reset``.
+        """
+        u = _pixels(u, 1, "(B,)")
+        if self._kept is None and self._steps == 0 and not self._batch:
+            self.reset(len(u))
+        if len(u) != self._batch:
+            raise ExportError(f"step: got {len(u)} pixels for {self._batch} sequences: call reset({len(u)}) first")
+        program = self._program((), self._steps + 1)
+        if self._kept is None:
+            self._kept = _states(program, self._batch)
+        elif self._kept[1].dtype != program.dtype:
+            # A running sum has outgrown its type after very many steps.
+            self._kept = self._kept[0], self._kept[1].astype(program.dtype)
+        self._steps += 1
+        return self._run(program, u[:, None], *self._kept, np.empty((0, 0, 0), program.dtype))
+
+    def trace(self, codes: np.ndarray, tensors: list[str]) -> dict[str, np.ndarray]:
+        """Values (scaled codes) of ``tensors`` at every step, float64 ``(B, T, channels)``, and ``logits``."""
+        codes = _pixels(codes, 2, "(B, T)")
+        program = self._program(tuple(dict.fromkeys(tensors)), codes.shape[1])
+        widths = [len(program.stages.stored[name].low) for name in program.traced]
+        result = {
+            name: np.empty((*codes.shape, width)) for name, width in zip(program.traced, widths, strict=True)
+        }
+        logits = []
+        for start in range(0, len(codes), TRACED):
+            some = codes[start : start + TRACED]
+            trace = np.empty((*some.shape, sum(widths)), program.dtype)
+            logits.append(self._run(program, some, *_no_states(program), trace))
+            columns = np.split(trace, np.cumsum(widths)[:-1], axis=2) if widths else []
+            for name, part in zip(program.traced, columns, strict=True):
+                result[name][start : start + TRACED] = self.values(name, part)
+        return {"logits": self.values("logits", np.concatenate(logits)), **result}
+
+    def values(self, name: str, codes: np.ndarray) -> np.ndarray:
+        """What ``codes`` of tensor ``name`` stand for, float64: code * 2**exponent."""
+        return np.ldexp(codes.astype(np.float64), self.graph.exponents[name])
+
+    def _program(self, traced: tuple[str, ...], steps: int) -> Program:
+        """The program that traces ``traced`` and whose running sums hold ``steps`` steps."""
+        program = self._programs.get(traced)
+        growth = 1
+        while program is None or program.steps < steps:
+            program = Program(self.graph, traced, self.fused, growth)
+            growth *= 4
+        self._programs[traced] = program
+        return program
+
+    def _run(self, program: Program, codes: np.ndarray, narrow, wide, trace: np.ndarray) -> np.ndarray:
+        u_row, *rest, shape, logits_rows, traced = program.arrays
+        logits = np.empty((len(codes), len(logits_rows)), np.int64)
+        lanes = narrow.shape[2] if len(narrow) else _lanes(len(codes))
+        kernels.run(
+            codes, u_row, *rest, (*shape, lanes), narrow, wide, logits_rows, logits, traced, trace
+        )  # fmt: skip
+        return logits
+
+
+def _lanes(batch: int) -> int:
+    return min(LANES, -(-batch // VECTOR) * VECTOR)
+
+
+def _states(program: Program, batch: int) -> tuple[np.ndarray, np.ndarray]:
+    lanes = _lanes(batch)
+    tiles = -(-batch // lanes)
+    narrow = np.zeros((tiles, program.narrow, lanes), np.int16)
+    return narrow, np.zeros((tiles, program.wide, lanes), program.dtype)
+
+
+def _no_states(program: Program) -> tuple[np.ndarray, np.ndarray]:
+    return np.zeros((0, 0, 0), np.int16), np.zeros((0, 0, 0), program.dtype)
+
+
+def _pixels(codes: np.ndarray, dimensions: int, shape: str) -> np.ndarray:
+    codes = np.asarray(codes)
+    if codes.dtype != np.uint8 or codes.ndim != dimensions or 0 in codes.shape:
+        raise ExportError(f"pixel codes must be uint8 {shape} and not empty, these are {codes.dtype} {codes.shape}")
+    return np.ascontiguousarray(codes)
