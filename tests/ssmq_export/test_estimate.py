@@ -81,7 +81,8 @@ def test_state_memories_hold_the_footprint_s_state(changes):
 def test_wider_operands_never_cost_less(left, right, more, family):
     for use_dsp in (True, False):
         narrow = p.multiplier(left, right, family, use_dsp)
-        for wide in (p.multiplier(left + more, right, family, use_dsp), p.multiplier(left, right + more, family, use_dsp)):
+        for operands in ((left + more, right), (left, right + more)):
+            wide = p.multiplier(*operands, family, use_dsp)
             assert wide.dsp >= narrow.dsp and (wide.lut >= narrow.lut or wide.dsp > narrow.dsp)
     assert p.adder(left + more).lut >= p.adder(left).lut
     assert p.comparator(left + more).lut >= p.comparator(left).lut
@@ -166,7 +167,7 @@ def test_parts_are_known_by_their_full_and_their_short_names():
     assert find_part("xc7z020clg400-1") is find_part("XC7Z020") is find_part("7z020")
     assert find_part("xczu3eg-sbva484-1-e") is find_part("zu3eg")
     assert find_part("LFE5U-85F-6BG381C").name == "lfe5u-85f"
-    with pytest.raises(ExportError, match="unknown part 'xc7z021': did you mean xc7z02.*known parts: xc7z010, xc7z020, "):
+    with pytest.raises(ExportError, match="unknown part 'xc7z021': did you mean xc7z0.*known parts: xc7z010, "):
         find_part("xc7z021")
 
 

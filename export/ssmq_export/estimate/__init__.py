@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass
 
 import onnx
 
+from ..errors import ExportError
+from ..graph_file import property_of
 from . import folding as folds
 from .cost import Folding, cycles, latency, resources
 from .parts import PARTS, RESOURCES, Part, find_part
@@ -93,8 +95,11 @@ def estimate_graph(
     many as the part allows. Raises ExportError for a graph that is not integer all through, and when what is asked for
     is impossible, naming the node or the resource.
     """
-    length = int(next(p.value for p in model.metadata_props if p.key == "ssmq.length"))
     works = work_of(model)
+    length = property_of(model, "ssmq.length")
+    if length is None or not length.isdecimal() or not int(length):
+        raise ExportError("the graph does not say how long a sequence is (ssmq.length): export it with `ssmq export`")
+    length = int(length)
     if fps is not None:
         chosen = folds.fold_for_rate(works, part, length, clock_mhz, fps)
     else:

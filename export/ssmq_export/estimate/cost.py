@@ -32,8 +32,8 @@ def cycles(work: Work, folding: Folding) -> int:
 def latency(work: Work, folding: Folding) -> int:
     """Cycles from the first input of a step to its first output.
 
-    A multiplier has 3 pipeline stages (those of a DSP48, UG479; one in LUTs is given as many); a sum waits for all terms of its first output and for the adder tree; thresholds are found bit by bit; a state or
-    a buffer takes a write and a read.
+    A multiplier has 3 pipeline stages (those of a DSP48, UG479; one in LUTs is given as many); a sum waits for all
+    terms of its first output and for the adder tree; thresholds are found bit by bit; a state takes a write and a read.
     """
     if work.kind in ("dense", "gather"):
         terms, parallel = work.dims[1], folding.lanes[1]

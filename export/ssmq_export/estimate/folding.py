@@ -89,7 +89,7 @@ def _widen_slowest(works: list[Work], foldings: list[Folding]) -> list[Folding] 
 
 
 def fitted(works: list[Work], foldings: list[Folding], part: Part, told: str = "") -> list[Folding]:
-    """``foldings`` with as many products moved into LUTs as the part's multipliers ask for; ExportError if too large."""
+    """``foldings`` with as many products moved into LUTs as the multipliers ask for. ExportError if they do not fit."""
     foldings = list(foldings)
     in_dsp = [i for i, (w, f) in enumerate(zip(works, foldings, strict=True)) if resources(w, f, part.family).dsp]
     in_dsp.sort(key=lambda i: works[i].left * works[i].right)
@@ -105,6 +105,6 @@ def fitted(works: list[Work], foldings: list[Folding], part: Part, told: str = "
     most = works[max(range(len(works)), key=spent.__getitem__)].name
     raise ExportError(
         f"{told + ': ' if told else ''}{part.name} has {getattr(part, lacking):,} {lacking.upper()} and "
-        f"{getattr(cost, lacking):,} are needed, most of them by {most}; take a larger part or a lower --fps, or narrow "
-        f"the widths"
+        f"{getattr(cost, lacking):,} are needed, most of them by {most}; take a larger part or a lower --fps, or "
+        f"narrow the widths"
     )

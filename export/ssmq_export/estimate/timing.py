@@ -36,7 +36,8 @@ def timing(works: list[Work], foldings: list[Folding]) -> Timing:
     spans = [cycles(work, folding) for work, folding in zip(works, foldings, strict=True)]
     slowest = max(range(len(works)), key=spans.__getitem__)
     delays = {w.name: latency(w, f) for w, f in zip(works, foldings, strict=True)}
-    return Timing(spans[slowest], works[slowest].name, _loop(works, delays), max(_longest(works, delays, None).values()))
+    fill = max(_longest(works, delays, None).values())
+    return Timing(spans[slowest], works[slowest].name, _loop(works, delays), fill)
 
 
 def _longest(works: list[Work], delays: dict[str, int], start: str | None) -> dict[str, int]:

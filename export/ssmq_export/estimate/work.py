@@ -2,7 +2,7 @@
 
 A MatMul whose columns (or rows) have one non-zero each is the block structure of B̄ (or C) and does one product a mode,
 not one a matrix entry. A MultiThreshold whose levels are a power of two apart is a rounding shift; any other is a
-memory of thresholds. State memories and the buffers of forks are nodes of their own: FINN counts none of the two.
+memory of thresholds. State memories and the buffers of forks are nodes of their own, since FINN counts neither.
 """
 
 from __future__ import annotations
@@ -154,13 +154,18 @@ def rounds(levels: np.ndarray) -> bool:
     return True
 
 
+def _kept(op: str, tensor: str, channels: int, width: int, stored: int) -> Work:
+    name, kind = f"{op}_{tensor}", op.lower()
+    return Work(name, op, kind, channels, (channels,), width, width, width, stored=stored, output=tensor)
+
+
 def _state(view: GraphView, port: str) -> Work:
     channels, width = _channels(view, port), _width(view, port)
-    return Work(f"State_{port}", "State", "state", channels, (channels,), width, width, width, stored=channels, output=port)
+    return _kept("State", port, channels, width, channels)
 
 
 def _forks(view: GraphView, works: list[Work]) -> list[Work]:
-    """Tensors with several readers. One that meets its own sums again (a residual) is kept whole until they are there."""
+    """Tensors with several readers; one that meets its own sums again (a residual) is kept whole until then."""
     found = []
     for tensor, consumers in view.consumers.items():
         readers = len(consumers) + (tensor in view.outputs and tensor not in view.inputs)
@@ -168,9 +173,7 @@ def _forks(view: GraphView, works: list[Work]) -> list[Work]:
             continue
         channels, width = _channels(view, tensor), _width(view, tensor)
         stored = channels if _meets_later(tensor, works) else 0
-        found.append(
-            Work(f"Fork_{tensor}", "Fork", "fork", channels, (channels,), width, width, width, stored=stored, output=tensor)
-        )
+        found.append(_kept("Fork", tensor, channels, width, stored))
     return found
 
 

@@ -90,7 +90,8 @@ class _Preparation:
     def _exact(self, tensor: str, why: str) -> Value:
         value = self.values[tensor]
         if value.grid is None:
-            raise ExportError(f"{tensor}: a float {value.nodes[-1].op_type} reaches it with no quantiser between and {why}")
+            function = value.nodes[-1].op_type
+            raise ExportError(f"{tensor}: a float {function} reaches it with no quantiser between and {why}")
         return value
 
     def _visit(self, node: onnx.NodeProto) -> None:
@@ -188,7 +189,8 @@ class _Preparation:
         value, output = self.values[node.input[0]], node.output[0]
         attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
         scale = self.constants[node.input[1]].astype(np.float64).ravel()
-        fmt = Format(int(self.constants[node.input[3]]), bool(attributes["signed"]), np.frexp(scale)[1].astype(np.int64) - 1)
+        exponent = np.frexp(scale)[1].astype(np.int64) - 1
+        fmt = Format(int(self.constants[node.input[3]]), bool(attributes["signed"]), exponent)
         result = grids.uniform(self.values[value.root].grid.channels, fmt.exponent, fmt.low, fmt.high)
         if value.grid is None:
             self._thresholds(node, value, fmt, result)

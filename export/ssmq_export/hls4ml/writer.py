@@ -32,8 +32,8 @@ class HlsWriter:
         result = fixed_type(grid)
         if width(result) > WIDEST:
             raise ExportError(
-                f"{output}: an exact result needs {width(result)} bits, more than the {WIDEST} that can be compared with "
-                f"a float graph: narrow the tensors that feed it"
+                f"{output}: an exact result needs {width(result)} bits, more than the {WIDEST} that can be compared "
+                f"with a float graph: narrow the tensors that feed it"
             )
         domain = QONNX_DOMAIN if op == "Quant" else ""
         self.builder.node(op, inputs, output, grid.channels, domain, **attributes)
@@ -59,17 +59,19 @@ class HlsWriter:
             bound = constant_grid(spread(bound, grid.channels))
             finest = np.minimum(source_grid.exponent, bound.exponent)
             moved = total(source_grid.shifted(finest), bound.shifted(finest), -1)
-            self.with_constant("Sub", source, np.ldexp(bound.low.astype(np.float64), bound.exponent), f"{name}_moved", moved)
+            values = np.ldexp(bound.low.astype(np.float64), bound.exponent)
+            self.with_constant("Sub", source, values, f"{name}_moved", moved)
             positive = Grid(moved.exponent, np.maximum(moved.low, 0), np.maximum(moved.high, 0))
             self.node("Relu", [f"{name}_moved"], name, positive, {})
             parts.append((name, positive))
         (first, left), (second, right) = parts
         finest = np.minimum(left.exponent, right.exponent)
-        self.node("Sub", [first, second], f"{output}_between", total(left.shifted(finest), right.shifted(finest), -1), {})
+        between = total(left.shifted(finest), right.shifted(finest), -1)
+        self.node("Sub", [first, second], f"{output}_between", between, {})
         self.with_constant("Add", f"{output}_between", low, output, grid)
 
     def quant(self, source: str, source_grid: Grid, output: str, fmt: Format, attributes: dict) -> None:
-        """A Quant; hls4ml has one type a tensor, so exponents a channel are shifted away before it and back after it."""
+        """A Quant; hls4ml has one type a tensor, so exponents a channel are shifted away before it and back after."""
         channels = source_grid.channels
         exponent = np.broadcast_to(fmt.exponent, (channels,))
         if np.all(exponent == exponent[0]):
@@ -104,7 +106,8 @@ class HlsWriter:
         _keep(model.graph, {name for name, _ in outputs})
         for tensor in model.graph.initializer:
             # hls4ml wants the shape of every operand declared, constants included.
-            model.graph.value_info.append(onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+            shape = onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+            model.graph.value_info.append(shape)
         return model
 
 
