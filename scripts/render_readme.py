@@ -87,14 +87,10 @@ def infer_table(result: dict) -> str:
 
 def hls4ml_table(result: dict) -> str:
     """The outcome of `ssmq hls4ml` on each model."""
-    lines = [
-        "| model | sequences | steps | codes compared | differing | convert and compile | C++ | qonnx |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
-    ]
+    lines = ["| model | sequences | steps | codes compared | differing |", "|---|---:|---:|---:|---:|"]
     for row in result["rows"]:
-        times = " | ".join(f"{row['seconds'][name]:.1f} s" for name in ("build", "hls4ml", "qonnx"))
         counts = f"{row['sequences']} | {row['steps']} | {row['codes']:,} | {row['differing']}"
-        lines.append(f"| {row['model']} | {counts} | {times} |")
+        lines.append(f"| {row['model']} | {counts} |")
     return "\n".join(lines)
 
 
