@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -89,13 +90,18 @@ def test_a_failing_compiler_is_one_error(plain, tmp_path, monkeypatch):
 
 def test_what_is_missing_is_named_with_its_install_line(plain, tmp_path, monkeypatch):
     monkeypatch.setattr(project.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ExportError, match=r"hls4ml is not installed: pip install 'ssmq-brevitas\[hls4ml\]'"):
+    with pytest.raises(ExportError, match="hls4ml is not installed: pip install hls4ml==1.3.0"):
         hls4ml.build(plain, tmp_path / "project")
     monkeypatch.undo()
     monkeypatch.setattr(project.importlib.util, "find_spec", lambda name: object())
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ExportError, match=r"g\+\+, which compiles the HLS project, .*apt-get install g\+\+"):
         hls4ml.build(plain, tmp_path / "project")
+
+
+def test_the_install_line_is_what_the_extra_installs():
+    pyproject = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    assert pyproject["project"]["optional-dependencies"]["hls4ml"] == [project.INSTALL.removeprefix("pip install ")]
 
 
 def test_one_differing_code_leaves_no_project(plain, tmp_path, monkeypatch):

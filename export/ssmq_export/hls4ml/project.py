@@ -19,7 +19,7 @@ from .graph import HlsGraph, hls_graph
 
 BACKEND = "Vitis"
 NAME = "ssmq_step"
-INSTALL = "pip install 'ssmq-brevitas[hls4ml]'"
+INSTALL = "pip install hls4ml==1.3.0"
 
 
 class HlsProject:
