@@ -16,7 +16,7 @@ test-slow: $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 ..." if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[test,notebooks]'
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[test,notebooks,hls4ml]'
 	touch $@
 
 clean:

@@ -1,4 +1,4 @@
-"""Render the README's tables from results/: the summary.json of an `ssmq run`, the JSON of an `ssmq bench`.
+"""Render the README's tables from results/: the summary.json of an `ssmq run`, the JSON of the other commands.
 
 python scripts/render_readme.py
 """
@@ -85,7 +85,56 @@ def infer_table(result: dict) -> str:
     )
 
 
-TABLES = {"bench-scan": scan_table, "bench-train": train_table, "bench-infer": infer_table}
+def hls4ml_table(result: dict) -> str:
+    """The outcome of `ssmq hls4ml` on each model."""
+    lines = ["| model | sequences | steps | codes compared | differing |", "|---|---:|---:|---:|---:|"]
+    for row in result["rows"]:
+        counts = f"{row['sequences']} | {row['steps']} | {row['codes']:,} | {row['differing']}"
+        lines.append(f"| {row['model']} | {counts} |")
+    return "\n".join(lines)
+
+
+def estimate_table(result: dict) -> str:
+    """The JSON of an `ssmq estimate`, nodes of one kind in one line."""
+    names = list(result["total"])
+    lines = ["| nodes | what they are | slowest | LUT | FF | DSP | BRAM18 |", "|---:|---|---:|---:|---:|---:|---:|"]
+    for kind in dict.fromkeys(node["kind"] for node in result["nodes"]):
+        nodes = [node for node in result["nodes"] if node["kind"] == kind]
+        sums = " | ".join(f"{sum(node[name] for node in nodes):,}" for name in names)
+        slowest = max(node["cycles"] for node in nodes)
+        lines.append(f"| {len(nodes)} | {KINDS[kind]} | {slowest:,} cycles | {sums} |")
+    total = " | ".join(f"{result['total'][name]:,}" for name in names)
+    share = " | ".join(f"{100 * result['total'][name] / result['available'][name]:.0f} %" for name in names)
+    lines += [
+        f"| {len(result['nodes'])} | all | {result['interval']:,} cycles | {total} |",
+        f"| | of {result['target']} | | {share} |",
+        "",
+        f"{result['cycles_per_step']:,} cycles a step (a state is back after {result['loop_latency']}), "
+        f"{result['cycles_per_sequence']:,} a sequence: {result['sequences_per_second']:,.0f} sequences a second at "
+        f"{result['clock_mhz']:g} MHz.",
+    ]
+    return "\n".join(lines)
+
+
+KINDS = {
+    "spread": "input to its modes (B̄, encoder)",
+    "gather": "modes to their head (C)",
+    "dense": "linear layers",
+    "multiply": "products (Ā, D, gate)",
+    "shift": "shifts",
+    "add": "sums and differences",
+    "round": "rounding to a format",
+    "threshold": "functions as thresholds",
+    "state": "state memories",
+    "fork": "forks and residual buffers",
+}
+TABLES = {
+    "bench-scan": scan_table,
+    "bench-train": train_table,
+    "bench-infer": infer_table,
+    "hls4ml": hls4ml_table,
+    "estimate": estimate_table,
+}
 
 
 def rendered(readme: str) -> str:

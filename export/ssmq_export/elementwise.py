@@ -12,6 +12,7 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from .builder import OPSET, QONNX_DOMAIN
+from .errors import ExportError
 from .quant_function import quant_function
 
 # Operators that act on every element alone; with one varying operand they are functions of that operand.
@@ -43,7 +44,13 @@ class ElementwiseFunction:
         model = helper.make_model(graph, opset_imports=opsets, functions=[quant_function()], ir_version=9)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(model.SerializeToString(), options)
+        try:
+            self._session = onnxruntime.InferenceSession(model.SerializeToString(), options)
+        except Exception as error:  # ONNX Runtime's exceptions have no common class of their own
+            raise ExportError(
+                f"{quant.output[0]}: ONNX Runtime cannot run the {self.dtype.name} function before this quantiser "
+                f"({str(error).splitlines()[0]}); choose another activation, or widths whose sums fit float32"
+            ) from error
         self._source = source
 
     def __call__(self, codes: np.ndarray) -> np.ndarray:

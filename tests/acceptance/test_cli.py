@@ -124,10 +124,15 @@ def test_the_same_command_twice_gives_the_same_codes(folder):
         (["ptq", "qat.safetensors", "--out", "x"], "already quantised"),
         (["verify", "nowhere"], "nowhere: no such folder"),
         (["view", "missing.onnx"], "missing.onnx: no such file"),
+        (["estimate", "dataflow.onnx", "--target", "xc7z021"], "unknown part 'xc7z021': did you mean xc7z020?"),
+        (["estimate", "dataflow.onnx", "--target", "zu3eg", "--fps", "1e9"], "a state is back only after"),
+        (["estimate", "damaged.safetensors", "--target", "zu3eg"], "damaged.safetensors: not an ONNX file"),
+        (["hls4ml", "dataflow.onnx", "--out", "x"], "holds a dataflow graph; give the step.onnx"),
+        (["hls4ml", "damaged.safetensors", "--out", "x"], "damaged.safetensors: not an ONNX file"),
     ],
 )
 def test_bad_input_ends_in_one_line(folder, tmp_path, arguments, message):
-    for name in ("float.safetensors", "qat.safetensors"):
+    for name in ("float.safetensors", "qat.safetensors", "dataflow.onnx"):
         (tmp_path / name).symlink_to(folder / "run" / name)
     whole = (folder / "run" / "qat.safetensors").read_bytes()
     (tmp_path / "damaged.safetensors").write_bytes(whole[: len(whole) // 2])
@@ -212,8 +217,22 @@ def test_bench_measures_and_prints_json(folder, tmp_path):
     assert min(row[key] for key in ("float_fft_s", "fused_s", "brevitas_loop_s")) > 0
 
 
+def test_estimate_counts_every_node_and_reaches_a_rate(folder):
+    graph = folder / "run" / "dataflow.onnx"
+    found = json.loads(ssmq("estimate", graph, "--target", "xc7z020clg400-1", "--json").stdout)
+    assert {"nodes", "total", "cycles_per_step", "cycles_per_sequence"} <= set(found)
+    assert set(found["nodes"][0]) >= {"name", "op", "cycles", "lut", "ff", "dsp", "bram"}
+    # Sixteen modes a layer, one after another, are as many as the products of the widest linear layer: 4 heads x 4.
+    assert found["cycles_per_step"] == 40 and found["slowest"] == "MatMul_logits_product"
+    rate = 2 * found["sequences_per_second"]
+    faster = json.loads(ssmq("estimate", graph, "--target", "lfe5u-25f", "--fps", f"{rate:.0f}", "--json").stdout)
+    assert faster["sequences_per_second"] >= rate - 1 and faster["total"]["lut"] > 0
+    table = ssmq("estimate", graph, "--target", "zu3eg", env={**os.environ, "COLUMNS": "200"}).stdout
+    assert "State_x_re_0" in table and "cycles a step" in table
+
+
 def test_help_names_every_command():
     text = ssmq("--help").stdout
-    for command in ("run", "train", "ptq", "footprint", "export", "check", "verify", "view", "bench"):
+    for command in ("run", "train", "ptq", "footprint", "export", "check", "verify", "estimate", "hls4ml", "view", "bench"):
         assert command in text
         assert "--help" in ssmq(command, "--help").stdout

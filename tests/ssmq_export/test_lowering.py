@@ -157,3 +157,11 @@ def test_with_batch_changes_only_varying_tensors():
     step = with_batch(step_graph(describe(model)), 7)
     shapes = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in step.graph.value_info}
     assert shapes["u_0"] == [7, 4] and shapes["b_re_0"] == [4, 12]
+
+
+def test_a_function_that_onnx_runtime_lacks_is_one_error():
+    """Erf in double precision: a GELU behind sums too wide for float32."""
+    config = small_config(model={"activation": "gelu", "layers": 1}, bits={"a": 12, "x": 12, "c": 10, "u": 12})
+    step = step_graph(describe(small_model(config)[1]))
+    with pytest.raises(ExportError, match="ONNX Runtime cannot run the float64 function before this quantiser"):
+        lower(step)

@@ -1,0 +1,75 @@
+"""Parts and what is in them, from their makers' data sheets.
+
+Block RAM is counted in blocks of 18 kbit everywhere: a 36 kbit block of 7-series or UltraScale+ is two of them.
+Sources: Xilinx DS190 (Zynq-7000), DS180 (7-series), DS891 (Zynq UltraScale+); Lattice FPGA-DS-02012 (ECP5).
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+
+from ..errors import ExportError
+
+RESOURCES = ("lut", "ff", "dsp", "bram")
+
+
+@dataclass(frozen=True)
+class Family:
+    """``lut_inputs``: 6 or 4. ``multiplier``: operand widths of one hardware multiplier, signed."""
+
+    name: str
+    lut_inputs: int
+    multiplier: tuple[int, int]
+
+    @property
+    def lut_words(self) -> int:
+        """Words of one bit that a LUT stores."""
+        return 1 << self.lut_inputs
+
+
+# DSP48E1 (UG479), DSP48E2 (UG579), MULT18X18D (FPGA-TN-02205).
+SERIES_7 = Family("Xilinx 7-series", 6, (25, 18))
+ULTRASCALE_PLUS = Family("Xilinx UltraScale+", 6, (27, 18))
+ECP5 = Family("Lattice ECP5", 4, (18, 18))
+
+
+@dataclass(frozen=True)
+class Part:
+    """``bram`` in blocks of 18 kbit."""
+
+    name: str
+    family: Family
+    lut: int
+    ff: int
+    dsp: int
+    bram: int
+
+
+PARTS = {
+    part.name: part
+    for part in (
+        Part("xc7z010", SERIES_7, 17_600, 35_200, 80, 120),
+        Part("xc7z020", SERIES_7, 53_200, 106_400, 220, 280),
+        Part("xc7a35t", SERIES_7, 20_800, 41_600, 90, 100),
+        Part("xczu3eg", ULTRASCALE_PLUS, 70_560, 141_120, 360, 432),
+        Part("xczu7ev", ULTRASCALE_PLUS, 230_400, 460_800, 1_728, 624),
+        Part("lfe5u-25f", ECP5, 24_288, 24_288, 28, 56),
+        Part("lfe5u-45f", ECP5, 43_848, 43_848, 72, 108),
+        Part("lfe5u-85f", ECP5, 83_640, 83_640, 156, 208),
+    )
+}
+
+
+def find_part(name: str) -> Part:
+    """The part ``name``, with or without package and speed grade (xc7z020clg400-1), with or without the leading xc."""
+    wanted = name.lower().strip()
+    for key, part in PARTS.items():
+        short = key.removeprefix("xc")
+        # After the device comes its package or grade, which starts with a letter or a dash, never with a digit.
+        if re.fullmatch(rf"(xc)?{re.escape(short)}([a-z-].*)?", wanted):
+            return part
+    close = difflib.get_close_matches(wanted, PARTS, n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    raise ExportError(f"unknown part {name!r}: {hint}known parts: {', '.join(PARTS)}")

@@ -1,0 +1,34 @@
+"""Read a graph that this program wrote, or say in one message why the file is not one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+
+from .builder import FORMATS_KEY
+from .errors import ExportError
+
+
+def load_graph(path: Path | str, form: str) -> onnx.ModelProto:
+    """The graph in ``path``, of the given form (step, sequence, dataflow). External data is never read."""
+    path = Path(path)
+    if not path.is_file():
+        raise ExportError(f"{path}: no such file; give the path of a {form}.onnx")
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except Exception as error:  # arbitrary bytes: the decoder raises whatever it stumbles over
+        raise ExportError(
+            f"{path}: not an ONNX file, or a truncated one ({type(error).__name__}); export it again"
+        ) from error
+    properties = {p.key: p.value for p in model.metadata_props}
+    found = properties.get("ssmq.form")
+    if found != form or FORMATS_KEY not in properties:
+        described = f"a {found} graph" if found else "no graph of this program"
+        raise ExportError(f"{path}: holds {described}; give the {form}.onnx that `ssmq export` writes")
+    return model
+
+
+def property_of(model: onnx.ModelProto, key: str) -> str | None:
+    """A metadata property of ``model``, None if it has none of that name."""
+    return next((p.value for p in model.metadata_props if p.key == key), None)

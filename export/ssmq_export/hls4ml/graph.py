@@ -1,0 +1,227 @@
+"""The step graph as hls4ml can read it, and a fixed-point type for everything in it.
+
+1. A parameter loses its Quant: its values are on their grid already, and their type follows from them.
+2. Sums, products and elementwise operators whose float result is exact, by the ranges of their operands, stay what
+   they are; Clip, which hls4ml does not know, becomes the difference of two Relus.
+3. A Quant of such a tensor stays a Quant (AP_RND_CONV, AP_SAT). One with an exponent a channel gets the shifts before
+   and after it as multiplications.
+4. Where a float operator rounds (batch norm) or has no fixed-point form (Erf, Sigmoid), everything from the last exact
+   tensor to the Quant becomes the thresholds that the same search finds for the dataflow graph.
+5. A Cast disappears: fixed-point numbers are as wide as they need to be.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+
+from ..builder import FORMATS_KEY
+from ..elementwise import ELEMENTWISE, ElementwiseFunction, constants_of
+from ..errors import ExportError
+from ..lower import grids, thresholds
+from ..lower.grids import Grid
+from ..spec import Format
+from .types import constant_grid, dyadic, fits
+from .writer import HlsWriter, spread
+
+_MANTISSA = {np.dtype(np.float32): 24, np.dtype(np.float64): 53}
+# Codes are int64; a bound this wide is far past any mantissa, so what it refuses is inexact anyway.
+_WIDEST_CODE = 61
+
+
+@dataclass(frozen=True)
+class Value:
+    """A tensor. ``grid`` is None for one that only floats hold; ``nodes`` lead to it from the exact tensor ``root``."""
+
+    grid: Grid | None
+    root: str
+    nodes: tuple[onnx.NodeProto, ...] = ()
+
+
+@dataclass(frozen=True)
+class HlsGraph:
+    """``types``: node name -> {"result", "weight", ...} -> type. ``outputs``: port names in the order of their nodes,
+    which is the order in which hls4ml gives them."""
+
+    model: onnx.ModelProto
+    types: dict[str, dict[str, str]]
+    outputs: list[str]
+
+
+def hls_graph(step: onnx.ModelProto) -> HlsGraph:
+    """Prepare a step graph. Raises ExportError naming the first node that hls4ml could not compute exactly."""
+    properties = {p.key: p.value for p in step.metadata_props}
+    if properties.get("ssmq.form") != "step":
+        raise ExportError("hls4ml gets the step graph (step.onnx of `ssmq export`), and this is not one")
+    return _Preparation(step, json.loads(properties[FORMATS_KEY])).run()
+
+
+class _Preparation:
+    def __init__(self, step: onnx.ModelProto, formats: dict[str, dict]):
+        self.graph, self.formats = step.graph, formats
+        self.dtype = onnx.helper.tensor_dtype_to_np_dtype(step.graph.input[0].type.tensor_type.elem_type)
+        self.constants = constants_of(step.graph)
+        self.values: dict[str, Value] = {}
+        self.written: dict[str, str] = {}  # a tensor of the step graph -> its name in the new one, where they differ
+        self.quantised: set[str] = set()
+        self.writer = HlsWriter()
+
+    def run(self) -> HlsGraph:
+        for port in self.graph.input:
+            fmt = Format(**self.formats[port.name])
+            channels = port.type.tensor_type.shape.dim[1].dim_value
+            grid = grids.uniform(channels, np.asarray(fmt.exponent), fmt.low, fmt.high)
+            self.writer.input(port.name, grid)
+            self.values[port.name] = Value(grid, port.name)
+        for node in self.graph.node:
+            self._visit(node)
+        ports = {self._name(port.name): port.name for port in self.graph.output}
+        sizes = [(name, self._exact(port, "it is an output").grid.channels) for name, port in ports.items()]
+        model = self.writer.model(sizes)
+        outputs = [ports[node.output[0]] for node in model.graph.node if node.output[0] in ports]
+        return HlsGraph(model, self.writer.types, outputs)
+
+    def _name(self, tensor: str) -> str:
+        return self.written.get(tensor, tensor)
+
+    def _exact(self, tensor: str, why: str) -> Value:
+        value = self.values[tensor]
+        if value.grid is None:
+            function = value.nodes[-1].op_type
+            raise ExportError(f"{tensor}: a float {function} reaches it with no quantiser between and {why}")
+        return value
+
+    def _visit(self, node: onnx.NodeProto) -> None:
+        varying = [name for name in node.input if name in self.values]
+        output = node.output[0]
+        if not varying:
+            self.constants[output] = self._parameter(node)
+        elif node.op_type == "Quant":
+            self._quantise(node)
+        elif node.op_type == "Cast" and node.input[0] in self.quantised:
+            self.values[output], self.written[output] = self.values[varying[0]], self._name(varying[0])
+        elif node.op_type == "MatMul":
+            self._matmul(node)
+        elif node.op_type in ELEMENTWISE:
+            self._elementwise(node, varying)
+        else:
+            raise ExportError(f"node {node.name}: {node.op_type} has no fixed-point form")
+
+    def _parameter(self, node: onnx.NodeProto) -> np.ndarray:
+        values = self.constants[node.input[0]]
+        if node.op_type == "Cast":
+            return values.astype(self.dtype)
+        if node.op_type != "Quant":
+            raise ExportError(f"node {node.name}: only a Quant may stand between a parameter and its consumer")
+        codes = values.astype(np.float64) / self.constants[node.input[1]].astype(np.float64)
+        if np.any(codes != np.rint(codes)):
+            raise ExportError(f"node {node.name}: parameter {node.input[0]} does not lie on its own grid")
+        return values
+
+    def _matmul(self, node: onnx.NodeProto) -> None:
+        source, weight = self._exact(node.input[0], "a MatMul sums it").grid, self.constants.get(node.input[1])
+        if weight is None:
+            raise ExportError(f"node {node.name}: the second operand of a MatMul must be a parameter")
+        codes, exponents = dyadic(weight)
+        combined = exponents + source.exponent[:, None]
+        # Zero weights say nothing about the grid of a column.
+        finest = np.where(codes != 0, combined, np.iinfo(np.int32).max).min(axis=0)
+        columns = np.where(np.any(codes != 0, axis=0), finest, source.exponent.min())
+        grid = grids.matmul(source, codes << np.where(codes != 0, combined - columns, 0), columns)
+        self.writer.matmul(self._name(node.input[0]), weight, node.output[0], grid)
+        self.values[node.output[0]] = Value(grid, node.output[0])
+
+    def _elementwise(self, node: onnx.NodeProto, varying: list[str]) -> None:
+        output, operands = node.output[0], [self.values[name] for name in varying]
+        grid = None if any(value.grid is None for value in operands) else self._result(node, varying)
+        if len({value.root for value in operands}) > 1:
+            for name in varying:
+                self._exact(name, f"{node.op_type} joins it with another tensor")
+            if grid is None:
+                raise ExportError(f"node {node.name}: {node.op_type} of two tensors has no fixed-point form")
+            if output == "pool_next":
+                # The pooling sum is bounded by the length of the sequence, not by one step.
+                pool = self.values["pool"].grid.shifted(grid.exponent)
+                grid = Grid(grid.exponent, pool.low, pool.high)
+            self.values[output] = Value(grid, output)
+        else:
+            earlier = {id(other): other for value in operands for other in value.nodes}
+            exact = grid is not None and fits(grid, _MANTISSA[self.dtype])
+            self.values[output] = Value(grid if exact else None, operands[0].root, (*earlier.values(), node))
+            if not exact:
+                return
+        self._write(node, varying, grid)
+
+    def _result(self, node: onnx.NodeProto, varying: list[str]) -> Grid | None:
+        """The grid of an operator's exact result; None if it has none, or none that int64 codes can hold."""
+        first = self.values[varying[0]].grid
+        fixed = [constant_grid(spread(self.constants[i], first.channels)) for i in node.input if i in self.constants]
+        if node.op_type == "Clip" and len(fixed) == 2:
+            finest = np.minimum(first.exponent, np.minimum(fixed[0].exponent, fixed[1].exponent))
+            source, low, high = (side.shifted(finest) for side in (first, *fixed))
+            return Grid(finest, np.clip(source.low, low.low, high.high), np.clip(source.high, low.low, high.high))
+        if node.op_type == "Relu":
+            return Grid(first.exponent, np.maximum(first.low, 0), np.maximum(first.high, 0))
+        if node.op_type not in ("Mul", "Add", "Sub") or (node.op_type == "Sub" and node.input[0] in self.constants):
+            return None
+        second = self.values[varying[1]].grid if len(varying) == 2 else fixed[0]
+        if node.op_type == "Mul":
+            return grids.product(first, second) if _bits(first) + _bits(second) <= _WIDEST_CODE else None
+        finest = np.minimum(first.exponent, second.exponent)
+        if max(_bits(side) + int((side.exponent - finest).max()) for side in (first, second)) > _WIDEST_CODE:
+            return None
+        return grids.total(first.shifted(finest), second.shifted(finest), 1 if node.op_type == "Add" else -1)
+
+    def _write(self, node: onnx.NodeProto, varying: list[str], grid: Grid) -> None:
+        output, source = node.output[0], self._name(varying[0])
+        fixed = [self.constants[name] for name in node.input if name in self.constants]
+        if node.op_type == "Clip":
+            self.writer.clip(source, self.values[varying[0]].grid, *fixed, output, grid)
+        elif fixed:
+            self.writer.with_constant(node.op_type, source, fixed[0], output, grid)
+        else:
+            self.writer.node(node.op_type, [self._name(name) for name in node.input], output, grid, {})
+
+    def _quantise(self, node: onnx.NodeProto) -> None:
+        value, output = self.values[node.input[0]], node.output[0]
+        attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        scale = self.constants[node.input[1]].astype(np.float64).ravel()
+        exponent = np.frexp(scale)[1].astype(np.int64) - 1
+        fmt = Format(int(self.constants[node.input[3]]), bool(attributes["signed"]), exponent)
+        result = grids.uniform(self.values[value.root].grid.channels, fmt.exponent, fmt.low, fmt.high)
+        if value.grid is None:
+            self._thresholds(node, value, fmt, result)
+        else:
+            self.writer.quant(self._name(node.input[0]), value.grid, output, fmt, attributes)
+        self.quantised.add(output)
+        self.values[output] = Value(result, output)
+
+    def _thresholds(self, node: onnx.NodeProto, value: Value, fmt: Format, result: Grid) -> None:
+        output, grid = node.output[0], self.values[value.root].grid
+        if np.any(fmt.exponent != fmt.exponent[0]):
+            raise ExportError(f"{output}: a function of floats must end in one exponent for all channels")
+        function = ElementwiseFunction([*value.nodes, node], self.constants, value.root, grid.exponent, self.dtype)
+
+        def count(name: str, levels: np.ndarray, lowest: int, counted: Grid) -> None:
+            values = np.ldexp(levels.astype(np.float64), grid.exponent[:, None])
+            self.writer.thresholds(self._name(value.root), values, lowest, name, counted)
+
+        if function.rising:
+            levels = np.arange(fmt.low + 1, fmt.high + 1)
+            count(output, thresholds.monotone_thresholds(function, grid.low, grid.high, levels), fmt.low, result)
+            return
+        table = thresholds.table(function, grid.low, grid.high, output)
+        start, rises, falls = thresholds.rise_and_fall(table, int(grid.low.min()))
+        if np.any(start != start[0]):
+            raise ExportError(f"{output}: channels of a tabulated function must start at one code")
+        for name, levels, lowest in ((f"{output}_rises", rises, int(start[0])), (f"{output}_falls", falls, 0)):
+            counted = grids.uniform(result.channels, result.exponent, lowest, lowest + levels.shape[1])
+            count(name, levels, lowest, counted)
+        self.writer.node("Sub", [f"{output}_rises", f"{output}_falls"], output, result, {})
+
+
+def _bits(grid: Grid) -> int:
+    return max(int(np.abs(grid.low).max()), int(np.abs(grid.high).max()), 1).bit_length()

@@ -1,0 +1,66 @@
+"""``ssmq hls4ml``: the step graph as an HLS project, compiled and compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from . import options
+from .options import console
+
+NAME = "hls4ml"
+
+
+@options.takes_data
+def command(
+    graph: Annotated[Path, typer.Argument(help="A step graph (step.onnx of ssmq export).")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the HLS project; an earlier one is replaced.")],
+    images: Annotated[int, typer.Option(help="Test images to run.", min=1)] = 20,
+    steps: Annotated[int | None, typer.Option(help="Time steps of each image; all by default.", min=1)] = None,
+    part: Annotated[str, typer.Option(help="Part that the project is for.")] = "xc7z020clg400-1",
+    as_json: options.AsJson = False,
+    *,
+    load: Callable,
+) -> None:
+    """Convert with hls4ml, compile with g++, and compare every output code of every step with qonnx.
+
+    The project is left in OUT if no code differs; Vitis HLS synthesises it. Exit code 1 on any difference.
+    """
+    from ssmq_brevitas.config import parse_config
+    from ssmq_export.errors import ExportError
+    from ssmq_export.graph_file import load_graph, property_of
+    from ssmq_export.hls4ml import compare_project, require_tools
+
+    step = load_graph(graph, "step")
+    require_tools()
+    config = property_of(step, "ssmq.config")
+    if config is None:
+        raise ExportError(f"{graph}: does not say which data it is for; export it with `ssmq export`")
+    data = load(parse_config(json.loads(config), origin=str(graph)))
+    values = data.x_test[:images, :steps].numpy() * 2.0**-8
+    with console.status("hls4ml: convert, compile, compare"):
+        found = compare_project(step, values, out, part)
+    agreement = found.agreement
+    if as_json:
+        typer.echo(json.dumps({**agreement.as_dict(), "steps": found.steps, "seconds": found.seconds}))
+    else:
+        console.print(_table(graph, found))
+        told = f"the HLS project is in {out}" if not agreement.differing else f"first difference: {agreement.first}"
+        console.print(told, highlight=False, soft_wrap=True)
+    raise typer.Exit(1 if agreement.differing else 0)
+
+
+def _table(graph: Path, found) -> Table:
+    table = Table(title=f"{graph}: hls4ml's C++ against qonnx")
+    for heading in ("sequences", "steps", "codes compared", "differing", "build", "hls4ml", "qonnx"):
+        table.add_column(heading, justify="right")
+    agreement = found.agreement
+    counts = (agreement.sequences, found.steps, agreement.codes, agreement.differing)
+    times = (f"{found.seconds[name]:.1f} s" for name in ("build", "hls4ml", "qonnx"))
+    table.add_row(*(f"{count:,}" for count in counts), *times)
+    return table

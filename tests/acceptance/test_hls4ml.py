@@ -1,0 +1,126 @@
+"""The real hls4ml and g++: fixed-point C++ of the step graph gives qonnx's codes."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from conftest import small_codes, small_config, small_model
+from ssmq_export import hls4ml
+from ssmq_export.agreement import compare
+from ssmq_export.engines import run_steps
+from ssmq_export.errors import ExportError
+from ssmq_export.from_model import describe
+from ssmq_export.hls4ml import compare as comparing
+from ssmq_export.hls4ml import project
+from ssmq_export.step_graph import step_graph
+
+needs_tools = pytest.mark.skipif(
+    importlib.util.find_spec("hls4ml") is None or shutil.which("g++") is None, reason=f"g++ and {project.INSTALL}"
+)
+MIXED = {"a": 8, "b": 4, "c": 4, "d": 4, "x": 6, "u": 8, "linear": 4, "activation": 6, "y": 6, "input": 4}
+WIDE = {"a": 12, "x": 12, "c": 10, "u": 12}
+
+
+def step_of(config) -> onnx.ModelProto:
+    return step_graph(describe(small_model(config)[1], {"ssmq.config": config.model_dump_json()}))
+
+
+@pytest.fixture(scope="module")
+def plain() -> onnx.ModelProto:
+    return step_of(small_config(model={"layers": 1, "norm": "none", "activation": "relu", "gate": "none"}))
+
+
+@needs_tools
+@pytest.mark.parametrize(
+    "changes",
+    [
+        # Exponents a head and a mode; batch norm, which floats round; a function that also falls.
+        {"model": {"norm": "batch", "activation": "gelu"}, "scheme": {"granularity": "head"}, "bits": MIXED},
+        # Sums past float32, so a graph in doubles with Casts; a sigmoid.
+        {"model": {"norm": "batch", "activation": "relu", "gate": "sigmoid", "layers": 1}, "bits": WIDE},
+    ],
+    ids=["mixed widths", "double"],
+)
+def test_every_output_code_is_qonnx_s(changes):
+    step = step_of(small_config(**changes))
+    values = small_codes(6).numpy() * 2.0**-8
+    ports = hls4ml.output_ports(step)
+    found = compare("hls4ml", run_steps(step, values, ports), hls4ml.run_hls4ml(step, values, [*ports, "u_0"]))
+    sizes = sum(port.type.tensor_type.shape.dim[1].dim_value for port in step.graph.output)
+    assert (found.differing, found.codes) == (0, values.size * sizes), found.first
+
+
+@needs_tools
+def test_the_command_leaves_a_project_that_compiles(tmp_path):
+    model = {"norm": "none", "activation": "hard_gelu", "layers": 1, "length": 49, "classes": 10}
+    onnx.save(step_of(small_config(model=model)), tmp_path / "step.onnx")
+    command = [Path(sys.executable).parent / "ssmq", "hls4ml", "step.onnx", "--out", "hls", "--images", "2"]
+    done = subprocess.run(
+        [*command, "--steps", "30", "--downsample", "4", "--json"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["sequences"], found["steps"], found["differing"]) == (2, 30, 0)
+    assert found["codes"] == 2 * 30 * (2 * 12 + 4 + 10) and set(found["seconds"]) == {"build", "hls4ml", "qonnx"}
+    assert {path.name for path in tmp_path.iterdir()} == {"step.onnx", "hls"}
+    assert (tmp_path / "hls" / "firmware" / "ssmq_step.cpp").is_file()
+    assert str(tmp_path / "hls") in (tmp_path / "hls" / "hls4ml_config.yml").read_text()
+    assert ".hls4ml-" not in (tmp_path / "hls" / "hls4ml_config.yml").read_text()
+
+
+@needs_tools
+def test_a_failing_compiler_is_one_error(plain, tmp_path, monkeypatch):
+    fake = tmp_path / "g++"
+    fake.write_text("#!/bin/sh\necho 'ssmq_step.cpp:1:2: error: no such thing'\necho '1 error generated'\nexit 1\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with pytest.raises(ExportError) as failure:
+        hls4ml.build(plain, tmp_path / "project")
+    assert str(failure.value) == "hls4ml failed: ssmq_step.cpp:1:2: error: no such thing"
+
+
+def test_what_is_missing_is_named_with_its_install_line(plain, tmp_path, monkeypatch):
+    monkeypatch.setattr(project.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ExportError, match="hls4ml is not installed: pip install hls4ml==1.3.0"):
+        hls4ml.build(plain, tmp_path / "project")
+    monkeypatch.undo()
+    monkeypatch.setattr(project.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ExportError, match=r"g\+\+, which compiles the HLS project, .*apt-get install g\+\+"):
+        hls4ml.build(plain, tmp_path / "project")
+
+
+def test_the_install_line_is_what_the_extra_installs():
+    pyproject = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    assert pyproject["project"]["optional-dependencies"]["hls4ml"] == [project.INSTALL.removeprefix("pip install ")]
+
+
+def test_one_differing_code_leaves_no_project(plain, tmp_path, monkeypatch):
+    class Wrong:
+        def run(self, values, tensors):
+            result = run_steps(plain, values, tensors)
+            result["pool_next"][1, 3, 2] += 1
+            return result
+
+    monkeypatch.setattr(comparing, "require_tools", lambda: None)
+    monkeypatch.setattr(comparing, "build", lambda *arguments: Wrong())
+    found = hls4ml.compare_project(plain, small_codes(3).numpy()[:, :5] * 2.0**-8, tmp_path / "hls").agreement
+    assert (found.differing, found.first) == (1, "pool_next, sequence 1, step 3")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_no_project_is_not_replaced(plain, tmp_path, monkeypatch):
+    monkeypatch.setattr(comparing, "require_tools", lambda: None)
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(ExportError, match="exists and is no HLS project; give another --out"):
+        hls4ml.compare_project(plain, np.zeros((1, 1)), tmp_path)
+    assert (tmp_path / "thesis.tex").is_file()

@@ -1,0 +1,177 @@
+"""What a user would miss in an estimate: sums that add up, parallelism that pays, nothing that counts as zero."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+from conftest import small_config, small_model
+from hypothesis import given
+from hypothesis import strategies as st
+from ssmq_brevitas.footprint import footprint
+from ssmq_export.errors import ExportError
+from ssmq_export.estimate import PARTS, RESOURCES, estimate_graph, find_part
+from ssmq_export.estimate import primitives as p
+from ssmq_export.estimate.cost import Folding, cycles, resources
+from ssmq_export.estimate.folding import sequential, widened
+from ssmq_export.estimate.timing import timing
+from ssmq_export.estimate.work import rounds, work_of
+from ssmq_export.from_model import describe
+from ssmq_export.lower import lower
+from ssmq_export.step_graph import step_graph
+
+ARTY, ZCU104, ECP5 = (find_part(name) for name in ("xc7a35t", "zu7ev", "lfe5u-25f"))
+widths = st.integers(1, 40)
+families = st.sampled_from([part.family for part in (ARTY, ZCU104, ECP5)])
+
+
+def dataflow(**changes) -> tuple[onnx.ModelProto, object]:
+    quantised = small_model(small_config(**changes))[1]
+    return lower(step_graph(describe(quantised))), quantised
+
+
+@pytest.fixture(scope="module")
+def graph() -> onnx.ModelProto:
+    return dataflow(model={"heads": 4, "modes": 8, "norm": "batch", "activation": "hard_gelu"})[0]
+
+
+@pytest.mark.parametrize("part", PARTS.values(), ids=PARTS)
+def test_no_node_counts_as_zero_and_totals_are_sums(graph, part):
+    found = estimate_graph(graph, part).as_dict()
+    for node in found["nodes"]:
+        assert node["cycles"] > 0 and node["lut"] > 0 and node["ff"] > 0, node
+    assert found["total"] == {name: sum(node[name] for node in found["nodes"]) for name in RESOURCES}
+    assert {node["name"] for node in found["nodes"]} >= {node.name for node in graph.graph.node}
+    assert found["cycles_per_step"] == max(*(node["cycles"] for node in found["nodes"]), found["loop_latency"])
+    assert found["cycles_per_sequence"] == 20 * found["cycles_per_step"] + found["fill"]
+
+
+@pytest.mark.parametrize("part", [ARTY, ZCU104, ECP5], ids=lambda part: part.name)
+@pytest.mark.parametrize("use_dsp", [True, False])
+def test_doubling_the_lanes_halves_the_cycles_and_saves_no_lut(graph, part, use_dsp):
+    works = work_of(graph)
+    doubled = 0
+    for work, folding in zip(works, sequential(works), strict=True):
+        folding = replace(folding, use_dsp=use_dsp)
+        while (wider := widened(work, folding)) is not None:
+            assert cycles(work, folding) * folding.parallel == cycles(work, wider) * wider.parallel == work.items
+            doubled += wider.parallel == 2 * folding.parallel
+            before, after = (resources(work, fold, part.family) for fold in (folding, wider))
+            assert after.dsp >= before.dsp
+            # A memory cut into shallow pieces moves from blocks into LUTs; a narrower counter saves a few.
+            assert after.lut + 4 >= before.lut, work.name
+            folding = wider
+        assert cycles(work, folding) == 1
+    assert doubled > 100
+
+
+@pytest.mark.parametrize("changes", [{}, {"bits": {"x": 5}}, {"model": {"layers": 1, "heads": 3, "modes": 5}}])
+def test_state_memories_hold_the_footprint_s_state(changes):
+    model, quantised = dataflow(**changes)
+    found = estimate_graph(model, ARTY).as_dict()
+    states = [node for node in found["nodes"] if node["op"] == "State"]
+    assert len(states) == 2 * len(quantised.blocks) + 1
+    assert sum(node["stored_bits"] for node in states) == 8 * footprint(quantised).state
+    assert found["bytes"]["state"] == footprint(quantised).state
+
+
+@given(widths, widths, st.integers(0, 8), families)
+def test_wider_operands_never_cost_less(left, right, more, family):
+    for use_dsp in (True, False):
+        narrow = p.multiplier(left, right, family, use_dsp)
+        for operands in ((left + more, right), (left, right + more)):
+            wide = p.multiplier(*operands, family, use_dsp)
+            assert wide.dsp >= narrow.dsp and (wide.lut >= narrow.lut or wide.dsp > narrow.dsp)
+    assert p.adder(left + more).lut >= p.adder(left).lut
+    assert p.comparator(left + more).lut >= p.comparator(left).lut
+    assert p.rounder(left + more, right).lut >= p.rounder(left, right).lut
+
+
+@given(st.integers(1, 20000), widths, st.integers(0, 30), st.booleans(), families)
+def test_larger_memories_never_cost_less(words, width, more, written, family):
+    small = p.memory(words, width, family, written)
+    for large in (p.memory(words + more, width, family, written), p.memory(words, width + more, family, written)):
+        assert large.bram >= small.bram and (large.lut >= small.lut or large.bram > small.bram)
+
+
+def test_a_wider_scheme_never_costs_less():
+    """In LUTs alone, where nothing can hide in a block that is there anyway."""
+    counts = []
+    for bits in (4, 6, 8):
+        config = {name: bits for name in ("a", "b", "c", "d", "x", "u", "linear", "activation", "encoder", "decoder")}
+        works = work_of(dataflow(bits=config)[0])
+        counts.append(sum(resources(w, Folding((1,) * len(w.dims), False), ARTY.family).lut for w in works))
+    assert counts == sorted(counts)
+
+
+def test_one_product_a_mode_and_not_one_a_matrix_entry(graph):
+    kinds = {work.name: work for work in work_of(graph)}
+    assert kinds["MatMul_bu_re_0"].kind == "spread" and kinds["MatMul_bu_re_0"].items == 32
+    assert kinds["MatMul_cx_re_0"].kind == "gather" and kinds["MatMul_cx_re_0"].items == 32
+    assert kinds["MatMul_value_0_product"].kind == "dense" and kinds["MatMul_value_0_product"].items == 16
+    assert kinds["MultiThreshold_x_re_next_0"].kind == "round"
+    assert kinds["MultiThreshold_y_0"].kind == "threshold"  # batch norm
+
+
+def test_evenly_spaced_thresholds_are_a_rounding_shift():
+    levels = np.arange(-7, 8)
+    ties_to_even = 16 * levels - 8 + levels % 2
+    assert rounds(ties_to_even[None]) and rounds(ties_to_even[None] + np.array([[0], [5]]))
+    assert not rounds(ties_to_even[None] * 3) and not rounds((levels**3)[None])
+
+
+def test_a_residual_is_kept_until_its_sums_are_there(graph):
+    forks = {work.output: work.stored for work in work_of(graph) if work.kind == "fork"}
+    assert forks["u_0"] == 4 and forks["u_1"] == 4
+    assert forks["x_re_0"] == forks["mix_in_0"] == 0
+
+
+def test_the_loop_through_a_state_bounds_the_step(graph):
+    works = work_of(graph)
+    parallel = [Folding(work.dims) for work in works]
+    now = timing(works, parallel)
+    assert now.interval == 1
+    # Read and write 2, Mul 3, Sub 1, Add 1, rounding 2, and the forks of x and of its successor.
+    assert now.per_step == now.loop == 2 + 3 + 1 + 1 + 2 + 1
+    assert timing(works, sequential(works)).per_step == 32
+
+
+def test_folding_for_a_rate_reaches_it_and_takes_no_more_than_it_needs(graph):
+    part = find_part("xc7z020clg400-1")
+    slow = estimate_graph(graph, part, clock_mhz=100)
+    wanted = 1.4 * slow.sequences_per_second
+    fast = estimate_graph(graph, part, fps=wanted, clock_mhz=100)
+    assert fast.sequences_per_second >= wanted
+    assert estimate_graph(graph, part, fps=slow.sequences_per_second, clock_mhz=100).foldings == slow.foldings
+    for work, folding in zip(fast.works, fast.foldings, strict=True):
+        assert all(size % lanes == 0 for size, lanes in zip(work.dims, folding.lanes, strict=True))
+    most = estimate_graph(graph, part, fastest=True)
+    assert most.sequences_per_second >= fast.sequences_per_second
+    assert all(most.as_dict()["total"][name] <= getattr(part, name) for name in RESOURCES)
+
+
+def test_what_is_impossible_names_what_limits(graph):
+    with pytest.raises(ExportError, match="a state is back only after 10 cycles, .* raise --clock"):
+        estimate_graph(graph, ZCU104, fps=1e6, clock_mhz=100)
+    tiny = replace(ARTY, lut=1500)
+    with pytest.raises(ExportError, match=r"xc7a35t has 1,500 LUT and [\d,]+ are needed, most of them by \w+; take"):
+        estimate_graph(graph, tiny, fps=1)
+    # Out of multipliers is no reason to stop: products move into LUTs.
+    few = estimate_graph(graph, replace(ARTY, dsp=3), fps=1).as_dict()
+    assert few["total"]["dsp"] <= 3
+
+
+def test_parts_are_known_by_their_full_and_their_short_names():
+    assert find_part("xc7z020clg400-1") is find_part("XC7Z020") is find_part("7z020")
+    assert find_part("xczu3eg-sbva484-1-e") is find_part("zu3eg")
+    assert find_part("LFE5U-85F-6BG381C").name == "lfe5u-85f"
+    with pytest.raises(ExportError, match="unknown part 'xc7z021': did you mean xc7z0.*known parts: xc7z010, "):
+        find_part("xc7z021")
+
+
+def test_only_an_integer_graph_has_an_estimate():
+    _, quantised = small_model(small_config())
+    with pytest.raises(ExportError, match="has no integer datatype; estimate the dataflow.onnx"):
+        estimate_graph(step_graph(describe(quantised)), ARTY)

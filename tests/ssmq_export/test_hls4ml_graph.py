@@ -1,0 +1,70 @@
+"""The graph that hls4ml gets: its types hold every value, and it needs no hls4ml to be made."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from conftest import small_config, small_model
+from hypothesis import given
+from hypothesis import strategies as st
+from ssmq_export.errors import ExportError
+from ssmq_export.from_model import describe
+from ssmq_export.hls4ml.graph import hls_graph
+from ssmq_export.hls4ml.types import constant_grid, dyadic, fixed_type
+from ssmq_export.lower import lower
+from ssmq_export.lower.grids import Grid
+from ssmq_export.step_graph import step_graph
+
+channels = st.lists(st.tuples(st.integers(-12, 6), st.integers(-500, 500), st.integers(0, 700)), min_size=1, max_size=5)
+
+
+def parsed(fixed: str) -> tuple[bool, int, int]:
+    """(signed, width, integer bits)"""
+    unsigned, width, integer = re.fullmatch(r"(u?)fixed<(\d+),(-?\d+)>", fixed).groups()
+    return not unsigned, int(width), int(integer)
+
+
+@given(channels)
+def test_a_type_holds_every_value_and_is_no_wider(rows):
+    exponent, low, span = (np.array(column) for column in zip(*rows, strict=True))
+    grid = Grid(exponent, low, low + span)
+    signed, width, integer = parsed(fixed_type(grid))
+    step = 2.0 ** (integer - width)
+    least = -(2.0 ** (integer - 1)) if signed else 0.0
+    most = 2.0 ** (integer - signed) - step
+    ends = np.concatenate([np.ldexp(low.astype(float), exponent), np.ldexp((low + span).astype(float), exponent)])
+    assert np.all(ends % step == 0) and ends.min() >= least and ends.max() <= most
+    assert step == 2.0 ** exponent.min() and signed == (low.min() < 0)
+    assert width == 1 + signed or ends.min() < least / 2 or ends.max() > (most + step) / 2 - step
+
+
+@given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=8))
+def test_a_float_is_an_odd_code_and_an_exponent(numbers):
+    values = np.array(numbers)
+    codes, exponents = dyadic(values)
+    assert np.array_equal(np.ldexp(codes.astype(np.float64), exponents), values)
+    assert np.all((codes % 2 == 1) | (codes == 0))
+
+
+def test_zeros_do_not_widen_a_constant():
+    assert fixed_type(constant_grid(np.array([0.0, 4096.0]))) == "ufixed<1,13>"
+    assert fixed_type(constant_grid(np.zeros(3))) == "ufixed<1,1>"
+
+
+@pytest.mark.parametrize(("norm", "counted"), [("none", 0), ("batch", 2)])
+def test_only_what_floats_round_becomes_thresholds(norm, counted):
+    """ReLU and the hard sigmoid are exact in fixed point; batch norm is not, once a layer."""
+    _, quantised = small_model(small_config(model={"norm": norm, "activation": "relu", "gate": "hard_sigmoid"}))
+    graph = hls_graph(step_graph(describe(quantised)))
+    operators = [node.op_type for node in graph.model.graph.node]
+    assert operators.count("SsmqThresholds") == counted
+    assert set(operators) <= {"MatMul", "Mul", "Add", "Sub", "Quant", "SsmqThresholds"}
+    assert {node.name for node in graph.model.graph.node} <= graph.types.keys()
+
+
+def test_a_graph_of_another_form_is_refused():
+    _, quantised = small_model(small_config())
+    with pytest.raises(ExportError, match="hls4ml gets the step graph"):
+        hls_graph(lower(step_graph(describe(quantised))))
