@@ -128,7 +128,33 @@ KINDS = {
     "state": "state memories",
     "fork": "forks and residual buffers",
 }
+def finn_table(result: dict) -> str:
+    """What FINN made of the graphs."""
+    lines = [
+        "| model | nodes | mapped | partitions | cycles a step | FINN's LUT | FINN's BRAM18 | FINN's DSP |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in result["rows"]:
+        counts = " | ".join(f"{row[key]:,}" for key in ("nodes", "mapped", "partitions", "cycles"))
+        sizes = " | ".join(f"{row['resources'][key]:,.0f}" for key in ("LUT", "BRAM_18K", "DSP"))
+        lines.append(f"| {row['model']} | {counts} | {sizes} |")
+    return "\n".join(lines)
+
+
+def verify_table(result: dict) -> str:
+    """The agreement table of one model."""
+    lines = ["| engine | sequences | codes compared | differing | seconds |", "|---|---:|---:|---:|---:|"]
+    for number, row in enumerate(result["engines"]):
+        differing = row["differing"] if number else "reference"
+        lines.append(
+            f"| {row['engine']} | {row['sequences']:,} | {row['codes']:,} | {differing} | {row['seconds']:.0f} |"
+        )
+    return "\n".join(lines)
+
+
 TABLES = {
+    "verify": verify_table,
+    "finn": finn_table,
     "bench-scan": scan_table,
     "bench-train": train_table,
     "bench-infer": infer_table,

@@ -27,19 +27,21 @@ def command(
 ) -> None:
     """Run every engine on whole test sequences and compare each code of each tensor with eager Brevitas.
 
-    Exit code 1 if one code differs.
+    FINN's hardware operators and hls4ml's C++ take part where finn-plus, hls4ml and g++ are installed; they show their
+    states and logits only. Exit code 1 if one code differs.
     """
     from ssmq_export.agreement import graph_engines, verify
     from ssmq_export.from_model import model_engines
+    from ssmq_export.graph_file import load_graph
 
     model, config = _model(folder)
-    step, dataflow = (_graph(folder, name) for name in ("step.onnx", "dataflow.onnx"))
+    step, dataflow = (load_graph(folder / f"{form}.onnx", form) for form in ("step", "dataflow"))
     codes = load(config).x_test[:images].numpy()
     eager, fused = model_engines(model)
     with console.status("verify") as status:
         found = verify(
             eager,
-            [fused, *graph_engines(step, dataflow)],
+            [fused, *graph_engines(step, dataflow), *_foreign(step, dataflow)],
             codes,
             slow_images,
             lambda engine, start: status.update(f"{engine}, from sequence {start}"),
@@ -50,6 +52,20 @@ def command(
     else:
         console.print(agreement_table(rows))
     raise typer.Exit(1 if any(row["differing"] for row in rows) else 0)
+
+
+def _foreign(step, dataflow) -> list:
+    """FINN's and hls4ml's engines, as far as they are installed."""
+    from ssmq_export import finn, hls4ml
+    from ssmq_export.agreement import Engine
+
+    engines = []
+    if finn.available():
+        engines.append(Engine("FINN hardware ops", lambda codes, names: finn.run_hardware_ops(dataflow, codes), slow=True))
+    if hls4ml.available():
+        run = hls4ml.run_hls4ml
+        engines.append(Engine("hls4ml C++", lambda codes, names: run(step, codes * 2.0**-8, names), slow=True))
+    return engines
 
 
 def agreement_table(rows: list[dict]) -> Table:
@@ -79,19 +95,3 @@ def _model(folder: Path):
             f"export has written"
         )
     return quantised[0]
-
-
-def _graph(folder: Path, name: str):
-    import onnx
-    from ssmq_brevitas.errors import SsmqError
-
-    path = folder / name
-    try:
-        graph = onnx.load(path, load_external_data=False)
-    except OSError as error:
-        raise SsmqError(f"{path}: cannot be read ({error.strerror}): ssmq export writes it") from error
-    except Exception as error:
-        raise SsmqError(f"{path}: not an ONNX file, or a truncated one: ssmq export writes it") from error
-    if {p.key: p.value for p in graph.metadata_props}.get("ssmq.form") != path.stem:
-        raise SsmqError(f"{path}: not a {path.stem} graph of this program: ssmq export writes it")
-    return graph

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import onnx
 import pytest
+from ssmq_export import finn, hls4ml
 
 SSMQ = str(Path(sys.executable).parent / "ssmq")
 TINY = """
@@ -36,7 +37,8 @@ epochs = 1
 """
 SMALL_IMAGES = ["--downsample", "4"]
 ENGINES = ["eager Brevitas", "fused recurrence", "qonnx step", "ONNX Runtime Scan", "dataflow graph", "integer model"]
-SLOW = ("qonnx step", "dataflow graph")
+FOREIGN = [name for name, tool in (("FINN hardware ops", finn), ("hls4ml C++", hls4ml)) if tool.available()]
+SLOW = ["qonnx step", "dataflow graph", *FOREIGN]
 
 
 def ssmq(*arguments, check: bool = True, **options) -> subprocess.CompletedProcess:
@@ -127,6 +129,7 @@ def test_the_same_command_twice_gives_the_same_codes(folder):
         (["estimate", "dataflow.onnx", "--target", "xc7z021"], "unknown part 'xc7z021': did you mean xc7z020?"),
         (["estimate", "dataflow.onnx", "--target", "zu3eg", "--fps", "1e9"], "a state is back only after"),
         (["estimate", "damaged.safetensors", "--target", "zu3eg"], "damaged.safetensors: not an ONNX file"),
+        (["finn", "damaged.safetensors", "--out", "x"], "damaged.safetensors: not an ONNX file"),
         (["hls4ml", "dataflow.onnx", "--out", "x"], "holds a dataflow graph; give the step.onnx"),
         (["hls4ml", "damaged.safetensors", "--out", "x"], "damaged.safetensors: not an ONNX file"),
     ],
@@ -186,7 +189,7 @@ def test_view_serves_netron_on_loopback(folder):
 def test_verify_tells_which_engine_and_tensor_differ(folder, tmp_path):
     images = ["--images", 12, "--slow-images", 3, *SMALL_IMAGES]
     rows = json.loads(ssmq("verify", folder / "run", "--json", *images).stdout)["engines"]
-    assert [row["engine"] for row in rows] == ENGINES
+    assert [row["engine"] for row in rows] == ENGINES + FOREIGN
     for row in rows:
         assert set(row) == {"engine", "sequences", "codes", "differing", "first", "seconds"}
         assert (row["sequences"], row["differing"]) == (3 if row["engine"] in SLOW else 12, 0)
@@ -199,7 +202,7 @@ def test_verify_tells_which_engine_and_tensor_differ(folder, tmp_path):
     done = ssmq("verify", tmp_path, "--json", *images, check=False)
     assert done.returncode == 1
     differing = {row["engine"]: row["first"] for row in json.loads(done.stdout)["engines"] if row["differing"]}
-    assert set(differing) == {"dataflow graph", "integer model"}
+    assert set(differing) == {"dataflow graph", "integer model", *FOREIGN} - {"hls4ml C++"}
     assert all(first.startswith("x_re_next_1, sequence") for first in differing.values())
 
 
@@ -233,6 +236,6 @@ def test_estimate_counts_every_node_and_reaches_a_rate(folder):
 
 def test_help_names_every_command():
     text = ssmq("--help").stdout
-    for command in ("run", "train", "ptq", "footprint", "export", "check", "verify", "estimate", "hls4ml", "view", "bench"):
+    for command in ("run", "train", "ptq", "footprint", "export", "check", "verify", "estimate", "finn", "hls4ml", "view", "bench"):
         assert command in text
         assert "--help" in ssmq(command, "--help").stdout

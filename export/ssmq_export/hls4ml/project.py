@@ -71,6 +71,11 @@ def build(step: onnx.ModelProto, folder: Path, part: str | None = None) -> HlsPr
     return HlsProject(graph, model)
 
 
+def available() -> bool:
+    """Whether hls4ml and g++ are installed."""
+    return importlib.util.find_spec("hls4ml") is not None and shutil.which("g++") is not None
+
+
 def require_tools() -> None:
     """Raise ExportError naming what is missing and how to install it."""
     if importlib.util.find_spec("hls4ml") is None:

@@ -1,0 +1,120 @@
+"""A dataflow graph through FINN's steps, and the folder with which a user of Vivado goes on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+
+from ..check import check_model
+from ..errors import ExportError
+from ..graph_file import load_graph, property_of
+from ..step_graph import successor
+from .process import work
+
+README = """# A FINN build folder
+
+`finn.onnx` is the dataflow partition after FINN's own steps ({steps}): every node specialised and folded for {part}
+at {clock:g} ns. With Vivado in place, go on with finn-plus from `dataflow.onnx` and `dataflow_build_config.json`, or
+from `finn.onnx` with the steps that follow `step_generate_estimate_reports`.
+
+The graph is one time step. `loopback.json` lists the states: the stream at each `output` goes back to `input` through
+a FIFO that holds one step and starts with zeros. `u` takes one pixel code a step; `logits` counts after the last.
+
+`report/` holds FINN's estimates. They count no LUT for elementwise operators; `ssmq estimate` does.
+"""
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What FINN made of a graph. ``cycles`` are FINN's own, of one time step; ``unmapped`` holds {node, op}."""
+
+    nodes: int
+    mapped: int
+    unmapped: list[dict[str, str]]
+    partitions: int
+    cycles: int
+    resources: dict[str, float]
+    folder: Path
+
+    def as_dict(self) -> dict:
+        """``{"nodes", "mapped", "unmapped", "partitions", "cycles", "resources"}``"""
+        return {name: getattr(self, name) for name in ("nodes", "mapped", "unmapped", "partitions", "cycles", "resources")}
+
+
+def compile_graph(path: Path, part: str, fps: float, clock_ns: float, out: Path) -> Compiled:
+    """Run FINN on the dataflow graph at ``path`` for ``fps`` sequences a second; ``out`` must not exist.
+
+    Raises ExportError when the checker finds errors (FINN would stop at them with less to say), when finn-plus is
+    missing or when it stops.
+    """
+    graph = load_graph(path, "dataflow")
+    if not part.startswith(("xc", "xq")):
+        # FINN itself takes any name and falls back to UltraScale+.
+        raise ExportError(f"part {part!r}: FINN compiles for AMD parts: give a full name such as xc7z020clg400-1")
+    errors = [finding for finding in check_model(graph) if finding.severity == "error"]
+    if errors:
+        first = errors[0]
+        raise ExportError(
+            f"{path}: {len(errors)} legality errors, first {first.rule} at {first.node or first.tensor}: {first.message}; "
+            f"{first.fix} (ssmq check {path})"
+        )
+    if out.exists():
+        raise ExportError(f"{out}: exists already: give another --out, or remove it")
+    length = int(property_of(graph, "ssmq.length"))
+    settings = {"part": part, "clock_ns": clock_ns, "steps_per_second": max(1, round(fps * length))}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".finn-") as scratch:
+        build, inner = Path(scratch) / "build", Path(scratch) / "finn"
+        build.mkdir()
+        inner.mkdir()
+        (inner / "settings.json").write_text(json.dumps(settings))
+        work(["compile", str(path.resolve()), str(build.resolve()), str((inner / "settings.json").resolve())], inner)
+        result = json.loads((build / "result.json").read_text())
+        _hand_off(graph, path, build, result, settings)
+        build.replace(out)
+    performance = result["finn"]["estimate_network_performance"]
+    layers = result["finn"]["estimate_layer_resources"]
+    resources = {key: value for key, value in layers.get("total", {}).items()}
+    return Compiled(
+        result["nodes"], result["mapped"], result["unmapped"], result["partitions"],
+        int(performance["max_cycles"]), resources, out,
+    )  # fmt: skip
+
+
+def _hand_off(graph: onnx.ModelProto, path: Path, build: Path, result: dict, settings: dict) -> None:
+    inputs, outputs = result["ports"]
+    shapes = {p.name: [d.dim_value for d in p.type.tensor_type.shape.dim] for p in graph.graph.input}
+    types = {a.tensor_name: a.quant_parameter_tensor_names[0].value for a in graph.graph.quantization_annotation}
+    states = [name for name in shapes if name != "u"]
+    loops = [
+        {
+            "input": name,
+            "output": successor(name),
+            "finn_input": inputs[name],
+            "finn_output": outputs[successor(name)],
+            "datatype": types[name],
+            "shape": shapes[name],
+            "depth": 1,
+            "initial": 0,
+        }
+        for name in states
+    ]
+    (build / "loopback.json").write_text(json.dumps({"states": loops}, indent=2))
+    shutil.copyfile(path, build / "dataflow.onnx")
+    config = {
+        "output_dir": "build",
+        "synth_clk_period_ns": settings["clock_ns"],
+        "fpga_part": settings["part"],
+        "target_fps": settings["steps_per_second"],
+        "folding_config_file": "report/auto_folding_config.json",
+        "generate_outputs": ["estimate_reports", "stitched_ip"],
+    }
+    (build / "dataflow_build_config.json").write_text(json.dumps(config, indent=2))
+    steps = "tidy up, convert, partition, specialise, fold, minimise bit widths, estimate"
+    (build / "README.md").write_text(README.format(steps=steps, part=settings["part"], clock=settings["clock_ns"]))
+    (build / "result.json").unlink()

@@ -1,0 +1,33 @@
+"""FINN's hardware operators in Python, as an engine."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from ..builder import FORMATS_KEY
+from ..step_graph import successor
+from .process import work
+
+
+def run_hardware_ops(dataflow: onnx.ModelProto, codes: np.ndarray) -> dict[str, np.ndarray]:
+    """Trace pixel codes uint8 ``(B, T)`` through the graph as FINN converts it, states looped back by hand.
+
+    Returns the values of every state port after each step ``(B, T, channels)`` and ``logits`` ``(B, classes)``.
+    """
+    properties = {p.key: p.value for p in dataflow.metadata_props}
+    exponents = {name: np.asarray(fmt["exponent"]) for name, fmt in json.loads(properties[FORMATS_KEY]).items()}
+    states = [port.name for port in dataflow.graph.input if port.name != "u"]
+    with tempfile.TemporaryDirectory() as scratch:
+        graph, inputs, outputs = (Path(scratch) / name for name in ("dataflow.onnx", "inputs.npz", "outputs.npz"))
+        onnx.save(dataflow, graph)
+        np.savez(inputs, codes=codes, successors=json.dumps({name: successor(name) for name in states}))
+        work(["execute", str(graph), str(inputs), str(outputs)], Path(scratch))
+        with np.load(outputs) as found:
+            traces = {name: np.ldexp(found[name].astype(np.float64), exponents[name]) for name in found.files}
+    logits = traces.pop("logits")[:, -1]
+    return {"logits": logits, **{name: value for name, value in traces.items() if name != "pool_next"}}

@@ -1,0 +1,139 @@
+"""FINN itself, in a process of its own: it prints, keeps global settings and may exit.
+
+    python -m ssmq_export.finn.worker compile GRAPH OUT SETTINGS.json
+    python -m ssmq_export.finn.worker execute GRAPH INPUTS.npz OUTPUTS.npz
+
+Steps and the way round Vivado: finn-plus 1.6.1, ``finn.builder.build_dataflow_steps``. Its step module imports a
+simulator that only a Vivado installation builds, hence the placeholder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+MAPPING = ("step_tidy_up", "step_convert_to_hw", "step_minimize_bit_width_initial")
+STEPS = (
+    *MAPPING,
+    "step_create_dataflow_partition",
+    "step_specialize_layers",
+    "step_target_fps_parallelization",
+    "step_apply_folding_config",
+    "step_minimize_bit_width",
+    "step_generate_estimate_reports",
+)
+HARDWARE = "finn.custom_op.fpgadataflow"
+
+
+def _builder():
+    """FINN's configuration and step modules, set up without Vivado."""
+    os.environ["SANITIZE_QUANT_TENSORS"] = "0"
+    os.environ.setdefault("FINN_BUILD_DIR", tempfile.mkdtemp())
+    import finn.util.settings
+
+    finn.util.settings.initialize_dummy_settings()
+    import finn.xsi
+
+    finn.xsi.SimEngine = type("SimEngine", (), {})
+    from finn.builder import build_dataflow_config, build_dataflow_steps
+
+    return build_dataflow_config, build_dataflow_steps
+
+
+def _configured(config, out: Path, settings: dict):
+    return config.DataflowBuildConfig(
+        output_dir=str(out),
+        synth_clk_period_ns=settings["clock_ns"],
+        fpga_part=settings["part"],
+        # FINN counts inferences; here one inference is one time step.
+        target_fps=settings["steps_per_second"],
+        generate_outputs=[config.DataflowOutputType.ESTIMATE_REPORTS],
+        save_intermediate_models=True,
+    )
+
+
+def compile_graph(graph: Path, out: Path, settings: dict) -> None:
+    """Run every step; leaves FINN's reports, the final graph and result.json in ``out``."""
+    from qonnx.core.modelwrapper import ModelWrapper
+
+    config, steps = _builder()
+    build = _configured(config, out, settings)
+    model = ModelWrapper(str(graph))
+    ports = [[port.name for port in side] for side in (model.graph.input, model.graph.output)]
+    result: dict = {"finn": {}}
+    for name in STEPS:
+        print(f"step: {name}", file=sys.stderr)
+        model = getattr(steps, name)(model, build)
+        if name == MAPPING[-1]:
+            foreign = [node for node in model.graph.node if not node.domain.startswith(HARDWARE)]
+            result["nodes"] = len(model.graph.node)
+            result["mapped"] = len(model.graph.node) - len(foreign)
+            result["unmapped"] = [{"node": node.name, "op": node.op_type} for node in foreign]
+            renamed = [[port.name for port in side] for side in (model.graph.input, model.graph.output)]
+            result["ports"] = [dict(zip(*side, strict=True)) for side in zip(ports, renamed, strict=True)]
+    parent = ModelWrapper(str(out / "intermediate_models" / "dataflow_parent.onnx"))
+    result["partitions"] = len(parent.get_nodes_by_op_type("StreamingDataflowPartition"))
+    result["final_nodes"] = [{"name": node.name, "op": node.op_type} for node in model.graph.node]
+    model.save(str(out / "finn.onnx"))
+    # The parent names the partition by where it lay while FINN worked.
+    shutil.rmtree(out / "intermediate_models")
+    for report in ("estimate_network_performance", "estimate_layer_resources", "estimate_layer_cycles"):
+        result["finn"][report] = json.loads((out / "report" / f"{report}.json").read_text())
+    (out / "result.json").write_text(json.dumps(result))
+
+
+def execute(graph: Path, inputs: Path, outputs: Path) -> None:
+    """Run FINN's hardware operators in Python on ``codes`` ``(B, T)``; every output port at every step."""
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.core.onnx_exec import execute_onnx
+
+    config, steps = _builder()
+    given = np.load(inputs)
+    model = ModelWrapper(str(graph))
+    out = Path(tempfile.mkdtemp())
+    build = _configured(config, out, {"clock_ns": 10.0, "part": "xc7z020clg400-1", "steps_per_second": 1000})
+    names = [port.name for port in model.graph.output]
+    successors = json.loads(str(given["successors"]))
+    ports = [port.name for port in model.graph.input]
+    shapes = [model.get_tensor_shape(name) for name in ports]
+    for name in MAPPING:
+        model = getattr(steps, name)(model, build)
+    inner = [port.name for port in model.graph.input]
+    outer = dict(zip([port.name for port in model.graph.output], names, strict=True))
+    codes = given["codes"]
+    traces: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    for sequence in codes:
+        state = {name: np.zeros(shape, np.float32) for name, shape in zip(ports, shapes, strict=True)}
+        for code in sequence:
+            state["u"] = np.full(shapes[ports.index("u")], code, np.float32)
+            found = execute_onnx(model, {place: state[name] for place, name in zip(inner, ports, strict=True)})
+            found = {name: found[place] for place, name in outer.items()}
+            for name, value in found.items():
+                traces[name].append(value[0])
+            state = {name: found[successors[name]] for name in ports if name != "u"}
+    shape = codes.shape
+    np.savez(outputs, **{name: np.stack(values).reshape(*shape, -1) for name, values in traces.items()})
+
+
+def main(arguments: list[str]) -> None:
+    """One line of what went wrong, last on standard error, or nothing."""
+    kind, graph, second, third = arguments
+    try:
+        if kind == "compile":
+            compile_graph(Path(graph), Path(second), json.loads(Path(third).read_text()))
+        else:
+            execute(Path(graph), Path(second), Path(third))
+    except Exception as error:
+        reason = " ".join(str(error).split()) or "no message"
+        print(f"finn: {type(error).__name__}: {reason}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

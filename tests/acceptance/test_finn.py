@@ -1,0 +1,106 @@
+"""The real finn-plus: every node mapped, one partition, and its hardware operators give the model's codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import onnx
+import pytest
+from conftest import small_codes, small_config, small_model
+from ssmq_export import finn
+from ssmq_export.agreement import compare
+from ssmq_export.errors import ExportError
+from ssmq_export.finn import process
+from ssmq_export.from_model import describe, trace
+from ssmq_export.lower import lower
+from ssmq_export.step_graph import step_graph
+
+pytestmark = pytest.mark.skipif(not finn.available(), reason=finn.INSTALL)
+
+SSMQ = str(Path(sys.executable).parent / "ssmq")
+EDGE = {"norm": "batch", "activation": "relu", "gate": "hard_sigmoid"}
+CASES = {
+    "8-bit, 1 layer": {"model": {**EDGE, "layers": 1}},
+    "8-bit, 4 layers": {"model": {**EDGE, "layers": 4}},
+    "no gate": {"model": {**EDGE, "gate": "none"}},
+    "hard GELU, no norm": {"model": {"norm": "none", "activation": "hard_gelu", "gate": "hard_sigmoid"}},
+    "mixed 4, 6 and 8 bits": {"model": EDGE, "bits": {"a": 6, "b": 4, "c": 4, "linear": 4, "activation": 6}},
+    "4-bit state, an exponent a head": {"model": EDGE, "bits": {"x": 4}, "scheme": {"granularity": "head"}},
+    "log-polar, 12-bit state": {
+        "model": EDGE,
+        "bits": {"x": 12, "a_magnitude": 4, "a_phase": 6, "b": 4, "c": 4},
+        "scheme": {"parameterisation": "log_polar"},
+    },
+}
+
+
+def saved(case: dict, folder: Path):
+    """A small model of ``case`` and the path of its dataflow graph."""
+    _, model = small_model(small_config(**case))
+    graph = lower(step_graph(describe(model)))
+    onnx.save(graph, folder / "dataflow.onnx")
+    return model, graph, folder / "dataflow.onnx"
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_finn_maps_every_node_and_computes_every_code(case, tmp_path):
+    model, graph, path = saved(CASES[case], tmp_path)
+    found = finn.compile_graph(path, "xc7z020clg400-1", 100.0, 10.0, tmp_path / "build")
+    assert found.unmapped == [] and found.mapped == found.nodes >= len(graph.graph.node)
+    assert found.partitions == 1 and found.cycles > 0
+    folding = json.loads((tmp_path / "build" / "report" / "auto_folding_config.json").read_text())
+    assert len(folding) > len(graph.graph.node) / 2
+    states = json.loads((tmp_path / "build" / "loopback.json").read_text())["states"]
+    assert [s["input"] for s in states] == [port.name for port in graph.graph.input if port.name != "u"]
+    final = onnx.load(tmp_path / "build" / "finn.onnx").graph
+    assert {n.domain.rpartition(".")[0] for n in final.node} == {"finn.custom_op.fpgadataflow"}
+
+    codes = small_codes(2, seed=5).numpy()
+    agreement = compare("FINN", trace(model, codes, "reference"), finn.run_hardware_ops(graph, codes))
+    assert (agreement.sequences, agreement.differing) == (2, 0)
+    assert agreement.codes > 2 * codes.shape[1] * 2 * 12
+
+
+def test_the_command_reports_and_leaves_a_build_folder(tmp_path):
+    _, graph, path = saved(CASES["8-bit, 1 layer"], tmp_path)
+    command = [SSMQ, "finn", str(path), "--out", str(tmp_path / "build"), "--fps", "50", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert {"nodes", "mapped", "unmapped", "partitions", "cycles"} <= set(found)
+    left = {entry.name for entry in (tmp_path / "build").iterdir()}
+    assert {"finn.onnx", "dataflow.onnx", "dataflow_build_config.json", "loopback.json", "README.md", "report"} <= left
+    assert not [entry for entry in tmp_path.iterdir() if entry.name.startswith(".")]
+    again = subprocess.run(command, capture_output=True, text=True)
+    assert again.returncode == 1 and "exists already" in again.stderr and again.stderr.count("\n") == 1
+
+
+def test_what_finn_would_refuse_is_named_by_our_rule(tmp_path):
+    _, graph, path = saved(CASES["8-bit, 1 layer"], tmp_path)
+    node = next(n for n in graph.graph.node if n.op_type == "MultiThreshold")
+    thresholds = next(c for c in graph.graph.initializer if c.name == node.input[1])
+    values = onnx.numpy_helper.to_array(thresholds)[:, ::-1].copy()
+    thresholds.CopyFrom(onnx.numpy_helper.from_array(values, thresholds.name))
+    onnx.save(graph, path)
+    with pytest.raises(ExportError, match="1 legality errors, first threshold-order at MultiThreshold_u_0"):
+        finn.compile_graph(path, "xc7z020clg400-1", 100.0, 10.0, tmp_path / "build")
+    assert not (tmp_path / "build").exists()
+
+
+def test_a_part_that_is_not_finns_is_refused(tmp_path):
+    _, _, path = saved(CASES["8-bit, 1 layer"], tmp_path)
+    with pytest.raises(ExportError, match="'lfe5u-25f': FINN compiles for AMD parts"):
+        finn.compile_graph(path, "lfe5u-25f", 100.0, 10.0, tmp_path / "build")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["dataflow.onnx"]
+
+
+def test_finns_own_failure_is_one_message(tmp_path):
+    (tmp_path / "dataflow.onnx").write_bytes(b"not a graph")
+    (tmp_path / "settings.json").write_text('{"part": "xc7z020clg400-1", "clock_ns": 10.0, "steps_per_second": 1}')
+    arguments = ["compile", *(str(tmp_path / name) for name in ("dataflow.onnx", "out", "settings.json"))]
+    with pytest.raises(ExportError, match="^FINN stopped: .*Error") as stopped:
+        process.work(arguments, tmp_path)
+    assert "\n" not in str(stopped.value) and "Traceback" not in str(stopped.value)
