@@ -13,19 +13,20 @@ from .errors import ExportError
 def load_graph(path: Path | str, form: str) -> onnx.ModelProto:
     """The graph in ``path``, of the given form (step, sequence, dataflow). External data is never read."""
     path = Path(path)
+    advice = f"give the {form}.onnx that `ssmq export` writes"
     if not path.is_file():
-        raise ExportError(f"{path}: no such file; give the path of a {form}.onnx")
+        raise ExportError(f"{path}: no such file; {advice}")
     try:
         model = onnx.load(path, load_external_data=False)
     except Exception as error:  # arbitrary bytes: the decoder raises whatever it stumbles over
         raise ExportError(
-            f"{path}: not an ONNX file, or a truncated one ({type(error).__name__}); export it again"
+            f"{path}: not an ONNX file, or a truncated one ({type(error).__name__}); {advice}"
         ) from error
     properties = {p.key: p.value for p in model.metadata_props}
     found = properties.get("ssmq.form")
     if found != form or FORMATS_KEY not in properties:
         described = f"a {found} graph" if found else "no graph of this program"
-        raise ExportError(f"{path}: holds {described}; give the {form}.onnx that `ssmq export` writes")
+        raise ExportError(f"{path}: holds {described}; {advice}")
     return model
 
 

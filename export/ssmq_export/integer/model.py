@@ -9,8 +9,9 @@ import numpy as np
 import onnx
 
 from ..errors import ExportError
+from ..graph_file import load_graph
 from . import kernels
-from .graph import ADVICE, IntegerGraph
+from .graph import IntegerGraph
 from .program import Program
 
 # Most sequences a tile, its lanes: all rows of a tile stay in the L2 cache, yet each amortises the interpreter. Lanes
@@ -41,13 +42,7 @@ class IntegerModel:
             from ..from_model import dataflow_of_checkpoint
 
             return cls(dataflow_of_checkpoint(path))
-        if not path.is_file():
-            raise ExportError(f"{path}: no such file: {ADVICE}")
-        try:
-            graph = onnx.load(path, load_external_data=False)
-        except Exception as error:
-            kind = type(error).__name__
-            raise ExportError(f"{path}: not an ONNX file, or a truncated one ({kind}): {ADVICE}") from error
+        graph = load_graph(path, "dataflow")
         try:
             return cls(graph)
         except ExportError as error:
