@@ -15,7 +15,7 @@ from . import options
 from .accuracy import test_accuracy
 from .options import console
 from .progress import training_bar
-from .verify import agreement_table
+from .verify import agreement_table, agreements
 
 NAME = "run"
 NAIVE = {"equalise": False, "granularity": "tensor", "parameterisation": "discrete", "range": "percentile"}
@@ -131,24 +131,14 @@ def _row(stage: str, model, data) -> dict:
 def _export_and_verify(model, config, codes, out: Path) -> tuple[dict[str, Path], dict[str, int], list[dict]]:
     """Write the graphs, then compare every engine with eager Brevitas on whole sequences."""
     import onnx
-    from ssmq_export.agreement import graph_engines, verify
     from ssmq_export.export import export_graphs
-    from ssmq_export.from_model import describe, model_engines, trace
+    from ssmq_export.from_model import describe, trace
 
     with console.status("export"):
         spec = describe(model, {"ssmq.config": config.model_dump_json()})
         exported = export_graphs(spec, trace(model, codes[:4], "reference"), codes[:4], out)
     step, dataflow = (onnx.load(exported.paths[form]) for form in ("step", "dataflow"))
-    eager, fused = model_engines(model)
-    with console.status("verify") as status:
-        rows = verify(
-            eager,
-            [fused, *graph_engines(step, dataflow)],
-            codes,
-            len(codes),
-            lambda engine, start: status.update(f"verify: {engine}, from sequence {start}"),
-        )
-    return exported.paths, exported.nodes, [row.as_dict() for row in rows]
+    return exported.paths, exported.nodes, agreements(model, step, dataflow, codes, len(codes))
 
 
 def _plot(models: dict, rows: list[dict], title: str, out: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -30,28 +30,32 @@ def command(
     FINN's hardware operators and hls4ml's C++ take part where finn-plus, hls4ml and g++ are installed; they show their
     states and logits only. Exit code 1 if one code differs.
     """
-    from ssmq_export.agreement import graph_engines, verify
-    from ssmq_export.from_model import model_engines
     from ssmq_export.graph_file import load_graph
 
     model, config = _model(folder)
     step, dataflow = (load_graph(folder / f"{form}.onnx", form) for form in ("step", "dataflow"))
     codes = load(config).x_test[:images].numpy()
-    eager, fused = model_engines(model)
-    with console.status("verify") as status:
-        found = verify(
-            eager,
-            [fused, *graph_engines(step, dataflow), *_foreign(step, dataflow)],
-            codes,
-            slow_images,
-            lambda engine, start: status.update(f"{engine}, from sequence {start}"),
-        )
-    rows = [row.as_dict() for row in found]
+    rows = agreements(model, step, dataflow, codes, slow_images, _foreign(step, dataflow))
     if as_json:
         typer.echo(json.dumps({"engines": rows}, indent=2))
     else:
         console.print(agreement_table(rows))
     raise typer.Exit(1 if any(row["differing"] for row in rows) else 0)
+
+
+def agreements(model, step, dataflow, codes, slow_images: int, foreign: Sequence = ()) -> list[dict]:
+    """Rows of the agreement table: the model's two engines, those of its graphs and ``foreign`` ones, with a spinner."""
+    from ssmq_export.agreement import graph_engines, verify
+    from ssmq_export.from_model import model_engines
+
+    eager, fused = model_engines(model)
+    with console.status("verify") as status:
+
+        def told(engine: str, start: int) -> None:
+            status.update(f"verify: {engine}, from sequence {start}")
+
+        found = verify(eager, [fused, *graph_engines(step, dataflow), *foreign], codes, slow_images, told)
+    return [row.as_dict() for row in found]
 
 
 def _foreign(step, dataflow) -> list:

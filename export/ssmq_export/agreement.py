@@ -132,6 +132,7 @@ def _chunks(sequences: int, slow_sequences: int) -> list[tuple[int, int]]:
 
 def graph_engines(step: onnx.ModelProto, dataflow: onnx.ModelProto) -> list[Engine]:
     """The engines that run exported graphs."""
+    from .integer import IntegerModel
 
     def values(codes: np.ndarray) -> np.ndarray:
         return codes * 2.0**-8
@@ -143,5 +144,5 @@ def graph_engines(step: onnx.ModelProto, dataflow: onnx.ModelProto) -> list[Engi
             lambda codes, names: engines.run_sequence(sequence_graph(step, tuple(names)), values(codes)),
         ),
         Engine("dataflow graph", lambda codes, names: engines.run_steps(dataflow, values(codes), names), slow=True),
-        Engine("integer model", lambda codes, names: engines.run_integers(dataflow, codes, names)),
+        Engine("integer model", IntegerModel(dataflow).trace),
     ]

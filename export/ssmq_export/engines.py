@@ -1,6 +1,6 @@
 """Engines that run a graph over sequences and return its tensors as values, so that they can be compared.
 
-Every function takes ``values`` ``(B, T)``, what the port ``u`` carries at each step, or pixel codes, and returns
+Every function takes ``values`` ``(B, T)``, what the port ``u`` carries at each step, and returns
 name -> ``(B, T, channels)`` for step tensors and ``(B, classes)`` for ``logits``.
 """
 
@@ -60,13 +60,6 @@ def run_steps(model: onnx.ModelProto, values: np.ndarray, tensors: list[str]) ->
         context = {name: results[successor(name)] for name in states}
     stacked = {name: np.stack(steps, axis=1) for name, steps in traces.items()}
     return {"logits": unscaled("logits", results["logits"]), **stacked}
-
-
-def run_integers(model: onnx.ModelProto, codes: np.ndarray, tensors: list[str]) -> dict[str, np.ndarray]:
-    """The integer model on a dataflow graph, whole sequences of pixel codes uint8 ``(B, T)``."""
-    from .integer import IntegerModel
-
-    return IntegerModel(model).trace(codes, tensors)
 
 
 def with_batch(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -23,9 +21,7 @@ from ssmq_export.hls4ml import compare as comparing
 from ssmq_export.hls4ml import project
 from ssmq_export.step_graph import step_graph
 
-needs_tools = pytest.mark.skipif(
-    importlib.util.find_spec("hls4ml") is None or shutil.which("g++") is None, reason=f"g++ and {project.INSTALL}"
-)
+needs_tools = pytest.mark.skipif(not project.available(), reason=f"g++ and {project.INSTALL}")
 MIXED = {"a": 8, "b": 4, "c": 4, "d": 4, "x": 6, "u": 8, "linear": 4, "activation": 6, "y": 6, "input": 4}
 WIDE = {"a": 12, "x": 12, "c": 10, "u": 12}
 

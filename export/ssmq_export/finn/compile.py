@@ -18,7 +18,8 @@ from .process import work
 
 README = """# A FINN build folder
 
-`finn.onnx` is the dataflow partition after FINN's own steps ({steps}): every node specialised and folded for {part}
+`finn.onnx` is the dataflow partition after FINN's own steps (tidy up, convert, partition, specialise,
+fold, minimise bit widths, estimate): every node specialised and folded for {part}
 at {clock:g} ns. With Vivado in place, go on with finn-plus from `dataflow.onnx` and `dataflow_build_config.json`, or
 from `finn.onnx` with the steps that follow `step_generate_estimate_reports`.
 
@@ -78,8 +79,7 @@ def compile_graph(path: Path, part: str, fps: float, clock_ns: float, out: Path)
         _hand_off(graph, path, build, result, settings)
         build.replace(out)
     performance = result["finn"]["estimate_network_performance"]
-    layers = result["finn"]["estimate_layer_resources"]
-    resources = {key: value for key, value in layers.get("total", {}).items()}
+    resources = result["finn"]["estimate_layer_resources"]["total"]
     return Compiled(
         result["nodes"], result["mapped"], result["unmapped"], result["partitions"],
         int(performance["max_cycles"]), resources, out,
@@ -115,6 +115,5 @@ def _hand_off(graph: onnx.ModelProto, path: Path, build: Path, result: dict, set
         "generate_outputs": ["estimate_reports", "stitched_ip"],
     }
     (build / "dataflow_build_config.json").write_text(json.dumps(config, indent=2))
-    steps = "tidy up, convert, partition, specialise, fold, minimise bit widths, estimate"
-    (build / "README.md").write_text(README.format(steps=steps, part=settings["part"], clock=settings["clock_ns"]))
+    (build / "README.md").write_text(README.format(part=settings["part"], clock=settings["clock_ns"]))
     (build / "result.json").unlink()

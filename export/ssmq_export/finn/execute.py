@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 
 from ..builder import FORMATS_KEY
+from ..graph_file import property_of
 from ..step_graph import successor
 from .process import work
 
@@ -19,8 +20,8 @@ def run_hardware_ops(dataflow: onnx.ModelProto, codes: np.ndarray) -> dict[str, 
 
     Returns the values of every state port after each step ``(B, T, channels)`` and ``logits`` ``(B, classes)``.
     """
-    properties = {p.key: p.value for p in dataflow.metadata_props}
-    exponents = {name: np.asarray(fmt["exponent"]) for name, fmt in json.loads(properties[FORMATS_KEY]).items()}
+    formats = json.loads(property_of(dataflow, FORMATS_KEY))
+    exponents = {name: np.asarray(fmt["exponent"]) for name, fmt in formats.items()}
     states = [port.name for port in dataflow.graph.input if port.name != "u"]
     with tempfile.TemporaryDirectory() as scratch:
         graph, inputs, outputs = (Path(scratch) / name for name in ("dataflow.onnx", "inputs.npz", "outputs.npz"))

@@ -79,11 +79,10 @@ def compile_graph(graph: Path, out: Path, settings: dict) -> None:
             result["ports"] = [dict(zip(*side, strict=True)) for side in zip(ports, renamed, strict=True)]
     parent = ModelWrapper(str(out / "intermediate_models" / "dataflow_parent.onnx"))
     result["partitions"] = len(parent.get_nodes_by_op_type("StreamingDataflowPartition"))
-    result["final_nodes"] = [{"name": node.name, "op": node.op_type} for node in model.graph.node]
     model.save(str(out / "finn.onnx"))
     # The parent names the partition by where it lay while FINN worked.
     shutil.rmtree(out / "intermediate_models")
-    for report in ("estimate_network_performance", "estimate_layer_resources", "estimate_layer_cycles"):
+    for report in ("estimate_network_performance", "estimate_layer_resources"):
         result["finn"][report] = json.loads((out / "report" / f"{report}.json").read_text())
     (out / "result.json").write_text(json.dumps(result))
 
