@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import onnx
 from .agreement import Agreement, compare
 from .engines import run_sequence, run_steps
 from .errors import ExportError
-from .lower import lower
+from .lower import lower, prove
 from .sequence_graph import sequence_graph
 from .spec import ModelSpec
 from .step_graph import step_graph
@@ -53,7 +54,13 @@ def export_graphs(spec: ModelSpec, reference: dict[str, np.ndarray], codes: np.n
         agreements = [
             _agree("qonnx step", "step", reference, run_steps(written["step"], values[:, :STEPS], tensors)),
             _agree("ONNX Runtime Scan", "sequence", reference, run_sequence(written["sequence"], values)),
-            _agree("dataflow graph", "dataflow", reference, run_steps(written["dataflow"], values[:, :STEPS], tensors)),
+            _agree(
+                "dataflow graph",
+                "dataflow",
+                reference,
+                run_steps(written["dataflow"], values[:, :STEPS], tensors),
+                lambda: f" (after the pass {_culprit(step, codes)})",
+            ),
         ]
         for name in FILES.values():
             (Path(scratch) / name).replace(folder / name)
@@ -61,14 +68,25 @@ def export_graphs(spec: ModelSpec, reference: dict[str, np.ndarray], codes: np.n
     return Exported({form: folder / name for form, name in FILES.items()}, nodes, agreements)
 
 
-def _agree(engine: str, form: str, reference: dict[str, np.ndarray], result: dict[str, np.ndarray]) -> Agreement:
+def _agree(
+    engine: str,
+    form: str,
+    reference: dict[str, np.ndarray],
+    result: dict[str, np.ndarray],
+    since: Callable[[], str] = lambda: "",
+) -> Agreement:
     found = compare(engine, reference, result)
     if found.differing:
         raise ExportError(
-            f"the {form} graph differs from the model in {found.differing} of {found.codes} codes, first in "
+            f"the {form} graph{since()} differs from the model in {found.differing} of {found.codes} codes, first in "
             f"{found.first}: nothing was exported; please report the scheme"
         )
     return found
+
+
+def _culprit(step: onnx.ModelProto, codes: np.ndarray) -> str:
+    """The first pass of the lowering after which a code differs."""
+    return next((proof.name for proof in prove(step, codes[:, :STEPS]) if proof.agreement.differing), "none")
 
 
 def _count(graph: onnx.GraphProto) -> int:

@@ -1,7 +1,8 @@
-"""Read a graph that this program wrote, or say in one message why the file is not one."""
+"""Read a graph that this program wrote, or say in one message why the file is not one; write one whole."""
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import onnx
@@ -33,3 +34,14 @@ def load_graph(path: Path | str, form: str) -> onnx.ModelProto:
 def property_of(model: onnx.ModelProto, key: str) -> str | None:
     """A metadata property of ``model``, None if it has none of that name."""
     return next((p.value for p in model.metadata_props if p.key == key), None)
+
+
+def save_graph(model: onnx.ModelProto, path: Path) -> None:
+    """Write ``model`` whole or not at all; folders on the way are made."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".graph-") as scratch:
+            onnx.save(model, Path(scratch) / path.name)
+            (Path(scratch) / path.name).replace(path)
+    except OSError as error:
+        raise ExportError(f"{path}: cannot be written ({error.strerror}): give another place") from error

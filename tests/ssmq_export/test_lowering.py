@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from conftest import small_config, small_model
+from conftest import small_codes, small_config, small_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import helper
@@ -13,12 +13,16 @@ from ssmq_export.builder import GraphBuilder
 from ssmq_export.elementwise import ElementwiseFunction, constants_of
 from ssmq_export.engines import with_batch
 from ssmq_export.errors import ExportError
-from ssmq_export.from_model import describe
-from ssmq_export.lower import lower
+from ssmq_export.export import export_graphs
+from ssmq_export.from_model import describe, trace
+from ssmq_export.lower import PASSES, lower, prove
+from ssmq_export.lower.graph import Graph
+from ssmq_export.lower.shifts import shifts
 from ssmq_export.lower.thresholds import monotone_thresholds, rise_and_fall
 from ssmq_export.quant_function import quant_function
 from ssmq_export.spec import Format
 from ssmq_export.step_graph import step_graph
+from test_graphs import CASES
 
 CHANNELS = 3
 
@@ -118,6 +122,64 @@ def test_a_float_path_without_quantiser_is_named():
     )
     with pytest.raises(ExportError, match="node stray: a float Sigmoid reaches float_value with no quantiser"):
         lower(step)
+
+
+@pytest.mark.parametrize("case", ["paper-per-head-polar", "paper-wide", "edge-mixed-widths"])
+def test_every_pass_keeps_every_code(case):
+    step = step_graph(describe(small_model(small_config(**CASES[case]))[1]))
+    proofs = list(prove(step, small_codes(3).numpy()[:, :6]))
+    assert [proof.name for proof in proofs] == [run.__name__ for run in PASSES]
+    for proof in proofs:
+        assert proof.agreement.differing == 0, (proof.name, proof.agreement.first)
+        assert proof.agreement.codes > 3 * 6 * 4 * 12  # more than the states of two layers
+        onnx.checker.check_model(proof.model, full_check=True)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_pass_run_twice_is_the_pass_run_once(case):
+    graph = Graph(step_graph(describe(small_model(small_config(**CASES[case]))[1])))
+    for run in PASSES:
+        run(graph)
+        once = graph.model()
+        run(graph)
+        assert graph.model() == once, run.__name__
+
+
+def test_the_pass_that_changes_a_code_is_named(monkeypatch, tmp_path, capsys):
+    from ssmq_cli.main import main
+
+    def careless(graph):
+        shifts(graph)
+        graph.constants["a_re_x_re_0_weight"][0, 0] += 1
+
+    step = tmp_path / "step.onnx"
+    _, model = small_model(small_config(model={"layers": 1}))
+    onnx.save(step_graph(describe(model)), step)
+    monkeypatch.setattr("ssmq_export.lower.proof.STEPS", 6)
+    out, dumped = tmp_path / "dataflow.onnx", tmp_path / "passes"
+    arguments = ["lower", str(step), "--out", str(out), "--dump-passes", str(dumped)]
+    monkeypatch.setattr("sys.argv", ["ssmq", *arguments])
+    main_exit(main, 0)
+    names = [f"{k}-{run.__name__}.onnx" for k, run in enumerate(PASSES, start=1)]
+    assert sorted(path.name for path in dumped.iterdir()) == names
+    assert onnx.load(dumped / names[-1]) == onnx.load(out) == lower(onnx.load(step))
+    out.unlink()
+    broken = tuple(careless if run is shifts else run for run in PASSES)
+    monkeypatch.setattr("ssmq_export.lower.pipeline.PASSES", broken)
+    main_exit(main, 1)
+    assert "the pass careless changes" in capsys.readouterr().err and not out.exists()
+    codes = small_codes(2).numpy()
+    with pytest.raises(ExportError, match="dataflow graph .after the pass careless. differs from the model in"):
+        export_graphs(describe(model), trace(model, codes, "fused"), codes, tmp_path / "graphs")
+
+
+def main_exit(main, code: int) -> None:
+    try:
+        main()
+        found = 0
+    except SystemExit as left:
+        found = left.code or 0
+    assert found == code
 
 
 def test_only_our_step_graph_is_lowered():

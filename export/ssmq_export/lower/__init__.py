@@ -1,15 +1,29 @@
 """Lowering: a QONNX step graph becomes an integer-only dataflow graph that computes the same codes.
 
-1. A weight Quant becomes an integer initialiser.
-2. MatMul, Mul, Add and Sub of tensors on power-of-two grids become the same operators on codes; where the grids of a
-   join differ, the coarser side is multiplied by a power of two, inside the constant that feeds it where there is one.
-3. Everything between such a sum and the Quant that ends it (bias, batch norm, ReLU, gate) becomes one MultiThreshold
-   with exact integer thresholds; a function that is not monotone becomes the difference of two.
-4. A Quant that changes nothing disappears.
+    dataflow = lower(step)
+
+Small passes, one file each, in this order; each file numbers its rewrite rules, may run twice, and keeps every code:
+
+    clean.py       parameters lose their Quant; what changes nothing goes
+    fold.py        norms, biases, activations and scales between a sum and its Quant become thresholds or a table
+    align.py       values become codes; where two grids meet, the coarser side is shifted
+    shifts.py      shifts go into the constants that feed them
+    datatypes.py   every tensor gets the narrowest integer type that holds it
+    layout.py      channels last, one order, one name a node
+
+    graph.py       the graph that a pass edits
+    ranges.py      grid and range of every exact tensor
+    grids.py, thresholds.py   the arithmetic of both
+    pipeline.py    runs the passes
+    proof.py       executes the graph after every pass and names the one that changed a code
+
+Thresholds come before grids because they are found by searching the float function that the model evaluates, on the
+values it evaluates it on.
 """
 
 from __future__ import annotations
 
-from .dataflow import lower
+from .pipeline import PASSES, lower, stages
+from .proof import Proof, prove
 
-__all__ = ["lower"]
+__all__ = ["PASSES", "Proof", "lower", "prove", "stages"]

@@ -1,0 +1,106 @@
+"""Pass 3, align: values become the codes they stand for, and both sides of a join come onto one grid.
+
+1. A port, a parameter and a row of thresholds is divided by its own power of two; ports keep theirs in the metadata.
+2. The product with a quantiser's scale, behind its thresholds, disappears: the scale is the exponent of the codes.
+3. A MatMul's weights come onto the finest grid of their column.
+4. Where the operands of Add or Sub lie on different grids, the coarser is multiplied by a power of two, once for each
+   grid asked for.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from onnx import NodeProto
+
+from .graph import Graph, shared_row
+from .ranges import codes_of, columns, is_table
+
+
+def align(graph: Graph) -> None:
+    if graph.integers:
+        return
+    _Alignment(graph).run()
+
+
+class _Alignment:
+    def __init__(self, graph: Graph):
+        self.graph = graph
+        self.written: list[NodeProto] = []
+        self.shifted: dict[tuple[str, bytes], str] = {}
+
+    def run(self) -> None:
+        graph = self.graph
+        exponents = {name: np.broadcast_to(graph.exponents[name], graph.channels(name)) for name in graph.inputs}
+        scaled: list[tuple[str, str]] = []
+        producers = graph.producers()
+        for node in graph.nodes:
+            counted = producers.get(node.input[0])
+            if node.op_type == "Mul" and counted is not None and (counted.op_type == "MultiThreshold" or is_table(counted)):
+                exponents[node.output[0]] = np.broadcast_to(graph.exponents[node.input[1]], graph.channels(node.output[0]))
+                scaled.append((node.input[0], node.output[0]))
+                if is_table(counted):
+                    exponents.update(dict.fromkeys(counted.input, exponents[node.output[0]]))
+                continue
+            exponents[node.output[0]] = getattr(self, f"_{node.op_type.lower()}")(node, exponents)
+            self.written.append(node)
+        graph.nodes = self.written
+        graph.exponents = exponents
+        for codes, values in scaled:
+            del exponents[codes]
+            graph.rename(codes, values)
+        graph.integers = True
+        graph.prune()
+
+    def _multithreshold(self, node: NodeProto, exponents: dict[str, np.ndarray]) -> np.ndarray:
+        inputs, rows = exponents[node.input[0]], self.graph.constants[node.input[1]].astype(np.float64)
+        self.graph.constant(node.input[1], shared_row(np.ldexp(rows, -inputs[:, None])))
+        return np.zeros_like(inputs)
+
+    def _matmul(self, node: NodeProto, exponents: dict[str, np.ndarray]) -> np.ndarray:
+        codes, exponent = columns(*codes_of(self.graph, node.input[1]), exponents[node.input[0]])
+        self.graph.constant(node.input[1], codes)
+        return exponent
+
+    def _mul(self, node: NodeProto, exponents: dict[str, np.ndarray]) -> np.ndarray:
+        return sum(self._operand(node, k, exponents) for k in range(2))
+
+    def _add(self, node: NodeProto, exponents: dict[str, np.ndarray]) -> np.ndarray:
+        sides = [self._operand(node, k, exponents) for k in range(2)]
+        finest = np.minimum(*sides)
+        for k, name in enumerate(node.input):
+            shift = sides[k] - finest
+            if not np.any(shift):
+                continue
+            if self.graph.varies(name):
+                node.input[k] = self._aligned(name, shift)
+                exponents[node.input[k]] = finest
+            else:
+                self.graph.constant(name, np.ldexp(self.graph.constants[name], shift[None]))
+        return finest
+
+    _sub = _add
+
+    def _operand(self, node: NodeProto, k: int, exponents: dict[str, np.ndarray]) -> np.ndarray:
+        """Exponents of an operand, one a channel; a constant becomes its codes."""
+        name = node.input[k]
+        if self.graph.varies(name):
+            return exponents[name]
+        codes, exponent = codes_of(self.graph, name)
+        self.graph.constant(name, codes)
+        return np.broadcast_to(exponent.reshape(-1), self.graph.channels(node.output[0]))
+
+    def _aligned(self, name: str, shift: np.ndarray) -> str:
+        key = name, shift.tobytes()
+        if key not in self.shifted:
+            self.shifted[key] = multiplied(self.graph, self.written, name, shift)
+        return self.shifted[key]
+
+
+def multiplied(graph: Graph, nodes: list[NodeProto], name: str, shift: np.ndarray) -> str:
+    """Append the product of ``name`` with ``2**shift`` to ``nodes`` and return its name."""
+    number = 1 + sum(node.op_type == "Mul" and node.output[0].startswith(f"{name}_aligned") for node in nodes)
+    suffix = "" if number == 1 else f"_{number}"
+    factor = np.ldexp(1.0, shift[:1] if np.all(shift == shift[0]) else shift)[None]
+    constant = graph.constant(f"{name}_shift{suffix}", factor)
+    nodes.append(graph.node("Mul", [name, constant], f"{name}_aligned{suffix}", len(shift)))
+    return nodes[-1].output[0]

@@ -1,0 +1,71 @@
+"""Pass 1, clean: only what computes is left.
+
+1. A parameter's Quant, and the Cast behind it in double graphs, becomes an initialiser under the name of its result.
+   The parameter must lie on its own grid, a power of two.
+2. A Quant that changes nothing disappears: its operand lies on the same grid and in the same range already.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import ExportError
+from .graph import Graph
+from .ranges import grids_of, output_format
+
+
+def clean(graph: Graph) -> None:
+    """Raises ExportError naming a parameter that is not on its grid."""
+    _parameters(graph)
+    _idle_quants(graph)
+
+
+def _parameters(graph: Graph) -> None:
+    kept = []
+    for node in graph.nodes:
+        if any(graph.varies(name) for name in node.input):
+            kept.append(node)
+            continue
+        output = node.output[0]
+        if node.op_type == "Cast" and node.input[0] in graph.exponents:
+            graph.constants[output] = graph.constants[node.input[0]].astype(graph.dtype)
+            graph.exponents[output] = graph.exponents[node.input[0]]
+        elif node.op_type == "Quant":
+            values = graph.constants[node.input[0]]
+            graph.exponents[output] = _exponent(graph, node, values)
+            graph.constants[output] = values
+        else:
+            raise ExportError(f"node {node.name}: only a Quant may stand between a parameter and its consumer")
+    graph.nodes = kept
+
+
+def _exponent(graph: Graph, node, values: np.ndarray) -> np.ndarray:
+    mantissa, exponent = np.frexp(graph.constants[node.input[1]].astype(np.float64))
+    if np.any(mantissa != 0.5):
+        raise ExportError(f"node {node.name}: its scale is not a power of two")
+    exponent = exponent.astype(np.int64) - 1
+    codes = np.ldexp(values.astype(np.float64), -exponent)
+    if np.any(codes != np.rint(codes)):
+        raise ExportError(f"node {node.name}: parameter {node.input[0]} does not lie on its own grid")
+    return exponent.reshape(-1) if exponent.size > 1 else exponent.reshape(())
+
+
+def _idle_quants(graph: Graph) -> None:
+    found = grids_of(graph)
+    readers = graph.readers()
+    for node in list(graph.nodes):
+        if node.op_type != "Quant" or node.input[0] not in found:
+            continue
+        source, fmt = found[node.input[0]], output_format(graph, node)
+        exponents = np.broadcast_to(fmt.exponent, source.exponent.shape)
+        if np.any(source.exponent != exponents) or source.low.min() < fmt.low or source.high.max() > fmt.high:
+            continue
+        last = node
+        behind = readers.get(node.output[0], [])
+        if len(behind) == 1 and behind[0].op_type == "Cast":
+            last = behind[0]
+        if last.output[0] in graph.outputs:
+            continue
+        for reader in readers.get(last.output[0], []):
+            reader.input[:] = [node.input[0] if name == last.output[0] else name for name in reader.input]
+        graph.nodes = [other for other in graph.nodes if other is not node and other is not last]

@@ -1,0 +1,98 @@
+"""Pass 2, fold: thresholds take in everything between a sum on a grid and the Quant that ends it.
+
+1. Bias, norm, scale, activation, gate and rounding become one MultiThreshold, if the whole function is monotone; its
+   thresholds are found by searching that very function over every code of the sum.
+2. A function that is not monotone becomes a table: the difference of a rising and a falling MultiThreshold.
+3. Behind them a product with the quantiser's scale turns their codes into the values they stand for.
+4. In double graphs the Cast behind a Quant goes with it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from onnx import NodeProto
+
+from ..elementwise import ELEMENTWISE, ElementwiseFunction
+from ..errors import ExportError
+from ..spec import Format
+from . import grids, thresholds
+from .graph import Graph
+from .grids import Grid
+from .ranges import TABLE_MARK, grids_of, output_format
+
+
+def fold(graph: Graph) -> None:
+    """Raises ExportError naming a function that has no threshold form."""
+    known = grids_of(graph)
+    producers = graph.producers()
+    chains: dict[str, tuple[str, list[NodeProto]]] = {}  # tensor -> what it is a function of, and the nodes of that
+    behind = {}
+    for node in graph.nodes:
+        if node.op_type == "Cast" and producers.get(node.input[0], node).op_type == "Quant":
+            behind[node.input[0]] = node
+    written: list[NodeProto] = []
+    for node in graph.nodes:
+        varying = [name for name in node.input if graph.varies(name)]
+        if node.op_type == "Quant":
+            source, nodes = chains.get(varying[0], (varying[0], []))
+            if source not in known:
+                raise _float(graph, known)
+            output = behind.get(node.output[0], node).output[0]
+            written += _counted(graph, known[source], source, [*nodes, node], output)
+        elif not any(node is cast for cast in behind.values()):
+            written.append(node)
+            sources = {chains[name][0] if name in chains else name for name in varying}
+            if node.op_type in ELEMENTWISE and len(sources) == 1 and (len(varying) == 1 or node.op_type == "Mul"):
+                nodes = [n for name in varying if name in chains for n in chains[name][1]]
+                unique = [n for k, n in enumerate(nodes) if not any(n is m for m in nodes[:k])]
+                chains[node.output[0]] = sources.pop(), [*unique, node]
+    graph.nodes = written
+    graph.prune()
+    known = grids_of(graph)
+    if any(node.output[0] not in known for node in graph.nodes):
+        raise _float(graph, known)
+
+
+def _float(graph: Graph, known: dict[str, Grid]) -> ExportError:
+    node = next(node for node in graph.nodes if node.output[0] not in known)
+    return ExportError(
+        f"node {node.name}: a float {node.op_type} reaches {node.output[0]} with no quantiser between: only functions that "
+        f"end in a Quant become thresholds"
+    )
+
+
+def _counted(graph: Graph, grid: Grid, source: str, nodes: list[NodeProto], output: str) -> list[NodeProto]:
+    """Nodes from ``source`` to ``output`` instead of the chain ``nodes``."""
+    function = ElementwiseFunction(nodes, graph.constants, source, grid.exponent, graph.dtype)
+    fmt = output_format(graph, nodes[-1])
+    codes = f"{output}_codes"
+    if function.rising:
+        levels = np.arange(fmt.low + 1, fmt.high + 1)
+        found = thresholds.monotone_thresholds(function, grid.low, grid.high, levels)
+        counted = [graph.thresholds(source, codes, _values(found, grid), fmt.low, fmt.datatype)]
+    else:
+        counted = _table(graph, grid, source, thresholds.table(function, grid.low, grid.high, output), codes, fmt)
+    scale = graph.constant(f"{output}_scale", np.ldexp(1.0, fmt.exponent)[None])
+    graph.exponents[scale] = graph.exponents[output] = fmt.exponent
+    graph.datatypes[output] = fmt.datatype
+    return [*counted, graph.node("Mul", [codes, scale], output, grid.channels)]
+
+
+def _values(codes: np.ndarray, grid: Grid) -> np.ndarray:
+    return np.ldexp(codes.astype(np.float64), grid.exponent[:, None])
+
+
+def _table(graph: Graph, grid: Grid, source: str, outputs: np.ndarray, codes: str, fmt: Format) -> list[NodeProto]:
+    start, rises, falls = thresholds.rise_and_fall(outputs, int(grid.low.min()))
+    if np.any(start != start[0]):
+        raise ExportError(f"{codes.removesuffix('_codes')}: channels of a tabulated function must start at one code")
+    parts, counted = [], []
+    for kind, rows, bias in (("rises", rises, int(start[0])), ("falls", falls, 0)):
+        parts.append(f"{codes.removesuffix('_codes')}_{kind}")
+        datatype = grids.integer_type(bias, bias + rows.shape[1])
+        counted.append(graph.thresholds(source, parts[-1], _values(rows, grid), bias, datatype))
+    difference = graph.node("Sub", parts, codes, grid.channels)
+    mark = difference.metadata_props.add()
+    mark.key, mark.value = TABLE_MARK, codes.removesuffix("_codes")
+    graph.datatypes[codes] = fmt.datatype
+    return [*counted, difference]
