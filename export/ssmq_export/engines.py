@@ -15,7 +15,7 @@ import onnx
 import onnxruntime
 
 from .builder import FORMATS_KEY
-from .step_graph import successor
+from .states import successor
 
 
 def run_sequence(model: onnx.ModelProto, values: np.ndarray) -> dict[str, np.ndarray]:
@@ -56,7 +56,7 @@ def run_steps(model: onnx.ModelProto, values: np.ndarray, tensors: list[str]) ->
         feed = {"u": _typed(values[:, t, None], model), **context}
         results = execute_onnx(wrapper, feed, return_full_exec_context=True)
         for name in tensors:
-            traces[name].append(unscaled(name, results[name]).astype(np.float32 if not integers else np.float64))
+            traces[name].append(unscaled(name, results[name]).astype(np.float64))
         context = {name: results[successor(name)] for name in states}
     stacked = {name: np.stack(steps, axis=1) for name, steps in traces.items()}
     return {"logits": unscaled("logits", results["logits"]), **stacked}

@@ -48,7 +48,7 @@ def export_graphs(spec: ModelSpec, reference: dict[str, np.ndarray], codes: np.n
         raise ExportError(f"{folder}: cannot be created ({error.strerror}): give another --out") from error
     with tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as scratch:
         for form, model in models.items():
-            onnx.checker.check_model(model)
+            onnx.checker.check_model(model, full_check=True)
             onnx.save(model, Path(scratch) / FILES[form])
         written = {form: onnx.load(Path(scratch) / name) for form, name in FILES.items()}
         agreements = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,9 @@ from .errors import ExportError
 from .lower import lower
 from .spec import Constant, Format, Layer, Linear, ModelSpec
 from .step_graph import step_graph
+
+# What made the numbers in a graph; written into its metadata.
+VERSIONED = ("ssmq-brevitas", "torch", "brevitas", "onnx")
 
 
 def describe(model: Classifier, metadata: dict[str, str] | None = None) -> ModelSpec:
@@ -34,7 +39,7 @@ def describe(model: Classifier, metadata: dict[str, str] | None = None) -> Model
             decoder=_linear(model.decoder),
             sites={name: _format(site.format) for name, site in model.sites.items()},
             layers=[_layer(block, model) for block in model.blocks],
-            metadata=metadata or {},
+            metadata={"ssmq.versions": json.dumps({name: version(name) for name in VERSIONED}), **(metadata or {})},
         )
 
 

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 from .builder import OPSET, QONNX_DOMAIN
 from .errors import ExportError
 from .quant_function import quant_function
-from .step_graph import successor
+from .states import successor
 
 
 def sequence_graph(step: onnx.ModelProto, traced: tuple[str, ...] = ()) -> onnx.ModelProto:

@@ -9,19 +9,17 @@ FINN know. No weight Quant feeds two consumers.
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
 import onnx
+from onnx import helper
 
-from .builder import GraphBuilder
+from .builder import FORMATS_KEY, GraphBuilder
+from .lower.formats import exact_formats
 from .spec import Constant, Format, Layer, Linear, ModelSpec
-
-
-def successor(state: str) -> str:
-    """Output port that becomes the input port ``state`` of the next step."""
-    kind, _, index = state.rpartition("_")
-    return f"{kind}_next_{index}" if kind else f"{state}_next"
+from .states import STATES_KEY, state_layout
 
 
 def step_graph(spec: ModelSpec, batch: int = 1) -> onnx.ModelProto:
@@ -50,7 +48,16 @@ def step_graph(spec: ModelSpec, batch: int = 1) -> onnx.ModelProto:
         g.output(f"x_re_next_{k}", channels)
         g.output(f"x_im_next_{k}", channels)
     g.output("pool_next", spec.heads)
-    return g.model("step", {"ssmq.form": "step", "ssmq.length": str(spec.length), **spec.metadata})
+    metadata = {
+        "ssmq.form": "step",
+        "ssmq.length": str(spec.length),
+        STATES_KEY: json.dumps(state_layout(spec.heads, spec.modes, len(spec.layers))),
+        **spec.metadata,
+    }
+    model = g.model("step", metadata)
+    formats = {**exact_formats(model), **g.formats}
+    helper.set_model_props(model, {**metadata, FORMATS_KEY: json.dumps(formats)})
+    return model
 
 
 def _linear(g: GraphBuilder, source: str, name: str, linear: Linear, output: str | None = None) -> str:

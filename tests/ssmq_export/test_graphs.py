@@ -57,7 +57,7 @@ def test_graphs_are_valid_and_the_dataflow_graph_is_legal(case):
     step = step_graph(describe(model))
     dataflow, sequence = lower(step), sequence_graph(step)
     for graph in (step, sequence, dataflow):
-        onnx.checker.check_model(graph)
+        onnx.checker.check_model(graph, full_check=True)
     errors = {f.rule for f in check_model(dataflow) if f.severity == "error"}
     # Thresholds make integers of everything; only the float64 container of wide sums is not FINN's.
     assert errors == set()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..step_graph import successor
+from ..states import successor
 from .cost import Folding, cycles, latency
 from .work import Work
 

@@ -14,7 +14,7 @@ import onnx
 
 from ..check.graph_view import GraphView, integer_range
 from ..errors import ExportError
-from ..step_graph import successor
+from ..states import successor
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import onnx
 from ..check import check_model
 from ..errors import ExportError
 from ..graph_file import load_graph, property_of
-from ..step_graph import successor
+from ..states import successor
 from .process import work
 
 README = """# A FINN build folder

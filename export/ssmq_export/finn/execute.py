@@ -11,7 +11,7 @@ import onnx
 
 from ..builder import FORMATS_KEY
 from ..graph_file import property_of
-from ..step_graph import successor
+from ..states import successor
 from .process import work
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 
 from ..errors import ExportError
-from ..step_graph import successor
+from ..states import successor
 from .graph import HlsGraph, hls_graph
 
 BACKEND = "Vitis"

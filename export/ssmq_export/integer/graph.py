@@ -13,7 +13,7 @@ from onnx import numpy_helper
 from ..builder import FORMATS_KEY
 from ..check.graph_view import integer_range
 from ..errors import ExportError
-from ..step_graph import successor
+from ..states import successor
 
 OPERATORS = ("MatMul", "Mul", "Add", "Sub", "MultiThreshold")
 ADVICE = "give the dataflow.onnx that `ssmq export` writes"

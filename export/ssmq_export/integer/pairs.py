@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..step_graph import successor
+from ..states import successor
 from .stages import INT16, Stage, Stages, Stored
 from .thresholds import ROUND
 

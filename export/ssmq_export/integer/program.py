@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..errors import ExportError
-from ..step_graph import successor
+from ..states import successor
 from . import kernels as k
 from .graph import IntegerGraph
 from .pairs import complex_pairs

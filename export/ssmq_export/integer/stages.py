@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..errors import ExportError
-from ..step_graph import successor
+from ..states import successor
 from . import forms
 from .forms import Form
 from .graph import ADVICE, IntegerGraph, Node

@@ -13,6 +13,7 @@ Small passes, one file each, in this order; each file numbers its rewrite rules,
 
     graph.py       the graph that a pass edits
     ranges.py      grid and range of every exact tensor
+    formats.py     the formats that ranges give a step graph's metadata
     grids.py, thresholds.py   the arithmetic of both
     pipeline.py    runs the passes
     proof.py       executes the graph after every pass and names the one that changed a code

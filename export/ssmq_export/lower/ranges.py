@@ -15,7 +15,7 @@ from onnx import NodeProto
 
 from ..check.graph_view import integer_range
 from ..spec import Format
-from ..step_graph import successor
+from ..states import successor
 from . import grids
 from .graph import Graph
 from .grids import Grid
