@@ -23,7 +23,7 @@ def command(
     *,
     load: Callable,
 ) -> None:
-    """Write step.onnx, sequence.onnx and dataflow.onnx, each executed and compared with the model.
+    """Write step.onnx, sequence.onnx, dataflow.onnx and sequence-dataflow.onnx, each executed and compared with the model.
 
     The checkpoint goes beside them as model.safetensors, for `ssmq verify`. A graph that differs from the model in one code is not written.
     """

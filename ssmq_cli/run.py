@@ -15,7 +15,7 @@ from . import options
 from .accuracy import test_accuracy
 from .options import console
 from .progress import training_bar
-from .verify import agreement_table, agreements
+from .verify import FORMS, agreement_table, agreements
 
 NAME = "run"
 NAIVE = {"equalise": False, "granularity": "tensor", "parameterisation": "discrete", "range": "percentile"}
@@ -137,8 +137,8 @@ def _export_and_verify(model, config, codes, out: Path) -> tuple[dict[str, Path]
     with console.status("export"):
         spec = describe(model, {"ssmq.config": config.model_dump_json()})
         exported = export_graphs(spec, trace(model, codes[:4], "reference"), codes[:4], out)
-    step, dataflow = (onnx.load(exported.paths[form]) for form in ("step", "dataflow"))
-    return exported.paths, exported.nodes, agreements(model, step, dataflow, codes, len(codes))
+    graphs = [onnx.load(exported.paths[form]) for form in FORMS]
+    return exported.paths, exported.nodes, agreements(model, graphs, codes, len(codes))
 
 
 def _plot(models: dict, rows: list[dict], title: str, out: Path) -> None:

@@ -14,6 +14,7 @@ from . import options
 from .options import console
 
 NAME = "verify"
+FORMS = ("step", "dataflow", "sequence-dataflow")
 
 
 @options.takes_data
@@ -33,9 +34,9 @@ def command(
     from ssmq_export.graph_file import load_graph
 
     model, config = _model(folder)
-    step, dataflow = (load_graph(folder / f"{form}.onnx", form) for form in ("step", "dataflow"))
+    graphs = [load_graph(folder / f"{form}.onnx", form) for form in FORMS]
     codes = load(config).x_test[:images].numpy()
-    rows = agreements(model, step, dataflow, codes, slow_images, _foreign(step, dataflow))
+    rows = agreements(model, graphs, codes, slow_images, _foreign(*graphs[:2]))
     if as_json:
         typer.echo(json.dumps({"engines": rows}, indent=2))
     else:
@@ -43,7 +44,7 @@ def command(
     raise typer.Exit(1 if any(row["differing"] for row in rows) else 0)
 
 
-def agreements(model, step, dataflow, codes, slow_images: int, foreign: Sequence = ()) -> list[dict]:
+def agreements(model, graphs: Sequence, codes, slow_images: int, foreign: Sequence = ()) -> list[dict]:
     """Rows of the agreement table: the model's two engines, those of its graphs and ``foreign`` ones, with a spinner."""
     from ssmq_export.agreement import graph_engines, verify
     from ssmq_export.from_model import model_engines
@@ -54,7 +55,7 @@ def agreements(model, step, dataflow, codes, slow_images: int, foreign: Sequence
         def told(engine: str, start: int) -> None:
             status.update(f"verify: {engine}, from sequence {start}")
 
-        found = verify(eager, [fused, *graph_engines(step, dataflow), *foreign], codes, slow_images, told)
+        found = verify(eager, [fused, *graph_engines(*graphs), *foreign], codes, slow_images, told)
     return [row.as_dict() for row in found]
 
 

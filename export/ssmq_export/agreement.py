@@ -130,7 +130,9 @@ def _chunks(sequences: int, slow_sequences: int) -> list[tuple[int, int]]:
     return list(zip(ordered, ordered[1:], strict=False))
 
 
-def graph_engines(step: onnx.ModelProto, dataflow: onnx.ModelProto) -> list[Engine]:
+def graph_engines(
+    step: onnx.ModelProto, dataflow: onnx.ModelProto, sequence_dataflow: onnx.ModelProto
+) -> list[Engine]:
     """The engines that run exported graphs."""
     from .integer import IntegerModel
 
@@ -144,5 +146,9 @@ def graph_engines(step: onnx.ModelProto, dataflow: onnx.ModelProto) -> list[Engi
             lambda codes, names: engines.run_sequence(sequence_graph(step, tuple(names)), values(codes)),
         ),
         Engine("dataflow graph", lambda codes, names: engines.run_steps(dataflow, values(codes), names), slow=True),
+        Engine(
+            "dataflow graph (DiagonalScan)",
+            lambda codes, names: engines.run_whole(sequence_dataflow, values(codes), names),
+        ),
         Engine("integer model", IntegerModel(dataflow).trace),
     ]

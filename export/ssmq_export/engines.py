@@ -15,6 +15,7 @@ import onnx
 import onnxruntime
 
 from .builder import FORMATS_KEY
+from .graph_file import property_of
 from .states import successor
 
 
@@ -62,8 +63,25 @@ def run_steps(model: onnx.ModelProto, values: np.ndarray, tensors: list[str]) ->
     return {"logits": unscaled("logits", results["logits"]), **stacked}
 
 
+def run_whole(model: onnx.ModelProto, values: np.ndarray, tensors: list[str]) -> dict[str, np.ndarray]:
+    """qonnx node by node on a sequence dataflow graph; of ``tensors`` those that this form still has."""
+    os.environ["SANITIZE_QUANT_TENSORS"] = "0"
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.core.onnx_exec import execute_onnx
+
+    exponents = {name: np.asarray(fmt["exponent"]) for name, fmt in json.loads(property_of(model, FORMATS_KEY)).items()}
+    codes = _typed(np.ldexp(values.astype(np.float64), -exponents["u"])[:, :, None, None], model)
+    results = execute_onnx(ModelWrapper(with_batch(model, len(values))), {"u": codes}, return_full_exec_context=True)
+
+    def unscaled(name: str) -> np.ndarray:
+        return np.ldexp(results[name].astype(np.float64), exponents[name])
+
+    kept = {name: unscaled(name)[:, :, 0] for name in tensors if name in results}
+    return {"logits": unscaled("logits")[:, 0, 0], **kept}
+
+
 def with_batch(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:
-    """A copy whose varying tensors are ``(batch, channels)``."""
+    """A copy whose varying tensors have ``batch`` as their first dimension."""
     result = copy.deepcopy(model)
     graph = result.graph
     fixed = {tensor.name for tensor in graph.initializer}

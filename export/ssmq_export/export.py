@@ -11,15 +11,20 @@ import numpy as np
 import onnx
 
 from .agreement import Agreement, compare
-from .engines import run_sequence, run_steps
+from .engines import run_sequence, run_steps, run_whole
 from .errors import ExportError
 from .integer import IntegerModel
-from .lower import lower, prove
+from .lower import collapse, lower, prove
 from .sequence_graph import sequence_graph
 from .spec import ModelSpec
 from .step_graph import step_graph
 
-FILES = {"step": "step.onnx", "sequence": "sequence.onnx", "dataflow": "dataflow.onnx"}
+FILES = {
+    "step": "step.onnx",
+    "sequence": "sequence.onnx",
+    "dataflow": "dataflow.onnx",
+    "sequence-dataflow": "sequence-dataflow.onnx",
+}
 # qonnx takes about a millisecond a node and step; ONNX Runtime and the integer model run whole sequences.
 STEPS = 8
 
@@ -34,7 +39,7 @@ class Exported:
 
 
 def export_graphs(spec: ModelSpec, reference: dict[str, np.ndarray], codes: np.ndarray, folder: Path) -> Exported:
-    """Write step, sequence and dataflow graph of ``spec`` into ``folder``.
+    """Write the graphs of ``spec`` into ``folder``, one a form of ``FILES``.
 
     ``reference`` is the model's trace on ``codes`` uint8 ``(B, T)``. Each graph is written to a temporary folder, read
     back, executed and compared; one differing code raises ExportError and ``folder`` stays as it was.
@@ -42,7 +47,13 @@ def export_graphs(spec: ModelSpec, reference: dict[str, np.ndarray], codes: np.n
     tensors = [name for name in reference if name not in ("logits", "pooled")]
     values = codes.astype(np.float64) * 2.0**-8
     step = step_graph(spec)
-    models = {"step": step, "sequence": sequence_graph(step), "dataflow": lower(step)}
+    dataflow = lower(step)
+    models = {
+        "step": step,
+        "sequence": sequence_graph(step),
+        "dataflow": dataflow,
+        "sequence-dataflow": collapse(dataflow),
+    }
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -64,6 +75,7 @@ def export_graphs(spec: ModelSpec, reference: dict[str, np.ndarray], codes: np.n
             + _agree("sequence", reference, run_sequence(traced, values)),
             _agree("dataflow", reference, run_steps(written["dataflow"], some, tensors), since)
             + _agree("dataflow", reference, IntegerModel(written["dataflow"]).trace(codes, tensors), since),
+            _agree("sequence-dataflow", reference, run_whole(written["sequence-dataflow"], values, tensors)),
         ]
         for name in FILES.values():
             (Path(scratch) / name).replace(folder / name)

@@ -76,7 +76,7 @@ def test_run_leaves_what_it_promises(folder):
     assert summary["seconds"] > 0
     left = {path.name for path in (folder / "run").iterdir()}
     assert left == {
-        "summary.json", "step.onnx", "sequence.onnx", "dataflow.onnx", "float.safetensors", "qat.safetensors",
+        "summary.json", "step.onnx", "sequence.onnx", "dataflow.onnx", "sequence-dataflow.onnx", "float.safetensors", "qat.safetensors",
         "float-log.csv", "qat-log.csv", "eigenvalues.png", "accuracy-bytes.png",
     }  # fmt: skip
     assert "MNIST subset (embedded): 4500 training" in (folder / "stdout.txt").read_text()

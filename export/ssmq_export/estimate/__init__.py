@@ -62,8 +62,8 @@ class Estimate:
             for work, fold, cost in zip(self.works, self.foldings, self.costs, strict=True)
         ]
         total = {name: sum(node[name] for node in nodes) for name in RESOURCES}
-        state = sum(work.stored_bits for work in self.works if work.kind == "state")
-        buffers = sum(work.stored_bits for work in self.works if work.kind == "fork")
+        state = sum(work.stored_as("state") for work in self.works)
+        buffers = sum(work.stored_as("fork") for work in self.works)
         return {
             "nodes": nodes,
             "total": total,

@@ -11,6 +11,11 @@ from .primitives import Cost
 from .work import Work
 
 
+# A scan's update of a state: a product, two sums, a rounding; and the loop through it, with a write and a read.
+UPDATE = 3 + 1 + 1 + 2
+SCAN_LOOP = UPDATE + 2
+
+
 @dataclass(frozen=True)
 class Folding:
     """``lanes``: operations done in parallel along each of the work's dims. ``use_dsp``: products in hardware
@@ -35,6 +40,9 @@ def latency(work: Work, folding: Folding) -> int:
     A multiplier has 3 pipeline stages (those of a DSP48, UG479; one in LUTs is given as many); a sum waits for all
     terms of its first output and for the adder tree; thresholds are found bit by bit; a state takes a write and a read.
     """
+    if work.kind == "scan":
+        summed = next(part for part in work.parts if part.kind == "gather")
+        return UPDATE + latency(summed, folding)
     if work.kind in ("dense", "gather"):
         terms, parallel = work.dims[1], folding.lanes[1]
         return 3 + terms // parallel + (parallel - 1).bit_length()
@@ -52,8 +60,19 @@ def latency(work: Work, folding: Folding) -> int:
 
 def resources(work: Work, folding: Folding, family: Family) -> Cost:
     """What the node takes: its lanes, its memory, its control."""
+    if work.parts:
+        parts = sum((resources(part, _of_part(work, part, folding), family) for part in work.parts), Cost())
+        return parts + p.control(cycles(work, folding))
     lanes = _LANES[work.kind](work, folding, family)
     return lanes + _memory(work, folding, family) + p.control(cycles(work, folding))
+
+
+def _of_part(work: Work, part: Work, folding: Folding) -> Folding:
+    """Lanes of a part of a scan over ``(heads, modes)``: all of them, or those of the heads."""
+    heads, modes = folding.lanes
+    if len(part.dims) == 2:
+        return folding
+    return Folding((heads if part.dims[0] == work.dims[0] != work.items else heads * modes,), folding.use_dsp)
 
 
 def _memory(work: Work, folding: Folding, family: Family) -> Cost:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..states import successor
-from .cost import Folding, cycles, latency
+from .cost import SCAN_LOOP, Folding, cycles, latency
 from .work import Work
 
 
@@ -62,4 +62,4 @@ def _loop(works: list[Work], delays: dict[str, int]) -> int:
         for second in states
         if successor(second) in reached[first] and successor(first) in reached[second]
     ]
-    return max(loops, default=0)
+    return max([*loops, *(SCAN_LOOP for work in works if work.kind == "scan")], default=0)

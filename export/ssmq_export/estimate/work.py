@@ -12,19 +12,20 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from ..check.graph_view import GraphView, integer_range
+from ..check.graph_view import GraphView, attribute, integer_range
+from ..custom_op.diagonal_scan import INPUTS
 from ..errors import ExportError
 from ..states import successor
 
 
 @dataclass(frozen=True)
 class Work:
-    """One node. ``kind``: spread, gather, dense, multiply, shift, add, round, threshold, state or fork.
+    """One node. ``kind``: spread, gather, dense, multiply, shift, add, round, threshold, state, fork or scan.
 
     ``items``: elementary operations a step, on ``lanes`` in parallel. ``dims``: sizes whose divisors may be lanes:
     (channels,), or (outputs, inputs of an output) of a sum. ``left``, ``right``, ``out``: widths; ``right`` is that of
     the second operand or the stored constant. ``stored``: words of ``right`` bits kept. ``choices``: different shifts.
-    ``levels``: thresholds of one channel.
+    ``levels``: thresholds of one channel. ``parts``: what a scan is made of.
     """
 
     name: str
@@ -41,18 +42,25 @@ class Work:
     multiplications: int = 0
     inputs: tuple[str, ...] = ()
     output: str = ""
+    parts: tuple[Work, ...] = ()
 
     @property
     def stored_bits(self) -> int:
-        return self.stored * self.right
+        return self.stored * self.right + sum(part.stored_bits for part in self.parts)
+
+    def stored_as(self, kind: str) -> int:
+        """Bits kept in memories of one kind, its own or its parts'."""
+        return self.stored_bits if self.kind == kind else sum(part.stored_as(kind) for part in self.parts)
 
 
 def work_of(model: onnx.ModelProto) -> list[Work]:
     """The nodes of a dataflow graph in order, then its states, then its forks. Raises ExportError for other graphs."""
     view = GraphView(model)
     states = [port for port in view.inputs if successor(port) in view.outputs]
+    # The sum over time keeps its running sum.
+    sums = [node.output[0] for node in view.nodes if node.op_type == "ReduceSum"]
     works = [_node(view, node) for node in view.nodes]
-    return [*works, *(_state(view, port) for port in states), *_forks(view, works)]
+    return [*works, *(_state(view, port) for port in [*states, *sums]), *_forks(view, works)]
 
 
 def _width(view: GraphView, tensor: str) -> int:
@@ -72,6 +80,8 @@ def _channels(view: GraphView, tensor: str) -> int:
 
 def _node(view: GraphView, node: onnx.NodeProto) -> Work:
     output = node.output[0]
+    if node.op_type == "DiagonalScan":
+        return _scan(view, node)
     channels = _channels(view, output)
     varying = tuple(name for name in node.input if not view.is_constant(name))
     constant = next((view.numbers(name) for name in node.input if view.is_constant(name)), None)
@@ -92,6 +102,8 @@ def _node(view: GraphView, node: onnx.NodeProto) -> Work:
         return Work(**{**common, **_matmul(constant)})
     if node.op_type == "Mul":
         return Work(**{**common, **_multiply(constant, channels)})
+    if node.op_type == "ReduceSum":
+        return Work(**{**common, "kind": "add"})
     if node.op_type in ("Add", "Sub"):
         stored = 0 if constant is None else constant.size
         return Work(**{**common, "kind": "add", "stored": stored})
@@ -102,6 +114,39 @@ def _node(view: GraphView, node: onnx.NodeProto) -> Work:
             return Work(**{**common, "kind": "round", "stored": len(constant) if len(rows) > 1 else 0})
         return Work(**{**common, "kind": "threshold", "stored": constant.size, "levels": constant.shape[1]})
     raise ExportError(f"node {common['name']}: there is no estimate for {node.op_type}; lower the graph (ssmq export)")
+
+
+def _scan(view: GraphView, node: onnx.NodeProto) -> Work:
+    """The recurrence of a layer, mode by mode: the same products, sums, roundings and states as its step graph has."""
+    names = dict(zip(INPUTS, node.input, strict=True))
+    heads, modes = view.numbers(names["a_re"]).shape
+    count, state, output = heads * modes, attribute(node, "state_bits", 8), node.output[0]
+    widths = {name: _width(view, tensor) for name, tensor in names.items()}
+    out = _width(view, output)
+    a, b, c = (max(widths[f"{name}_re"], widths[f"{name}_im"]) for name in "abc")
+    wide = max(a + state, b + widths["u"]) + 2
+
+    def part(kind: str, left: int, right: int, out: int, dims: tuple[int, ...] = (count,), **more) -> Work:
+        return Work("", "", kind, int(np.prod(dims)), dims, left, right, out, **more)
+
+    parts = [part("multiply", state, a, a + state, stored=count * (k < 2), multiplications=count) for k in range(4)]
+    for name in ("b_re", "b_im"):
+        values = view.numbers(names[name])
+        factor = _factor(values[values != 0], int(np.count_nonzero(values)))
+        parts.append(part(factor.pop("kind", "multiply"), widths["u"], b, b + widths["u"], stored=count, **factor))
+    parts += [part("add", wide, wide, wide)] * 4
+    parts += [part("round", wide, state, state)] * 2
+    parts += [part("state", state, state, state, stored=count)] * 2
+    for name in ("c_re", "c_im"):
+        products = int(np.count_nonzero(view.numbers(names[name])))
+        parts.append(part("gather", state, c, out, (heads, modes), stored=count, multiplications=products))
+    parts += [part("multiply", widths["u"], widths["d"], out, (heads,), stored=heads, multiplications=heads)]
+    parts += [part("add", out, out, out, (heads,))] * 2
+    total = sum(p.multiplications for p in parts)
+    return Work(
+        view.label(node), node.op_type, "scan", count, (heads, modes), widths["u"], a, out,
+        multiplications=total, inputs=(names["u"],), output=output, parts=tuple(parts),
+    )  # fmt: skip
 
 
 def _matmul(weight: np.ndarray) -> dict:

@@ -11,6 +11,8 @@ Small passes, one file each, in this order; each file numbers its rewrite rules,
     datatypes.py   every tensor gets the narrowest integer type that holds it
     layout.py      channels last, one order, one name a node
 
+    collapse.py    the whole sequence with one DiagonalScan a layer, made of the result of all passes
+
     graph.py       the graph that a pass edits
     ranges.py      grid and range of every exact tensor
     formats.py     the formats that ranges give a step graph's metadata
@@ -24,7 +26,8 @@ values it evaluates it on.
 
 from __future__ import annotations
 
+from .collapse import collapse
 from .pipeline import PASSES, lower, stages
 from .proof import Proof, prove
 
-__all__ = ["PASSES", "Proof", "lower", "prove", "stages"]
+__all__ = ["PASSES", "Proof", "collapse", "lower", "prove", "stages"]

@@ -48,7 +48,7 @@ class _Alignment:
         for codes, values in scaled:
             del exponents[codes]
             graph.rename(codes, values)
-        graph.integers = True
+        graph.form = "dataflow"
         graph.prune()
 
     def _multithreshold(self, node: NodeProto, exponents: dict[str, np.ndarray]) -> np.ndarray:

@@ -19,13 +19,11 @@ FORM_KEY = "ssmq.form"
 class Graph:
     """``constants`` are by name; ``exponents`` (int64, one number or one a channel) and ``datatypes`` say how a tensor is
     coded, as far as that is known. Tensors that are no constants are ``(1, channels)``.
-
-    With ``integers`` the tensors hold codes, else the values that the codes stand for.
     """
 
     def __init__(self, model: onnx.ModelProto):
         self.properties = {p.key: p.value for p in model.metadata_props}
-        self.integers = self.properties[FORM_KEY] == "dataflow"
+        self.form = self.properties[FORM_KEY]
         graph = model.graph
         self.nodes: list[NodeProto] = [_copy(node) for node in graph.node]
         self.constants = constants_of(graph)
@@ -52,7 +50,7 @@ class Graph:
         computed = [name for node in self.nodes for name in node.output if name not in ports]
         graph = helper.make_graph(
             self.nodes,
-            "dataflow" if self.integers else "step",
+            self.form,
             [self.infos[name] for name in self.inputs],
             [self.infos[name] for name in self.outputs],
             [numpy_helper.from_array(np.ascontiguousarray(self.constants[name]), name) for name in self.constants],
@@ -70,9 +68,13 @@ class Graph:
             for name, exponent in self.exponents.items()
             if name in self.datatypes
         }
-        form = "dataflow" if self.integers else "step"
-        helper.set_model_props(model, {**self.properties, FORM_KEY: form, FORMATS_KEY: json.dumps(formats)})
+        helper.set_model_props(model, {**self.properties, FORM_KEY: self.form, FORMATS_KEY: json.dumps(formats)})
         return model
+
+    @property
+    def integers(self) -> bool:
+        """Whether the tensors hold codes, not the values that the codes stand for."""
+        return self.form != "step"
 
     def channels(self, name: str) -> int:
         return self.infos[name].type.tensor_type.shape.dim[1].dim_value

@@ -9,7 +9,7 @@ from onnx import TensorProto
 
 from ..catalogue import Hit, rule
 from ..graph_view import GraphView, integer_range, text_attribute
-from .operators import HARDWARE
+from .operators import MAPPED
 
 SHOWN = 3
 MAX_RANK = 4
@@ -22,7 +22,7 @@ def _varying(view: GraphView) -> Iterator[tuple[str, str]]:
     for name in view.inputs:
         yield "", name
     for node in view.nodes:
-        if node.op_type in HARDWARE:
+        if node.op_type in MAPPED:
             for name in node.output:
                 if name:
                     yield view.label(node), name
@@ -65,7 +65,7 @@ def float_initializer(view: GraphView) -> Iterator[Hit]:
         return
     faults = []
     for name in view.initializers:
-        users = [node for node in view.consumers.get(name, []) if node.op_type in HARDWARE]
+        users = [node for node in view.consumers.get(name, []) if node.op_type in MAPPED]
         fault = _fault(view, name) if users else None
         if fault:
             faults.append((view.label(users[0]), name, fault))
@@ -92,7 +92,7 @@ def accumulator_width(view: GraphView) -> Iterator[Hit]:
 def layout(view: GraphView) -> Iterator[Hit]:
     """FINN streams are channels last, (batch, height, width, channels) at most."""
     for node in view.nodes:
-        if node.op_type not in HARDWARE:
+        if node.op_type not in MAPPED:
             continue
         shape = view.shape(node.input[0]) if node.input else None
         rank = len(shape or ())

@@ -27,9 +27,13 @@ HARDWARE = {
     "GlobalAccPool": "GlobalAccPool",
     "Pad": "FMPadding",
 }
+# What `ssmq finn` gives a hardware operator: the recurrence has one of ours, the sum over time FINN's GlobalAccPool.
+OUR_DOMAIN = "ssmq_export.custom_op"
+OURS = frozenset({"DiagonalScan", "ReduceSum"})
+MAPPED = OURS | HARDWARE.keys()
 # Float operators that lowering turns into thresholds or constants when a Quant follows them.
 LOWERABLE = frozenset({"Relu", "Clip", "Sigmoid", "Erf", "Cast", "Div", "BatchNormalization", "HardSigmoid", "Constant"})
-OPERANDS = {"MatMul": 2, "Mul": 2, "Add": 2, "Sub": 2, "MultiThreshold": 2, "Quant": 4}
+OPERANDS = {"MatMul": 2, "Mul": 2, "Add": 2, "Sub": 2, "MultiThreshold": 2, "Quant": 4, "DiagonalScan": 9}
 RECURRENT = frozenset({"Scan", "Loop", "If", "RNN", "GRU", "LSTM"})
 INSTEAD = {
     "Gemm": "write it as MatMul and Add",
@@ -62,7 +66,7 @@ def known_domain(view: GraphView) -> Iterator[Hit]:
         domain = "" if node.domain == "ai.onnx" else node.domain
         if (node.domain, node.op_type) in functions:
             continue
-        if domain not in QONNX_DOMAINS and not domain.startswith("finn."):
+        if domain not in QONNX_DOMAINS | {OUR_DOMAIN} and not domain.startswith("finn."):
             yield view.label(node), "", f"{node.op_type} belongs to the unknown domain {node.domain!r}"
         elif domain not in view.opsets and not (domain == "" and "ai.onnx" in view.opsets):
             yield view.label(node), "", f"the domain {domain or 'ai.onnx'!r} is not declared"
@@ -79,7 +83,8 @@ def not_lowered(view: GraphView) -> Iterator[Hit]:
 def hardware_op(view: GraphView) -> Iterator[Hit]:
     """Every node inside a StreamingDataflowPartition must become a FINN hardware operator; one foreign node splits it."""
     for node in view.nodes:
-        known = node.op_type in HARDWARE or (not view.lowered and node.op_type in LOWERABLE | {"Quant"})
+        ours = node.op_type in OURS and OUR_DOMAIN in view.opsets
+        known = ours or node.op_type in HARDWARE or (not view.lowered and node.op_type in LOWERABLE | {"Quant"})
         foreign = node.domain not in QONNX_DOMAINS or _is_recurrent(node.op_type)
         if not known and not foreign:
             instead = INSTEAD.get(node.op_type, "express it with MatMul, Mul, Add, Sub and MultiThreshold")

@@ -1,0 +1,112 @@
+"""``DiagonalScan``: the recurrence of one S4D layer over a whole sequence, its state inside.
+
+    sum(t) = a x(t - 1) + b u(t)            exact, complex, mode by mode
+    x(t)   = saturate(round_half_even(sum(t) / 2**shift))
+    y(t)   = Re(c x(t)) summed over the modes of a head, + d u(t)
+
+All tensors hold integer codes; the specification is ``docs/diagonal-scan.md``. Loops, not convolutions: the rounding of
+every state makes the recurrence non-linear.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from onnx import helper
+from qonnx.core.datatype import DataType
+from qonnx.custom_op.base import CustomOp
+
+from ..check.graph_view import integer_range
+
+INPUTS = ("u", "a_re", "a_im", "b_re", "b_im", "c_re", "c_im", "d", "shift")
+
+
+class DiagonalScan(CustomOp):
+    """Inputs in the order of ``INPUTS``: ``u`` (B, T, 1, H), six parameters (H, N), ``d`` (H), ``shift`` (1) or (H, N).
+    Output ``y`` (B, T, 1, H)."""
+
+    def get_nodeattr_types(self):
+        """``state_bits``: width of a state's real and imaginary part. ``PE``: modes computed in one cycle."""
+        return {"state_bits": ("i", True, 8), "PE": ("i", False, 1)}
+
+    def make_shape_compatible_op(self, model):
+        """``y`` has the shape of ``u``."""
+        return helper.make_node("Relu", [self.onnx_node.input[0]], [self.onnx_node.output[0]])
+
+    def infer_node_datatype(self, model):
+        """The narrowest type of the exact range of ``y``."""
+        low, high = integer_range(model.get_tensor_datatype(self.onnx_node.input[0]).name)
+        parameters = {name: model.get_initializer(found) for name, found in self._named().items() if name != "u"}
+        lowest, highest = output_range(parameters, low, high, self.get_nodeattr("state_bits"))
+        kind = DataType.get_smallest_possible(lowest if lowest < 0 and -lowest > highest else highest)
+        if lowest < 0 <= highest and not kind.signed():
+            kind = DataType.get_smallest_possible(-highest - 1)
+        model.set_tensor_datatype(self.onnx_node.output[0], kind)
+
+    def execute_node(self, context, graph):
+        """Exact: 64-bit integers whatever the container."""
+        codes = {name: np.asarray(context[found]) for name, found in self._named().items()}
+        u = codes.pop("u")
+        found = scan(u[:, :, 0].astype(np.int64), codes, self.get_nodeattr("state_bits"))
+        context[self.onnx_node.output[0]] = found[:, :, None].astype(u.dtype)
+
+    def verify_node(self):
+        """Messages about what is wrong with the node itself."""
+        problems = []
+        if len(self.onnx_node.input) != len(INPUTS):
+            problems.append(f"DiagonalScan has {len(INPUTS)} inputs ({', '.join(INPUTS)})")
+        if self.get_nodeattr("state_bits") < 2:
+            problems.append("state_bits must be at least 2")
+        return problems
+
+    def _named(self) -> dict[str, str]:
+        return dict(zip(INPUTS, self.onnx_node.input, strict=True))
+
+
+def scan(u: np.ndarray, parameters: dict[str, np.ndarray], state_bits: int) -> np.ndarray:
+    """``y`` int64 (B, T, H) of codes ``u`` int64 (B, T, H); ``parameters`` by the names of ``INPUTS``."""
+    integers = {name: np.ascontiguousarray(values, np.int64) for name, values in parameters.items()}
+    shift = np.broadcast_to(integers.pop("shift"), integers["a_re"].shape)
+    return _scan(np.ascontiguousarray(u), *(integers[name] for name in INPUTS[1:-1]), np.ascontiguousarray(shift), state_bits)
+
+
+def output_range(parameters: dict[str, np.ndarray], low: int, high: int, state_bits: int) -> tuple[int, int]:
+    """Least and greatest code of ``y`` for ``u`` in ``low .. high`` and states anywhere in their format."""
+    state = np.array([-(1 << (state_bits - 1)), (1 << (state_bits - 1)) - 1])
+    terms = [(np.asarray(parameters["c_re"]), state), (-np.asarray(parameters["c_im"]), state)]
+    ends = [np.sort(np.stack([weight * ends[0], weight * ends[1]]), axis=0).sum(axis=2) for weight, ends in terms]
+    direct = np.sort(np.stack([np.asarray(parameters["d"]) * low, np.asarray(parameters["d"]) * high]), axis=0)
+    lowest, highest = sum(ends) + direct
+    return int(lowest.min()), int(highest.max())
+
+
+@numba.njit(cache=True)
+def _scan(u, a_re, a_im, b_re, b_im, c_re, c_im, d, shift, bits):
+    batch, steps, heads = u.shape
+    modes = a_re.shape[1]
+    low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    y = np.empty_like(u)
+    re, im = np.empty(modes, np.int64), np.empty(modes, np.int64)
+    for b in range(batch):
+        for h in range(heads):
+            re[:] = 0
+            im[:] = 0
+            for t in range(steps):
+                pixel = u[b, t, h]
+                total = d[h] * pixel
+                for n in range(modes):
+                    sum_re = a_re[h, n] * re[n] - a_im[h, n] * im[n] + b_re[h, n] * pixel
+                    sum_im = a_re[h, n] * im[n] + a_im[h, n] * re[n] + b_im[h, n] * pixel
+                    re[n] = min(max(_rounded(sum_re, shift[h, n]), low), high)
+                    im[n] = min(max(_rounded(sum_im, shift[h, n]), low), high)
+                    total += c_re[h, n] * re[n] - c_im[h, n] * im[n]
+                y[b, t, h] = total
+    return y
+
+
+@numba.njit(cache=True, inline="always")
+def _rounded(total, shift):
+    """``total / 2**shift``, ties to even."""
+    if shift == 0:
+        return total
+    return (total + (1 << (shift - 1)) - 1 + ((total >> shift) & 1)) >> shift

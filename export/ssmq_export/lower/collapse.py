@@ -1,0 +1,198 @@
+"""Collapse: the dataflow graph of one step becomes that of a whole sequence, with one ``DiagonalScan`` a layer.
+
+1. The sums and thresholds of a layer's two states, and the sum of the states and the input that leaves the layer,
+   become one DiagonalScan; the thresholds of a state must be a rounding shift, half to even, that saturates.
+2. The pooling sum becomes a ReduceSum over time.
+3. Every other node stays what it is, on tensors ``(1, T, 1, channels)``: FINN's NHWC with time as height. What
+   follows the pooling has one step.
+4. Ports are ``u`` and ``logits``; the states have none.
+
+Its size depends on the number of layers only. The input is the result of all passes.
+"""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import onnx
+from onnx import NodeProto, helper
+
+from ..custom_op import DOMAIN, VERSION
+from ..custom_op.diagonal_scan import INPUTS, output_range
+from ..errors import ExportError
+from ..graph_file import property_of
+from ..integer.graph import IntegerGraph
+from ..integer.stages import Stage, Stages
+from ..spec import Format
+from ..states import STATES_KEY, successor
+from .graph import Graph
+from .grids import integer_type
+
+LARGEST_SHIFT = 40
+
+
+def collapse(dataflow: onnx.ModelProto) -> onnx.ModelProto:
+    """The sequence dataflow graph. Raises ExportError naming the tensor that is no part of a diagonal recurrence."""
+    return _Collapse(dataflow).run()
+
+
+class _Collapse:
+    def __init__(self, dataflow: onnx.ModelProto):
+        self.integers = IntegerGraph(dataflow)
+        self.graph = Graph(dataflow)
+        self.length = int(property_of(dataflow, "ssmq.length"))
+        self.states = json.loads(property_of(dataflow, STATES_KEY) or "[]")
+        self.stages = Stages(self.integers)
+        self.made = {stage.output: stage for stage in self.stages.order}
+
+    def run(self) -> onnx.ModelProto:
+        graph = self.graph
+        graph.form = "sequence-dataflow"
+        scans: dict[str, NodeProto] = {}
+        for layer in sorted({state["layer"] for state in self.states if "layer" in state}):
+            entries = {state["part"]: state for state in self.states if state.get("layer") == layer}
+            scan = self._scan(entries)
+            scans[scan.output[0]] = scan
+        graph.nodes = [scans.get(node.output[0], node) for node in graph.nodes]
+        self._pool()
+        graph.outputs = ["logits"]
+        graph.inputs = ["u"]
+        graph.prune()
+        once = self._after("pool_next")
+        for name in [*graph.inputs, *(name for node in graph.nodes for name in node.output)]:
+            steps = 1 if name in once else self.length
+            shape = [1, steps, 1, self.integers.channels[name]]
+            graph.infos[name] = helper.make_tensor_value_info(name, graph.element, shape)
+        for node in graph.nodes:
+            for attribute in node.attribute:
+                if attribute.name == "data_layout":
+                    attribute.s = b"NHWC"
+        model = graph.model()
+        model.graph.name = "sequence_dataflow"
+        model.opset_import.append(helper.make_opsetid(DOMAIN, VERSION))
+        return model
+
+    def _scan(self, entries: dict[str, dict]) -> NodeProto:
+        re, im = (entries[part]["port"] for part in ("re", "im"))
+        heads, modes = entries["re"]["shape"]
+        sums = [self.made[successor(state)] for state in (re, im)]
+        source = self._source(sums, (re, im))
+        a_rr, a_ri, b_re = (self._diagonal(sums[0], name, heads, modes) for name in (re, im, source))
+        a_ir, a_ii, b_im = (self._diagonal(sums[1], name, heads, modes) for name in (re, im, source))
+        if not (np.array_equal(a_rr, a_ii) and np.array_equal(a_ri, -a_ir)):
+            raise ExportError(f"{sums[1].output}: its sum and that of {sums[0].output} are no complex product")
+        bits = self._bits(sums[0].output)
+        shift = [self._shift(stage, bits) for stage in sums]
+        if bits != self._bits(sums[1].output) or not np.array_equal(*shift):
+            raise ExportError(f"{sums[1].output}: its rounding is not that of {sums[0].output}")
+        y, form = self._leaves(sums)
+        c_re, c_im, d = (self._gathered(y, form, name, heads) for name in (sums[0].output, sums[1].output, source))
+        shift = shift[0].reshape(heads, modes)
+        parameters = {
+            "a_re": a_rr, "a_im": a_ir, "b_re": b_re, "b_im": b_im, "c_re": c_re, "c_im": -c_im, "d": d[:, 0],
+            "shift": shift if np.any(shift != shift[0, 0]) else shift[0, :1],
+        }  # fmt: skip
+        names = [source]
+        for name in INPUTS[1:]:
+            values = parameters[name]
+            names.append(self.graph.constant(f"{y}_{name}", values))
+            self.graph.datatypes[names[-1]] = integer_type(int(values.min()), int(values.max()))
+        low, high = self.integers.ranges[source]
+        self.graph.datatypes[y] = integer_type(*output_range(parameters, low, high, bits))
+        return helper.make_node("DiagonalScan", names, [y], name=f"DiagonalScan_{y}", domain=DOMAIN, state_bits=bits, PE=1)
+
+    def _source(self, sums: list[Stage], states: tuple[str, str]) -> str:
+        """The tensor besides the states that the sums read."""
+        rows = np.concatenate([stage.form.row for stage in sums])
+        read = {name for name, stored in self.stages.stored.items() if np.any(stored.reads(rows))} - set(states)
+        if len(read) != 1:
+            raise ExportError(f"{sums[0].output}: reads {', '.join(sorted(read)) or 'no input'} besides its own state")
+        return read.pop()
+
+    def _diagonal(self, stage: Stage, name: str, heads: int, modes: int) -> np.ndarray:
+        """Weights (H, N) with which channel c of a state's sum reads ``name``: channel c of a state, or its head."""
+        form, stored = stage.form, self.stages.stored[name]
+        mine = stored.reads(form.row)
+        column = form.row[mine] - stored.first
+        own = form.channel[mine] if len(stored.low) == heads * modes else form.channel[mine] // modes
+        if np.any(column != own) or np.any(form.constant):
+            raise ExportError(f"{stage.output}: its sum is not diagonal in {name}")
+        weights = np.zeros(heads * modes, np.int64)
+        weights[form.channel[mine]] = form.weight[mine]
+        return weights.reshape(heads, modes)
+
+    def _leaves(self, sums: list[Stage]) -> tuple[str, object]:
+        """The one tensor through which the new states leave the layer, and its form."""
+        found = {}
+        for stage in self.stages.order:
+            if stage in sums or stage.form is None:
+                continue
+            if any(np.any(self.stages.stored[one.output].reads(stage.form.row)) for one in sums):
+                node = self.integers.producers[stage.output]
+                found[node.inputs[0] if stage.rows else stage.output] = stage.form
+        if len(found) != 1:
+            raise ExportError(f"{sums[0].output}: leaves the layer through {', '.join(found) or 'no sum'}, not through one")
+        return found.popitem()
+
+    def _gathered(self, y: str, form, name: str, heads: int) -> np.ndarray:
+        """Weights (H, channels of ``name`` a head) with which head h of ``y`` sums its own modes."""
+        stored = self.stages.stored[name]
+        each = len(stored.low) // heads
+        mine = stored.reads(form.row)
+        column = form.row[mine] - stored.first
+        others = sum(self.stages.stored[other].reads(form.row).sum() for other in self.stages.stored)
+        if np.any(column // each != form.channel[mine]) or np.any(form.constant) or others != len(form.row):
+            raise ExportError(f"{y}: is not a sum over the modes of each head")
+        weights = np.zeros(len(stored.low), np.int64)
+        weights[column] = form.weight[mine]
+        return weights.reshape(heads, each)
+
+    def _bits(self, state: str) -> int:
+        low, high = self.integers.ranges[state]
+        bits = high.bit_length() + 1
+        if low != -(high + 1):
+            raise ExportError(f"{state}: {self.integers.datatypes[state]} is no signed format")
+        return bits
+
+    def _shift(self, stage: Stage, bits: int) -> np.ndarray:
+        """Right shift of every channel. Thresholds past the range of the sum say nothing about it."""
+        fmt = Format(bits, True, np.int64(0))
+        levels = np.arange(fmt.low + 1, fmt.high + 1)
+        rows = self.integers.constants[next(n for n in self.graph.nodes if n.output[0] == stage.output).input[1]]
+        rows = np.broadcast_to(rows, (len(stage.low), rows.shape[1]))
+        shifts, known = [], {}
+        for low, high, row in zip(stage.low, stage.high, rows, strict=True):
+            key = int(low), int(high), row.tobytes()
+            if key not in known:
+                known[key] = next((s for s in range(LARGEST_SHIFT) if _rounds(row, levels, s, *key[:2])), None)
+            shifts.append(known[key])
+        if None in shifts:
+            raise ExportError(f"{stage.output}: the thresholds of channel {shifts.index(None)} are no rounding shift")
+        return np.array(shifts)
+
+    def _pool(self) -> None:
+        pool = next(state["port"] for state in self.states if state["part"] == "sum")
+        for k, node in enumerate(self.graph.nodes):
+            if node.output[0] == successor(pool):
+                (summed,) = [name for name in node.input if name != pool]
+                self.graph.constants["time_axes"] = np.array([1, 2], np.int64)
+                self.graph.datatypes["time_axes"] = "UINT2"
+                self.graph.nodes[k] = helper.make_node(
+                    "ReduceSum", [summed, "time_axes"], list(node.output), name=f"ReduceSum_{node.output[0]}", keepdims=1
+                )
+
+    def _after(self, tensor: str) -> set[str]:
+        """``tensor`` and whatever is computed from it."""
+        found = {tensor}
+        for node in self.graph.nodes:
+            if found & set(node.input):
+                found.update(node.output)
+        return found
+
+
+def _rounds(row: np.ndarray, levels: np.ndarray, shift: int, low: int, high: int) -> bool:
+    """Whether ``row`` holds, inside ``low .. high``, the thresholds of a half-to-even rounding by ``shift``."""
+    half = (1 << shift) >> 1
+    exact = (levels << shift) - half + (levels & 1 if shift else 0)
+    return np.array_equal(np.clip(exact, low, high + 1), np.clip(row, low, high + 1))

@@ -1,0 +1,201 @@
+"""``DiagonalScan`` is the step's recurrence, and the sequence graph made with it gives the step graph's codes."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from conftest import LENGTH, small_codes, small_config, small_model
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import helper, numpy_helper
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.custom_op.registry import getCustomOp
+from qonnx.transformation.infer_datatypes import InferDataTypes
+from qonnx.transformation.infer_shapes import InferShapes
+from ssmq_export.agreement import compare
+from ssmq_export.check import check_model
+from ssmq_export.check.graph_view import integer_range
+from ssmq_export.custom_op import DOMAIN
+from ssmq_export.custom_op.diagonal_scan import output_range, scan
+from ssmq_export.engines import run_whole
+from ssmq_export.errors import ExportError
+from ssmq_export.estimate import estimate_graph, find_part
+from ssmq_export.from_model import describe, trace
+from ssmq_export.lower import collapse, lower
+from ssmq_export.step_graph import step_graph
+from test_graphs import CASES
+
+
+def by_hand(u, p, bits):
+    """The specification in Python's own integers; fractions of two round half to even by ``round``."""
+    from fractions import Fraction
+
+    heads, modes = p["a_re"].shape
+    result = np.zeros(u.shape, object)
+    for b in range(u.shape[0]):
+        for h in range(heads):
+            state = [(0, 0)] * modes
+            for t in range(u.shape[1]):
+                pixel, total = int(u[b, t, h]), int(p["d"][h]) * int(u[b, t, h])
+                for n in range(modes):
+                    a_re, a_im, b_re, b_im, c_re, c_im = (int(p[k][h, n]) for k in ("a_re", "a_im", "b_re", "b_im", "c_re", "c_im"))
+                    re, im = state[n]
+                    sums = a_re * re - a_im * im + b_re * pixel, a_re * im + a_im * re + b_im * pixel
+                    shift = int(np.broadcast_to(p["shift"], (heads, modes))[h, n])
+                    low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+                    state[n] = tuple(min(max(round(Fraction(s, 2**shift)), low), high) for s in sums)
+                    total += c_re * state[n][0] - c_im * state[n][1]
+                result[b, t, h] = total
+    return result
+
+
+@st.composite
+def scans(draw):
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    heads, modes, bits = draw(st.integers(1, 3)), draw(st.integers(1, 3)), draw(st.integers(2, 12))
+    size = 2 ** draw(st.integers(1, 9))
+    parameters = {name: rng.integers(-size, size, (heads, modes)) for name in ("a_re", "a_im", "b_re", "b_im", "c_re", "c_im")}
+    parameters["d"] = rng.integers(-size, size, heads)
+    shape = draw(st.sampled_from([(1,), (heads, modes)]))
+    parameters["shift"] = rng.integers(0, 12, shape)
+    return rng.integers(-128, 128, (2, 5, heads)), parameters, bits
+
+
+@settings(max_examples=60)
+@given(scans())
+def test_the_operator_is_its_specification(case):
+    """Small shifts saturate, odd multiples of half a code are ties."""
+    u, parameters, bits = case
+    found = scan(u, parameters, bits)
+    assert np.array_equal(found, by_hand(u, parameters, bits).astype(np.int64))
+    low, high = output_range(parameters, -128, 127, bits)
+    assert low <= found.min() and found.max() <= high
+
+
+def test_ties_and_ends_by_hand():
+    """One mode that only copies its input, halved: -3/2, -1/2, 1/2, 3/2, 5/2 and far out."""
+    one, zero = np.array([[1]]), np.array([[0]])
+    parameters = {"a_re": zero, "a_im": zero, "b_re": one, "b_im": zero, "c_re": one, "c_im": zero}
+    u = np.array([-3, -1, 1, 3, 5, 100, -100]).reshape(1, -1, 1)
+    found = scan(u, {**parameters, "d": np.array([0]), "shift": np.array([1])}, 4)
+    assert found.ravel().tolist() == [-2, 0, 0, 2, 2, 7, -8]
+
+
+MORE = {
+    "one-layer": {"model": {"layers": 1}},
+    "four-layers": {"model": {"layers": 4, "norm": "batch", "activation": "relu"}},
+    "per-head-not-equalised": {"scheme": {"granularity": "head", "equalise": False}},
+}
+
+
+@pytest.mark.parametrize("case", [*CASES, *MORE])
+def test_the_sequence_graph_gives_every_code(case):
+    _, model = small_model(small_config(**{**CASES, **MORE}[case]))
+    codes = small_codes(6, seed=9).numpy()
+    graph = collapse(lower(step_graph(describe(model))))
+    assert [node.op_type for node in graph.graph.node].count("DiagonalScan") == len(model.blocks)
+    expected = trace(model, codes, "reference")
+    tensors = [name for name in expected if name not in ("logits", "pooled")]
+    found = run_whole(graph, codes * 2.0**-8, tensors)
+    agreement = compare("DiagonalScan", expected, found)
+    assert (agreement.differing, agreement.first) == (0, "")
+    # Every tensor of the step but the states, which are inside.
+    assert set(tensors) - set(found) == {f"x_{p}_next_{k}" for p in ("re", "im") for k in range(len(model.blocks))}
+    onnx.checker.check_model(graph, full_check=True)
+    assert [finding for finding in check_model(graph) if finding.severity == "error"] == []
+
+
+def test_size_is_linear_in_layers_and_independent_of_length():
+    sizes = {}
+    for layers in (1, 2, 4):
+        _, model = small_model(small_config(model={"layers": layers, "length": LENGTH}))
+        step = step_graph(describe(model))
+        sizes[layers] = len(collapse(lower(step)).graph.node)
+        for entry in step.metadata_props:
+            if entry.key == "ssmq.length":
+                entry.value = "5000"
+        assert len(collapse(lower(step)).graph.node) == sizes[layers]
+    assert sizes[4] - sizes[2] == 2 * (sizes[2] - sizes[1])
+
+
+@pytest.fixture(scope="module")
+def graph():
+    return collapse(lower(step_graph(describe(small_model(small_config())[1]))))
+
+
+def test_qonnx_infers_shapes_and_types(graph):
+    known = {info.name: info for info in graph.graph.value_info}
+    bare = onnx.ModelProto()
+    bare.CopyFrom(graph)
+    del bare.graph.value_info[:]
+    wrapper = ModelWrapper(bare).transform(InferShapes())
+    for node in bare.graph.node:
+        if node.op_type == "DiagonalScan":
+            shape = [d.dim_value for d in known[node.output[0]].type.tensor_type.shape.dim]
+            assert wrapper.get_tensor_shape(node.output[0]) == shape == [1, LENGTH, 1, 4]
+            annotated = wrapper.get_tensor_datatype(node.output[0]).name
+            wrapper = wrapper.transform(InferDataTypes())
+            assert wrapper.get_tensor_datatype(node.output[0]).name == annotated
+            assert getCustomOp(node).verify_node() == []
+
+
+def test_no_code_leaves_its_annotated_type(graph):
+    _, model = small_model(small_config())
+    codes = small_codes(16).numpy()
+    exponents_free = run_whole(graph, codes * 2.0**-8, [o for node in graph.graph.node for o in node.output])
+    import json
+
+    formats = json.loads(next(p.value for p in graph.metadata_props if p.key == "ssmq.formats"))
+    checked = 0
+    for name, values in exponents_free.items():
+        low, high = integer_range(formats[name]["datatype"])
+        found = np.ldexp(values, -np.asarray(formats[name]["exponent"]))
+        assert low <= found.min() and found.max() <= high, name
+        checked += 1
+    assert checked == len(graph.graph.node)
+
+
+def test_the_estimate_counts_the_scan(graph):
+    found = estimate_graph(graph, find_part("xc7z020clg400-1")).as_dict()
+    scans = [node for node in found["nodes"] if node["op"] == "DiagonalScan"]
+    assert len(scans) == 2 and all(node["cycles"] == 12 and node["dsp"] > 0 for node in scans)
+    step = estimate_graph(lower(step_graph(describe(small_model(small_config())[1]))), find_part("xc7z020clg400-1")).as_dict()
+    assert found["bytes"]["state"] == step["bytes"]["state"]
+    assert found["multiplications_per_step"] == step["multiplications_per_step"]
+
+
+def altered(change):
+    graph = lower(step_graph(describe(small_model(small_config())[1])))
+    change({tensor.name: tensor for tensor in graph.graph.initializer})
+    return graph
+
+
+def rewrite(tensor, change):
+    values = numpy_helper.to_array(tensor).copy()
+    change(values)
+    tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+
+
+@pytest.mark.parametrize(
+    ("tensor", "change", "message"),
+    [
+        ("a_re_x_im_1_factor", lambda v: v.__iadd__(1), "x_im_next_1: its sum and that of x_re_next_1 are no complex"),
+        ("bu_re_0_weight", lambda v: v.__setitem__((0, 5), 1), "x_re_next_0: its sum is not diagonal in u_0"),
+        ("cx_im_0_weight", lambda v: v.__setitem__((5, 0), 3), "y_exact_0: is not a sum over the modes of each head"),
+        ("x_re_next_0_thresholds", lambda v: v.__setitem__((0, 9), v[0, 10]), "x_re_next_0: the thresholds of channel 0 are no"),
+    ],
+)
+def test_what_is_no_diagonal_recurrence_is_named(tensor, change, message):
+    with pytest.raises(ExportError, match=message):
+        collapse(altered(lambda tensors: rewrite(tensors[tensor], change)))
+
+
+def test_an_undeclared_domain_is_refused(graph):
+    bare = onnx.ModelProto()
+    bare.CopyFrom(graph)
+    kept = [entry for entry in bare.opset_import if entry.domain != DOMAIN]
+    del bare.opset_import[:]
+    bare.opset_import.extend(kept)
+    assert {finding.rule for finding in check_model(bare)} >= {"known-domain"}
+    assert helper.printable_graph(graph.graph).count("DiagonalScan") == 2
