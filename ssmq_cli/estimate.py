@@ -30,14 +30,14 @@ def command(
     """
     from ssmq_export.errors import ExportError
     from ssmq_export.estimate import estimate_graph, find_part
-    from ssmq_export.graph_file import load_graph
+    from ssmq_export.graph_file import DATAFLOW, load_graph
 
     part = find_part(target)
     if fps is not None and fastest:
         raise ExportError("--fps and --fastest contradict each other: give one of them")
     if fps is not None and not fps > 0:
         raise ExportError(f"--fps must be more than 0, not {fps:g}")
-    found = estimate_graph(load_graph(graph, "dataflow"), part, fps=fps, clock_mhz=clock, fastest=fastest).as_dict()
+    found = estimate_graph(load_graph(graph, *DATAFLOW), part, fps=fps, clock_mhz=clock, fastest=fastest).as_dict()
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return

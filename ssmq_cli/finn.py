@@ -16,7 +16,7 @@ NAME = "finn"
 
 
 def command(
-    graph: Annotated[Path, typer.Argument(help="A dataflow graph (dataflow.onnx of ssmq export).")],
+    graph: Annotated[Path, typer.Argument(help="dataflow.onnx or sequence-dataflow.onnx of ssmq export.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Build folder to leave; it must not exist.")],
     part: Annotated[str, typer.Option(help="FPGA part.")] = "xc7z020clg400-1",
     fps: Annotated[float, typer.Option(help="Sequences a second to fold for.", min=0.001)] = 10.0,
@@ -26,7 +26,7 @@ def command(
     """Run finn-plus's own steps up to Vivado: convert, partition, specialise, fold, minimise widths, estimate.
 
     OUT is what a user with Vivado goes on from: FINN's graph, configuration, folding, reports, and loopback.json with
-    the state streams. Exit code 1 if a node is not mapped to hardware.
+    the state streams of a step graph. The estimates count one time step, or the sequence where the graph is one. Exit code 1 if a node is not mapped to hardware.
     """
     from ssmq_export.finn import compile_graph
 
@@ -35,13 +35,22 @@ def command(
     if as_json:
         typer.echo(json.dumps(found.as_dict(), indent=2))
     else:
-        table = Table(title=f"{graph}: finn-plus for {part}, {fps:g} sequences a second at {clock:g} MHz")
-        for heading in ("nodes", "mapped", "partitions", "cycles a step", *found.resources):
+        title = f"{graph}: finn-plus for {part}, {fps:g} sequences a second at {clock:g} MHz"
+        table = Table(title=title, caption=f"{found.mapped} of {found.nodes} nodes mapped, {found.partitions} partition(s)")
+        table.add_column("estimate by")
+        for heading in ("cycles", "LUT", "DSP", "BRAM18"):
             table.add_column(heading, justify="right")
-        numbers = (found.nodes, found.mapped, found.partitions, found.cycles, *found.resources.values())
-        table.add_row(*(f"{number:,.0f}" for number in numbers))
+        for name, cycles, resources in estimates(found.as_dict()):
+            table.add_row(name, f"{cycles:,}", *(f"{resources[key]:,.0f}" for key in ("lut", "dsp", "bram")))
         console.print(table)
         for node in found.unmapped:
             console.print(f"not mapped: {node['op']} {node['node']}", highlight=False)
         console.print(f"the build folder is {out}", highlight=False, soft_wrap=True)
     raise typer.Exit(1 if found.unmapped else 0)
+
+
+def estimates(found: dict) -> list[tuple[str, int, dict[str, float]]]:
+    """Who estimates, cycles and resources: FINN, and this program where it can."""
+    finn = {"lut": found["resources"]["LUT"], "dsp": found["resources"]["DSP"], "bram": found["resources"]["BRAM_18K"]}
+    rows = [("FINN", found["cycles"], finn)]
+    return rows + ([("ssmq", found["ours"]["cycles"], found["ours"]["resources"])] if found["ours"] else [])

@@ -11,10 +11,18 @@ from .builder import FORMATS_KEY
 from .errors import ExportError
 
 
-def load_graph(path: Path | str, form: str) -> onnx.ModelProto:
-    """The graph in ``path``, of the given form (step, sequence, dataflow). External data is never read."""
+FORM_KEY = "ssmq.form"
+# The integer forms: of one step, and of a whole sequence.
+DATAFLOW = ("dataflow", "sequence-dataflow")
+
+
+def load_graph(path: Path | str, *forms: str) -> onnx.ModelProto:
+    """The graph in ``path``, of one of ``forms`` (step, sequence, dataflow, sequence-dataflow).
+
+    External data is never read.
+    """
     path = Path(path)
-    advice = f"give the {form}.onnx that `ssmq export` writes"
+    advice = f"give the {' or '.join(f'{form}.onnx' for form in forms)} that `ssmq export` writes"
     if not path.is_file():
         raise ExportError(f"{path}: no such file; {advice}")
     try:
@@ -24,8 +32,8 @@ def load_graph(path: Path | str, form: str) -> onnx.ModelProto:
             f"{path}: not an ONNX file, or a truncated one ({type(error).__name__}); {advice}"
         ) from error
     properties = {p.key: p.value for p in model.metadata_props}
-    found = properties.get("ssmq.form")
-    if found != form or FORMATS_KEY not in properties:
+    found = properties.get(FORM_KEY)
+    if found not in forms or FORMATS_KEY not in properties:
         described = f"a {found} graph" if found else "no graph of this program"
         raise ExportError(f"{path}: holds {described}; {advice}")
     return model

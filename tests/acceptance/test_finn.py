@@ -9,13 +9,13 @@ from pathlib import Path
 
 import onnx
 import pytest
-from conftest import small_codes, small_config, small_model
+from conftest import LENGTH, small_codes, small_config, small_model
 from ssmq_export import finn
 from ssmq_export.agreement import compare
 from ssmq_export.errors import ExportError
 from ssmq_export.finn import process
 from ssmq_export.from_model import describe, trace
-from ssmq_export.lower import lower
+from ssmq_export.lower import collapse, lower
 from ssmq_export.step_graph import step_graph
 
 pytestmark = pytest.mark.skipif(not finn.available(), reason=finn.INSTALL)
@@ -66,13 +66,47 @@ def test_finn_maps_every_node_and_computes_every_code(case, tmp_path):
     assert agreement.codes > codes.shape[1] * 2 * 12
 
 
+def test_the_sequence_graph_is_one_partition_too(tmp_path):
+    model, graph, _ = saved(CASES["mixed 4, 6 and 8 bits"], tmp_path)
+    whole = collapse(graph)
+    onnx.save(whole, tmp_path / "whole.onnx")
+    slow = finn.compile_graph(tmp_path / "whole.onnx", "xc7z020clg400-1", 1000.0, 10.0, tmp_path / "slow")
+    assert slow.unmapped == [] and slow.mapped == slow.nodes > 20 and slow.partitions == 1
+    assert slow.ours["cycles"] >= LENGTH * 12  # one mode a cycle, four heads of three
+    fast = finn.compile_graph(tmp_path / "whole.onnx", "xc7z020clg400-1", 500000.0, 10.0, tmp_path / "fast")
+    scans = [[f["PE"] for node, f in found.folding.items() if node.startswith("DiagonalScan")] for found in (slow, fast)]
+    # 200 cycles a sequence are out of reach: a state is back after nine, 20 steps long. So all modes at once.
+    assert scans == [[1, 1], [12, 12]] and fast.cycles < slow.cycles and fast.ours is None
+    assert not (tmp_path / "fast" / "loopback.json").exists()
+
+    codes = small_codes(3, seed=5).numpy()
+    expected = trace(model, codes, "reference")["logits"]
+    assert (finn.run_hardware_ops(whole, codes)["logits"] == expected).all()
+
+
+def test_code_for_the_scan_is_refused_in_one_message(tmp_path):
+    """In a process of its own, as all that imports FINN."""
+    _, graph, _ = saved(CASES["8-bit, 1 layer"], tmp_path)
+    onnx.save(collapse(graph), tmp_path / "whole.onnx")
+    finn.compile_graph(tmp_path / "whole.onnx", "xc7z020clg400-1", 100.0, 10.0, tmp_path / "build")
+    script = (
+        "import sys; from ssmq_export.finn import worker; worker._builder()\n"
+        "from qonnx.core.modelwrapper import ModelWrapper; from qonnx.custom_op.registry import getCustomOp\n"
+        "model = ModelWrapper(sys.argv[1]); (node,) = model.get_nodes_by_op_type('DiagonalScan_rtl')\n"
+        "getCustomOp(node).generate_hdl(model, 'xc7z020clg400-1', 10.0)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "build" / "finn.onnx")], capture_output=True, text=True)
+    assert done.returncode and "DiagonalScan has no RTL yet: hardware is made of the step graph" in done.stderr
+
+
 def test_the_command_reports_and_leaves_a_build_folder(tmp_path):
     _, graph, path = saved(CASES["8-bit, 1 layer"], tmp_path)
     command = [SSMQ, "finn", str(path), "--out", str(tmp_path / "build"), "--fps", "50", "--json"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert {"nodes", "mapped", "unmapped", "partitions", "cycles"} <= set(found)
+    assert {"nodes", "mapped", "unmapped", "partitions", "cycles", "folding"} <= set(found)
+    assert found["ours"]["resources"]["lut"] > 0 and any("PE" in value for value in found["folding"].values())
     left = {entry.name for entry in (tmp_path / "build").iterdir()}
     assert {"finn.onnx", "dataflow.onnx", "dataflow_build_config.json", "loopback.json", "README.md", "report"} <= left
     assert not [entry for entry in tmp_path.iterdir() if entry.name.startswith(".")]
@@ -101,7 +135,7 @@ def test_a_part_that_is_not_finns_is_refused(tmp_path):
 
 def test_finns_own_failure_is_one_message(tmp_path):
     (tmp_path / "dataflow.onnx").write_bytes(b"not a graph")
-    (tmp_path / "settings.json").write_text('{"part": "xc7z020clg400-1", "clock_ns": 10.0, "steps_per_second": 1}')
+    (tmp_path / "settings.json").write_text('{"part": "xc7z020clg400-1", "clock_ns": 10.0, "inferences_per_second": 1}')
     arguments = ["compile", *(str(tmp_path / name) for name in ("dataflow.onnx", "out", "settings.json"))]
     with pytest.raises(ExportError, match="^FINN stopped: .*Error") as stopped:
         process.work(arguments, tmp_path)

@@ -162,7 +162,8 @@ def test_the_estimate_counts_the_scan(graph):
     assert len(scans) == 2 and all(node["cycles"] == 12 and node["dsp"] > 0 for node in scans)
     step = estimate_graph(lower(step_graph(describe(small_model(small_config())[1]))), find_part("xc7z020clg400-1")).as_dict()
     assert found["bytes"]["state"] == step["bytes"]["state"]
-    assert found["multiplications_per_step"] == step["multiplications_per_step"]
+    # The step graph leaves out products with zeros of B and C.
+    assert 0 <= found["multiplications_per_step"] - step["multiplications_per_step"] <= 2 * 12
 
 
 def altered(change):

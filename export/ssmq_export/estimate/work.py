@@ -81,7 +81,7 @@ def _channels(view: GraphView, tensor: str) -> int:
 def _node(view: GraphView, node: onnx.NodeProto) -> Work:
     output = node.output[0]
     if node.op_type == "DiagonalScan":
-        return _scan(view, node)
+        return scan_work(view.label(node), scan_shape(view, node), node.input[0], output)
     channels = _channels(view, output)
     varying = tuple(name for name in node.input if not view.is_constant(name))
     constant = next((view.numbers(name) for name in node.input if view.is_constant(name)), None)
@@ -116,36 +116,55 @@ def _node(view: GraphView, node: onnx.NodeProto) -> Work:
     raise ExportError(f"node {common['name']}: there is no estimate for {node.op_type}; lower the graph (ssmq export)")
 
 
-def _scan(view: GraphView, node: onnx.NodeProto) -> Work:
-    """The recurrence of a layer, mode by mode: the same products, sums, roundings and states as its step graph has."""
+@dataclass(frozen=True)
+class ScanShape:
+    """A DiagonalScan: ``widths`` of u, A, B, C, D and y; ``choices`` of shifts that Re B and Im B are, 0 for products."""
+
+    heads: int
+    modes: int
+    state_bits: int
+    widths: tuple[int, int, int, int, int, int]
+    choices: tuple[int, int]
+
+
+def scan_shape(view: GraphView, node: onnx.NodeProto) -> ScanShape:
+    """What a DiagonalScan node does in a step."""
     names = dict(zip(INPUTS, node.input, strict=True))
-    heads, modes = view.numbers(names["a_re"]).shape
-    count, state, output = heads * modes, attribute(node, "state_bits", 8), node.output[0]
-    widths = {name: _width(view, tensor) for name, tensor in names.items()}
-    out = _width(view, output)
-    a, b, c = (max(widths[f"{name}_re"], widths[f"{name}_im"]) for name in "abc")
-    wide = max(a + state, b + widths["u"]) + 2
+    heads, modes = view.shape(names["a_re"])
+    pairs = [max(_width(view, names[f"{name}_re"]), _width(view, names[f"{name}_im"])) for name in "abc"]
+    widths = (_width(view, names["u"]), *pairs, _width(view, names["d"]), _width(view, node.output[0]))
+    choices = []
+    for name in ("b_re", "b_im"):
+        values = view.numbers(names[name])
+        choices.append(_factor(values[values != 0], 0).get("choices", 0))
+    return ScanShape(heads, modes, attribute(node, "state_bits", 8), widths, tuple(choices))
+
+
+def scan_work(name: str, shape: ScanShape, source: str, output: str) -> Work:
+    """The recurrence of a layer, mode by mode: the products, sums, roundings and states that its step graph has."""
+    heads, modes, state = shape.heads, shape.modes, shape.state_bits
+    u, a, b, c, d, out = shape.widths
+    count, wide = heads * modes, max(a + state, b + u) + 2
 
     def part(kind: str, left: int, right: int, out: int, dims: tuple[int, ...] = (count,), **more) -> Work:
         return Work("", "", kind, int(np.prod(dims)), dims, left, right, out, **more)
 
     parts = [part("multiply", state, a, a + state, stored=count * (k < 2), multiplications=count) for k in range(4)]
-    for name in ("b_re", "b_im"):
-        values = view.numbers(names[name])
-        factor = _factor(values[values != 0], int(np.count_nonzero(values)))
-        parts.append(part(factor.pop("kind", "multiply"), widths["u"], b, b + widths["u"], stored=count, **factor))
+    for shifts in shape.choices:
+        if shifts:
+            parts.append(part("shift", u, b, b + u, stored=count, choices=shifts))
+        else:
+            parts.append(part("multiply", u, b, b + u, stored=count, multiplications=count))
     parts += [part("add", wide, wide, wide)] * 4
     parts += [part("round", wide, state, state)] * 2
     parts += [part("state", state, state, state, stored=count)] * 2
-    for name in ("c_re", "c_im"):
-        products = int(np.count_nonzero(view.numbers(names[name])))
-        parts.append(part("gather", state, c, out, (heads, modes), stored=count, multiplications=products))
-    parts += [part("multiply", widths["u"], widths["d"], out, (heads,), stored=heads, multiplications=heads)]
+    parts += [part("gather", state, c, out, (heads, modes), stored=count, multiplications=count)] * 2
+    parts += [part("multiply", u, d, out, (heads,), stored=heads, multiplications=heads)]
     parts += [part("add", out, out, out, (heads,))] * 2
     total = sum(p.multiplications for p in parts)
     return Work(
-        view.label(node), node.op_type, "scan", count, (heads, modes), widths["u"], a, out,
-        multiplications=total, inputs=(names["u"],), output=output, parts=tuple(parts),
+        name, "DiagonalScan", "scan", count, (heads, modes), u, a, out,
+        multiplications=total, inputs=(source,), output=output, parts=tuple(parts),
     )  # fmt: skip
 
 

@@ -12,7 +12,8 @@ import onnx
 
 from ..check import check_model
 from ..errors import ExportError
-from ..graph_file import load_graph, property_of
+from ..estimate import estimate_graph, find_part
+from ..graph_file import DATAFLOW, FORM_KEY, load_graph, property_of
 from ..states import successor
 from .process import work
 
@@ -23,16 +24,25 @@ fold, minimise bit widths, estimate): every node specialised and folded for {par
 at {clock:g} ns. With Vivado in place, go on with finn-plus from `dataflow.onnx` and `dataflow_build_config.json`, or
 from `finn.onnx` with the steps that follow `step_generate_estimate_reports`.
 
-The graph is one time step. `loopback.json` lists the states: the stream at each `output` goes back to `input` through
-a FIFO that holds one step and starts with zeros. `u` takes one pixel code a step; `logits` counts after the last.
+{form}
 
 `report/` holds FINN's estimates. They count no LUT for elementwise operators; `ssmq estimate` does.
 """
+STEP = """The graph is one time step. `loopback.json` lists the states: the stream at each `output` goes back to `input` through
+a FIFO that holds one step and starts with zeros. `u` takes one pixel code a step; `logits` counts after the last."""
+SEQUENCE = """The graph is a whole sequence; the states are inside `DiagonalScan`, our own operator, which FINN knows after
+`ssmq_export.finn.diagonal_scan.register()`. It has no RTL yet: for hardware compile the step graph, `ssmq finn
+dataflow.onnx`."""
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """What FINN made of a graph. ``cycles`` are FINN's own, of one time step; ``unmapped`` holds {node, op}."""
+    """What FINN made of a graph.
+
+    ``cycles`` and ``resources`` are FINN's own estimates, of one time step, or of a sequence where the graph is one;
+    ``unmapped`` holds {node, op}, ``folding`` the PE and SIMD of each node. ``ours`` are this program's numbers for the
+    same rate, {"cycles", "resources"}, or None where it has none: for another part, or a rate out of reach.
+    """
 
     nodes: int
     mapped: int
@@ -40,11 +50,13 @@ class Compiled:
     partitions: int
     cycles: int
     resources: dict[str, float]
+    folding: dict[str, dict[str, int]]
+    ours: dict | None
     folder: Path
 
     def as_dict(self) -> dict:
-        """``{"nodes", "mapped", "unmapped", "partitions", "cycles", "resources"}``"""
-        return {name: getattr(self, name) for name in ("nodes", "mapped", "unmapped", "partitions", "cycles", "resources")}
+        """Everything but ``folder``."""
+        return {name: value for name, value in vars(self).items() if name != "folder"}
 
 
 def compile_graph(path: Path, part: str, fps: float, clock_ns: float, out: Path) -> Compiled:
@@ -53,7 +65,7 @@ def compile_graph(path: Path, part: str, fps: float, clock_ns: float, out: Path)
     Raises ExportError when the checker finds errors (FINN would stop at them with less to say), when finn-plus is
     missing or when it stops.
     """
-    graph = load_graph(path, "dataflow")
+    graph = load_graph(path, *DATAFLOW)
     if not part.startswith(("xc", "xq")):
         # FINN itself takes any name and falls back to UltraScale+.
         raise ExportError(f"part {part!r}: FINN compiles for AMD parts: give a full name such as xc7z020clg400-1")
@@ -66,8 +78,9 @@ def compile_graph(path: Path, part: str, fps: float, clock_ns: float, out: Path)
         )
     if out.exists():
         raise ExportError(f"{out}: exists already: give another --out, or remove it")
-    length = int(property_of(graph, "ssmq.length"))
-    settings = {"part": part, "clock_ns": clock_ns, "steps_per_second": max(1, round(fps * length))}
+    # FINN counts inferences: one inference of a step graph is one time step.
+    steps = int(property_of(graph, "ssmq.length")) if property_of(graph, FORM_KEY) == "dataflow" else 1
+    settings = {"part": part, "clock_ns": clock_ns, "inferences_per_second": max(1, round(fps * steps))}
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".finn-") as scratch:
         build, inner = Path(scratch) / "build", Path(scratch) / "finn"
@@ -78,12 +91,28 @@ def compile_graph(path: Path, part: str, fps: float, clock_ns: float, out: Path)
         result = json.loads((build / "result.json").read_text())
         _hand_off(graph, path, build, result, settings)
         build.replace(out)
+    folding = json.loads((out / "report" / "auto_folding_config.json").read_text())
+    folding = {
+        node: {key: value[key] for key in ("PE", "SIMD") if key in value}
+        for node, value in folding.items()
+        if isinstance(value, dict)
+    }
     performance = result["finn"]["estimate_network_performance"]
     resources = result["finn"]["estimate_layer_resources"]["total"]
     return Compiled(
         result["nodes"], result["mapped"], result["unmapped"], result["partitions"],
-        int(performance["max_cycles"]), resources, out,
+        int(performance["max_cycles"]), resources, {node: found for node, found in folding.items() if found},
+        _ours(graph, part, fps, clock_ns), out,
     )  # fmt: skip
+
+
+def _ours(graph: onnx.ModelProto, part: str, fps: float, clock_ns: float) -> dict | None:
+    try:
+        found = estimate_graph(graph, find_part(part), fps=fps, clock_mhz=1000 / clock_ns).as_dict()
+    except ExportError:
+        return None
+    whole = property_of(graph, FORM_KEY) != "dataflow"
+    return {"cycles": found["cycles_per_sequence" if whole else "cycles_per_step"], "resources": found["total"]}
 
 
 def _hand_off(graph: onnx.ModelProto, path: Path, build: Path, result: dict, settings: dict) -> None:
@@ -104,16 +133,17 @@ def _hand_off(graph: onnx.ModelProto, path: Path, build: Path, result: dict, set
         }
         for name in states
     ]
-    (build / "loopback.json").write_text(json.dumps({"states": loops}, indent=2))
+    if loops:
+        (build / "loopback.json").write_text(json.dumps({"states": loops}, indent=2))
     shutil.copyfile(path, build / "dataflow.onnx")
     config = {
         "output_dir": "build",
         "synth_clk_period_ns": settings["clock_ns"],
         "fpga_part": settings["part"],
-        "target_fps": settings["steps_per_second"],
+        "target_fps": settings["inferences_per_second"],
         "folding_config_file": "report/auto_folding_config.json",
         "generate_outputs": ["estimate_reports", "stitched_ip"],
     }
     (build / "dataflow_build_config.json").write_text(json.dumps(config, indent=2))
-    (build / "README.md").write_text(README.format(part=settings["part"], clock=settings["clock_ns"]))
+    (build / "README.md").write_text(README.format(part=settings["part"], clock=settings["clock_ns"], form=STEP if loops else SEQUENCE))
     (build / "result.json").unlink()

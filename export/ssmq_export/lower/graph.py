@@ -11,9 +11,8 @@ from onnx import NodeProto, StringStringEntryProto, TensorAnnotation, ValueInfoP
 
 from ..builder import FORMATS_KEY, OPSET, QONNX_DOMAIN
 from ..elementwise import constants_of
+from ..graph_file import FORM_KEY
 from ..spec import Format
-
-FORM_KEY = "ssmq.form"
 
 
 class Graph:

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 import onnx
 
 from ..errors import ExportError
+from ..graph_file import FORM_KEY
 from .align import align
 from .clean import clean
 from .datatypes import datatypes
 from .fold import fold
-from .graph import FORM_KEY, Graph
+from .graph import Graph
 from .layout import layout
 from .shifts import shifts
 
