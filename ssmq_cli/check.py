@@ -18,15 +18,17 @@ NAME = "check"
 def command(
     graph: Annotated[Path, typer.Argument(help="Any ONNX or QONNX file.")],
     as_json: options.AsJson = False,
+    sarif: Annotated[bool, typer.Option("--sarif", help="Print SARIF 2.1.0, for code hosts and editors.")] = False,
 ) -> None:
     """Judge a graph rule by rule; every finding says what is wrong and how to fix it. Exit code 1 when illegal."""
     from ssmq_export.check import check_file
     from ssmq_export.check.report import to_json, to_table
+    from ssmq_export.check.sarif import to_sarif
 
     findings = check_file(graph)
     illegal = sum(finding.severity == "error" for finding in findings)
-    if as_json:
-        typer.echo(json.dumps(to_json(findings), indent=2))
+    if as_json or sarif:
+        typer.echo(json.dumps(to_sarif(findings, graph) if sarif else to_json(findings), indent=2))
     else:
         if findings:
             console.print(to_table(findings))

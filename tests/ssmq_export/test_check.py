@@ -349,7 +349,7 @@ def rules_of(findings, severity="error"):
 
 
 def test_a_lowered_graph_is_legal(graphs):
-    assert check_model(graphs["dataflow"]) == []
+    assert {f.severity for f in check_model(graphs["dataflow"])} <= {"info"}
 
 
 @pytest.mark.parametrize("fault", DATAFLOW_FAULTS, ids=lambda f: f.__name__)
@@ -374,7 +374,7 @@ def test_warnings(graphs):
     node(model, "Add_sum_re_0").name = "Add_sum_im_0"
     findings = check_model(model)
     assert rules_of(findings, "warning") == {"node-names", "batch-size"}
-    assert len(findings) == 2 + len(model.graph.input)
+    assert sum(f.severity != "info" for f in findings) == 2 + len(model.graph.input)
 
 
 def test_wide_thresholds_and_unrolling_are_warned_of(graphs):
@@ -419,7 +419,7 @@ def test_a_pair_of_threshold_counts_is_a_table_without_the_mark_too():
 
 def test_a_table_is_pointed_out():
     step = step_graph(describe(small_model(small_config(model={"activation": "hard_gelu"}))[1]))
-    assert rules_of(check_model(lower(step)), "info") == {"table"}
+    assert rules_of(check_model(lower(step)), "info") == {"table", "residual-buffer"}
 
 
 def test_findings_as_json(graphs):

@@ -16,7 +16,7 @@ from ..errors import ExportError
 from .catalogue import RULES, Rule
 from .finding import Finding
 from .graph_view import GraphView
-from .rules import datatypes, grids, operators, quantisers  # noqa: F401  (their rules register)
+from .rules import datatypes, folding, grids, operators, quantisers  # noqa: F401  (their rules register)
 from .rules import streams, structure, thresholds  # noqa: F401
 from .text import undecodable_field
 

@@ -2,6 +2,7 @@
 
     compile.py  run FINN's steps on a graph, and the folder that a user with Vivado carries on from
     execute.py  FINN's hardware operators in Python, as one more engine of verification
+    diagonal_scan.py, duplicate_inputs.py  what the worker adds to FINN
     process.py  starts the worker and says in one message why it failed
     worker.py   the only module that imports FINN; it runs in a process of its own
 

@@ -72,7 +72,7 @@ def compile_graph(graph: Path, out: Path, settings: dict) -> None:
     result: dict = {"finn": {}}
     for name in STEPS:
         print(f"step: {name}", file=sys.stderr)
-        model = getattr(steps, name)(model, build)
+        model = _mapped(steps, name, model, build)
         if name == "step_specialize_layers":
             # FINN's folding step leaves operators that it does not know as they are.
             for node in model.get_nodes_by_op_type("DiagonalScan_rtl"):
@@ -103,6 +103,14 @@ def _loaded(graph: Path):
     return ModelWrapper(str(graph)).transform(InferSequence())
 
 
+def _mapped(steps, name: str, model, build):
+    """The model after FINN's step ``name``, and what that step leaves undone."""
+    from .duplicate_inputs import DuplicateInputs
+
+    model = getattr(steps, name)(model, build)
+    return model.transform(DuplicateInputs()) if name == "step_convert_to_hw" else model
+
+
 def execute(graph: Path, inputs: Path, outputs: Path) -> None:
     """Run FINN's hardware operators in Python on ``codes`` ``(B, T)``; every output port at every inference."""
     from qonnx.core.onnx_exec import execute_onnx
@@ -117,7 +125,7 @@ def execute(graph: Path, inputs: Path, outputs: Path) -> None:
     ports = [port.name for port in model.graph.input]
     shapes = [model.get_tensor_shape(name) for name in ports]
     for name in MAPPING:
-        model = getattr(steps, name)(model, build)
+        model = _mapped(steps, name, model, build)
     inner = [port.name for port in model.graph.input]
     outer = dict(zip([port.name for port in model.graph.output], names, strict=True))
     codes = given["codes"]
