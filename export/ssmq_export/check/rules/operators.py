@@ -40,6 +40,8 @@ INSTEAD = {
     "Conv": "lower it to Im2Col and MatMul (qonnx: LowerConvsToMatMul)",
     "Relu": "put a quantiser after it: both become one MultiThreshold",
     "Sigmoid": "put a quantiser after it: both become one MultiThreshold",
+    "Tanh": "put a quantiser after it: both become one MultiThreshold",
+    "Transpose": "store the parameter transposed",
     "Quant": "lower it to MultiThreshold (ssmq export)",
     "Softmax": "leave it to the host, after the accelerator's last stream",
     "Reshape": "keep tensors (1, channels): streams have no other shape",
@@ -74,7 +76,7 @@ def known_domain(view: GraphView) -> Iterator[Hit]:
             yield view.label(node), "", f"the domain {domain or 'ai.onnx'!r} is not declared"
 
 
-@rule("not-lowered", "error", "lower it: ssmq export writes dataflow.onnx beside step.onnx")
+@rule("not-lowered", "error", "put thresholds in place of the Quants; for its own models ssmq export does, in dataflow.onnx")
 def not_lowered(view: GraphView) -> Iterator[Hit]:
     """FINN streams integers. Its own conversion of Quant rounds halves up, so thresholds must be made before it."""
     if view.quants:
