@@ -128,31 +128,49 @@ KINDS = {
     "state": "state memories",
     "fork": "forks and residual buffers",
 }
+
+
 def finn_table(result: dict) -> str:
-    """What FINN made of the graphs."""
+    """What FINN made of the graphs, and both estimates."""
     lines = [
-        "| model | nodes | mapped | partitions | cycles a step | FINN's LUT | FINN's BRAM18 | FINN's DSP |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
+        "| model | graph | nodes | mapped | partitions | cycles: FINN | ours | LUT: FINN | ours | DSP: FINN | ours |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for row in result["rows"]:
         counts = " | ".join(f"{row[key]:,}" for key in ("nodes", "mapped", "partitions", "cycles"))
-        sizes = " | ".join(f"{row['resources'][key]:,.0f}" for key in ("LUT", "BRAM_18K", "DSP"))
-        lines.append(f"| {row['model']} | {counts} | {sizes} |")
+        ours, finn = row["ours"], row["resources"]
+        numbers = f"{ours['cycles']:,} | {finn['LUT']:,.0f} | {ours['resources']['lut']:,} | {finn['DSP']:,.0f}"
+        lines.append(f"| {row['model']} | `{row['graph']}` | {counts} | {numbers} | {ours['resources']['dsp']} |")
     return "\n".join(lines)
 
 
 def verify_table(result: dict) -> str:
-    """The agreement table of one model."""
-    lines = ["| engine | sequences | codes compared | differing | seconds |", "|---|---:|---:|---:|---:|"]
-    for number, row in enumerate(result["engines"]):
-        differing = row["differing"] if number else "reference"
-        lines.append(
-            f"| {row['engine']} | {row['sequences']:,} | {row['codes']:,} | {differing} | {row['seconds']:.0f} |"
-        )
+    """The agreement tables of several models, side by side."""
+    models = result["models"]
+    lines = [f"| engine | sequences | {' | '.join(models)} | differing |", "|---|---:|" + "---:|" * (len(models) + 1)]
+    for number, rows in enumerate(zip(*models.values(), strict=True)):
+        assert len({(row["engine"], row["sequences"]) for row in rows}) == 1
+        differing = sum(row["differing"] for row in rows) if number else "reference"
+        codes = " | ".join(f"{row['codes']:,} in {row['seconds']:.0f} s" for row in rows)
+        lines.append(f"| {rows[0]['engine']} | {rows[0]['sequences']:,} | {codes} | {differing} |")
+    return "\n".join(lines)
+
+
+def check_table(result: dict) -> str:
+    """Findings, those of one rule and message in one line."""
+    lines = ["| rule | where | what | how to fix it |", "|---|---|---|---|"]
+    told: dict[tuple, list[str]] = {}
+    for found in result["findings"]:
+        key = found["severity"], found["rule"], found["message"], found["fix"]
+        told.setdefault(key, []).append(found["node"] or found["tensor"])
+    for (severity, rule, message, fix), places in told.items():
+        shown = ", ".join(f"`{place}`" for place in places[:2] if place) + (" …" if len(places) > 2 else "")
+        lines.append(f"| `{rule}` ({severity}) | {shown} | {message} | {fix} |")
     return "\n".join(lines)
 
 
 TABLES = {
+    "check": check_table,
     "verify": verify_table,
     "finn": finn_table,
     "bench-scan": scan_table,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import copy
 import io
+import json
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -19,7 +22,7 @@ from ssmq_export.check.report import to_json, to_table
 from ssmq_export.engines import with_batch
 from ssmq_export.errors import ExportError
 from ssmq_export.from_model import describe
-from ssmq_export.lower import lower
+from ssmq_export.lower import collapse, lower
 from ssmq_export.sequence_graph import sequence_graph
 from ssmq_export.step_graph import step_graph
 
@@ -28,7 +31,9 @@ from ssmq_export.step_graph import step_graph
 def graphs() -> dict[str, onnx.ModelProto]:
     model = {"norm": "batch", "activation": "relu", "gate": "hard_sigmoid", "layers": 1}
     step = step_graph(describe(small_model(small_config(model=model))[1]))
-    return {"step": step, "dataflow": lower(step), "sequence": sequence_graph(step)}
+    dataflow = lower(step)
+    whole = collapse(dataflow)
+    return {"step": step, "dataflow": dataflow, "sequence": sequence_graph(step), "sequence-dataflow": whole}
 
 
 def node(model, name):
@@ -446,6 +451,43 @@ def test_a_foreign_float_network_is_judged():
     assert next(f for f in findings if f.node == "conv").message.endswith("(qonnx: LowerConvsToMatMul)")
 
 
+def test_an_old_quantised_cnn_is_judged():
+    """Opset 9, batch norm as a float island between a Quant and the next layer."""
+    value = lambda name, shape: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)  # noqa: E731
+    constants = {"w": np.ones((4, 3, 1, 1)), "s": np.array(0.25), "z": np.array(0.0), "b": np.array(4.0)}
+    constants |= {name: np.ones(4) for name in ("gain", "offset", "mean", "variance")}
+    nodes = [
+        helper.make_node("Quant", ["w", "s", "z", "b"], ["wq"], name="wq", domain="qonnx.custom_op.general", signed=1, narrow=0),
+        helper.make_node("Conv", ["x", "wq"], ["c"], name="conv"),
+        helper.make_node("BatchNormalization", ["c", "gain", "offset", "mean", "variance"], ["n"], name="norm"),
+        helper.make_node("Softmax", ["n"], ["y"], name="softmax"),
+    ]  # fmt: skip
+    tensors = [numpy_helper.from_array(array.astype(np.float32), name) for name, array in constants.items()]
+    graph = helper.make_graph(nodes, "cnn", [value("x", [1, 3, 8, 8])], [value("y", [1, 4, 8, 8])], tensors)
+    opsets = [helper.make_opsetid("", 9), helper.make_opsetid("qonnx.custom_op.general", 1)]
+    findings = check_model(helper.make_model(graph, opset_imports=opsets, ir_version=4))
+    assert {f.node for f in findings if f.rule == "hardware-op"} == {"conv", "softmax"}
+    assert "not-lowered" in rules_of(findings)
+
+
+def test_a_file_of_100_mb_is_judged_in_bounded_time_and_memory(tmp_path):
+    """In a process of its own with 3 GiB of address space and 20 s of processor time."""
+    weight = np.random.default_rng(0).standard_normal((5000, 5000)).astype(np.float32)
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 5000]) for name in ("x", "y")]
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["y"], name="large")]
+    graph = helper.make_graph(nodes, "g", ports[:1], ports[1:], [numpy_helper.from_array(weight, "w")])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]), tmp_path / "large.onnx")
+    script = (
+        "import resource, sys; from ssmq_cli.main import main\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (3 << 30,) * 2); resource.setrlimit(resource.RLIMIT_CPU, (20, 20))\n"
+        "sys.argv = ['ssmq', 'check', sys.argv[1], '--json']; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "large.onnx")], capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr == ""
+    found = [f["tensor"] for f in json.loads(done.stdout)["findings"] if f["rule"] == "float-initializer"]
+    assert found == ["w"]
+
+
 @pytest.mark.parametrize("content", [b"", b"not onnx at all", bytes(range(256)) * 4, b"\x08\x08"])
 def test_files_that_are_no_graphs_are_refused_in_one_line(tmp_path, content):
     path = tmp_path / "bad.onnx"
@@ -474,7 +516,7 @@ ODD_ARRAYS = [
 @given(st.data())
 def test_values_of_odd_types_never_crash_it(graphs, data):
     """Attributes, constants and annotations of types that their place does not allow; a table is drawn of the outcome."""
-    model = copy.deepcopy(graphs[data.draw(st.sampled_from(["step", "dataflow"]))])
+    model = copy.deepcopy(graphs[data.draw(st.sampled_from(["step", "dataflow", "sequence-dataflow"]))])
     attributed = [n for n in model.graph.node if n.attribute]
     for _ in range(data.draw(st.integers(1, 4))):
         found = data.draw(st.sampled_from(attributed))

@@ -53,7 +53,7 @@ def _sizes(view: GraphView, node: NodeProto) -> Iterator[tuple[str, int, int]]:
         if kind not in SIZES and name == "PE":
             size = next((found for found in (_number(node, key) for key in CHANNELS) if found is not None), None)
             shape = attribute(node, "out_shape")
-            if size is None and isinstance(shape, list) and shape:
+            if size is None and isinstance(shape, list) and shape and isinstance(shape[-1], int):
                 size = shape[-1]
         if lanes is not None and size is not None:
             yield name, lanes, size
