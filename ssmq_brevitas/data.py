@@ -7,6 +7,7 @@ Source: Le et al., "A Simple Way to Initialize Recurrent Networks of Rectified L
 
 from __future__ import annotations
 
+import hashlib
 import importlib.resources
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,12 @@ class SequenceData:
     @property
     def classes(self) -> int:
         return int(self.y_train.max()) + 1
+
+    def test_hash(self) -> str:
+        """SHA-256 of the test sequences and labels, for the cards of trained models."""
+        found = hashlib.sha256(self.x_test.numpy().tobytes())
+        found.update(self.y_test.numpy().tobytes())
+        return found.hexdigest()
 
     def describe(self) -> dict[str, str | int]:
         return {

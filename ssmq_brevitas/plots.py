@@ -87,6 +87,21 @@ def growth(rows: list[dict], path: Path) -> None:
     _save(fig, path)
 
 
+def heat_map(rows: list[str], columns: list[str], values: list[list[float]], title: str, path: Path) -> None:
+    """``values`` in percent, one row a tensor, one column a width in bits; each cell is labelled."""
+    fig, axis = plt.subplots(figsize=(1.6 + 0.9 * len(columns), 1.2 + 0.34 * len(rows)), layout="constrained")
+    axis.imshow(values, cmap="RdYlGn", vmin=0, vmax=100, aspect="auto")
+    for y, row in enumerate(values):
+        for x, value in enumerate(row):
+            axis.text(x, y, f"{value:.1f}", ha="center", va="center", fontsize=8, color=INK)
+    axis.set_xticks(range(len(columns)), columns)
+    axis.set_yticks(range(len(rows)), rows, fontsize=9)
+    axis.set(xlabel="bits")
+    axis.set_title(title, fontsize=10, color=INK)
+    axis.spines[:].set_visible(False)
+    _save(fig, path)
+
+
 def _save(fig, path: Path) -> None:
     temporary = path.with_name(f".{path.name}")
     fig.savefig(temporary, dpi=130, format=path.suffix[1:])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 
-def test_accuracy(model, data) -> float:
-    """Share of ``data``'s test sequences that ``model``, float or quantised, classifies correctly."""
+def correct_answers(model, data) -> int:
+    """How many of ``data``'s test sequences ``model``, float or quantised, classifies correctly."""
     from ssmq_brevitas.train import accuracy
     from ssmq_export.from_model import describe
     from ssmq_export.integer import IntegerModel
@@ -12,6 +12,11 @@ def test_accuracy(model, data) -> float:
     from ssmq_export.step_graph import step_graph
 
     if not model.quantised:
-        return accuracy(model, data.x_test, data.y_test)
+        return round(accuracy(model, data.x_test, data.y_test) * len(data.y_test))
     logits = IntegerModel(lower(step_graph(describe(model)))).forward(data.x_test.numpy())
-    return float((logits.argmax(axis=1) == data.y_test.numpy()).mean())
+    return int((logits.argmax(axis=1) == data.y_test.numpy()).sum())
+
+
+def test_accuracy(model, data) -> float:
+    """Share of ``data``'s test sequences that are classified correctly."""
+    return correct_answers(model, data) / len(data.y_test)

@@ -36,7 +36,10 @@ learning_rate = 1e-2
 epochs = 1
 """
 SMALL_IMAGES = ["--downsample", "4"]
-ENGINES = ["eager Brevitas", "fused recurrence", "qonnx step", "ONNX Runtime Scan", "dataflow graph", "integer model"]
+ENGINES = [
+    "eager Brevitas", "fused recurrence", "qonnx step", "ONNX Runtime Scan", "dataflow graph", "dataflow graph (DiagonalScan)",
+    "integer model",
+]  # fmt: skip
 FOREIGN = [name for name, tool in (("FINN hardware ops", finn), ("hls4ml C++", hls4ml)) if tool.available()]
 SLOW = ["qonnx step", "dataflow graph", *FOREIGN]
 
@@ -76,7 +79,8 @@ def test_run_leaves_what_it_promises(folder):
     assert summary["seconds"] > 0
     left = {path.name for path in (folder / "run").iterdir()}
     assert left == {
-        "summary.json", "step.onnx", "sequence.onnx", "dataflow.onnx", "sequence-dataflow.onnx", "float.safetensors", "qat.safetensors",
+        "summary.json", "step.onnx", "sequence.onnx", "dataflow.onnx", "sequence-dataflow.onnx",
+        "float.safetensors", "qat.safetensors",
         "float-log.csv", "qat-log.csv", "eigenvalues.png", "accuracy-bytes.png",
     }  # fmt: skip
     assert "MNIST subset (embedded): 4500 training" in (folder / "stdout.txt").read_text()
@@ -193,7 +197,7 @@ def test_verify_tells_which_engine_and_tensor_differ(folder, tmp_path):
     for row in rows:
         assert set(row) == {"engine", "sequences", "codes", "differing", "first", "seconds"}
         assert (row["sequences"], row["differing"]) == (3 if row["engine"] in SLOW else 12, 0)
-    for name in ("step.onnx", "dataflow.onnx", "qat.safetensors"):
+    for name in ("step.onnx", "dataflow.onnx", "sequence-dataflow.onnx", "qat.safetensors"):
         (tmp_path / name).write_bytes((folder / "run" / name).read_bytes())
     graph = onnx.load(tmp_path / "dataflow.onnx")
     weight = next(c for c in graph.graph.initializer if c.name.startswith("b_re_1") or "bu_re_1" in c.name)
