@@ -102,6 +102,20 @@ def heat_map(rows: list[str], columns: list[str], values: list[list[float]], tit
     _save(fig, path)
 
 
+def front(rows: list[dict], title: str, path: Path) -> None:
+    """Accuracy in percent against bytes (logarithmic), points joined by bytes; ``rows`` have both."""
+    fig, axis = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
+    ordered = sorted(rows, key=lambda row: row["bytes"])
+    sizes, values = [row["bytes"] for row in ordered], [100 * row["accuracy"] for row in ordered]
+    axis.plot(sizes, values, marker="o", color=TRAINED)
+    axis.set(xscale="log", xlabel="parameters + state, bytes", ylabel="accuracy, %", ylim=(0, 105))
+    axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    axis.set_title(title, fontsize=10, color=INK)
+    axis.grid(color="#e5e5e5", linewidth=0.7)
+    axis.spines[["top", "right"]].set_visible(False)
+    _save(fig, path)
+
+
 def _save(fig, path: Path) -> None:
     temporary = path.with_name(f".{path.name}")
     fig.savefig(temporary, dpi=130, format=path.suffix[1:])

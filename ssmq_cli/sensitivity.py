@@ -32,7 +32,7 @@ def command(
     from ssmq_brevitas.checkpoint import load_checkpoint
     from ssmq_study.sensitivity import modes, ranking, sensitivity
 
-    chosen = _widths(widths)
+    chosen = parse_widths(widths)
     model, config, _ = load_checkpoint(checkpoint)
     if model.quantised:
         raise SsmqError(f"{checkpoint}: is quantised already: give the float checkpoint that it was made from")
@@ -65,7 +65,8 @@ def command(
     console.print(_memories(memory, chosen))
 
 
-def _widths(text: str) -> list[int]:
+def parse_widths(text: str) -> list[int]:
+    """Widths in falling order from text such as ``8,6,4``."""
     try:
         found = [int(part) for part in text.split(",")]
     except ValueError as error:
