@@ -169,7 +169,27 @@ def check_table(result: dict) -> str:
     return "\n".join(lines)
 
 
+def sensitivity_table(result: dict) -> str:
+    """Accuracy by tensor and width, and the memory of the modes."""
+    whole = [effect for effect in result["effects"] if effect["layer"] is None and effect["tensor"]]
+    widths = sorted({effect["bits"] for effect in whole}, reverse=True)
+    at = {(effect["tensor"], effect["bits"]): effect["accuracy"] for effect in whole}
+    lines = [f"| tensor | {' | '.join(f'{bits} bits' for bits in widths)} |", "|---|" + "---:|" * len(widths)]
+    for tensor in result["ranking"]:
+        lines.append(f"| `{tensor}` | {' | '.join(f'{100 * at[tensor, bits]:.1f}' for bits in widths)} |")
+    lines += ["", f"All wide: {100 * result['effects'][0]['accuracy']:.1f} %, {result['images']:,} sequences."]
+    for layer in result["modes"]:
+        grids = ", ".join(
+            f"{bits} bits put {layer['outside'][bits]} modes outside and change memories by ×{layer['moved'][bits]:.1f}"
+            for bits in ("10", "8", "6")
+            if bits in layer["outside"]
+        )
+        lines[-1] += f" Median memory {layer['median_memory']:,.0f} steps, longest {layer['memory']:,.0f}; {grids}."
+    return "\n".join(lines)
+
+
 TABLES = {
+    "sensitivity": sensitivity_table,
     "check": check_table,
     "verify": verify_table,
     "finn": finn_table,
