@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,8 @@ class Observer(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         flat = x.detach().flatten()
         stride = max(1, flat.numel() // SAMPLES_A_BATCH)
+        while math.gcd(stride, x.shape[-1]) > 1:  # else only some of the channels would be seen
+            stride += 1
         self.samples.append(torch.cat([flat[::stride], flat.aminmax().min[None], flat.aminmax().max[None]]).numpy())
         return x
 

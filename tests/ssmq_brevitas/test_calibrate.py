@@ -1,0 +1,18 @@
+"""Calibration sees what there is to see."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from ssmq_brevitas.calibrate import SAMPLES_A_BATCH, Observer
+
+
+@pytest.mark.parametrize("channels", [1, 3, 16, 30, 64])
+def test_a_sub_sample_holds_every_channel_in_equal_parts(channels):
+    """Channel c holds the value c; a stride that shares a factor with the channels would see only some of them."""
+    observer = Observer()
+    observer(torch.arange(channels).float().repeat(8, -(-SAMPLES_A_BATCH // channels), 1))
+    values, counts = np.unique(observer.samples[0][:-2], return_counts=True)
+    assert np.array_equal(values, np.arange(channels))
+    assert counts.max() - counts.min() <= 1 and len(observer.samples[0]) <= SAMPLES_A_BATCH + 3
