@@ -9,7 +9,7 @@ from rich.text import Text
 from ssmq_brevitas.errors import Interrupted, SsmqError
 from ssmq_export.errors import ExportError
 
-from . import bench, check, estimate, export, finn, footprint, hls4ml, lower, ptq, run, train, verify, view
+from . import bench, check, estimate, export, finn, footprint, hls4ml, lower, ptq, run, study, train, verify, view
 from .options import errors
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 for module in (run, train, ptq, footprint, export, lower, check, verify, estimate, finn, hls4ml, view):
     app.command(module.NAME)(module.command)
 app.add_typer(bench.app, name="bench")
+app.add_typer(study.app, name="study")
 
 
 def main() -> None:

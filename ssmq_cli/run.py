@@ -12,7 +12,6 @@ import typer
 from rich.table import Table
 
 from . import options
-from .accuracy import test_accuracy
 from .options import console
 from .progress import training_bar
 from .verify import agreement_table, agreements
@@ -120,6 +119,7 @@ def _float_model(config, data, out: Path, seed: int):
 
 def _row(stage: str, model, data) -> dict:
     from ssmq_brevitas.footprint import footprint
+    from ssmq_study.accuracy import test_accuracy
 
     return {
         "stage": stage,

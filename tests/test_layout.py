@@ -28,7 +28,7 @@ def imports(folder: str) -> dict[str, set[str]]:
 
 def test_training_knows_nothing_of_graphs_or_hardware():
     for path, names in imports("ssmq_brevitas").items():
-        assert not names & {"onnx", "onnxruntime", "qonnx", "finn", "ssmq_export", "ssmq_cli"}, path
+        assert not names & {"onnx", "onnxruntime", "qonnx", "finn", "ssmq_export", "ssmq_study", "ssmq_cli"}, path
 
 
 def test_export_needs_torch_in_one_place_only():
@@ -36,8 +36,13 @@ def test_export_needs_torch_in_one_place_only():
     assert users == {"from_model.py"}
 
 
+def test_nobody_below_knows_the_study_or_the_command_line():
+    assert all(not names & {"ssmq_study", "ssmq_cli"} for names in imports("export/ssmq_export").values())
+    assert all(not names & {"ssmq_cli", "typer", "rich"} for names in imports("ssmq_study").values())
+
+
 def test_nothing_unpickles():
-    for folder in ("ssmq_brevitas", "export/ssmq_export", "ssmq_cli"):
+    for folder in ("ssmq_brevitas", "export/ssmq_export", "ssmq_study", "ssmq_cli"):
         for path, names in imports(folder).items():
             text = (ROOT / folder / path).read_text()
             assert not names & {"pickle", "joblib", "dill"} and "torch.load(" not in text, path
