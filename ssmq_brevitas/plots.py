@@ -29,7 +29,7 @@ def eigenvalues(panels: dict[str, np.ndarray], path: Path) -> None:
         axis.tick_params(labelsize=8)
         axis.spines[["top", "right"]].set_visible(False)
     np.atleast_1d(axes)[0].set_ylabel("Im Ā")
-    _save(fig, path)
+    save(fig, path)
 
 
 def accuracy_against_bytes(rows: list[dict], title: str, path: Path) -> None:
@@ -61,7 +61,7 @@ def accuracy_against_bytes(rows: list[dict], title: str, path: Path) -> None:
     axis.set_title(title, fontsize=10, color=INK)
     axis.grid(color="#e5e5e5", linewidth=0.7)
     axis.spines[["top", "right"]].set_visible(False)
-    _save(fig, path)
+    save(fig, path)
 
 
 def growth(rows: list[dict], path: Path) -> None:
@@ -84,10 +84,11 @@ def growth(rows: list[dict], path: Path) -> None:
     axis.grid(color="#e5e5e5", linewidth=0.7)
     axis.legend(fontsize=9, frameon=False)
     axis.spines[["top", "right"]].set_visible(False)
-    _save(fig, path)
+    save(fig, path)
 
 
-def _save(fig, path: Path) -> None:
+def save(fig, path: Path) -> None:
+    """Write a figure whole or not at all, and close it."""
     temporary = path.with_name(f".{path.name}")
     fig.savefig(temporary, dpi=130, format=path.suffix[1:])
     plt.close(fig)

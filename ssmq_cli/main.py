@@ -9,7 +9,24 @@ from rich.text import Text
 from ssmq_brevitas.errors import Interrupted, SsmqError
 from ssmq_export.errors import ExportError
 
-from . import bench, check, estimate, export, finn, footprint, hls4ml, lower, ptq, run, study, train, verify, view
+from . import (
+    bench,
+    check,
+    estimate,
+    export,
+    finn,
+    footprint,
+    hls4ml,
+    lower,
+    ptq,
+    run,
+    search,
+    sensitivity,
+    study,
+    train,
+    verify,
+    view,
+)
 from .options import errors
 
 app = typer.Typer(
@@ -19,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (run, train, ptq, footprint, export, lower, check, verify, estimate, finn, hls4ml, view):
+for module in (run, train, ptq, footprint, export, lower, check, verify, estimate, finn, hls4ml, sensitivity, search, view):
     app.command(module.NAME)(module.command)
 app.add_typer(bench.app, name="bench")
 app.add_typer(study.app, name="study")
