@@ -36,7 +36,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (run, train, ptq, footprint, export, lower, check, verify, estimate, finn, hls4ml, sensitivity, search, view):
+COMMANDS = (run, train, ptq, footprint, export, lower, check, verify, estimate, finn, hls4ml, sensitivity, search, view)
+for module in COMMANDS:
     app.command(module.NAME)(module.command)
 app.add_typer(bench.app, name="bench")
 app.add_typer(study.app, name="study")

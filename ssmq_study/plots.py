@@ -37,16 +37,8 @@ def front(found: dict, path: Path) -> None:
     """All candidates of a search, and the Pareto front among them."""
     fig, axis = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
     for label, colour, size in (("candidates", "#b9c4cc", 14), ("front", TRAINED, 30)):
-        points = found[label]
-        kind = {"marker": "o", "zorder": 3} if label == "front" else {"zorder": 2}
-        axis.scatter(
-            [p["bytes"] for p in points],
-            [100 * p["accuracy"] for p in points],
-            s=size,
-            color=colour,
-            label=label,
-            **kind,
-        )
+        sizes, accuracies = zip(*((p["bytes"], 100 * p["accuracy"]) for p in found[label]), strict=True)
+        axis.scatter(sizes, accuracies, s=size, color=colour, label=label, zorder=3 if label == "front" else 2)
     line = sorted((p["bytes"], 100 * p["accuracy"]) for p in found["front"])
     axis.step(*zip(*line, strict=True), where="post", color=TRAINED, linewidth=1)
     axis.axhline(100 * found["float_accuracy"], color=FLOAT, linewidth=1, linestyle="--", label="float")
