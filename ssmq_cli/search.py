@@ -26,7 +26,7 @@ def command(
     widths: Annotated[str, typer.Option(help="Widths to choose from, in bits.")] = "3,4,5,6,8,10,12",
     images: Annotated[int, typer.Option(help="Validation images.", min=1)] = 500,
     preset: Annotated[str | None, typer.Option("--preset", "-p", help="Take the scheme from there.")] = None,
-    seed: options.Seed = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the trials; workers on a --storage have their own.")] = 0,
     as_json: options.AsJson = False,
     *,
     load: Callable,
@@ -53,7 +53,7 @@ def command(
         if trials:
             place = storage or f"sqlite:///{(out / 'search.db').resolve()}"
             done = lambda number: status.update(f"trial {number} done")  # noqa: E731
-            candidates += search(bench, config, numbers, trials, place, seed, candidates, done)
+            candidates = search(bench, config, numbers, trials, place, None if storage else seed, candidates, done)
     if budget is not None:
         candidates = [entry for entry in candidates if entry["bytes"] <= budget]
     found = write_front(bench, config, candidates, out)

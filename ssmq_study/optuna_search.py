@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable
 
 import optuna
+from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState
 from ssmq_brevitas.config import Config, Scheme
 from ssmq_brevitas.errors import SsmqError
@@ -17,7 +19,7 @@ from ssmq_brevitas.errors import SsmqError
 from .allocation import candidate
 from .sensitivity import POLAR, Bench, tensors, with_bits
 
-GRIDS = ("discrete", "log_polar")
+GRIDS, GRANULARITIES = ("discrete", "log_polar"), ("tensor", "head")
 
 
 def study_name(config: Config, bench: Bench, widths: list[int]) -> str:
@@ -33,23 +35,24 @@ def search(
     widths: list[int],
     trials: int,
     storage: str,
-    seed: int = 0,
+    seed: int | None = 0,
     first: list[dict] = (),
     on_trial: Callable[[int], None] = lambda number: None,
 ) -> list[dict]:
     """Add ``trials`` to the study in ``storage``, and return all its measured candidates.
 
-    A study that is new begins with the widths of ``first`` (candidates of ``allocation.guided``).
+    ``first``, candidates measured already (``allocation.guided``), are trials of the study too. Workers that share a
+    storage need a ``seed`` each, or None: with one they would try the same schemes.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     searched = [name for name in tensors(config) if name not in POLAR]
 
     def objective(trial: optuna.Trial) -> tuple[float, float]:
         grid = trial.suggest_categorical("parameterisation", GRIDS)
-        granularity = trial.suggest_categorical("granularity", ("tensor", "head"))
-        bits = {name: _width(trial, name, widths) for name in searched}
+        granularity = trial.suggest_categorical("granularity", GRANULARITIES)
+        bits = {name: trial.suggest_categorical(name, _choices(name, widths)) for name in searched}
         if grid == "log_polar":
-            bits |= {name: _width(trial, name, widths) for name in POLAR}
+            bits |= {name: trial.suggest_categorical(name, _choices(name, widths)) for name in POLAR}
         changed = config.scheme.model_copy(update={"parameterisation": grid, "granularity": granularity})
         chosen = with_bits(config.model_copy(update={"scheme": changed}), bits)
         try:
@@ -61,34 +64,60 @@ def search(
         return found["accuracy"], found["bytes"]
 
     try:
-        study = optuna.create_study(
-            study_name=study_name(config, bench, widths),
-            storage=storage,
-            directions=["maximize", "minimize"],
-            sampler=optuna.samplers.NSGAIISampler(population_size=20, seed=seed),
-            load_if_exists=True,
-        )
-        if not study.trials:
-            for entry in first:
-                study.enqueue_trial(_parameters(Scheme.model_validate(entry["scheme"]), searched), skip_if_exists=True)
+        study = _open(study_name(config, bench, widths), storage, seed)
+        known = [trial.user_attrs.get("candidate") for trial in study.get_trials(deepcopy=False)]
+        for entry in first:
+            if entry not in known:
+                study.add_trial(_measured(entry, searched, widths))
         study.optimize(objective, n_trials=trials)
         finished = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
     except Exception as error:
-        # Whatever the storage's driver raises, from a bad address to a lock that was never released.
-        if type(error).__module__.split(".")[0] not in ("optuna", "sqlalchemy") and not isinstance(error, ImportError):
+        if not _of_storage(error):
             raise
         raise SsmqError(f"the storage {storage} cannot be used ({error}): correct --storage") from error
     return [trial.user_attrs["candidate"] for trial in finished]
 
 
-def _width(trial: optuna.Trial, name: str, widths: list[int]) -> int:
-    most = {"input": 8}.get(name, 16)
-    least = 1 if name == "a_magnitude" else 2
-    return trial.suggest_categorical(name, [width for width in widths if least <= width <= most])
+def _of_storage(error: Exception) -> bool:
+    """Whether a storage's driver raised it, from a bad address to a lock that was never released."""
+    return isinstance(error, ImportError) or type(error).__module__.split(".")[0] in ("optuna", "sqlalchemy")
 
 
-def _parameters(scheme: Scheme, searched: list[str]) -> dict:
-    bits = scheme.bits.model_dump()
-    grid = scheme.parameterisation if scheme.parameterisation == "log_polar" else "discrete"
-    names = [*searched, *(POLAR if grid == "log_polar" else ())]
-    return {"parameterisation": grid, "granularity": scheme.granularity, **{name: bits[name] for name in names}}
+def _open(name: str, storage: str, seed: int | None) -> optuna.Study:
+    """The study, made if it is not there. Workers that start together trip over each other's tables: then once more."""
+    for pause in (0.2, 0.5, 1.0, 2.0, None):
+        try:
+            return optuna.create_study(
+                study_name=name,
+                storage=storage,
+                directions=["maximize", "minimize"],
+                # Every finished trial teaches it, those of other workers too; running ones count as bad.
+                sampler=optuna.samplers.TPESampler(seed=seed, constant_liar=True),
+                load_if_exists=True,
+            )
+        except Exception as error:
+            if pause is None or not type(error).__module__.startswith("sqlalchemy"):
+                raise
+            time.sleep(pause)
+
+
+def _choices(name: str, widths: list[int]) -> list[int]:
+    least, most = 1 if name == "a_magnitude" else 2, 8 if name == "input" else 16
+    return [width for width in widths if least <= width <= most]
+
+
+def _measured(entry: dict, searched: list[str], widths: list[int]) -> optuna.trial.FrozenTrial:
+    """A candidate as a finished trial."""
+    scheme = Scheme.model_validate(entry["scheme"])
+    polar = scheme.parameterisation == "log_polar"
+    names = [*searched, *(POLAR if polar else ())]
+    chosen = {"parameterisation": "log_polar" if polar else "discrete", "granularity": scheme.granularity}
+    choices = {"parameterisation": GRIDS, "granularity": GRANULARITIES}
+    for name in names:
+        chosen[name], choices[name] = getattr(scheme.bits, name), _choices(name, widths)
+    return optuna.create_trial(
+        params=chosen,
+        distributions={name: CategoricalDistribution(values) for name, values in choices.items()},
+        values=[entry["accuracy"], entry["bytes"]],
+        user_attrs={"candidate": entry},
+    )
