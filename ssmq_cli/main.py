@@ -13,6 +13,7 @@ from . import (
     bench,
     check,
     estimate,
+    evaluate,
     export,
     finn,
     footprint,
@@ -36,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-COMMANDS = (run, train, ptq, footprint, export, lower, check, verify, estimate, finn, hls4ml, sensitivity, search, view)
+COMMANDS = (run, train, ptq, footprint, export, lower, check, verify, estimate, finn, hls4ml, sensitivity, search, evaluate, view)
 for module in COMMANDS:
     app.command(module.NAME)(module.command)
 app.add_typer(bench.app, name="bench")
