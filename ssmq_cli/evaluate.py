@@ -19,9 +19,7 @@ NAME = "evaluate"
 def command(
     model: Annotated[str, typer.Argument(help="zoo:NAME, or a quantised checkpoint.")] = "",
     list_models: Annotated[bool, typer.Option("--list", help="Name the models of the zoo.")] = False,
-    card: Annotated[
-        str | None, typer.Option(help="Write the model's card; the value is the command that made it.")
-    ] = None,
+    card: Annotated[str | None, typer.Option(help="Write the model's card: the command that made it.")] = None,
     as_json: options.AsJson = False,
     *,
     load: Callable,

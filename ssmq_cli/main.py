@@ -20,6 +20,7 @@ from . import (
     hls4ml,
     lower,
     ptq,
+    report,
     run,
     search,
     sensitivity,
@@ -37,7 +38,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-COMMANDS = (run, train, ptq, footprint, export, lower, check, verify, estimate, finn, hls4ml, sensitivity, search, evaluate, view)
+COMMANDS = (
+    (run, train, ptq, footprint, export, lower, check, verify, estimate, finn, hls4ml)
+    + (sensitivity, search, evaluate, report, view)
+)
 for module in COMMANDS:
     app.command(module.NAME)(module.command)
 app.add_typer(bench.app, name="bench")

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
-from ssmq_brevitas.plots import FLOAT, INK, NAIVE, TRAINED, save
+from ssmq_brevitas.plots import FLOAT, INK, NAIVE, TRAINED, plt, save
 
 LOST = LinearSegmentedColormap.from_list("lost", [NAIVE, "#f6d9c8", "#f4f6f3"])
 

@@ -75,9 +75,12 @@ class Quick(_Section):
 
 
 class Headline(_Section):
+    """A line of the paper's table; ``kilobytes`` is derived from its parameter counts and percentages."""
+
     label: str
     row: str
     paper: float
+    kilobytes: float
     saved: float | None = None
 
 

@@ -34,6 +34,7 @@ def summary(study: Study, results: list[dict]) -> dict:
                 "accuracy": statistics.mean(accuracies),
                 "deviation": statistics.stdev(accuracies) if len(same) > 1 else None,
                 "bytes": same[0]["bytes"],
+                "validation": same[0]["epochs"],
                 "paper": study.paper.get(name),
             }
         )

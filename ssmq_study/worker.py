@@ -5,7 +5,9 @@ Killed, it goes on where it was when started again: training saves its state. Th
 
 from __future__ import annotations
 
+import csv
 import fcntl
+import importlib.resources
 import json
 import sys
 import time
@@ -64,6 +66,7 @@ def run_job(job: Job, folder: Path) -> dict:
         "images": len(data.y_test),
         "data": data.describe(),
         "bytes": None if fake else footprint(model).as_dict(),
+        "epochs": _epochs(folder / "epochs.csv"),
         "seconds": round(time.monotonic() - began, 1),
     }
     print(f"test {test:.4f} on {len(data.y_test)} images, {result['seconds']} s", flush=True)
@@ -97,9 +100,14 @@ def _model(job: Job, data: SequenceData, folder: Path) -> torch.nn.Module:
     return _trained(model, config.train.qat, job, data, folder)
 
 
-def _shipped(row: Row, folder: Path) -> Classifier:
-    import importlib.resources
+def _epochs(log: Path) -> list[float]:
+    """Validation accuracy after every epoch of training."""
+    if not log.is_file():
+        return []
+    return [float(row["validation"]) for row in csv.DictReader(log.read_text().splitlines())]
 
+
+def _shipped(row: Row, folder: Path) -> Classifier:
     source = Path(str(importlib.resources.files("ssmq_brevitas.assets").joinpath(f"{row.config.name}.safetensors")))
     model, config, note = load_checkpoint(source)
     save_checkpoint(folder / "model.safetensors", model, config, note)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
+import re
 from pathlib import Path
 
 import ssmq_export.check  # noqa: F401  (registers the rules)
 from ssmq_export.check.catalogue import catalogue_markdown
+from ssmq_study.report.kinds import load_results
+from ssmq_study.report.page import rendered_readme
 
 ROOT = Path(__file__).parents[1]
 
@@ -54,11 +56,7 @@ def test_the_page_of_rules_is_up_to_date():
 
 
 def test_the_readme_shows_the_stored_results():
-    """Written by ``python scripts/render_readme.py``."""
-    spec = importlib.util.spec_from_file_location("render_readme", ROOT / "scripts" / "render_readme.py")
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    readme = (ROOT / "README.md").read_text()
-    assert script.rendered(readme) == readme
-    for path in (ROOT / "results").glob("*.json"):
-        assert f"<!-- {path.stem} -->" in readme
+    """Written by ``ssmq report --readme README.md``."""
+    readme, results = (ROOT / "README.md").read_text(), load_results(ROOT / "results")
+    assert rendered_readme(readme, results) == readme
+    assert set(re.findall(r"<!-- (\w[\w-]*) -->", readme)) <= {result.name for result in results} | {"zoo"}
