@@ -26,8 +26,12 @@ class _Section(BaseModel):
 
 
 class Model(_Section):
-    """Architecture. The paper's block has no norm, GELU and GLU in one layer; the edge block has batch norm and ReLU."""
+    """Architecture. The paper's block has no norm, GELU and GLU in one layer; the edge block batch norm and ReLU.
 
+    ``channels`` is the number of values a step; more than one can be trained and quantised, but not exported.
+    """
+
+    channels: Count = 1
     heads: Count = 16
     modes: Count = 32
     layers: Count = 1

@@ -35,7 +35,7 @@ _DATA = {
         None,
     ),
     "dataset": (
-        Annotated[str, typer.Option(help="mnist or fashion-mnist (the latter needs --data-root).", **_PANEL)],
+        Annotated[str, typer.Option(help="mnist, fashion-mnist (needs --data-root), or npz:FILE.", **_PANEL)],
         "mnist",
     ),
     "download": (
@@ -84,9 +84,15 @@ def _load(chosen: dict, config):
     from ssmq_brevitas.data import load_data
 
     data = load_data(**chosen)
-    if data.length != config.model.length or data.classes > config.model.classes:
+    model = config.model
+    if data.channels != model.channels:
         raise SsmqError(
-            f"{config.name} is made for sequences of {config.model.length} steps and {config.model.classes} classes, "
+            f"{config.name} is made for {model.channels} input channels, the data has {data.channels}: "
+            f"set channels in a TOML file"
+        )
+    if data.length != model.length or data.classes > model.classes:
+        raise SsmqError(
+            f"{config.name} is made for sequences of {model.length} steps and {model.classes} classes, "
             f"not {data.length} steps and {data.classes} classes: set length and classes in a TOML file"
         )
     return data

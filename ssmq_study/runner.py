@@ -25,7 +25,7 @@ def finished(out: Path, row: Row, settings: Settings) -> dict | None:
         return None
     try:
         found = json.loads(path.read_text())
-        same = found["row"] == row.model_dump(mode="json") and found["settings"] == settings.model_dump(mode="json")
+        same = Row.model_validate(found["row"]) == row and Settings.model_validate(found["settings"]) == settings
     except (ValueError, KeyError, TypeError) as error:
         raise SsmqError(f"{path}: not a result of a study ({error}); remove it to run the row again") from error
     if not same:
