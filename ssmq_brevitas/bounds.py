@@ -23,7 +23,7 @@ def product_bits(left: int, right: int, terms: int = 1) -> int:
 def least_widths(model, bits) -> dict[str, int]:
     """Accumulator widths before exponents are known: what the bit widths alone require, by tensor name."""
     return {
-        "encoder": product_bits(bits.encoder, bits.input + 1) + 1,
+        "encoder": product_bits(bits.encoder, bits.input + 1, model.channels) + 1,
         "x": product_bits(bits.a, bits.x, 2) + 1,
         "y": product_bits(bits.c, bits.x, 2 * model.modes) + 1,
         "mix": product_bits(bits.linear, bits.activation, model.heads) + 1,

@@ -13,7 +13,6 @@ from safetensors.torch import save
 from .config import Config, parse_config
 from .errors import SsmqError
 from .model import Classifier
-from .zoo import checkpoint_path
 
 METADATA = "ssmq"
 KIND = "ssmq-checkpoint"
@@ -37,8 +36,7 @@ def _write(path: Path, tensors: dict[str, torch.Tensor], kind: str, content: dic
     write_whole(path, save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, metadata=metadata))
 
 
-def _read(path: Path | str, kind: str) -> tuple[dict[str, torch.Tensor], dict]:
-    path = checkpoint_path(path)
+def _read(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict]:
     if not path.is_file():
         raise SsmqError(f"{path}: no such checkpoint file")
     try:
@@ -63,11 +61,11 @@ def save_checkpoint(path: Path, model: Classifier, config: Config, note: dict | 
     _write(path, model.state_dict(), KIND, content)
 
 
-def load_checkpoint(path: Path | str) -> tuple[Classifier, Config, dict]:
-    """Read a model as it was saved, in evaluation mode, with its configuration and note. ``path`` may be ``zoo:NAME``."""
+def load_checkpoint(path: Path) -> tuple[Classifier, Config, dict]:
+    """Read a model as it was saved, in evaluation mode, with its configuration and note."""
     from .quantize import empty_quantised
 
-    tensors, content = _read(path, KIND)
+    tensors, content = _read(Path(path), KIND)
     config = parse_config(content.get("config", {}), origin=f"{path} (configuration inside)")
     model = empty_quantised(config) if content.get("format") == "quantised" else Classifier(config.model)
     _load_into(model, tensors, path)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib.resources
+import json
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -25,8 +26,12 @@ class _Section(BaseModel):
 
 
 class Model(_Section):
-    """Architecture. The paper's block has no norm, GELU and GLU in one layer; the edge block has batch norm and ReLU."""
+    """Architecture. The paper's block has no norm, GELU and GLU in one layer; the edge block batch norm and ReLU.
 
+    ``channels`` is the number of values a step; more than one can be trained and quantised, but not exported.
+    """
+
+    channels: Count = 1
     heads: Count = 16
     modes: Count = 32
     layers: Count = 1
@@ -153,3 +158,20 @@ def _first_problem(error: ValidationError) -> str:
         hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(section.model_fields)}"
         return f"unknown key {key!r}; {hint}"
     return f"{key}: {problem['msg'][0].lower()}{problem['msg'][1:]}, not {problem['input']!r}"
+
+
+def to_toml(config: Config) -> str:
+    """``config`` as a file that ``load_config`` reads, all values written out."""
+    values = config.model_dump(mode="json")
+    sections = {
+        "model": values["model"],
+        "scheme": {key: value for key, value in values["scheme"].items() if key != "bits"},
+        "scheme.bits": values["scheme"]["bits"],
+        "train.float": values["train"]["float"],
+        "train.qat": values["train"]["qat"],
+    }
+    # A number or a boolean is written in JSON as in TOML, and so is a string of printable characters.
+    lines = [f"name = {json.dumps(config.name)}"]
+    for name, section in sections.items():
+        lines += ["", f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in section.items())]
+    return "\n".join(lines) + "\n"

@@ -7,7 +7,6 @@ Source: Le et al., "A Simple Way to Initialize Recurrent Networks of Rectified L
 
 from __future__ import annotations
 
-import hashlib
 import importlib.resources
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,9 @@ import numpy as np
 import torch
 
 from .errors import SsmqError
+from .npz import load_npz
 
+NPZ = "npz:"
 SUBSET = "mnist-subset.npz"
 VALIDATION = 10_000
 SUBSET_VALIDATION = 500
@@ -24,7 +25,7 @@ SUBSET_VALIDATION = 500
 
 @dataclass(frozen=True)
 class SequenceData:
-    """Three splits of sequences: ``x_*`` uint8 ``(n, T)`` pixel codes, ``y_*`` int64 ``(n,)`` labels."""
+    """Three splits: ``x_*`` uint8 codes ``(n, T)`` or, of several channels, ``(n, T, C)``; ``y_*`` int64 ``(n,)``."""
 
     name: str
     source: str
@@ -40,14 +41,12 @@ class SequenceData:
         return self.x_train.shape[1]
 
     @property
-    def classes(self) -> int:
-        return int(self.y_train.max()) + 1
+    def channels(self) -> int:
+        return self.x_train.shape[2] if self.x_train.dim() == 3 else 1
 
-    def test_hash(self) -> str:
-        """SHA-256 of the test sequences and labels, for the cards of trained models."""
-        found = hashlib.sha256(self.x_test.numpy().tobytes())
-        found.update(self.y_test.numpy().tobytes())
-        return found.hexdigest()
+    @property
+    def classes(self) -> int:
+        return int(max(labels.max() for labels in (self.y_train, self.y_validation, self.y_test))) + 1
 
     def describe(self) -> dict[str, str | int]:
         return {
@@ -68,13 +67,23 @@ def load_data(
     downsample: int = 1,
     seed: int = 0,
 ) -> SequenceData:
-    """Load a data set as sequences.
+    """Load a data set as sequences. ``"npz:FILE"`` is a file of one's own (see ``npz``).
 
     Without ``data_root`` this is the embedded subset of MNIST (needs no network). With it, torchvision's ``MNIST``
     (``dataset="mnist"``) or ``FashionMNIST`` (``"fashion-mnist"``) from that folder, split 50k/10k/10k by ``seed``.
     ``permute`` is the seed of one fixed permutation of the pixels; ``downsample`` averages blocks of that many pixels
     a side. Raises SsmqError when the folder or its files are missing.
     """
+    if dataset.startswith(NPZ):
+        if data_root is not None or download or permute is not None or downsample != 1:
+            raise SsmqError("npz:FILE is read as it is: it cannot be combined with other options about data")
+        path = Path(dataset.removeprefix(NPZ))
+        splits = {
+            f"{kind}_{split}": torch.from_numpy(array)
+            for split, arrays in load_npz(path, seed).items()
+            for kind, array in zip("xy", arrays, strict=True)
+        }
+        return SequenceData(name=path.stem, source="npz", **splits)
     if data_root is None:
         if dataset != "mnist":
             raise SsmqError(f"data set {dataset!r} is not embedded: give its folder with --data-root (and --download)")

@@ -60,7 +60,7 @@ def _float_numbers(model: Classifier) -> int:
     outputs = m.heads if m.gate == "none" else 2 * m.heads
     norm = 2 * m.heads if m.norm == "batch" else 0
     layer = ssm + (m.heads + 1) * outputs + norm
-    return 2 * m.heads + m.layers * layer + (m.heads + 1) * m.classes
+    return (m.channels + 1) * m.heads + m.layers * layer + (m.heads + 1) * m.classes
 
 
 def _linear_bits(layer) -> int:

@@ -80,7 +80,7 @@ class Block(nn.Module):
 
 
 class Classifier(nn.Module):
-    """Sequence classifier: uint8 codes ``(B, T)`` to logits ``(B, classes)``.
+    """Sequence classifier: uint8 codes ``(B, T)``, or of several channels ``(B, T, C)``, to logits ``(B, classes)``.
 
     Pooling sums over time and scales by the power of two nearest to 1/T, a constant shift in hardware.
     ``quantised`` tells whether the sites hold quantisers (see ``quantize``).
@@ -91,10 +91,10 @@ class Classifier(nn.Module):
     def __init__(self, model: Model):
         super().__init__()
         self.model = model
-        self.encoder: nn.Module = nn.Linear(1, model.heads)
+        self.encoder: nn.Module = nn.Linear(model.channels, model.heads)
         with torch.no_grad():
             # The usual normalisation of MNIST, (k/255 - 0.1307) / 0.3081, as the encoder's starting point.
-            self.encoder.bias -= self.encoder.weight[:, 0] * (0.1307 / 0.3081)
+            self.encoder.bias -= self.encoder.weight.sum(dim=1) * (0.1307 / 0.3081)
             self.encoder.weight *= 256 / 255 / 0.3081
         self.blocks = nn.ModuleList(Block(model) for _ in range(model.layers))
         self.decoder: nn.Module = nn.Linear(model.heads, model.classes)
@@ -106,7 +106,8 @@ class Classifier(nn.Module):
 
     def forward(self, codes: torch.Tensor) -> torch.Tensor:
         dtype = self.decoder.weight.dtype
-        u = self.sites["u"](self.encoder(self.sites["input"](codes.to(dtype)[..., None] * 2.0**INPUT_EXPONENT)))
+        values = (codes if codes.dim() == 3 else codes[..., None]).to(dtype) * 2.0**INPUT_EXPONENT
+        u = self.sites["u"](self.encoder(self.sites["input"](values)))
         for block in self.blocks:
             u = block(u)
         return self.decoder(self.sites["pool"](u.sum(dim=1) * 2.0**self.pool_exponent))

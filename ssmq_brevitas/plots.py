@@ -29,7 +29,7 @@ def eigenvalues(panels: dict[str, np.ndarray], path: Path) -> None:
         axis.tick_params(labelsize=8)
         axis.spines[["top", "right"]].set_visible(False)
     np.atleast_1d(axes)[0].set_ylabel("Im Ā")
-    _save(fig, path)
+    save(fig, path)
 
 
 def accuracy_against_bytes(rows: list[dict], title: str, path: Path) -> None:
@@ -61,7 +61,7 @@ def accuracy_against_bytes(rows: list[dict], title: str, path: Path) -> None:
     axis.set_title(title, fontsize=10, color=INK)
     axis.grid(color="#e5e5e5", linewidth=0.7)
     axis.spines[["top", "right"]].set_visible(False)
-    _save(fig, path)
+    save(fig, path)
 
 
 def growth(rows: list[dict], path: Path) -> None:
@@ -84,39 +84,11 @@ def growth(rows: list[dict], path: Path) -> None:
     axis.grid(color="#e5e5e5", linewidth=0.7)
     axis.legend(fontsize=9, frameon=False)
     axis.spines[["top", "right"]].set_visible(False)
-    _save(fig, path)
+    save(fig, path)
 
 
-def heat_map(rows: list[str], columns: list[str], values: list[list[float]], title: str, path: Path) -> None:
-    """``values`` in percent, one row a tensor, one column a width in bits; each cell is labelled."""
-    fig, axis = plt.subplots(figsize=(1.6 + 0.9 * len(columns), 1.2 + 0.34 * len(rows)), layout="constrained")
-    axis.imshow(values, cmap="RdYlGn", vmin=0, vmax=100, aspect="auto")
-    for y, row in enumerate(values):
-        for x, value in enumerate(row):
-            axis.text(x, y, f"{value:.1f}", ha="center", va="center", fontsize=8, color=INK)
-    axis.set_xticks(range(len(columns)), columns)
-    axis.set_yticks(range(len(rows)), rows, fontsize=9)
-    axis.set(xlabel="bits")
-    axis.set_title(title, fontsize=10, color=INK)
-    axis.spines[:].set_visible(False)
-    _save(fig, path)
-
-
-def front(rows: list[dict], title: str, path: Path) -> None:
-    """Accuracy in percent against bytes (logarithmic), points joined by bytes; ``rows`` have both."""
-    fig, axis = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
-    ordered = sorted(rows, key=lambda row: row["bytes"])
-    sizes, values = [row["bytes"] for row in ordered], [100 * row["accuracy"] for row in ordered]
-    axis.plot(sizes, values, marker="o", color=TRAINED)
-    axis.set(xscale="log", xlabel="parameters + state, bytes", ylabel="accuracy, %", ylim=(0, 105))
-    axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    axis.set_title(title, fontsize=10, color=INK)
-    axis.grid(color="#e5e5e5", linewidth=0.7)
-    axis.spines[["top", "right"]].set_visible(False)
-    _save(fig, path)
-
-
-def _save(fig, path: Path) -> None:
+def save(fig, path: Path) -> None:
+    """Write a figure whole or not at all, and close it."""
     temporary = path.with_name(f".{path.name}")
     fig.savefig(temporary, dpi=130, format=path.suffix[1:])
     plt.close(fig)

@@ -26,7 +26,7 @@ def empty_quantised(config: Config) -> Classifier:
     """The quantised architecture with unset exponents and parameters, for a checkpoint to fill."""
     model, scheme, bits = config.model, config.scheme, config.scheme.bits
     quantised = Classifier(model)
-    quantised.encoder = QuantLinear(1, model.heads, bits.encoder, bits.bias)
+    quantised.encoder = QuantLinear(model.channels, model.heads, bits.encoder, bits.bias)
     quantised.decoder = QuantLinear(model.heads, model.classes, bits.decoder, bits.bias)
     site_bits = {"mix_in": bits.activation, "value": bits.activation, "gate": bits.activation, "y": bits.y}
     for block in quantised.blocks:

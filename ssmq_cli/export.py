@@ -29,7 +29,6 @@ def command(
     """
     from ssmq_brevitas.checkpoint import load_checkpoint, write_whole
     from ssmq_export.export import export_graphs
-    from ssmq_brevitas.zoo import checkpoint_path
     from ssmq_export.from_model import describe, trace
 
     model, config, _ = load_checkpoint(checkpoint)
@@ -37,7 +36,7 @@ def command(
     data = load(config)
     codes = data.x_test[:images].numpy()
     exported = export_graphs(spec, trace(model, codes, "fused"), codes, out)
-    write_whole(out / "model.safetensors", checkpoint_path(checkpoint).read_bytes())
+    write_whole(out / "model.safetensors", checkpoint.read_bytes())
     table = Table(title=f"{config.name}: compared on {images} images of {data.name} ({data.source})")
     for heading in ("graph", "nodes", "codes compared", "differing"):
         table.add_column(heading, justify="left" if heading == "graph" else "right")

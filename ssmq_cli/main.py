@@ -9,7 +9,26 @@ from rich.text import Text
 from ssmq_brevitas.errors import Interrupted, SsmqError
 from ssmq_export.errors import ExportError
 
-from . import bench, check, estimate, evaluate, export, finn, footprint, hls4ml, lower, ptq, run, search, sensitivity, train, verify, view
+from . import (
+    bench,
+    check,
+    estimate,
+    evaluate,
+    export,
+    finn,
+    footprint,
+    hls4ml,
+    lower,
+    ptq,
+    report,
+    run,
+    search,
+    sensitivity,
+    study,
+    train,
+    verify,
+    view,
+)
 from .options import errors
 
 app = typer.Typer(
@@ -19,9 +38,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (run, train, ptq, evaluate, footprint, sensitivity, search, export, lower, check, verify, estimate, finn, hls4ml, view):
+COMMANDS = (
+    (run, train, ptq, footprint, export, lower, check, verify, estimate, finn, hls4ml)
+    + (sensitivity, search, evaluate, report, view)
+)
+for module in COMMANDS:
     app.command(module.NAME)(module.command)
 app.add_typer(bench.app, name="bench")
+app.add_typer(study.app, name="study")
 
 
 def main() -> None:

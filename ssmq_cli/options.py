@@ -35,7 +35,7 @@ _DATA = {
         None,
     ),
     "dataset": (
-        Annotated[str, typer.Option(help="mnist or fashion-mnist (the latter needs --data-root).", **_PANEL)],
+        Annotated[str, typer.Option(help="mnist, fashion-mnist (needs --data-root), or npz:FILE.", **_PANEL)],
         "mnist",
     ),
     "download": (
@@ -84,9 +84,47 @@ def _load(chosen: dict, config):
     from ssmq_brevitas.data import load_data
 
     data = load_data(**chosen)
-    if data.length != config.model.length or data.classes > config.model.classes:
+    model = config.model
+    if data.channels != model.channels:
         raise SsmqError(
-            f"{config.name} is made for sequences of {config.model.length} steps and {config.model.classes} classes, "
+            f"{config.name} is made for {model.channels} input channels, the data has {data.channels}: "
+            f"set channels in a TOML file"
+        )
+    if data.length != model.length or data.classes > model.classes:
+        raise SsmqError(
+            f"{config.name} is made for sequences of {model.length} steps and {model.classes} classes, "
             f"not {data.length} steps and {data.classes} classes: set length and classes in a TOML file"
         )
     return data
+
+
+def widths(text: str) -> list[int]:
+    """A list of widths as typed: ``4,6,8``."""
+    try:
+        found = sorted({int(part) for part in text.split(",")})
+    except ValueError:
+        found = []
+    if not found or not 1 <= found[0] <= found[-1] <= 16:
+        raise SsmqError(f"--widths must be numbers from 1 to 16 with commas between them, not {text!r}")
+    return found
+
+
+def float_model(checkpoint: Path, preset: str | None):
+    """A float model and its configuration, with the scheme of ``preset`` if that is given."""
+    from ssmq_brevitas.checkpoint import load_checkpoint
+    from ssmq_brevitas.config import load_config
+
+    model, config, _ = load_checkpoint(checkpoint)
+    if model.quantised:
+        raise SsmqError(f"{checkpoint}: already quantised; give the float checkpoint that it was made from")
+    if preset is not None:
+        config = config.model_copy(update={"scheme": load_config(preset).scheme})
+    return model, config
+
+
+def refuse_picture(path: Path) -> None:
+    """Raise SsmqError before the work is done, if a picture of that name cannot be written after it."""
+    if path.suffix not in (".png", ".svg", ".pdf"):
+        raise SsmqError(f"{path}: a picture's name must end in .png, .svg or .pdf")
+    if not path.absolute().parent.is_dir():
+        raise SsmqError(f"{path}: its folder does not exist")

@@ -10,7 +10,6 @@ import typer
 from rich.table import Table
 
 from . import options
-from .accuracy import test_accuracy
 from .options import console
 
 NAME = "ptq"
@@ -31,6 +30,7 @@ def command(
     from ssmq_brevitas.errors import SsmqError
     from ssmq_brevitas.footprint import footprint
     from ssmq_brevitas.quantize import post_training
+    from ssmq_study.accuracy import test_accuracy
 
     config = load_config(preset)
     floating, found, _ = load_checkpoint(checkpoint)

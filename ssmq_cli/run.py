@@ -12,7 +12,6 @@ import typer
 from rich.table import Table
 
 from . import options
-from .accuracy import test_accuracy
 from .options import console
 from .progress import training_bar
 from .verify import FORMS, agreement_table, agreements
@@ -40,10 +39,13 @@ def command(
     began = time.monotonic()
     from ssmq_brevitas.checkpoint import save_checkpoint, write_whole
     from ssmq_brevitas.config import load_config
+    from ssmq_brevitas.errors import SsmqError
     from ssmq_brevitas.quantize import post_training
     from ssmq_export.check import check_file
 
     config = load_config(preset)
+    if config.model.channels > 1:
+        raise SsmqError(f"{config.name}: a model of several input channels has no graph; use ssmq train and ssmq ptq")
     data = load(config)
     out.mkdir(parents=True, exist_ok=True)
     title = (
@@ -120,6 +122,7 @@ def _float_model(config, data, out: Path, seed: int):
 
 def _row(stage: str, model, data) -> dict:
     from ssmq_brevitas.footprint import footprint
+    from ssmq_study.accuracy import test_accuracy
 
     return {
         "stage": stage,

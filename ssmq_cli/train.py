@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from . import options
-from .accuracy import test_accuracy
 from .options import console
 from .progress import training_bar
 
@@ -41,6 +40,7 @@ def command(
     from ssmq_brevitas.model import Classifier
     from ssmq_brevitas.quantize import post_training
     from ssmq_brevitas.train import accuracy, train
+    from ssmq_study.accuracy import test_accuracy
 
     config = load_config(preset)
     data = load(config)

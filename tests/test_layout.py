@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
+import re
 from pathlib import Path
 
 import ssmq_export.check  # noqa: F401  (registers the rules)
 from ssmq_export.check.catalogue import catalogue_markdown
+from ssmq_study.report.kinds import load_results
+from ssmq_study.report.page import rendered_readme
 
 ROOT = Path(__file__).parents[1]
 
@@ -28,7 +30,7 @@ def imports(folder: str) -> dict[str, set[str]]:
 
 def test_training_knows_nothing_of_graphs_or_hardware():
     for path, names in imports("ssmq_brevitas").items():
-        assert not names & {"onnx", "onnxruntime", "qonnx", "finn", "ssmq_export", "ssmq_cli"}, path
+        assert not names & {"onnx", "onnxruntime", "qonnx", "finn", "ssmq_export", "ssmq_study", "ssmq_cli"}, path
 
 
 def test_studies_know_no_graphs():
@@ -39,6 +41,11 @@ def test_studies_know_no_graphs():
 def test_export_needs_torch_in_one_place_only():
     users = {path for path, names in imports("export/ssmq_export").items() if names & {"torch", "ssmq_brevitas"}}
     assert users == {"from_model.py"}
+
+
+def test_nobody_below_knows_the_study_or_the_command_line():
+    assert all(not names & {"ssmq_study", "ssmq_cli"} for names in imports("export/ssmq_export").values())
+    assert all(not names & {"ssmq_cli", "typer", "rich"} for names in imports("ssmq_study").values())
 
 
 def test_nothing_unpickles():
@@ -54,11 +61,7 @@ def test_the_page_of_rules_is_up_to_date():
 
 
 def test_the_readme_shows_the_stored_results():
-    """Written by ``python scripts/render_readme.py``."""
-    spec = importlib.util.spec_from_file_location("render_readme", ROOT / "scripts" / "render_readme.py")
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    readme = (ROOT / "README.md").read_text()
-    assert script.rendered(readme) == readme
-    for path in (ROOT / "results").glob("*.json"):
-        assert f"<!-- {path.stem} -->" in readme
+    """Written by ``ssmq report --readme README.md``."""
+    readme, results = (ROOT / "README.md").read_text(), load_results(ROOT / "results")
+    assert rendered_readme(readme, results) == readme
+    assert set(re.findall(r"<!-- (\w[\w-]*) -->", readme)) <= {result.name for result in results} | {"zoo"}

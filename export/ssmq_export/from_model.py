@@ -27,6 +27,11 @@ def describe(model: Classifier, metadata: dict[str, str] | None = None) -> Model
     """Read a quantised model. Raises ExportError for a float one."""
     if not model.quantised:
         raise ExportError("a float model has no codes to export: quantise it first (ssmq ptq, or ssmq train --qat)")
+    if model.model.channels > 1:
+        raise ExportError(
+            f"a model of {model.model.channels} input channels cannot be exported: a step graph has one input a step; "
+            f"train it with one channel"
+        )
     with torch.no_grad():
         return ModelSpec(
             heads=model.model.heads,

@@ -210,16 +210,6 @@ def test_verify_tells_which_engine_and_tensor_differ(folder, tmp_path):
     assert all(first.startswith("x_re_next_1, sequence") for first in differing.values())
 
 
-def test_evaluate_counts_the_integer_engine_s_answers(folder):
-    (name,) = list(json.loads(ssmq("evaluate", "--list", "--json").stdout))[:1]
-    found = json.loads(ssmq("evaluate", f"zoo:{name}", "--json").stdout)
-    assert {"images", "correct", "accuracy", "bytes"} <= found.keys() and found["images"] == 1000
-    assert found["accuracy"] == found["correct"] / 1000 > 0.9
-    assert "the card is for other data: MNIST" in ssmq("evaluate", f"zoo:{name}").stdout
-    refused = ssmq("evaluate", "zoo:none", check=False)
-    assert refused.returncode == 1 and "no such model in the zoo" in refused.stderr
-
-
 def test_bench_measures_and_prints_json(folder, tmp_path):
     scan = json.loads(ssmq("bench", "scan", "--quick", "--plot", tmp_path / "growth.png", "--json").stdout)
     assert set(scan) == {"machine", "rows"} and (tmp_path / "growth.png").stat().st_size > 0

@@ -1,13 +1,11 @@
-"""Render the README's tables from results/: the summary.json of an `ssmq run`, the JSON of the other commands.
+"""Results as Markdown, one function for each kind: the summary.json of an `ssmq run`, the JSON of the other commands."""
 
-python scripts/render_readme.py
-"""
+from __future__ import annotations
 
-import json
-import re
-from pathlib import Path
-
-ROOT = Path(__file__).parents[1]
+from ..search_tables import front_table
+from ..sensitivity import explanation, sensitivity_tables
+from ..study_tables import tables as study_tables
+from ..table import Table
 
 
 def run_table(summary: dict) -> str:
@@ -169,48 +167,29 @@ def check_table(result: dict) -> str:
     return "\n".join(lines)
 
 
-def sensitivity_table(result: dict) -> str:
-    """Accuracy by tensor and width, and the memory of the modes."""
-    whole = [effect for effect in result["effects"] if effect["layer"] is None and effect["tensor"]]
-    widths = sorted({effect["bits"] for effect in whole}, reverse=True)
-    at = {(effect["tensor"], effect["bits"]): effect["accuracy"] for effect in whole}
-    lines = [f"| tensor | {' | '.join(f'{bits} bits' for bits in widths)} |", "|---|" + "---:|" * len(widths)]
-    for tensor in result["ranking"]:
-        lines.append(f"| `{tensor}` | {' | '.join(f'{100 * at[tensor, bits]:.1f}' for bits in widths)} |")
-    lines += ["", f"All wide: {100 * result['effects'][0]['accuracy']:.1f} %, {result['images']:,} sequences."]
-    for layer in result["modes"]:
-        grids = ", ".join(
-            f"{bits} bits put {layer['outside'][bits]} modes outside and change memories by ×{layer['moved'][bits]:.1f}"
-            for bits in ("10", "8", "6")
-            if bits in layer["outside"]
-        )
-        lines[-1] += f" Median memory {layer['median_memory']:,.0f} steps, longest {layer['memory']:,.0f}; {grids}."
-    return "\n".join(lines)
+def _titled(tables: list[Table]) -> str:
+    return "\n\n".join(f"**{table.title}**\n\n{table.markdown()}" for table in tables)
 
 
-TABLES = {
-    "sensitivity": sensitivity_table,
-    "check": check_table,
-    "verify": verify_table,
-    "finn": finn_table,
-    "bench-scan": scan_table,
-    "bench-train": train_table,
-    "bench-infer": infer_table,
-    "hls4ml": hls4ml_table,
-    "estimate": estimate_table,
-}
+def study_text(result: dict) -> str:
+    """Every table of a study."""
+    data = result["data"]
+    about = f"{data['name']} ({data['source']}), {result['images']:,} test images. In brackets what the paper reports."
+    return f"{about}\n\n{_titled(study_tables(result))}"
 
 
-def rendered(readme: str) -> str:
-    """The README with every ``<!-- name -->`` section filled from results/name.json."""
-    for path in sorted((ROOT / "results").glob("*.json")):
-        name = path.stem
-        section = f"<!-- {name} -->\n{TABLES.get(name, run_table)(json.loads(path.read_text()))}\n<!-- /{name} -->"
-        pattern = f"<!-- {name} -->.*?<!-- /{name} -->"
-        readme = re.sub(pattern, lambda match, text=section: text, readme, flags=re.DOTALL)
-    return readme
+def sensitivity_text(result: dict) -> str:
+    """Ranking, eigenvalues, and the reason in words."""
+    return f"{_titled(sensitivity_tables(result))}\n\n{explanation(result)}"
 
 
-if __name__ == "__main__":
-    page = ROOT / "README.md"
-    page.write_text(rendered(page.read_text()))
+def search_text(result: dict) -> str:
+    """The Pareto front."""
+    return _titled([front_table(result)])
+
+
+def table_text(result: dict) -> str:
+    """A file that is a table already: `title`, `headings`, `rows`, perhaps `labels` and `note`."""
+    rows = [[str(cell) for cell in row] for row in result["rows"]]
+    table = Table(result["title"], result["headings"], rows, result.get("labels", 1))
+    return f"{result['note']}\n\n{table.markdown()}" if "note" in result else table.markdown()

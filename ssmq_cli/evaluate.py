@@ -1,0 +1,60 @@
+"""``ssmq evaluate``: test accuracy of a quantised model, from the integer engine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from . import options
+from .options import console, errors
+from .tables import show
+
+NAME = "evaluate"
+
+
+@options.takes_data
+def command(
+    model: Annotated[str, typer.Argument(help="zoo:NAME, or a quantised checkpoint.")] = "",
+    list_models: Annotated[bool, typer.Option("--list", help="Name the models of the zoo.")] = False,
+    card: Annotated[str | None, typer.Option(help="Write the model's card: the command that made it.")] = None,
+    as_json: options.AsJson = False,
+    *,
+    load: Callable,
+) -> None:
+    """Classify all test sequences with the integer engine, and compare with the model's card.
+
+    The card is NAME.json beside NAME.safetensors. Exit code 1 if it has another number for the same data.
+    """
+    from ssmq_brevitas.checkpoint import load_checkpoint
+    from ssmq_brevitas.errors import SsmqError
+    from ssmq_study.zoo import load_card, locate, measure, write_card
+    from ssmq_study.zoo_table import zoo_table
+
+    if list_models:
+        show(zoo_table())
+        return
+    if not model:
+        raise SsmqError("which model? give zoo:NAME or a checkpoint; --list names the zoo")
+    checkpoint = locate(model)
+    _, config, _ = load_checkpoint(checkpoint)
+    data = load(config)
+    found, sizes = measure(checkpoint, data)
+    known = load_card(checkpoint) if card is None else write_card(checkpoint, card, found)
+    if as_json:
+        numbers = {"images": found.images, "correct": found.correct, "accuracy": found.accuracy}
+        typer.echo(json.dumps({**numbers, "bytes": sizes["total"]}))
+    else:
+        about = f"{data.name} ({data.source}): {found.correct:,} of {found.images:,} test images"
+        console.print(f"{about}, {100 * found.accuracy:.2f} %, {sizes['total']:,.0f} bytes", highlight=False)
+    expected = known and known.on(found.data_hash)
+    if card is not None:
+        console.print(f"-> {checkpoint.with_suffix('.json')}", highlight=False, soft_wrap=True)
+    elif expected is None:
+        errors.print("no card has a number for this data", highlight=False)
+    elif expected.correct != found.correct:
+        raise SsmqError(f"{model}: its card says {expected.correct} correct on this data, not {found.correct}")
+    elif not as_json:
+        console.print("exactly as its card says", highlight=False)

@@ -1,0 +1,33 @@
+"""``ssmq report``: README tables, pictures and one HTML page from result files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import console
+
+NAME = "report"
+
+
+def command(
+    results: Annotated[Path, typer.Option(help="Folder of result files (.json).")] = Path("results"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="The HTML page to write.")] = Path("runs/report.html"),
+    readme: Annotated[Path | None, typer.Option(help="Also fill this README's sections and draw its pictures.")] = None,
+) -> None:
+    """Render every result: what the commands print with --json, study.json and front.json, and tables of your own.
+
+    The page holds its pictures and needs no network.
+    """
+    from ssmq_study.report.kinds import load_results
+    from ssmq_study.report.page import write_page, write_readme
+
+    found = load_results(results)
+    with console.status("report"):
+        if readme is not None:
+            write_readme(readme, found)
+        write_page(out, found)
+    told = f"{len(found)} results  ->  {out}" + ("" if readme is None else f", {readme}")
+    console.print(told, highlight=False, soft_wrap=True)

@@ -1,0 +1,53 @@
+"""``ssmq sensitivity``: which tensors deserve bits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import options
+from .options import console
+from .tables import show
+
+NAME = "sensitivity"
+
+
+@options.takes_data
+def command(
+    checkpoint: Annotated[Path, typer.Argument(help="Float checkpoint.")],
+    widths: Annotated[str, typer.Option(help="Widths to try, in bits.")] = "4,6,8,10,12",
+    images: Annotated[int, typer.Option(help="Validation images.", min=1)] = 500,
+    plot: Annotated[Path | None, typer.Option(help="Picture of the table (.png, .svg, .pdf).")] = None,
+    preset: Annotated[str | None, typer.Option("--preset", "-p", help="Take the scheme from there.")] = None,
+    as_json: options.AsJson = False,
+    *,
+    load: Callable,
+) -> None:
+    """Accuracy and output error on validation images with one tensor narrow and all others 16 bits wide.
+
+    Nothing is trained. Ranks the tensors and says what the grid of Ā does to its eigenvalues.
+    """
+    from ssmq_study.plots import heat_map
+    from ssmq_study.sensitivity import Bench, explanation, sensitivity, sensitivity_tables
+
+    if plot is not None:
+        options.refuse_picture(plot)
+    numbers = options.widths(widths)
+    floating, config = options.float_model(checkpoint, preset)
+    bench = Bench(floating, load(config), images)
+    with console.status("sensitivity") as status:
+        found = sensitivity(bench, config, numbers, lambda tensor, width: status.update(f"{tensor}: {width} bits"))
+    if plot is not None:
+        heat_map(found, plot)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    for table in sensitivity_tables(found):
+        show(table)
+    console.print(explanation(found), highlight=False)
+    if plot is not None:
+        console.print(f"-> {plot}", highlight=False, soft_wrap=True)

@@ -1,0 +1,70 @@
+"""``ssmq study paper``: the paper's tables, row by row."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import console
+from .tables import show
+
+app = typer.Typer(help="Studies: many trainings as rows that are run once each.", no_args_is_help=True)
+
+
+@app.callback()
+def studies() -> None:
+    """Studies: many trainings as rows that are run once each."""
+
+
+@app.command()
+def paper(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the rows and study.json.")],
+    rows: Annotated[list[str] | None, typer.Option("--rows", help="Shell pattern of row ids; may be repeated.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="The embedded data, minutes instead of hours.")] = False,
+    workers: Annotated[int, typer.Option(help="Rows at a time.", min=1)] = 1,
+    data_root: Annotated[Path | None, typer.Option(help="Folder of MNIST instead of the embedded subset.")] = None,
+    list_rows: Annotated[bool, typer.Option("--list", help="Name the rows and what is finished; run nothing.")] = False,
+) -> None:
+    """The tables of arXiv 2506.12480: post-training and trained, by component, parameterisation and width.
+
+    A row is a job with an id, a configuration, a seed, a log and a result. A finished one is never run again, an
+    interrupted one goes on; the float models that rows start from are rows too. Exit code 1 if one failed.
+    """
+    from ssmq_brevitas.checkpoint import write_whole
+    from ssmq_brevitas.errors import SsmqError
+    from ssmq_study.rows import paper_study
+    from ssmq_study.runner import finished, run_rows
+    from ssmq_study.study_tables import summary, tables
+    from ssmq_study.worker import Settings
+
+    if quick and data_root is not None:
+        raise SsmqError("--quick uses the embedded data: leave out --data-root")
+    study = paper_study()
+    chosen = study.selected(rows or (study.quick.rows if quick else ["*"]))
+    short = {"test_images": study.quick.test_images, "epochs": study.quick.epochs, "pretrained": True} if quick else {}
+    settings = Settings(embedded=data_root is None, **short)
+    if list_rows:
+        for name, row in chosen.items():
+            found = finished(out, row, settings)
+            told = f"{100 * found['accuracy']:.2f} %" if found else "–"
+            console.print(f"{name:<44} {told}", highlight=False)
+        return
+
+    def tell(name: str, state: str, left: int) -> None:
+        console.print(f"{name}: {state}, {left} waiting", highlight=False)
+
+    failed = run_rows(chosen, out, settings, data_root, workers, tell)
+    results = [found for row in chosen.values() if (found := finished(out, row, settings))]
+    if results:
+        found = summary(study, results)
+        write_whole(out / "study.json", json.dumps(found, indent=2).encode())
+        for table in tables(found):
+            show(table)
+        console.print(f"{len(results)} rows, {found['images']} test images  ->  {out / 'study.json'}", highlight=False)
+    for name in failed:
+        console.print(f"failed: {name}; see {out / name / 'log.txt'}", highlight=False, soft_wrap=True)
+    if failed:
+        raise typer.Exit(1)

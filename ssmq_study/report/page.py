@@ -1,0 +1,80 @@
+"""Rendering: sections of a README, its pictures, and the HTML page."""
+
+from __future__ import annotations
+
+import base64
+import re
+import tempfile
+from pathlib import Path
+
+import jinja2
+from markdown_it import MarkdownIt
+from ssmq_brevitas.checkpoint import write_whole
+
+from ..rows import paper_study
+from ..zoo_table import zoo_cards, zoo_table
+from .kinds import KINDS, Result
+from .pictures import eigenvalue_grids, measured_points, overview
+
+
+def rendered_readme(readme: str, results: list[Result]) -> str:
+    """``readme`` with every ``<!-- name -->`` section filled from the result, or the zoo, of that name."""
+    texts = {result.name: result.text for result in results} | {"zoo": lambda: zoo_table().markdown()}
+    for name, text in texts.items():
+        section = f"<!-- {name} -->\n{text() if f'<!-- {name} -->' in readme else ''}\n<!-- /{name} -->"
+        readme = re.sub(f"<!-- {name} -->.*?<!-- /{name} -->", lambda _, new=section: new, readme, flags=re.DOTALL)
+    return readme
+
+
+def draw(results: list[Result], folder: Path, suffix: str, only: set[str] | None = None) -> dict[str, list[Path]]:
+    """Write the pictures of all results, as RESULT-PICTURE; by result, in order. ``only`` names those wanted."""
+    drawn: dict[str, list[Path]] = {}
+    for result in results:
+        for name, picture in KINDS[result.kind].pictures.items():
+            path = folder / f"{result.name}-{name}{suffix}"
+            if only is None or path.name in only:
+                picture(result.values, path)
+                if path.is_file():
+                    drawn.setdefault(result.name, []).append(path)
+    shared = {"overview": lambda path: overview(measured_points(results, zoo_cards()), paper_study().headline, path)}
+    shared["grids"] = eigenvalue_grids
+    for name, picture in shared.items():
+        path = folder / f"report-{name}{suffix}"
+        if only is None or path.name in only:
+            picture(path)
+            drawn.setdefault("", []).append(path)
+    return drawn
+
+
+def write_readme(readme: Path, results: list[Result]) -> None:
+    """Fill the sections of a README and draw the pictures of results that it shows from docs/."""
+    text = readme.read_text()
+    write_whole(readme, rendered_readme(text, results).encode())
+    draw(results, readme.parent / "docs", ".png", only=set(re.findall(r'src="docs/([^"]+)"', text)))
+
+
+def write_page(out: Path, results: list[Result]) -> None:
+    """One HTML file with everything inside: no script, no font, no request."""
+    to_html = MarkdownIt("commonmark", {"html": False}).enable("table").render
+    with tempfile.TemporaryDirectory() as folder:
+        drawn = draw(results, Path(folder), ".svg")
+        pictures = {name: [_inline(path) for path in paths] for name, paths in drawn.items()}
+    sections = [
+        {
+            "name": result.name,
+            "title": KINDS[result.kind].title,
+            "pictures": pictures.get(result.name, []),
+            "html": to_html(result.text()),
+        }
+        for result in results
+    ]
+    loader = jinja2.PackageLoader("ssmq_study.report", "")
+    environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    shared = dict(zip(("overview", "grids"), pictures[""], strict=True))
+    zoo = to_html(zoo_table().markdown())
+    page = environment.get_template("page.html.j2").render(sections=sections, zoo=zoo, **shared)
+    write_whole(out, page.encode())
+
+
+def _inline(path: Path) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode()

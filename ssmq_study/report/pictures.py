@@ -1,0 +1,139 @@
+"""Pictures of the report: the whole field, the study's curves, the grids of Ā."""
+
+from __future__ import annotations
+
+import importlib.resources
+from pathlib import Path
+
+import numpy as np
+import torch
+from ssmq_brevitas.checkpoint import load_checkpoint
+from ssmq_brevitas.config import Bits, Scheme
+from ssmq_brevitas.parameterisations import PARAMETERISATIONS
+from ssmq_brevitas.plots import FLOAT, INK, NAIVE, TRAINED, eigenvalues, plt, save
+
+from ..study_tables import COMPONENTS, WIDTHS
+
+MNIST = {"name": "MNIST", "source": "torchvision", "train": 50_000, "validation": 10_000, "test": 10_000}
+COLOURS = dict(zip(COMPONENTS, plt.get_cmap("tab10").colors, strict=False))
+
+
+def measured_points(results: list, cards: list) -> list[tuple[float, float]]:
+    """Bytes and accuracy of everything that was measured on all test images of MNIST."""
+    points = []
+    for result in results:
+        values = result.values
+        full = values.get("data") == MNIST and values.get("images", MNIST["test"]) == MNIST["test"]
+        if result.kind in ("run", "study") and full:
+            points += [(row["bytes"]["total"], row["accuracy"]) for row in values["rows"] if row["bytes"]]
+    for card in cards:
+        points += [(card.bytes["total"], entry.accuracy) for entry in card.measured if entry.data == MNIST]
+    return points
+
+
+def overview(points: list[tuple[float, float]], paper: list, path: Path) -> None:
+    """Accuracy against bytes: everything measured on the full test set, and the paper's table."""
+    fig, axis = plt.subplots(figsize=(7.6, 4.6), layout="constrained")
+    axis.scatter(
+        [1000 * entry.kilobytes for entry in paper], [entry.paper for entry in paper], marker="D", s=26, color=NAIVE,
+        label="the paper", zorder=2,
+    )  # fmt: skip
+    if points:
+        sizes, values = zip(*points, strict=True)
+        accuracies = [100 * value for value in values]
+        axis.scatter(sizes, accuracies, s=26, color=TRAINED, label="ours, integer engine (float: FP32)", zorder=3)
+    axis.set(xscale="log", ylim=(0, 102), xlabel="parameters + state", ylabel="test accuracy, %")
+    ticks = [1000 * kilobytes for kilobytes in (1, 2, 5, 10, 20, 50, 100)]
+    axis.set_xticks(ticks, [f"{tick / 1000:g} kB" for tick in ticks])
+    axis.minorticks_off()
+    axis.grid(color="#e5e5e5", linewidth=0.7)
+    axis.legend(fontsize=9, frameon=False, loc="lower right")
+    axis.spines[["top", "right"]].set_visible(False)
+    save(fig, path)
+
+
+def eigenvalue_grids(path: Path) -> None:
+    """The eigenvalues of the shipped one-layer model: float, on a Cartesian grid and on a log-polar one."""
+    source = importlib.resources.files("ssmq_brevitas.assets").joinpath("paper-h16.safetensors")
+    s4d = load_checkpoint(Path(str(source)))[0].blocks[0].ssm
+    panels = {"float": s4d.discrete()[0].detach().flatten().numpy()}
+    for title, kind, bits in (
+        ("Cartesian, 8 + 8 bits", "discrete", Bits(a=8)),
+        ("log-polar, 4 + 8 bits", "log_polar", Bits(a=12, a_magnitude=4, a_phase=8)),
+    ):
+        with torch.no_grad():
+            grid = PARAMETERISATIONS[kind](s4d.heads, s4d.modes, Scheme(parameterisation=kind, bits=bits))
+            grid.fit(s4d)
+            panels[title] = torch.complex(*grid()).flatten().numpy()
+    eigenvalues(panels, path)
+
+
+def by_width(result: dict, path: Path) -> None:
+    """Accuracy of one component quantised alone, by width; hollow: the paper."""
+    rows = {row["name"]: row for row in result["rows"]}
+    if not any(f"ptq-h16-{key}-{width}" in rows for key in COMPONENTS for width in WIDTHS):
+        return
+    fig, axis = plt.subplots(figsize=(7.2, 4.4), layout="constrained")
+    shown = set()
+    for key, label in COMPONENTS.items():
+        widths = [width for width in WIDTHS if f"ptq-h16-{key}-{width}" in rows]
+        shown |= set(widths)
+        found = [rows[f"ptq-h16-{key}-{width}"] for width in widths]
+        ours = [100 * row["accuracy"] for row in found]
+        axis.plot(widths, ours, marker="o", color=COLOURS[key], label=label, markersize=5)
+        paper = [(width, row["paper"]) for width, row in zip(widths, found, strict=True) if row["paper"] is not None]
+        if paper:
+            axis.scatter(*zip(*paper, strict=True), s=44, facecolors="none", edgecolors=COLOURS[key], linewidths=1)
+    axis.set(xscale="log", ylim=(0, 102), xlabel="bits", ylabel="test accuracy, %")
+    axis.set_xticks(sorted(shown), [str(width) for width in sorted(shown)])
+    axis.minorticks_off()
+    axis.invert_xaxis()
+    axis.set_title("one component quantised alone, 16 heads; hollow: the paper's Fig. 2", fontsize=10, color=INK)
+    axis.grid(color="#e5e5e5", linewidth=0.7)
+    axis.legend(fontsize=8, frameon=False, loc="lower left")
+    axis.spines[["top", "right"]].set_visible(False)
+    save(fig, path)
+
+
+def by_parameterisation(result: dict, path: Path) -> None:
+    """Accuracy by width of Ā for each width of x, one panel a parameterisation; dashed: the paper."""
+    rows = {row["name"]: row for row in result["rows"]}
+    places = (6, 7, 8, 16)
+    # A line needs two widths of Ā.
+    heads = [h for h in (64, 16) if sum(any(f"qat-h{h}-frozen-a{a}-x{x}" in rows for x in places) for a in places) > 1]
+    if not heads:
+        return
+    fig, axes = plt.subplots(1, 3, figsize=(10.5, 3.8), layout="constrained", sharey=True)
+    colours = dict(zip((16, 8, 7, 6), (FLOAT, TRAINED, "#c9a227", NAIVE), strict=True))
+    for axis, kind in zip(axes, ("discrete", "continuous", "frozen"), strict=True):
+        for x, colour in colours.items():
+            names = [f"qat-h{heads[0]}-{kind}-a{a}-x{x}" for a in places]
+            ours = [100 * rows[name]["accuracy"] if name in rows else np.nan for name in names]
+            paper = [rows[name]["paper"] if name in rows and rows[name]["paper"] else np.nan for name in names]
+            axis.plot(range(4), ours, marker="o", color=colour, label=f"x {x} bits", markersize=5)
+            axis.plot(range(4), paper, linestyle="--", linewidth=1, color=colour)
+        axis.set_xticks(range(4), [f"{a}" for a in places])
+        axis.set(xlabel="bits of Ā", title=kind, ylim=(0, 102))
+        axis.grid(color="#e5e5e5", linewidth=0.7)
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylabel(f"test accuracy, %, {heads[0]} heads")
+    axes[0].legend(fontsize=8, frameon=False, loc="lower right")
+    save(fig, path)
+
+
+def training_curves(result: dict, path: Path) -> None:
+    """Validation accuracy by epoch of every trained row."""
+    trained = [row for row in result["rows"] if len(row.get("validation") or ()) > 1]
+    if not trained:
+        return
+    fig, axis = plt.subplots(figsize=(7.2, 4.2), layout="constrained")
+    for row in trained:
+        epochs = range(1, len(row["validation"]) + 1)
+        axis.plot(epochs, [100 * value for value in row["validation"]], marker=".", linewidth=1.2, label=row["name"])
+    axis.set(xlabel="epoch", ylabel="validation accuracy, %", ylim=(0, 102))
+    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.grid(color="#e5e5e5", linewidth=0.7)
+    if len(trained) <= 12:
+        axis.legend(fontsize=8, frameon=False, loc="lower right")
+    axis.spines[["top", "right"]].set_visible(False)
+    save(fig, path)

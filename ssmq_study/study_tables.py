@@ -1,0 +1,151 @@
+"""The tables of the paper's reproduction, from the result files of its rows."""
+
+from __future__ import annotations
+
+import statistics
+
+from .rows import Study
+from .table import Table, percent
+
+WIDTHS = (16, 8, 6, 4, 2)
+COMPONENTS = {
+    "a": "Ā",
+    "b": "B̄",
+    "c": "C̄",
+    "d": "D",
+    "x-static": "state x, static",
+    "x-dynamic": "state x, dynamic",
+    "activations-static": "other activations, static",
+    "activations-dynamic": "other activations, dynamic",
+}
+
+
+def summary(study: Study, results: list[dict]) -> dict:
+    """One JSON of all finished rows: mean and deviation over seeds, the paper's number beside it."""
+    rows = []
+    for name in dict.fromkeys(result["name"] for result in results):
+        same = [result for result in results if result["name"] == name]
+        accuracies = [result["accuracy"] for result in same]
+        rows.append(
+            {
+                "name": name,
+                "engine": same[0]["engine"],
+                "seeds": len(same),
+                "accuracy": statistics.mean(accuracies),
+                "deviation": statistics.stdev(accuracies) if len(same) > 1 else None,
+                "bytes": same[0]["bytes"],
+                "validation": same[0]["epochs"],
+                "paper": study.paper.get(name),
+            }
+        )
+    first = results[0]
+    return {
+        "kind": "study",
+        "data": first["data"],
+        "images": first["images"],
+        "rows": rows,
+        "headline": [entry.model_dump() for entry in study.headline],
+    }
+
+
+def tables(found: dict) -> list[Table]:
+    """Every table of a ``summary`` that has a row."""
+    rows = {row["name"]: row for row in found["rows"]}
+    made = [_components(rows), _ranking(rows), _everything(rows), _ptq(rows), *_parameterisations(rows)]
+    return [table for table in [*made, _headline(rows, found["headline"])] if table.rows]
+
+
+def ranking(found: dict, bits: int = 8) -> list[str]:
+    """Components, the one that loses most when it alone has ``bits`` bits first."""
+    rows = {row["name"]: row for row in found["rows"]}
+    accuracies = {key: rows[name]["accuracy"] for key in COMPONENTS if (name := f"ptq-h16-{key}-{bits}") in rows}
+    return sorted(accuracies, key=accuracies.__getitem__)
+
+
+def _cell(rows: dict, name: str) -> str:
+    """Accuracy, with the paper's in brackets."""
+    row = rows.get(name)
+    if row is None:
+        return "–"
+    return _accuracy(row) + ("" if row["paper"] is None else f" ({row['paper']:g})")
+
+
+def _accuracy(row: dict) -> str:
+    deviation = "" if row["deviation"] is None else f" ± {percent(row['deviation'])}"
+    return percent(row["accuracy"]) + deviation
+
+
+def _components(rows: dict) -> Table:
+    lines = []
+    for key, label in COMPONENTS.items():
+        names = [f"ptq-h16-{key}-{bits}" for bits in WIDTHS]
+        if any(name in rows for name in names):
+            lines.append([label, *(_cell(rows, name) for name in names)])
+    title = "Post-training, one component quantised alone by the paper's quantisers, 16 heads: accuracy % (the paper's)"
+    return Table(title, ["component", *(f"{bits} b" for bits in WIDTHS)], lines)
+
+
+def _ranking(rows: dict) -> Table:
+    order = ranking({"rows": list(rows.values())})
+    lines = [[str(k), COMPONENTS[key], _cell(rows, f"ptq-h16-{key}-8")] for k, key in enumerate(order, start=1)]
+    return Table("What 8 bits cost, the worst component first", ["rank", "component", "accuracy %"], lines, 2)
+
+
+def _everything(rows: dict) -> Table:
+    lines = []
+    for heads in (16, 64):
+        for granularity in ("head", "tensor"):
+            for form in ("asymmetric", "symmetric"):
+                for ranges in ("dynamic", "static"):
+                    stem = f"ptq-h{heads}-all-{granularity}-{form}-{ranges}"
+                    if any(f"{stem}-{bits}" in rows for bits in WIDTHS):
+                        cells = [_cell(rows, f"{stem}-{bits}") for bits in WIDTHS]
+                        lines.append([str(heads), f"a {granularity}", form, ranges, *cells])
+    headings = ["heads", "one range", "form", "ranges", *(f"{bits} b" for bits in WIDTHS)]
+    return Table("Post-training, everything quantised by the paper's quantisers: accuracy %", headings, lines, 4)
+
+
+def _ptq(rows: dict) -> Table:
+    lines = [
+        [name.removeprefix("ptq-"), _accuracy(row), f"{row['bytes']['total']:,.0f}"]
+        for name, row in rows.items()
+        if name.startswith("ptq-") and row["bytes"]
+    ]
+    return Table("Post-training, our integer model", ["row", "accuracy %", "bytes"], lines)
+
+
+def _parameterisations(rows: dict) -> list[Table]:
+    found = []
+    for heads in (16, 64):
+        lines = []
+        for parameterisation in ("discrete", "continuous", "frozen"):
+            for x in (16, 8, 7, 6):
+                names = [f"qat-h{heads}-{parameterisation}-a{a}-x{x}" for a in (6, 7, 8, 16)]
+                if any(name in rows for name in names):
+                    lines.append([parameterisation, str(x), *(_cell(rows, name) for name in names)])
+        title = f"Training by parameterisation of Ā, {heads} heads, the rest W4A6: accuracy % (the paper's)"
+        found.append(Table(title, ["Ā", "x bits", "Ā 6", "Ā 7", "Ā 8", "Ā 16"], lines, 2))
+    return found
+
+
+def _headline(rows: dict, headline: list[dict]) -> Table:
+    lines = []
+    for entry in headline:
+        row = rows.get(entry["row"])
+        if row is None:
+            continue
+        sizes = row["bytes"]
+        lines.append(
+            [
+                entry["row"].split("-")[1][1:],
+                entry["label"],
+                f"{entry['paper']:.2f}",
+                "–" if entry["saved"] is None else f"{entry['saved']:.2f}",
+                _accuracy(row),
+                str(row["seeds"]),
+                f"{sizes['total']:,.0f}",
+                percent(1 - sizes["total"] / sizes["fp32_total"]),
+            ]
+        )
+    headings = ["heads", "scheme", "paper %", "paper saves %", "ours %", "seeds", "bytes", "saved %"]
+    return Table("The headline table: the paper's percentages and our integer model", headings, lines, 2)

@@ -1,0 +1,157 @@
+"""One row of a study in a process of its own: ``python -m ssmq_study.worker OUT ID``, with OUT/ID/job.json.
+
+Killed, it goes on where it was when started again: training saves its state. The result appears whole, at the end.
+"""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import importlib.resources
+import json
+import sys
+import time
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel
+from ssmq_brevitas.checkpoint import load_checkpoint, save_checkpoint, write_whole
+from ssmq_brevitas.data import SequenceData, load_data
+from ssmq_brevitas.errors import SsmqError
+from ssmq_brevitas.footprint import footprint
+from ssmq_brevitas.model import Classifier
+from ssmq_brevitas.quantize import post_training
+from ssmq_brevitas.train import accuracy, train
+
+from .accuracy import test_accuracy
+from .paper_quantisers import paper_ptq
+from .rows import Row
+
+CALIBRATION_IMAGES = 256
+ENGINES = {"float": "float", "paper-ptq": "the paper's quantisers, fake", "ptq": "integer", "qat": "integer"}
+
+
+class Settings(BaseModel):
+    """What all rows of one study share; the rows of another have other results."""
+
+    dataset: str = "mnist"
+    embedded: bool = True
+    test_images: int | None = None
+    epochs: int | None = None
+    pretrained: bool = False
+
+
+class Job(BaseModel):
+    row: Row
+    settings: Settings
+    data_root: Path | None = None
+
+
+def run_job(job: Job, folder: Path) -> dict:
+    """Do the work of a row in ``folder``; float models lie in the folders beside it."""
+    began = time.monotonic()
+    row, data = job.row, _data(job)
+    model = _model(job, data, folder)
+    validation = accuracy(model, data.x_validation, data.y_validation)
+    print(f"validation {validation:.4f}", flush=True)
+    fake = row.kind == "paper-ptq"
+    test = accuracy(model, data.x_test, data.y_test) if fake else test_accuracy(model, data)
+    result = {
+        "id": row.id,
+        "name": row.name,
+        "seed": row.seed,
+        "engine": ENGINES[row.kind],
+        "accuracy": test,
+        "validation": validation,
+        "images": len(data.y_test),
+        "data": data.describe(),
+        "bytes": None if fake else footprint(model).as_dict(),
+        "epochs": _epochs(folder / "epochs.csv"),
+        "seconds": round(time.monotonic() - began, 1),
+    }
+    print(f"test {test:.4f} on {len(data.y_test)} images, {result['seconds']} s", flush=True)
+    return result
+
+
+def _data(job: Job) -> SequenceData:
+    data = load_data(job.data_root, job.settings.dataset)
+    count = job.settings.test_images
+    if count is None:
+        return data
+    # The embedded test images are sorted by class: take an even sub-sample.
+    stride = len(data.y_test) // count
+    values = {name: getattr(data, name) for name in SequenceData.__dataclass_fields__}
+    return SequenceData(**values | {"x_test": data.x_test[::stride], "y_test": data.y_test[::stride]})
+
+
+def _model(job: Job, data: SequenceData, folder: Path) -> torch.nn.Module:
+    row, config = job.row, job.row.config
+    torch.manual_seed(row.seed)
+    if row.kind == "float":
+        if job.settings.pretrained:
+            return _shipped(row, folder)
+        return _trained(Classifier(config.model), config.train.float, job, data, folder)
+    floating, _, _ = load_checkpoint(folder.parent / row.needs / "model.safetensors")
+    if row.kind == "paper-ptq":
+        return paper_ptq(floating, data.x_train[:CALIBRATION_IMAGES], row.quantiser)
+    model = post_training(floating, config, data.x_train, CALIBRATION_IMAGES)
+    if row.kind == "ptq":
+        return model
+    return _trained(model, config.train.qat, job, data, folder)
+
+
+def _epochs(log: Path) -> list[float]:
+    """Validation accuracy after every epoch of training."""
+    if not log.is_file():
+        return []
+    return [float(row["validation"]) for row in csv.DictReader(log.read_text().splitlines())]
+
+
+def _shipped(row: Row, folder: Path) -> Classifier:
+    source = Path(str(importlib.resources.files("ssmq_brevitas.assets").joinpath(f"{row.config.name}.safetensors")))
+    model, config, note = load_checkpoint(source)
+    save_checkpoint(folder / "model.safetensors", model, config, note)
+    return model
+
+
+def _trained(model, training, job: Job, data: SequenceData, folder: Path) -> Classifier:
+    if job.settings.epochs is not None:
+        training = training.model_copy(update={"epochs": job.settings.epochs})
+
+    def report(progress) -> None:
+        if progress.validation is not None:
+            row = f"epoch {progress.epoch + 1}: loss {progress.loss:.4f}"
+            print(f"{row}, validation {progress.validation:.4f}", flush=True)
+
+    files = {"state_path": folder / "state.safetensors", "log_path": folder / "epochs.csv"}
+    train(model, data, training, seed=job.row.seed, on_step=report, **files)
+    note = {"data": data.describe(), "seed": job.row.seed, "epochs": training.epochs, "row": job.row.id}
+    save_checkpoint(folder / "model.safetensors", model.eval(), job.row.config, note)
+    return model
+
+
+def main(out: Path, name: str) -> int:
+    """Run one job unless its result is there; 1 if it failed, 130 if it was interrupted."""
+    folder = out / name
+    job = Job.model_validate_json((folder / "job.json").read_text())
+    # The lock goes with the process, however it ends: a row runs once at a time, whoever started it.
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (folder / "result.json").is_file():
+            return 0
+        try:
+            found = run_job(job, folder)
+        except SsmqError as error:
+            print(f"error: {error}", flush=True)
+            return 1
+        except KeyboardInterrupt:
+            print("interrupted", flush=True)
+            return 130
+        defined = {"row": job.row.model_dump(mode="json"), "settings": job.settings.model_dump(mode="json")}
+        write_whole(folder / "result.json", json.dumps({**found, **defined}, indent=2).encode())
+        (folder / "state.safetensors").unlink(missing_ok=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2]))

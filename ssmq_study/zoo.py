@@ -1,0 +1,123 @@
+"""The model zoo: quantised checkpoints that come with the package, each with a card that says what it is and does.
+
+A card is NAME.json beside NAME.safetensors. It holds the numbers measured on each data set by the integer engine; the
+hash of a data set covers all its splits, so a number is compared with no other data than its own.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib.resources
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from ssmq_brevitas.checkpoint import load_checkpoint, write_whole
+from ssmq_brevitas.config import Config
+from ssmq_brevitas.data import SequenceData
+from ssmq_brevitas.errors import SsmqError
+from ssmq_brevitas.footprint import footprint
+
+from .accuracy import correct_on_integers
+
+PREFIX = "zoo:"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Measured(_Section):
+    """Test images of one data set, and how many of them the integer engine classifies correctly."""
+
+    data: dict[str, str | int]
+    data_hash: str
+    images: int
+    correct: int
+
+    @property
+    def accuracy(self) -> float:
+        return self.correct / self.images
+
+
+class Card(_Section):
+    """``command`` made the model; ``trained_on`` and ``seed`` are what its checkpoint says."""
+
+    name: str
+    command: str
+    seed: int | None
+    trained_on: dict[str, str | int]
+    config: Config
+    bytes: dict[str, float]
+    measured: list[Measured]
+
+    def on(self, data_hash: str) -> Measured | None:
+        """The number for a data set, if there is one."""
+        return next((entry for entry in self.measured if entry.data_hash == data_hash), None)
+
+
+def hash_of(data: SequenceData) -> str:
+    """SHA-256 of all sequences and labels."""
+    digest = hashlib.sha256()
+    for split in ("train", "validation", "test"):
+        for kind in "xy":
+            digest.update(getattr(data, f"{kind}_{split}").numpy().tobytes())
+    return digest.hexdigest()
+
+
+def names() -> list[str]:
+    """The models of the zoo."""
+    return sorted(path.stem for path in _folder().glob("*.safetensors"))
+
+
+def _folder() -> Path:
+    return Path(str(importlib.resources.files("ssmq_brevitas.assets"))) / "zoo"
+
+
+def locate(model: str) -> Path:
+    """The checkpoint ``zoo:NAME``, or a path. Raises SsmqError for a name that the zoo has not."""
+    if not model.startswith(PREFIX):
+        return Path(model)
+    name = model.removeprefix(PREFIX)
+    if name not in names():
+        close = difflib.get_close_matches(name, names(), n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(names()) or 'no models'}"
+        raise SsmqError(f"{model}: not in the zoo: {hint}")
+    return _folder() / f"{name}.safetensors"
+
+
+def load_card(checkpoint: Path) -> Card | None:
+    """The card beside a checkpoint, if there is one. Raises SsmqError for one that is damaged."""
+    path = checkpoint.with_suffix(".json")
+    if not path.is_file():
+        return None
+    try:
+        return Card.model_validate_json(path.read_text())
+    except (ValidationError, UnicodeDecodeError) as error:
+        raise SsmqError(f"{path}: not a model card ({str(error).splitlines()[0]})") from error
+
+
+def measure(checkpoint: Path, data: SequenceData) -> tuple[Measured, dict[str, float]]:
+    """Run all test sequences on the integer engine; also the footprint."""
+    model, _, _ = load_checkpoint(checkpoint)
+    correct = correct_on_integers(model, data.x_test, data.y_test)
+    found = Measured(data=data.describe(), data_hash=hash_of(data), images=len(data.y_test), correct=correct)
+    return found, footprint(model).as_dict()
+
+
+def write_card(checkpoint: Path, command: str, found: Measured) -> Card:
+    """Write the card of a checkpoint, or add a data set to the one it has."""
+    model, config, note = load_checkpoint(checkpoint)
+    before = load_card(checkpoint)
+    others = [entry for entry in (before.measured if before else []) if entry.data_hash != found.data_hash]
+    card = Card(
+        name=checkpoint.stem,
+        command=command,
+        seed=note.get("seed"),
+        trained_on=note.get("data", {}),
+        config=config,
+        bytes=footprint(model).as_dict(),
+        measured=[*others, found],
+    )
+    write_whole(checkpoint.with_suffix(".json"), (card.model_dump_json(indent=2) + "\n").encode())
+    return card

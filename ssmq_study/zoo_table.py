@@ -1,0 +1,24 @@
+"""The zoo as a table."""
+
+from __future__ import annotations
+
+from .table import Table, percent
+from .zoo import PREFIX, load_card, locate, names
+
+
+def zoo_cards() -> list:
+    """The cards of all models that have one."""
+    cards = (load_card(locate(PREFIX + name)) for name in names())
+    return [card for card in cards if card is not None]
+
+
+def zoo_table() -> Table:
+    """A line for each model and data set."""
+    lines = []
+    for card in zoo_cards():
+        bits = card.config.scheme.bits
+        scheme = f"{card.config.scheme.parameterisation} Ā{bits.a} x{bits.x} W{bits.linear}A{bits.activation}"
+        for entry in card.measured:
+            numbers = f"{card.bytes['total']:,.0f}", f"{entry.correct:,} / {entry.images:,}", percent(entry.accuracy)
+            lines.append([PREFIX + card.name, scheme, f"{entry.data['name']}", *numbers])
+    return Table("The model zoo", ["model", "scheme", "data", "bytes", "correct", "accuracy %"], lines, 3)

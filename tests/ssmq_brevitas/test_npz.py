@@ -1,0 +1,110 @@
+"""Data of one's own, and models with several input channels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from conftest import small_config
+from ssmq_brevitas.bounds import accumulator_widths, least_widths
+from ssmq_brevitas.config import Training
+from ssmq_brevitas.data import load_data
+from ssmq_brevitas.errors import SsmqError
+from ssmq_brevitas.footprint import footprint
+from ssmq_brevitas.model import Classifier
+from ssmq_brevitas.quantize import empty_quantised, post_training
+from ssmq_brevitas.train import accuracy, train
+from ssmq_export.errors import ExportError
+from ssmq_export.from_model import describe
+
+STEPS, CHANNELS = 20, 3
+
+
+def sequences(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Noise; the class is the channel that is bright."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, CHANNELS, count)
+    x = rng.integers(0, 60, (count, STEPS, CHANNELS))
+    x[np.arange(count), :, y] += 150
+    return x.astype(np.uint8), y
+
+
+def saved(path, **arrays) -> str:
+    np.savez(path, **arrays)
+    return f"npz:{path}"
+
+
+def test_splits_are_taken_by_seed_or_as_given(tmp_path):
+    x, y = sequences(100)
+    x[:, 0, 0] = np.arange(100)
+    name = saved(tmp_path / "mine.npz", x=x, y=y)
+    data, again, other = (load_data(dataset=name, seed=seed) for seed in (0, 0, 1))
+    assert data.describe() == {"name": "mine", "source": "npz", "train": 80, "validation": 10, "test": 10}
+    assert (data.length, data.channels, data.classes) == (STEPS, CHANNELS, 3)
+    marks = torch.cat([getattr(data, f"x_{split}")[:, 0, 0] for split in ("train", "validation", "test")])
+    assert marks.sort().values.tolist() == list(range(100)), "the splits are disjoint and whole"
+    assert torch.equal(data.x_test, again.x_test) and not torch.equal(data.x_test, other.x_test)
+    own = load_data(dataset=saved(tmp_path / "split.npz", x=x, y=y, x_test=x[:7], y_test=y[:7] * 2))
+    assert torch.equal(own.x_test, torch.from_numpy(x[:7])) and len(own.y_train) == 90 and own.classes == 5
+    single = load_data(dataset=saved(tmp_path / "one.npz", x=x[..., :1], y=y))
+    assert single.x_train.shape == (80, STEPS) and single.channels == 1
+
+
+def test_several_channels_train_quantise_and_are_counted(tmp_path):
+    x, y = sequences(600)
+    data = load_data(dataset=saved(tmp_path / "mine.npz", x=x, y=y))
+    config = small_config(model={"channels": CHANNELS, "norm": "batch", "activation": "relu", "length": STEPS})
+    torch.manual_seed(0)
+    floating = Classifier(config.model)
+    train(floating, data, Training(epochs=6, batch=32, learning_rate=2e-2), seed=0)
+    model = post_training(floating.eval(), config, data.x_train)
+    assert accuracy(floating, data.x_test, data.y_test) > 0.95
+    train(model, data, Training(epochs=2, batch=32, learning_rate=1e-3), seed=0)
+    assert accuracy(model.eval(), data.x_test, data.y_test) > 0.9
+    with torch.no_grad():
+        fused = model(data.x_test)
+        model.use_engine("reference")
+        assert torch.equal(model(data.x_test), fused)
+        model.use_engine("fused")
+    with pytest.raises(ExportError, match="3 input channels .* one"):
+        describe(model)
+    one = config.model.model_copy(update={"channels": 1})
+    narrow = empty_quantised(config.model_copy(update={"model": one}))
+    assert footprint(model).total - footprint(narrow).total == 4 * 2 * config.scheme.bits.encoder / 8
+    assert least_widths(config.model, config.scheme.bits)["encoder"] > least_widths(one, config.scheme.bits)["encoder"]
+    # No sequence can need more than the bound: all codes at their largest.
+    weight, fed = model.encoder.weight_format, model.sites["input"].format
+    most = CHANNELS * weight.magnitude * fed.magnitude
+    assert 2 ** (accumulator_widths(model)["encoder"] - 1) > most
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": np.zeros((20, 5, 1)), "y": np.zeros(20, int)}, "x must be uint8 codes 0..255, not float64"),
+        ({"x": np.zeros((20, 5), np.uint8), "y": np.zeros(20, int)}, r"x must be \(sequences, steps, channels\)"),
+        ({"x": np.zeros((20, 5, 1), np.uint8), "y": np.zeros(19, int)}, "y must be 20 labels"),
+        ({"x": np.zeros((20, 5, 1), np.uint8), "y": np.full(20, -1)}, "y must be 20 labels"),
+        ({"x": np.zeros((20, 5, 1), np.uint8)}, "holds no array y"),
+        ({"a": np.zeros(3)}, "holds no arrays x and y"),
+        ({"x": np.zeros((5, 5, 1), np.uint8), "y": np.zeros(5, int)}, "no sequences are left for validation"),
+        (
+            {"x": np.zeros((20, 5, 1), np.uint8), "y": np.zeros(20, int), "x_test": np.zeros((2, 6, 1), np.uint8),
+             "y_test": np.zeros(2, int)},
+            "x_test has .* x has",
+        ),
+        ({"x": np.array([{}] * 20), "y": np.zeros(20, int)}, "not a readable .npz file of plain arrays"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_file_is_said(tmp_path, arrays, message):
+    with pytest.raises(SsmqError, match=message):
+        load_data(dataset=saved(tmp_path / "odd.npz", **arrays))
+
+
+def test_other_files_and_options_are_refused(tmp_path):
+    (tmp_path / "noise.npz").write_bytes(b"\x80\x04 not a zip")
+    for name, message in (("noise", "not a readable .npz"), ("missing", "no such file")):
+        with pytest.raises(SsmqError, match=message):
+            load_data(dataset=f"npz:{tmp_path / name}.npz")
+    with pytest.raises(SsmqError, match="npz:FILE .* cannot be combined with"):
+        load_data(dataset=saved(tmp_path / "x.npz", x=sequences(20)[0], y=sequences(20)[1]), downsample=2)

@@ -1,0 +1,92 @@
+"""Allocation of widths: exact against enumeration, measured, and shared between processes."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+import sys
+
+import numpy as np
+import optuna
+import pytest
+import torch
+from conftest import small_codes, small_config, small_model
+from ssmq_brevitas.checkpoint import save_checkpoint
+from ssmq_brevitas.config import load_config, to_toml
+from ssmq_brevitas.data import SequenceData
+from ssmq_brevitas.errors import SsmqError
+from ssmq_brevitas.model import Classifier
+from ssmq_study.allocation import allocate, byte_table, guided, pareto, total_bytes
+from ssmq_study.sensitivity import Bench, sensitivity, with_bits
+
+
+@pytest.mark.parametrize("budget", [75, 90, 110, 200])
+def test_no_allocation_is_better_than_the_program_s(budget):
+    rng = np.random.default_rng(budget)
+    widths = (3, 4, 6, 8)
+    errors = {name: dict(zip(widths, sorted(rng.uniform(0, 1, 4), reverse=True), strict=True)) for name in "abcx"}
+    per_bit = {name: float(rng.integers(1, 9)) for name in errors}
+    added = {name: {w: (w - 3) * bit for w in widths} for name, bit in per_bit.items()}
+    chosen = allocate(errors, 70.0, added, budget)
+
+    def cost(bits) -> float:
+        return sum(errors[name][w] ** 2 for name, w in zip(errors, bits, strict=True))
+
+    def size(bits) -> float:
+        return 70.0 + sum(added[name][w] for name, w in zip(errors, bits, strict=True))
+
+    fitting = [bits for bits in itertools.product(widths, repeat=4) if size(bits) <= budget]
+    assert cost(chosen.values()) == pytest.approx(min(map(cost, fitting)), rel=1e-6)
+    assert size(chosen.values()) <= budget
+    with pytest.raises(SsmqError, match="a budget of 69 bytes is too small: the narrowest widths need 70"):
+        allocate(errors, 70.0, added, 69)
+
+
+@pytest.mark.parametrize("parameterisation", ["discrete", "log_polar"])
+def test_bytes_add_up(parameterisation):
+    config = small_config(scheme={"parameterisation": parameterisation}, model={"norm": "batch"})
+    names = ["a", "a_magnitude", "a_phase", "b", "c", "d", "x", "u", "linear", "encoder", "decoder", "bias", "pool"]
+    base, added = byte_table(config, {name: [4, 7, 9] for name in names})
+    bits = dict(zip(names, itertools.cycle([9, 4, 7]), strict=False))
+    assert total_bytes(with_bits(config, bits)) == pytest.approx(base + sum(added[n][w] for n, w in bits.items()))
+
+
+def test_budgets_give_schemes_that_fit_and_files_that_load(tmp_path):
+    config = small_config(model={"activation": "relu"})
+    floating, _ = small_model(config)
+    parts = [tensor for seed in range(3) for tensor in (small_codes(40, seed), torch.arange(40) % 3)]
+    bench = Bench(floating, SequenceData("noise", "made here", *parts), 40)
+    told = sensitivity(bench, config, [3, 6, 12])
+    (small,), (large,) = (guided(bench, config, told, [budget]) for budget in (260, 600))
+    assert small["bytes"] <= 260 < large["bytes"] <= 600
+    assert large["error"] < small["error"]
+    assert pareto([large, small, {**large, "accuracy": -1.0}])[0] is small
+    changed = with_bits(config, small["scheme"]["bits"])
+    (tmp_path / "scheme.toml").write_text(to_toml(changed))
+    assert load_config(tmp_path / "scheme.toml") == changed
+
+
+def test_two_processes_share_one_storage(tmp_path):
+    """Each adds its own trials to one study; the front each writes is of them all so far."""
+    config = small_config(model={"heads": 2, "modes": 2, "length": 49, "classes": 10, "layers": 1})
+    torch.manual_seed(0)
+    save_checkpoint(tmp_path / "float.safetensors", Classifier(config.model), config)
+    storage = f"sqlite:///{tmp_path / 'shared.db'}"
+    script = "from ssmq_cli.main import main; main()"
+    arguments = ["--downsample", "4", "--widths", "4,8", "--images", "50", "--trials", "4", "--storage", storage]
+    command = [sys.executable, "-c", script, "search", tmp_path / "float.safetensors", *arguments]
+    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    workers = [subprocess.Popen([*command, "--out", tmp_path / name], **pipe) for name in ("one", "two")]
+    told = [worker.communicate(timeout=120)[0] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0], told
+    (summary,) = optuna.get_all_study_summaries(storage)
+    study = optuna.load_study(study_name=summary.study_name, storage=storage)
+    assert all(trial.state == optuna.trial.TrialState.COMPLETE for trial in study.trials)
+    schemes = [json.dumps(trial.user_attrs["candidate"]["scheme"]) for trial in study.trials]
+    assert len(study.trials) > 8 + 2 and len(set(schemes)) > 8, "the program's, and four of each worker"
+    for name in ("one", "two"):
+        front = json.loads((tmp_path / name / "front.json").read_text())
+        files = {path.name for path in (tmp_path / name).glob("scheme-*.toml")}
+        assert files == {f"scheme-{entry['bytes']:.0f}.toml" for entry in front["front"]}
+        assert front["front"] == pareto(front["front"]) and len(front["candidates"]) > 4
