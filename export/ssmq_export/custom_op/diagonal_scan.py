@@ -18,9 +18,7 @@ from qonnx.custom_op.base import CustomOp
 
 from ..check.graph_view import integer_range
 from ..errors import ExportError
-
-INPUTS = ("u", "a_re", "a_im", "b_re", "b_im", "c_re", "c_im", "d", "shift")
-WIDEST_STATE, LARGEST_SHIFT = 32, 40
+from ..scan_operands import INPUTS, unfit_shapes, unfit_shift, unfit_state
 
 
 class DiagonalScan(CustomOp):
@@ -58,8 +56,8 @@ class DiagonalScan(CustomOp):
         problems = []
         if len(self.onnx_node.input) != len(INPUTS):
             problems.append(f"has {len(self.onnx_node.input)} inputs, not {len(INPUTS)} ({', '.join(INPUTS)})")
-        bits, lanes = self.get_nodeattr("state_bits"), self.get_nodeattr("PE")
-        return problems + [message for message in (unfit_attributes(bits, lanes),) if message]
+        state = unfit_state(self.get_nodeattr("state_bits"))
+        return [*problems, state] if state else problems
 
     def _named(self) -> dict[str, str]:
         return dict(zip(INPUTS, self.onnx_node.input, strict=True))
@@ -71,7 +69,7 @@ def scan(u: np.ndarray, parameters: dict[str, np.ndarray], state_bits: int) -> n
     Raises ExportError for what does not fit each other, and where a sum could pass 63 bits.
     """
     wrong = unfit_shapes(u.shape[-1], {name: np.shape(values) for name, values in parameters.items()})
-    wrong = wrong or unfit_attributes(state_bits) or unfit_shift(parameters["shift"])
+    wrong = wrong or unfit_state(state_bits) or unfit_shift(parameters["shift"])
     if wrong:
         raise ExportError(f"DiagonalScan: {wrong}")
     integers = {name: np.ascontiguousarray(values, np.int64) for name, values in parameters.items()}
@@ -80,34 +78,6 @@ def scan(u: np.ndarray, parameters: dict[str, np.ndarray], state_bits: int) -> n
         raise ExportError("DiagonalScan: its sums need more than 63 bits: choose narrower formats")
     shift = np.ascontiguousarray(np.broadcast_to(integers["shift"], integers["a_re"].shape))
     return _scan(u, *(integers[name] for name in INPUTS[1:-1]), shift, state_bits)
-
-
-def unfit_shapes(channels: int, shapes: dict[str, tuple[int, ...]]) -> str | None:
-    """What the shapes of the parameters have wrong for ``u`` of ``channels`` channels."""
-    size = tuple(shapes["a_re"])
-    if len(size) != 2 or size[0] != channels or not size[1]:
-        return f"a_re has the shape {size}, not (channels, modes) of {channels} channels"
-    allowed = {**dict.fromkeys(INPUTS[2:7], (size,)), "d": (size[:1],), "shift": ((1,), size)}
-    for name, fitting in allowed.items():
-        if tuple(shapes[name]) not in fitting:
-            return f"{name} has the shape {tuple(shapes[name])} where a_re has {size}"
-    return None
-
-
-def unfit_attributes(state_bits: int, lanes: int = 1, modes: int = 0) -> str | None:
-    """What the attributes have wrong; with ``modes`` (of all heads) also whether PE divides them."""
-    if not 2 <= state_bits <= WIDEST_STATE:
-        return f"state_bits is {state_bits}, not 2 to {WIDEST_STATE}"
-    if lanes < 1 or modes % lanes:
-        return f"PE is {lanes}, no divisor of the {modes} modes" if modes else f"PE is {lanes}, not a number of modes"
-    return None
-
-
-def unfit_shift(shift: np.ndarray) -> str | None:
-    """What is wrong with the shifts."""
-    if np.any(shift < 0) or np.any(shift > LARGEST_SHIFT) or np.any(shift != np.rint(shift)):
-        return f"a shift is not 0 to {LARGEST_SHIFT}"
-    return None
 
 
 def _largest(u: np.ndarray, integers: dict[str, np.ndarray], state_bits: int) -> float:

@@ -19,12 +19,13 @@ import onnx
 from onnx import NodeProto, helper
 
 from ..custom_op import DOMAIN, VERSION
-from ..custom_op.diagonal_scan import INPUTS, LARGEST_SHIFT, output_range
+from ..custom_op.diagonal_scan import output_range
 from ..errors import ExportError
 from ..graph_file import property_of
 from ..integer.forms import Form
 from ..integer.graph import IntegerGraph
 from ..integer.stages import Stage, Stages
+from ..scan_operands import INPUTS, LARGEST_SHIFT
 from ..spec import Format
 from ..states import STATES_KEY, successor
 from .graph import Graph
@@ -43,6 +44,8 @@ class _Collapse:
         self.graph = Graph(dataflow)
         self.length = int(property_of(dataflow, "ssmq.length"))
         self.states = json.loads(property_of(dataflow, STATES_KEY) or "[]")
+        if not self.states:
+            raise ExportError("the graph does not say what its states are (ssmq.states): export it again with `ssmq export`")
         self.stages = Stages(self.integers)
         self.made = {stage.output: stage for stage in self.stages.order}
 
@@ -198,7 +201,9 @@ class _Collapse:
         pool = next(state["port"] for state in self.states if state["part"] == "sum")
         for k, node in enumerate(self.graph.nodes):
             if node.output[0] == successor(pool):
-                (summed,) = [name for name in node.input if name != pool]
+                summed = next((name for name in node.input if name != pool), "")
+                if node.op_type != "Add" or self.graph.readers()[pool] != [node] or summed not in self.integers.channels:
+                    raise ExportError(f"{node.output[0]}: is no running sum of one tensor over time")
                 self.graph.constants["time_axes"] = np.array([1, 2], np.int64)
                 self.graph.datatypes["time_axes"] = "UINT2"
                 self.graph.nodes[k] = helper.make_node(
