@@ -18,6 +18,9 @@ from .builder import FORMATS_KEY
 from .graph_file import property_of
 from .states import successor
 
+# Sequences at once through qonnx, which compares every element of a tensor with every threshold: 100 MB for 64 channels.
+AT_ONCE = 8
+
 
 def run_sequence(model: onnx.ModelProto, values: np.ndarray) -> dict[str, np.ndarray]:
     """ONNX Runtime on a sequence graph, traced (see ``sequence_graph``) or not."""
@@ -71,13 +74,15 @@ def run_whole(model: onnx.ModelProto, values: np.ndarray, tensors: list[str]) ->
 
     exponents = {name: np.asarray(fmt["exponent"]) for name, fmt in json.loads(property_of(model, FORMATS_KEY)).items()}
     codes = _typed(np.ldexp(values.astype(np.float64), -exponents["u"])[:, :, None, None], model)
-    results = execute_onnx(ModelWrapper(with_batch(model, len(values))), {"u": codes}, return_full_exec_context=True)
-
-    def unscaled(name: str) -> np.ndarray:
-        return np.ldexp(results[name].astype(np.float64), exponents[name])
-
-    kept = {name: unscaled(name)[:, :, 0] for name in tensors if name in results}
-    return {"logits": unscaled("logits")[:, 0, 0], **kept}
+    made = {name for node in model.graph.node for name in node.output}
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in ("logits", *tensors) if name in made}
+    for start in range(0, len(codes), AT_ONCE):
+        some = codes[start : start + AT_ONCE]
+        results = execute_onnx(ModelWrapper(with_batch(model, len(some))), {"u": some}, return_full_exec_context=True)
+        for name, found in parts.items():
+            found.append(np.ldexp(results[name][:, :, 0].astype(np.float64), exponents[name]))
+    traces = {name: np.concatenate(found) for name, found in parts.items()}
+    return {**traces, "logits": traces["logits"][:, 0]}
 
 
 def with_batch(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:

@@ -18,7 +18,7 @@ from ssmq_export.check import check_model
 from ssmq_export.check.graph_view import integer_range
 from ssmq_export.custom_op import DOMAIN
 from ssmq_export.custom_op.diagonal_scan import output_range, scan
-from ssmq_export.engines import run_whole
+from ssmq_export.engines import run_steps, run_whole
 from ssmq_export.errors import ExportError
 from ssmq_export.estimate import estimate_graph, find_part
 from ssmq_export.from_model import describe, trace
@@ -200,3 +200,115 @@ def test_an_undeclared_domain_is_refused(graph):
     bare.opset_import.extend(kept)
     assert {finding.rule for finding in check_model(bare)} >= {"known-domain"}
     assert helper.printable_graph(graph.graph).count("DiagonalScan") == 2
+
+
+def of_layer(change) -> onnx.ModelProto:
+    """The step dataflow graph of a model whose first layer's parameters are changed before it is written."""
+    spec = describe(small_model(small_config())[1])
+    change(spec.layers[0])
+    return lower(step_graph(spec))
+
+
+def forgets_at_once(layer):
+    """Mode 0 of head 0: Ā is 0 and B̄ real, so that nothing ever reaches the imaginary part."""
+    for constant in (*layer.a, layer.b[1]):
+        constant.values[0, 0] = 0
+
+
+def has_no_input(layer):
+    for constant in layer.b:
+        constant.values[:] = 0
+
+
+def is_real(layer):
+    for constant in (layer.a[1], layer.b[1], layer.c[1]):
+        constant.values[:] = 0
+
+
+@pytest.mark.parametrize("change", [forgets_at_once, has_no_input, is_real])
+def test_parameters_of_zero_leave_a_diagonal_recurrence(change):
+    """Thresholds out of a sum's reach say nothing about its shift, absent terms nothing about the layer's input."""
+    dataflow = of_layer(change)
+    values = small_codes(3).numpy() * 2.0**-8
+    names = ["y_exact_0", "u_1", "y_exact_1", "u_2"]
+    found = compare("DiagonalScan", run_steps(dataflow, values, names), run_whole(collapse(dataflow), values, names))
+    assert (found.differing, found.first, found.sequences) == (0, "", 3)
+
+
+def test_a_state_that_something_else_reads_is_named():
+    """It would be a port that nothing feeds."""
+    graph = lower(step_graph(describe(small_model(small_config())[1])))
+    next(node for node in graph.graph.node if node.output[0] == "cx_im_1").input[0] = "x_im_1"
+    with pytest.raises(ExportError, match="y_1: reads the states of the step before"):
+        collapse(graph)
+
+
+def test_whole_sequences_go_through_qonnx_in_parts(graph):
+    """More than qonnx gets at once, the last part not full."""
+    codes = small_codes(11, seed=4).numpy() * 2.0**-8
+    whole = run_whole(graph, codes, ["u_2"])
+    for k in (0, 7, 8, 10):
+        one = run_whole(graph, codes[k : k + 1], ["u_2"])
+        assert all(np.array_equal(one[name][0], whole[name][k]) for name in ("logits", "u_2"))
+
+
+def first_scan(model):
+    return next(node for node in model.graph.node if node.op_type == "DiagonalScan")
+
+
+def set_number(node, name, value):
+    next(attribute for attribute in node.attribute if attribute.name == name).i = value
+
+
+def replaced(name, change):
+    def apply(model):
+        tensor = next(tensor for tensor in model.graph.initializer if tensor.name == name)
+        tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(change(numpy_helper.to_array(tensor))), name))
+
+    return apply
+
+
+def shifted_too_far(model):
+    replaced("y_exact_0_shift", lambda v: v + 40)(model)
+    for note in model.graph.quantization_annotation:
+        if note.tensor_name == "y_exact_0_shift":
+            note.quant_parameter_tensor_names[0].value = "UINT8"
+
+
+FAULTS = {
+    "scan-operands: c_re has the shape": replaced("y_exact_0_c_re", lambda v: v[:, :1]),
+    "scan-operands: d has the shape": replaced("y_exact_1_d", lambda v: v[:1]),
+    "scan-operands: a_re has the shape": replaced("y_exact_0_a_re", lambda v: v.reshape(-1)),
+    "scan-operands: a shift is no integer from 0": shifted_too_far,
+    "scan-operands: state_bits is 70": lambda model: set_number(first_scan(model), "state_bits", 70),
+    "operand-count: DiagonalScan has 8 of 9": lambda model: first_scan(model).input.pop(),
+    "time-sum: sums u_2": replaced("time_axes", lambda v: np.array([3])),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_one_fault_of_a_sequence_graph_is_one_rule(graph, fault):
+    broken = onnx.ModelProto()
+    broken.CopyFrom(graph)
+    FAULTS[fault](broken)
+    (found,) = [finding for finding in check_model(broken) if finding.severity == "error"]
+    assert f"{found.rule}: {found.message}".startswith(fault)
+
+
+def test_operands_that_do_not_fit_are_refused_before_they_are_read():
+    """The compiled loops check no bounds."""
+    ones = {name: np.ones((2, 3), np.int64) for name in ("a_re", "a_im", "b_re", "b_im", "c_re", "c_im")}
+    fitting = {**ones, "d": np.ones(2, np.int64), "shift": np.array([1])}
+    u = np.ones((1, 4, 2), np.int64)
+    assert scan(u, fitting, 8).shape == u.shape
+    for name, wrong, message in (
+        ("c_im", np.ones((2, 2)), "c_im has the shape"),
+        ("d", np.ones(3), "d has the shape"),
+        ("shift", np.array([1, 1]), "shift has the shape"),
+        ("shift", np.array([-1]), "a shift is no integer"),
+        ("a_re", np.full((2, 3), 2**56), "need more than 63 bits"),
+    ):
+        with pytest.raises(ExportError, match=message):
+            scan(u, {**fitting, name: wrong}, 8)
+    with pytest.raises(ExportError, match="of 5 channels"):
+        scan(np.ones((1, 4, 5), np.int64), fitting, 8)

@@ -17,7 +17,7 @@ from .catalogue import RULES, Rule
 from .finding import Finding
 from .graph_view import GraphView
 from .rules import datatypes, folding, grids, operators, quantisers  # noqa: F401  (their rules register)
-from .rules import streams, structure, thresholds  # noqa: F401
+from .rules import scans, streams, structure, thresholds  # noqa: F401
 from .text import undecodable_field
 
 __all__ = ["RULES", "Finding", "Rule", "check_file", "check_model"]

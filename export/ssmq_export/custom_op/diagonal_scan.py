@@ -17,8 +17,8 @@ from qonnx.core.datatype import DataType
 from qonnx.custom_op.base import CustomOp
 
 from ..check.graph_view import integer_range
-
-INPUTS = ("u", "a_re", "a_im", "b_re", "b_im", "c_re", "c_im", "d", "shift")
+from ..errors import ExportError
+from ..scan_operands import INPUTS, unfit_shapes, unfit_shift, unfit_state
 
 
 class DiagonalScan(CustomOp):
@@ -34,14 +34,15 @@ class DiagonalScan(CustomOp):
         return helper.make_node("Relu", [self.onnx_node.input[0]], [self.onnx_node.output[0]])
 
     def infer_node_datatype(self, model):
-        """The narrowest type of the exact range of ``y``."""
-        low, high = integer_range(model.get_tensor_datatype(self.onnx_node.input[0]).name)
+        """The narrowest type of the exact range of ``y``; none if ``u`` or a parameter is not known to be integer."""
+        from ..lower.grids import integer_type  # lower makes these nodes and so imports this module
+
+        ends = integer_range(model.get_tensor_datatype(self.onnx_node.input[0]).name)
         parameters = {name: model.get_initializer(found) for name, found in self._named().items() if name != "u"}
-        lowest, highest = output_range(parameters, low, high, self.get_nodeattr("state_bits"))
-        kind = DataType.get_smallest_possible(lowest if lowest < 0 and -lowest > highest else highest)
-        if lowest < 0 <= highest and not kind.signed():
-            kind = DataType.get_smallest_possible(-highest - 1)
-        model.set_tensor_datatype(self.onnx_node.output[0], kind)
+        if ends is None or any(values is None for values in parameters.values()):
+            return
+        found = integer_type(*output_range(parameters, *ends, self.get_nodeattr("state_bits")))
+        model.set_tensor_datatype(self.onnx_node.output[0], DataType[found])
 
     def execute_node(self, context, graph):
         """Exact: 64-bit integers whatever the container."""
@@ -54,20 +55,39 @@ class DiagonalScan(CustomOp):
         """Messages about what is wrong with the node itself."""
         problems = []
         if len(self.onnx_node.input) != len(INPUTS):
-            problems.append(f"DiagonalScan has {len(INPUTS)} inputs ({', '.join(INPUTS)})")
-        if self.get_nodeattr("state_bits") < 2:
-            problems.append("state_bits must be at least 2")
-        return problems
+            problems.append(f"has {len(self.onnx_node.input)} inputs, not {len(INPUTS)} ({', '.join(INPUTS)})")
+        state = unfit_state(self.get_nodeattr("state_bits"))
+        return [*problems, state] if state else problems
 
     def _named(self) -> dict[str, str]:
         return dict(zip(INPUTS, self.onnx_node.input, strict=True))
 
 
 def scan(u: np.ndarray, parameters: dict[str, np.ndarray], state_bits: int) -> np.ndarray:
-    """``y`` int64 (B, T, H) of codes ``u`` int64 (B, T, H); ``parameters`` by the names of ``INPUTS``."""
+    """``y`` int64 (B, T, H) of codes ``u`` (B, T, H); ``parameters`` by the names of ``INPUTS``.
+
+    Raises ExportError for what does not fit each other, and where a sum could pass 63 bits.
+    """
+    wrong = unfit_shapes(u.shape[-1], {name: np.shape(values) for name, values in parameters.items()})
+    wrong = wrong or unfit_state(state_bits) or unfit_shift(parameters["shift"])
+    if wrong:
+        raise ExportError(f"DiagonalScan: {wrong}")
     integers = {name: np.ascontiguousarray(values, np.int64) for name, values in parameters.items()}
-    shift = np.broadcast_to(integers.pop("shift"), integers["a_re"].shape)
-    return _scan(np.ascontiguousarray(u), *(integers[name] for name in INPUTS[1:-1]), np.ascontiguousarray(shift), state_bits)
+    u = np.ascontiguousarray(u, np.int64)
+    if _largest(u, integers, state_bits) >= 2.0**62:
+        raise ExportError("DiagonalScan: its sums need more than 63 bits: choose narrower formats")
+    shift = np.ascontiguousarray(np.broadcast_to(integers["shift"], integers["a_re"].shape))
+    return _scan(u, *(integers[name] for name in INPUTS[1:-1]), shift, state_bits)
+
+
+def _largest(u: np.ndarray, integers: dict[str, np.ndarray], state_bits: int) -> float:
+    """No sum, rounding offset included, is larger."""
+    size = {name: np.abs(values).astype(np.float64) for name, values in integers.items()}
+    state, given = 2.0 ** (state_bits - 1), float(np.abs(u).max(initial=0))
+    driven = np.maximum(size["b_re"], size["b_im"]) * given
+    sums = (size["a_re"] + size["a_im"]) * state + driven + 2.0 ** size["shift"]
+    y = (size["c_re"] + size["c_im"]).sum(axis=1) * state + size["d"] * given
+    return max(float(sums.max()), float(y.max()))
 
 
 def output_range(parameters: dict[str, np.ndarray], low: int, high: int, state_bits: int) -> tuple[int, int]:

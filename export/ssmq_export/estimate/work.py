@@ -13,8 +13,8 @@ import numpy as np
 import onnx
 
 from ..check.graph_view import GraphView, attribute, integer_range
-from ..custom_op.diagonal_scan import INPUTS
 from ..errors import ExportError
+from ..scan_operands import INPUTS, unfit_shapes
 from ..states import successor
 
 
@@ -129,13 +129,19 @@ class ScanShape:
 
 def scan_shape(view: GraphView, node: onnx.NodeProto) -> ScanShape:
     """What a DiagonalScan node does in a step."""
-    names = dict(zip(INPUTS, node.input, strict=True))
-    heads, modes = view.shape(names["a_re"])
+    names = dict(zip(INPUTS, node.input, strict=False))
+    shapes = {name: view.shape(tensor) for name, tensor in names.items()}
+    known = len(node.input) == len(INPUTS) and None not in shapes.values() and shapes["u"]
+    if not known or unfit_shapes(shapes["u"][-1], shapes):
+        raise ExportError(f"node {view.label(node)}: its operands do not fit a DiagonalScan (ssmq check says why)")
+    heads, modes = shapes["a_re"]
     pairs = [max(_width(view, names[f"{name}_re"]), _width(view, names[f"{name}_im"])) for name in "abc"]
     widths = (_width(view, names["u"]), *pairs, _width(view, names["d"]), _width(view, node.output[0]))
     choices = []
     for name in ("b_re", "b_im"):
         values = view.numbers(names[name])
+        if values is None:
+            raise ExportError(f"{names[name]}: is no constant; export the graph again")
         choices.append(_factor(values[values != 0], 0).get("choices", 0))
     return ScanShape(heads, modes, attribute(node, "state_bits", 8), widths, tuple(choices))
 

@@ -18,10 +18,11 @@ from qonnx.transformation.base import Transformation
 
 from ..check.graph_view import GraphView, attribute
 from ..custom_op import DOMAIN
-from ..custom_op.diagonal_scan import INPUTS, scan
+from ..custom_op.diagonal_scan import scan
 from ..estimate.cost import SCAN_LOOP, Folding, cycles, resources
-from ..estimate.parts import find_part
+from ..estimate.parts import SERIES_7, ULTRASCALE_PLUS
 from ..estimate.work import ScanShape, scan_shape, scan_work
+from ..scan_operands import INPUTS
 
 HARDWARE = "finn.custom_op.fpgadataflow"
 NOT_YET = (
@@ -60,7 +61,9 @@ class DiagonalScan(HWCustomOp):
         return scan_work(self.onnx_node.name, shape, self.onnx_node.input[0], self.onnx_node.output[0])
 
     def _cost(self, fpgapart: str):
-        return resources(self._work(), Folding(self._lanes()), find_part(fpgapart).family)
+        # FINN takes every AMD part, and more of them than ours are known by name.
+        family = SERIES_7 if fpgapart.startswith(("xc7", "xq7")) else ULTRASCALE_PLUS
+        return resources(self._work(), Folding(self._lanes()), family)
 
     def get_input_datatype(self, ind=0):
         return DataType[self.get_nodeattr("inputDataType")]

@@ -19,17 +19,18 @@ import onnx
 from onnx import NodeProto, helper
 
 from ..custom_op import DOMAIN, VERSION
-from ..custom_op.diagonal_scan import INPUTS, output_range
+from ..custom_op.diagonal_scan import output_range
 from ..errors import ExportError
 from ..graph_file import property_of
+from ..integer.forms import Form
 from ..integer.graph import IntegerGraph
 from ..integer.stages import Stage, Stages
+from ..scan_operands import INPUTS, LARGEST_SHIFT
 from ..spec import Format
 from ..states import STATES_KEY, successor
 from .graph import Graph
 from .grids import integer_type
 
-LARGEST_SHIFT = 40
 
 
 def collapse(dataflow: onnx.ModelProto) -> onnx.ModelProto:
@@ -43,6 +44,8 @@ class _Collapse:
         self.graph = Graph(dataflow)
         self.length = int(property_of(dataflow, "ssmq.length"))
         self.states = json.loads(property_of(dataflow, STATES_KEY) or "[]")
+        if not self.states:
+            raise ExportError("the graph does not say what its states are (ssmq.states): export it again with `ssmq export`")
         self.stages = Stages(self.integers)
         self.made = {stage.output: stage for stage in self.stages.order}
 
@@ -77,18 +80,17 @@ class _Collapse:
         re, im = (entries[part]["port"] for part in ("re", "im"))
         heads, modes = entries["re"]["shape"]
         sums = [self.made[successor(state)] for state in (re, im)]
-        source = self._source(sums, (re, im))
+        y, form = self._leaves(sums, (re, im))
+        source = self._source(y, [form, *(stage.form for stage in sums)], {re, im, *(stage.output for stage in sums)})
         a_rr, a_ri, b_re = (self._diagonal(sums[0], name, heads, modes) for name in (re, im, source))
         a_ir, a_ii, b_im = (self._diagonal(sums[1], name, heads, modes) for name in (re, im, source))
         if not (np.array_equal(a_rr, a_ii) and np.array_equal(a_ri, -a_ir)):
             raise ExportError(f"{sums[1].output}: its sum and that of {sums[0].output} are no complex product")
         bits = self._bits(sums[0].output)
-        shift = [self._shift(stage, bits) for stage in sums]
-        if bits != self._bits(sums[1].output) or not np.array_equal(*shift):
-            raise ExportError(f"{sums[1].output}: its rounding is not that of {sums[0].output}")
-        y, form = self._leaves(sums)
+        if bits != self._bits(sums[1].output):
+            raise ExportError(f"{sums[1].output}: its format is not that of {sums[0].output}")
+        shift = self._shift(sums, bits).reshape(heads, modes)
         c_re, c_im, d = (self._gathered(y, form, name, heads) for name in (sums[0].output, sums[1].output, source))
-        shift = shift[0].reshape(heads, modes)
         parameters = {
             "a_re": a_rr, "a_im": a_ir, "b_re": b_re, "b_im": b_im, "c_re": c_re, "c_im": -c_im, "d": d[:, 0],
             "shift": shift if np.any(shift != shift[0, 0]) else shift[0, :1],
@@ -102,12 +104,12 @@ class _Collapse:
         self.graph.datatypes[y] = integer_type(*output_range(parameters, low, high, bits))
         return helper.make_node("DiagonalScan", names, [y], name=f"DiagonalScan_{y}", domain=DOMAIN, state_bits=bits, PE=1)
 
-    def _source(self, sums: list[Stage], states: tuple[str, str]) -> str:
-        """The tensor besides the states that the sums read."""
-        rows = np.concatenate([stage.form.row for stage in sums])
-        read = {name for name, stored in self.stages.stored.items() if np.any(stored.reads(rows))} - set(states)
+    def _source(self, y: str, forms: list[Form], states: set[str]) -> str:
+        """The tensor besides the states that the layer's sums read."""
+        rows = np.concatenate([form.row for form in forms])
+        read = {name for name, stored in self.stages.stored.items() if np.any(stored.reads(rows))} - states
         if len(read) != 1:
-            raise ExportError(f"{sums[0].output}: reads {', '.join(sorted(read)) or 'no input'} besides its own state")
+            raise ExportError(f"{y}: its layer reads {', '.join(sorted(read)) or 'nothing'} besides its states, not one input")
         return read.pop()
 
     def _diagonal(self, stage: Stage, name: str, heads: int, modes: int) -> np.ndarray:
@@ -122,20 +124,29 @@ class _Collapse:
         weights[form.channel[mine]] = form.weight[mine]
         return weights.reshape(heads, modes)
 
-    def _leaves(self, sums: list[Stage]) -> tuple[str, object]:
+    def _leaves(self, sums: list[Stage], before: tuple[str, str]) -> tuple[str, Form]:
         """The one tensor through which the new states leave the layer, and its form."""
-        found = {}
+        found: dict[str, Form] = {}
         for stage in self.stages.order:
-            if stage in sums or stage.form is None:
+            if stage in sums:
                 continue
-            if any(np.any(self.stages.stored[one.output].reads(stage.form.row)) for one in sums):
+            if any(self._reads(stage, state) for state in before):
+                raise ExportError(f"{stage.output}: reads the states of the step before, which a DiagonalScan keeps inside")
+            if any(self._reads(stage, one.output) for one in sums):
+                if stage.form is None:
+                    raise ExportError(f"{stage.output}: multiplies states; they leave a layer through a sum")
                 node = self.integers.producers[stage.output]
                 found[node.inputs[0] if stage.rows else stage.output] = stage.form
         if len(found) != 1:
             raise ExportError(f"{sums[0].output}: leaves the layer through {', '.join(found) or 'no sum'}, not through one")
         return found.popitem()
 
-    def _gathered(self, y: str, form, name: str, heads: int) -> np.ndarray:
+    def _reads(self, stage: Stage, tensor: str) -> bool:
+        if stage.form is None:
+            return tensor in stage.factors
+        return bool(np.any(self.stages.stored[tensor].reads(stage.form.row)))
+
+    def _gathered(self, y: str, form: Form, name: str, heads: int) -> np.ndarray:
         """Weights (H, channels of ``name`` a head) with which head h of ``y`` sums its own modes."""
         stored = self.stages.stored[name]
         each = len(stored.low) // heads
@@ -155,27 +166,44 @@ class _Collapse:
             raise ExportError(f"{state}: {self.integers.datatypes[state]} is no signed format")
         return bits
 
-    def _shift(self, stage: Stage, bits: int) -> np.ndarray:
-        """Right shift of every channel. Thresholds past the range of the sum say nothing about it."""
+    def _shift(self, sums: list[Stage], bits: int) -> np.ndarray:
+        """Right shift of every channel, one for both parts of its state.
+
+        Thresholds past the range of a sum say nothing about it, so that several shifts may fit one part: a mode that
+        forgets at once and has a real input never leaves 0 in the other.
+        """
+        fits = [[self._rounds(stage, bits, shift) for stage in sums] for shift in range(LARGEST_SHIFT + 1)]
+        both = np.all(fits, axis=1)
+        alone = np.any(fits, axis=0)
+        for stage, found in zip(sums, alone, strict=True):
+            if not found.all():
+                raise ExportError(f"{stage.output}: the thresholds of channel {int(found.argmin())} are no rounding shift")
+        found = both.any(axis=0)
+        if not found.all():
+            raise ExportError(f"{sums[1].output}: its rounding is not that of {sums[0].output} (channel {int(found.argmin())})")
+        # One shift for the layer where one fits all.
+        shared = both.all(axis=1)
+        return np.full(len(found), shared.argmax()) if shared.any() else both.argmax(axis=0)
+
+    def _rounds(self, stage: Stage, bits: int, shift: int) -> np.ndarray:
+        """For which channels the thresholds, inside the range of their sum, are those of half-to-even by ``shift``."""
         fmt = Format(bits, True, np.int64(0))
         levels = np.arange(fmt.low + 1, fmt.high + 1)
-        rows = self.integers.constants[next(n for n in self.graph.nodes if n.output[0] == stage.output).input[1]]
-        rows = np.broadcast_to(rows, (len(stage.low), rows.shape[1]))
-        shifts, known = [], {}
-        for low, high, row in zip(stage.low, stage.high, rows, strict=True):
-            key = int(low), int(high), row.tobytes()
-            if key not in known:
-                known[key] = next((s for s in range(LARGEST_SHIFT) if _rounds(row, levels, s, *key[:2])), None)
-            shifts.append(known[key])
-        if None in shifts:
-            raise ExportError(f"{stage.output}: the thresholds of channel {shifts.index(None)} are no rounding shift")
-        return np.array(shifts)
+        node = self.integers.producers[stage.output]
+        rows = self.integers.constants[node.inputs[1]]
+        if node.bias != fmt.low or rows.shape[1] != len(levels):
+            return np.zeros(len(stage.low), bool)
+        exact = (levels << shift) - ((1 << shift) >> 1) + (levels & 1 if shift else 0)
+        low, high = stage.low[:, None], stage.high[:, None] + 1
+        return np.all(np.clip(exact, low, high) == np.clip(rows, low, high), axis=1)
 
     def _pool(self) -> None:
         pool = next(state["port"] for state in self.states if state["part"] == "sum")
         for k, node in enumerate(self.graph.nodes):
             if node.output[0] == successor(pool):
-                (summed,) = [name for name in node.input if name != pool]
+                summed = next((name for name in node.input if name != pool), "")
+                if node.op_type != "Add" or self.graph.readers()[pool] != [node] or summed not in self.integers.channels:
+                    raise ExportError(f"{node.output[0]}: is no running sum of one tensor over time")
                 self.graph.constants["time_axes"] = np.array([1, 2], np.int64)
                 self.graph.datatypes["time_axes"] = "UINT2"
                 self.graph.nodes[k] = helper.make_node(
@@ -189,10 +217,3 @@ class _Collapse:
             if found & set(node.input):
                 found.update(node.output)
         return found
-
-
-def _rounds(row: np.ndarray, levels: np.ndarray, shift: int, low: int, high: int) -> bool:
-    """Whether ``row`` holds, inside ``low .. high``, the thresholds of a half-to-even rounding by ``shift``."""
-    half = (1 << shift) >> 1
-    exact = (levels << shift) - half + (levels & 1 if shift else 0)
-    return np.array_equal(np.clip(exact, low, high + 1), np.clip(row, low, high + 1))

@@ -1,0 +1,47 @@
+"""Graphs of a whole sequence: the operands of DiagonalScan, and the sum over time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...scan_operands import INPUTS, unfit_shapes, unfit_shift, unfit_state
+from ..catalogue import Hit, rule
+from ..graph_view import GraphView, attribute
+from .operators import OUR_DOMAIN
+
+
+@rule("scan-operands", "error", "export the graph again; docs/diagonal-scan.md says what fits")
+def scan_operands(view: GraphView) -> Iterator[Hit]:
+    """The parameters of a DiagonalScan are constants of its module, sized by each other and by the stream."""
+    for node in view.nodes:
+        if node.op_type != "DiagonalScan" or node.domain != OUR_DOMAIN or len(node.input) != len(INPUTS):
+            continue  # operand-count judges the number
+        label, named = view.label(node), dict(zip(INPUTS, node.input, strict=True))
+        computed = next((name for name in node.input[1:] if not view.is_constant(name)), None)
+        shapes = {name: view.shape(tensor) for name, tensor in named.items()}
+        if computed is not None:
+            yield label, computed, "is a parameter of a DiagonalScan, and not constant"
+        elif all(shape is not None for shape in shapes.values()):
+            u = shapes.pop("u")
+            wrong = unfit_shapes(u[-1], shapes) if len(u) == 4 and u[2] == 1 else f"u has the shape {u}, not (B, T, 1, H)"
+            shift = view.numbers(named["shift"])
+            wrong = wrong or unfit_state(attribute(node, "state_bits")) or (unfit_shift(shift) if shift is not None else None)
+            if wrong:
+                yield label, "", wrong
+
+
+@rule("time-sum", "error", "sum over time alone (axes [1] or [1, 2], keepdims 1)")
+def time_sum(view: GraphView) -> Iterator[Hit]:
+    """ReduceSum becomes FINN's GlobalAccPool, which adds up a stream (1, T, 1, channels) channel by channel."""
+    if OUR_DOMAIN not in view.opsets:
+        return  # hardware-op judges it
+    for node in view.nodes:
+        if node.op_type != "ReduceSum" or not node.input:
+            continue
+        shape = view.shape(node.input[0])
+        axes = view.numbers(node.input[1]) if len(node.input) > 1 else None
+        found = None if axes is None or axes.size > 4 else {int(axis) % 4 for axis in axes.ravel()}
+        one_wide = shape is not None and len(shape) == 4 and shape[2] == 1
+        if not one_wide or found not in ({1}, {1, 2}) or attribute(node, "keepdims", 1) != 1:
+            listed = "computed axes" if axes is None else f"axes {axes.ravel()[:4].tolist()}"
+            yield view.label(node), view.output(node), f"sums {node.input[0]} {shape} over {listed}"
