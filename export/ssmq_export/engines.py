@@ -18,7 +18,7 @@ from .builder import FORMATS_KEY
 from .graph_file import property_of
 from .states import successor
 
-# Sequences at once through qonnx, which compares every element of a tensor with every threshold: 100 MB for 64 channels.
+# Sequences at once through qonnx, which compares every element with every threshold: 100 MB for 64 channels.
 AT_ONCE = 8
 
 

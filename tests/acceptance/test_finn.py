@@ -90,10 +90,11 @@ def test_the_sequence_graph_is_one_partition_too(tmp_path):
 
 
 def test_code_for_the_scan_is_refused_in_one_message(tmp_path):
-    """In a process of its own, as all that imports FINN."""
+    """In a process of its own, as all that imports FINN; on a part that FINN knows and our table of parts does not."""
     _, graph, _ = saved(CASES["8-bit, 1 layer"], tmp_path)
     onnx.save(collapse(graph), tmp_path / "whole.onnx")
-    finn.compile_graph(tmp_path / "whole.onnx", "xc7z020clg400-1", 100.0, 10.0, tmp_path / "build")
+    found = finn.compile_graph(tmp_path / "whole.onnx", "xczu9eg-ffvb1156-2-e", 100.0, 10.0, tmp_path / "build")
+    assert found.ours is None and found.resources["DSP"] > 0
     script = (
         "import sys; from ssmq_export.finn import worker; worker._builder()\n"
         "from qonnx.core.modelwrapper import ModelWrapper; from qonnx.custom_op.registry import getCustomOp\n"

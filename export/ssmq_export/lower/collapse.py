@@ -32,7 +32,6 @@ from .graph import Graph
 from .grids import integer_type
 
 
-
 def collapse(dataflow: onnx.ModelProto) -> onnx.ModelProto:
     """The sequence dataflow graph. Raises ExportError naming the tensor that is no part of a diagonal recurrence."""
     return _Collapse(dataflow).run()
@@ -45,7 +44,9 @@ class _Collapse:
         self.length = int(property_of(dataflow, "ssmq.length"))
         self.states = json.loads(property_of(dataflow, STATES_KEY) or "[]")
         if not self.states:
-            raise ExportError("the graph does not say what its states are (ssmq.states): export it again with `ssmq export`")
+            raise ExportError(
+                "the graph does not say what its states are (ssmq.states): export it again with `ssmq export`"
+            )
         self.stages = Stages(self.integers)
         self.made = {stage.output: stage for stage in self.stages.order}
 
@@ -102,14 +103,18 @@ class _Collapse:
             self.graph.datatypes[names[-1]] = integer_type(int(values.min()), int(values.max()))
         low, high = self.integers.ranges[source]
         self.graph.datatypes[y] = integer_type(*output_range(parameters, low, high, bits))
-        return helper.make_node("DiagonalScan", names, [y], name=f"DiagonalScan_{y}", domain=DOMAIN, state_bits=bits, PE=1)
+        return helper.make_node(
+            "DiagonalScan", names, [y], name=f"DiagonalScan_{y}", domain=DOMAIN, state_bits=bits, PE=1
+        )
 
     def _source(self, y: str, forms: list[Form], states: set[str]) -> str:
         """The tensor besides the states that the layer's sums read."""
         rows = np.concatenate([form.row for form in forms])
         read = {name for name, stored in self.stages.stored.items() if np.any(stored.reads(rows))} - states
         if len(read) != 1:
-            raise ExportError(f"{y}: its layer reads {', '.join(sorted(read)) or 'nothing'} besides its states, not one input")
+            raise ExportError(
+                f"{y}: its layer reads {', '.join(sorted(read)) or 'nothing'} besides its states, not one input"
+            )
         return read.pop()
 
     def _diagonal(self, stage: Stage, name: str, heads: int, modes: int) -> np.ndarray:
@@ -131,14 +136,18 @@ class _Collapse:
             if stage in sums:
                 continue
             if any(self._reads(stage, state) for state in before):
-                raise ExportError(f"{stage.output}: reads the states of the step before, which a DiagonalScan keeps inside")
+                raise ExportError(
+                    f"{stage.output}: reads the states of the step before, which a DiagonalScan keeps inside"
+                )
             if any(self._reads(stage, one.output) for one in sums):
                 if stage.form is None:
                     raise ExportError(f"{stage.output}: multiplies states; they leave a layer through a sum")
                 node = self.integers.producers[stage.output]
                 found[node.inputs[0] if stage.rows else stage.output] = stage.form
         if len(found) != 1:
-            raise ExportError(f"{sums[0].output}: leaves the layer through {', '.join(found) or 'no sum'}, not through one")
+            raise ExportError(
+                f"{sums[0].output}: leaves the layer through {', '.join(found) or 'no sum'}, not through one"
+            )
         return found.popitem()
 
     def _reads(self, stage: Stage, tensor: str) -> bool:
@@ -177,10 +186,14 @@ class _Collapse:
         alone = np.any(fits, axis=0)
         for stage, found in zip(sums, alone, strict=True):
             if not found.all():
-                raise ExportError(f"{stage.output}: the thresholds of channel {int(found.argmin())} are no rounding shift")
+                raise ExportError(
+                    f"{stage.output}: the thresholds of channel {int(found.argmin())} are no rounding shift"
+                )
         found = both.any(axis=0)
         if not found.all():
-            raise ExportError(f"{sums[1].output}: its rounding is not that of {sums[0].output} (channel {int(found.argmin())})")
+            raise ExportError(
+                f"{sums[1].output}: its rounding is not that of {sums[0].output} (channel {int(found.argmin())})"
+            )
         # One shift for the layer where one fits all.
         shared = both.all(axis=1)
         return np.full(len(found), shared.argmax()) if shared.any() else both.argmax(axis=0)
@@ -194,20 +207,33 @@ class _Collapse:
         if node.bias != fmt.low or rows.shape[1] != len(levels):
             return np.zeros(len(stage.low), bool)
         exact = (levels << shift) - ((1 << shift) >> 1) + (levels & 1 if shift else 0)
-        low, high = stage.low[:, None], stage.high[:, None] + 1
-        return np.all(np.clip(exact, low, high) == np.clip(rows, low, high), axis=1)
+        rows = np.broadcast_to(rows, (len(stage.low), len(levels)))
+        fits = np.ones(len(stage.low), bool)
+        # The levels next to 0 tell most shifts apart, and 16-bit states have 65,535.
+        for part in (slice(max(0, len(levels) // 2 - 2), len(levels) // 2 + 3), slice(None)):
+            low, high = stage.low[fits, None], stage.high[fits, None] + 1
+            fits[fits] = np.all(np.clip(exact[part], low, high) == np.clip(rows[fits, part], low, high), axis=1)
+        return fits
 
     def _pool(self) -> None:
         pool = next(state["port"] for state in self.states if state["part"] == "sum")
         for k, node in enumerate(self.graph.nodes):
             if node.output[0] == successor(pool):
                 summed = next((name for name in node.input if name != pool), "")
-                if node.op_type != "Add" or self.graph.readers()[pool] != [node] or summed not in self.integers.channels:
+                if (
+                    node.op_type != "Add"
+                    or self.graph.readers()[pool] != [node]
+                    or summed not in self.integers.channels
+                ):
                     raise ExportError(f"{node.output[0]}: is no running sum of one tensor over time")
                 self.graph.constants["time_axes"] = np.array([1, 2], np.int64)
                 self.graph.datatypes["time_axes"] = "UINT2"
                 self.graph.nodes[k] = helper.make_node(
-                    "ReduceSum", [summed, "time_axes"], list(node.output), name=f"ReduceSum_{node.output[0]}", keepdims=1
+                    "ReduceSum",
+                    [summed, "time_axes"],
+                    list(node.output),
+                    name=f"ReduceSum_{node.output[0]}",
+                    keepdims=1,
                 )
 
     def _after(self, tensor: str) -> set[str]:

@@ -22,11 +22,11 @@ def scan_operands(view: GraphView) -> Iterator[Hit]:
         if computed is not None:
             yield label, computed, "is a parameter of a DiagonalScan, and not constant"
         elif all(shape is not None for shape in shapes.values()):
-            u = shapes.pop("u")
-            wrong = unfit_shapes(u[-1], shapes) if len(u) == 4 and u[2] == 1 else f"u has the shape {u}, not (B, T, 1, H)"
-            shift = view.numbers(named["shift"])
-            wrong = wrong or unfit_state(attribute(node, "state_bits")) or (unfit_shift(shift) if shift is not None else None)
-            if wrong:
+            u, shift = shapes.pop("u"), view.numbers(named["shift"])
+            found = [unfit_shapes(u[-1], shapes) if len(u) == 4 and u[2] == 1 else f"u is {u}, not (B, T, 1, H)"]
+            found.append(unfit_state(attribute(node, "state_bits")))
+            found.append(None if shift is None else unfit_shift(shift))
+            for wrong in filter(None, found):
                 yield label, "", wrong
 
 
