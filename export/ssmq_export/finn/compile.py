@@ -21,14 +21,16 @@ README = """# A FINN build folder
 
 `finn.onnx` is the dataflow partition after FINN's own steps (tidy up, convert, partition, specialise,
 fold, minimise bit widths, estimate): every node specialised and folded for {part}
-at {clock:g} ns. With Vivado in place, go on with finn-plus from `dataflow.onnx` and `dataflow_build_config.json`, or
-from `finn.onnx` with the steps that follow `step_generate_estimate_reports`.
+at {clock:g} ns.
 
 {form}
 
 `report/` holds FINN's estimates. They count no LUT for elementwise operators; `ssmq estimate` does.
 """
-STEP = """The graph is one time step. `loopback.json` lists the states: the stream at each `output` goes back to `input` through
+STEP = """With Vivado in place, go on with finn-plus from `finn.onnx` with the steps that follow
+`step_generate_estimate_reports`. (From `dataflow.onnx` FINN itself would leave the states' streams unduplicated.)
+
+The graph is one time step. `loopback.json` lists the states: the stream at each `output` goes back to `input` through
 a FIFO that holds one step and starts with zeros. `u` takes one pixel code a step; `logits` counts after the last."""
 SEQUENCE = """The graph is a whole sequence; the states are inside `DiagonalScan`, our own operator, which FINN knows after
 `ssmq_export.finn.diagonal_scan.register()`. It has no RTL yet: for hardware compile the step graph, `ssmq finn
