@@ -20,7 +20,7 @@ Arrays = tuple[np.ndarray, np.ndarray]
 
 
 def load_npz(path: Path, seed: int) -> dict[str, Arrays]:
-    """``train``, ``validation`` and ``test``: ``x`` uint8 ``(n, T)`` or, of several channels, ``(n, T, C)``, and ``y``."""
+    """``train``, ``validation``, ``test``: ``x`` uint8 ``(n, T)``, or ``(n, T, C)`` of several channels, and ``y``."""
     given = _read(path)
     if "train" not in given:
         raise SsmqError(f"{path}: holds no arrays x and y")

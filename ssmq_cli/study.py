@@ -57,7 +57,8 @@ def paper(
         console.print(f"{name}: {state}, {left} waiting", highlight=False)
 
     failed = run_rows(chosen, out, settings, data_root, workers, tell)
-    results = [found for row in chosen.values() if (found := finished(out, row, settings))]
+    # All that OUT holds: rows of earlier calls too.
+    results = [found for row in study.rows().values() if (found := finished(out, row, settings))]
     if results:
         found = summary(study, results)
         write_whole(out / "study.json", json.dumps(found, indent=2).encode())

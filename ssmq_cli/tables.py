@@ -11,7 +11,7 @@ def show(table) -> None:
     """Print an ``ssmq_study.table.Table``."""
     rich = RichTable(title=table.title, title_justify="left")
     for column, heading in enumerate(table.headings):
-        rich.add_column(heading, justify="left" if column < table.labels else "right")
+        rich.add_column(heading, justify="left" if column < table.labels else "right", no_wrap=not column)
     for row in table.rows:
         rich.add_row(*row)
     console.print(rich, highlight=False)

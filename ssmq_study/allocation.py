@@ -28,10 +28,11 @@ def byte_table(config: Config, widths: dict[str, list[int]]) -> tuple[float, dic
     """Bytes of everything at its least width, and what each width of each tensor adds to that."""
     least = {tensor: min(choice) for tensor, choice in widths.items()}
     base = total_bytes(with_bits(config, least))
-    added = {
-        tensor: {width: total_bytes(with_bits(config, least | {tensor: width})) - base for width in choice}
-        for tensor, choice in widths.items()
-    }
+    added = {}
+    for tensor, choice in widths.items():
+        span = max(choice) - least[tensor]
+        whole = total_bytes(with_bits(config, least | {tensor: max(choice)})) - base if span else 0.0
+        added[tensor] = {width: whole * (width - least[tensor]) / span if span else 0.0 for width in choice}
     return base, added
 
 

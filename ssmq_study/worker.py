@@ -22,6 +22,7 @@ from ssmq_brevitas.footprint import footprint
 from ssmq_brevitas.model import Classifier
 from ssmq_brevitas.quantize import post_training
 from ssmq_brevitas.train import accuracy, train
+from ssmq_export.errors import ExportError
 
 from .accuracy import test_accuracy
 from .paper_quantisers import paper_ptq
@@ -141,7 +142,7 @@ def main(out: Path, name: str) -> int:
             return 0
         try:
             found = run_job(job, folder)
-        except SsmqError as error:
+        except (SsmqError, ExportError) as error:
             print(f"error: {error}", flush=True)
             return 1
         except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""Results as Markdown, one function for each kind: the summary.json of an `ssmq run`, the JSON of the other commands."""
+"""Results as Markdown, one function for each kind: what `ssmq run` leaves, what commands print with --json."""
 
 from __future__ import annotations
 
@@ -174,7 +174,11 @@ def _titled(tables: list[Table]) -> str:
 def study_text(result: dict) -> str:
     """Every table of a study."""
     data = result["data"]
-    about = f"{data['name']} ({data['source']}), {result['images']:,} test images. In brackets what the paper reports."
+    about = f"{data['name']} ({data['source']}), {result['images']:,} test images. In brackets what the paper reports. "
+    about += (
+        "The paper's quantisers are fake quantisation with float scales, outside the integer contract; the accuracy of "
+        "our own quantised models is that of the integer engine."
+    )
     return f"{about}\n\n{_titled(study_tables(result))}"
 
 

@@ -73,7 +73,7 @@ def by_width(result: dict, path: Path) -> None:
     rows = {row["name"]: row for row in result["rows"]}
     if not any(f"ptq-h16-{key}-{width}" in rows for key in COMPONENTS for width in WIDTHS):
         return
-    fig, axis = plt.subplots(figsize=(7.2, 4.4), layout="constrained")
+    fig, axis = plt.subplots(figsize=(8.4, 4.2), layout="constrained")
     shown = set()
     for key, label in COMPONENTS.items():
         widths = [width for width in WIDTHS if f"ptq-h16-{key}-{width}" in rows]
@@ -90,7 +90,7 @@ def by_width(result: dict, path: Path) -> None:
     axis.invert_xaxis()
     axis.set_title("one component quantised alone, 16 heads; hollow: the paper's Fig. 2", fontsize=10, color=INK)
     axis.grid(color="#e5e5e5", linewidth=0.7)
-    axis.legend(fontsize=8, frameon=False, loc="lower left")
+    axis.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     axis.spines[["top", "right"]].set_visible(False)
     save(fig, path)
 

@@ -32,14 +32,8 @@ def folder(tmp_path) -> Path:
     rows = [row(f"ptq-h16-{part}-{bits}", 0.4 + 0.01 * bits, None, []) for part in "ab" for bits in (8, 4)]
     rows += [row(f"qat-h16-frozen-a{a}-x8", 0.9 + a / 100, 3000 + a, [0.5, 0.9]) for a in (6, 8)]
     (tmp_path / "my-study.json").write_text(json.dumps(summary(paper_study(), rows)))
-    own = {
-        "kind": "table",
-        "title": "Mine",
-        "headings": ["what", "much"],
-        "rows": [["tea & <milk>", 7]],
-        "note": "A note.",
-    }
-    (tmp_path / "own.json").write_text(json.dumps(own))
+    own = {"kind": "table", "title": "Mine", "headings": ["|what|", "much"], "rows": [["tea & <milk>", 7]]}
+    (tmp_path / "own.json").write_text(json.dumps({**own, "note": "A note."}))
     return tmp_path
 
 
@@ -52,7 +46,8 @@ def test_every_result_is_in_one_page_that_needs_no_other_file(folder):
     sources = re.findall(r'(?:src|href)="([^"]*)"', page)
     assert all(source.startswith(("data:image/svg+xml;base64,", "#")) for source in sources)
     assert "url(" not in page and "<script" not in page
-    assert "tea &amp; &lt;milk&gt;" in page and "98.00" in page
+    assert "<td>tea &amp; &lt;milk&gt;</td>" in page and "|what|</th>" in page and "98.00" in page
+    assert page.count("<table>") > 12 and "|---" not in page
 
 
 def test_pictures_are_drawn_from_what_a_result_has(folder):

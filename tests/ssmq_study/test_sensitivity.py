@@ -15,7 +15,7 @@ from ssmq_study.sensitivity import Bench, explanation, sensitivity, sensitivity_
 
 
 def test_every_tensor_of_the_model_is_tried_and_wide_ones_lose_nothing(tmp_path):
-    config = small_config(scheme={"parameterisation": "log_polar"}, model={"activation": "relu"})
+    config = small_config(scheme={"parameterisation": "log_polar"}, model={"activation": "relu", "layers": 1})
     floating, _ = small_model(config)
     parts = [tensor for seed in range(3) for tensor in (small_codes(40, seed), torch.arange(40) % 3)]
     bench = Bench(floating, SequenceData("noise", "made here", *parts), 40)

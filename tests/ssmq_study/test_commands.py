@@ -1,0 +1,69 @@
+"""The study's commands as they are called; what they compute is tested beside."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from conftest import small_config, small_model
+from ssmq_brevitas.checkpoint import save_checkpoint
+from ssmq_brevitas.errors import SsmqError
+from ssmq_cli.main import app
+from ssmq_study.zoo import load_card, locate, names
+from typer.testing import CliRunner
+
+
+def ssmq(*arguments) -> str:
+    done = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def test_evaluate_lists_measures_and_refuses_another_number(tmp_path):
+    name = names()[0]
+    assert f"zoo:{name} " in ssmq("evaluate", "--list")
+    found = json.loads(ssmq("evaluate", f"zoo:{name}", "--json"))
+    card = load_card(locate(f"zoo:{name}"))
+    (embedded,) = (entry for entry in card.measured if entry.data["source"] == "embedded")
+    assert found == {
+        "images": 1000, "correct": embedded.correct, "accuracy": embedded.correct / 1000, "bytes": card.bytes["total"],
+    }  # fmt: skip
+    mine = tmp_path / "mine.safetensors"
+    mine.write_bytes(locate(f"zoo:{name}").read_bytes())
+    ssmq("evaluate", mine, "--card", "ssmq train")
+    written = tmp_path / "mine.json"
+    assert load_card(mine).command == "ssmq train"
+    written.write_text(written.read_text().replace(f'"correct": {embedded.correct}', '"correct": 1'))
+    with pytest.raises(SsmqError, match=f"its card says 1 correct on this data, not {embedded.correct}"):
+        ssmq("evaluate", mine, "--json")
+
+
+def test_report_writes_the_page_and_the_readme(tmp_path):
+    (tmp_path / "README.md").write_text("<!-- zoo -->\n<!-- /zoo -->\n")
+    (tmp_path / "results").mkdir()
+    ssmq("report", "--results", tmp_path / "results", "--out", tmp_path / "r.html", "--readme", tmp_path / "README.md")
+    assert names()[0] in (tmp_path / "README.md").read_text() and names()[0] in (tmp_path / "r.html").read_text()
+
+
+def test_study_names_its_rows(tmp_path):
+    told = ssmq("study", "paper", "--rows", "qat-h64-frozen-a8-x8-*", "--list", "--out", tmp_path / "none")
+    assert "float-h64-s2" in told and "qat-h64-frozen-a8-x8-s2" in told and "h16" not in told
+    assert not (tmp_path / "none").exists()
+    with pytest.raises(SsmqError, match="--quick uses the embedded data"):
+        ssmq("study", "paper", "--quick", "--data-root", tmp_path, "--out", tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--widths", "4,x"], "--widths must be numbers from 1 to 16"),
+        (["--plot", "map.gif"], "map.gif: a picture's name must end in"),
+        (["--plot", "nowhere/map.png"], "its folder does not exist"),
+        ([], "already quantised; give the float checkpoint"),
+    ],
+)
+def test_sensitivity_refuses_before_it_works(tmp_path, arguments, message):
+    config = small_config()
+    save_checkpoint(tmp_path / "m.safetensors", small_model(config)[1], config)
+    with pytest.raises(SsmqError, match=message):
+        ssmq("sensitivity", tmp_path / "m.safetensors", *arguments)
