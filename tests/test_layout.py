@@ -33,11 +33,6 @@ def test_training_knows_nothing_of_graphs_or_hardware():
         assert not names & {"onnx", "onnxruntime", "qonnx", "finn", "ssmq_export", "ssmq_study", "ssmq_cli"}, path
 
 
-def test_studies_know_no_graphs():
-    for path, names in imports("ssmq_study").items():
-        assert not names & {"onnx", "onnxruntime", "qonnx", "finn", "ssmq_export", "ssmq_cli"}, path
-
-
 def test_export_needs_torch_in_one_place_only():
     users = {path for path, names in imports("export/ssmq_export").items() if names & {"torch", "ssmq_brevitas"}}
     assert users == {"from_model.py"}
