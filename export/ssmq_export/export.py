@@ -46,40 +46,38 @@ def export_graphs(spec: ModelSpec, reference: dict[str, np.ndarray], codes: np.n
     """
     tensors = [name for name in reference if name not in ("logits", "pooled")]
     values = codes.astype(np.float64) * 2.0**-8
-    step = step_graph(spec)
-    dataflow = lower(step)
-    models = {
-        "step": step,
-        "sequence": sequence_graph(step),
-        "dataflow": dataflow,
-        "sequence-dataflow": collapse(dataflow),
-    }
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ExportError(f"{folder}: cannot be created ({error.strerror}): give another --out") from error
     with tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as scratch:
-        for form, model in models.items():
+
+        def written(form: str, model: onnx.ModelProto) -> onnx.ModelProto:
             onnx.checker.check_model(model, full_check=True)
             onnx.save(model, Path(scratch) / FILES[form])
-        written = {form: onnx.load(Path(scratch) / name) for form, name in FILES.items()}
-        some = values[:, :STEPS]
+            return onnx.load(Path(scratch) / FILES[form])
 
         def since() -> str:
             return f" (after the pass {_culprit(step, codes)})"
 
-        traced = sequence_graph(written["step"], tuple(tensors))
+        some = values[:, :STEPS]
+        step = written("step", step_graph(spec))
+        sequence = written("sequence", sequence_graph(step))
+        traced = sequence_graph(step, tuple(tensors))
+        dataflow = written("dataflow", lower(step))
         agreements = [
-            _agree("step", reference, run_steps(written["step"], some, tensors)),
-            _agree("sequence", reference, run_sequence(written["sequence"], values))
+            _agree("step", reference, run_steps(step, some, tensors)),
+            _agree("sequence", reference, run_sequence(sequence, values))
             + _agree("sequence", reference, run_sequence(traced, values)),
-            _agree("dataflow", reference, run_steps(written["dataflow"], some, tensors), since)
-            + _agree("dataflow", reference, IntegerModel(written["dataflow"]).trace(codes, tensors), since),
-            _agree("sequence-dataflow", reference, run_whole(written["sequence-dataflow"], values, tensors)),
+            _agree("dataflow", reference, run_steps(dataflow, some, tensors), since)
+            + _agree("dataflow", reference, IntegerModel(dataflow).trace(codes, tensors), since),
         ]
+        # Collapsing reads a recurrence out of the dataflow graph, so that graph has to be right first.
+        whole = written("sequence-dataflow", collapse(dataflow))
+        agreements.append(_agree("sequence-dataflow", reference, run_whole(whole, values, tensors)))
         for name in FILES.values():
             (Path(scratch) / name).replace(folder / name)
-    nodes = {form: _count(model.graph) for form, model in written.items()}
+    nodes = {form: _count(model.graph) for form, model in zip(FILES, (step, sequence, dataflow, whole), strict=True)}
     return Exported({form: folder / name for form, name in FILES.items()}, nodes, agreements)
 
 
