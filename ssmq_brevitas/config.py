@@ -80,7 +80,11 @@ class Scheme(_Section):
 
 
 class Training(_Section):
-    """One training phase: AdamW, cosine schedule with a linear warm-up of 5 % of the steps."""
+    """One training phase: AdamW, cosine schedule with a linear warm-up of 5 % of the steps.
+
+    ``shift`` moves every training sequence at random by up to so many rows and columns of its image (steps, where it is
+    none). ``distillation`` is the share of the loss that a float teacher gives.
+    """
 
     epochs: Annotated[int, Field(ge=0)] = 1
     batch: Count = 64
@@ -88,6 +92,8 @@ class Training(_Section):
     learning_rate_a: Annotated[float, Field(gt=0)] = 1e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     clip: Annotated[float, Field(gt=0)] = 1.0
+    shift: Annotated[int, Field(ge=0, le=8)] = 0
+    distillation: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
 class Phases(_Section):

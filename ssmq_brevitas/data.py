@@ -25,7 +25,10 @@ SUBSET_VALIDATION = 500
 
 @dataclass(frozen=True)
 class SequenceData:
-    """Three splits: ``x_*`` uint8 codes ``(n, T)`` or, of several channels, ``(n, T, C)``; ``y_*`` int64 ``(n,)``."""
+    """Three splits: ``x_*`` uint8 codes ``(n, T)`` or, of several channels, ``(n, T, C)``; ``y_*`` int64 ``(n,)``.
+
+    ``row`` is the number of steps in a row of an image, 1 where the steps are none.
+    """
 
     name: str
     source: str
@@ -35,6 +38,7 @@ class SequenceData:
     y_validation: torch.Tensor
     x_test: torch.Tensor
     y_test: torch.Tensor
+    row: int = 1
 
     @property
     def length(self) -> int:
@@ -97,7 +101,8 @@ def load_data(
     for split, (images, labels) in {"test": test, **{k: (train[0][v], train[1][v]) for k, v in parts.items()}}.items():
         tensors[f"x_{split}"] = torch.from_numpy(_as_sequences(images, permute, downsample))
         tensors[f"y_{split}"] = torch.from_numpy(labels.astype(np.int64))
-    return SequenceData(name=name, source=source, **tensors)
+    row = train[0].shape[2] // downsample if permute is None else 1
+    return SequenceData(name=name, source=source, row=row, **tensors)
 
 
 def _as_sequences(images: np.ndarray, permute: int | None, downsample: int) -> np.ndarray:

@@ -108,12 +108,17 @@ def fit_layer(ssm: QuantS4D, source: S4D, scheme: Scheme, u_site: Quantizer, sta
         ssm.c.data = (ssm.c * torch.from_numpy(beta)).float()
     _fit(ssm.state.power, samples, ssm.state.bits, scheme.range)
     _fit(ssm.c_quant.power, ssm.c.numpy(), ssm.c_quant.bits, "mse")
+    finest_b, finest_d = finest_exponents(ssm, u_site)
+    _fit(ssm.b_quant.power, ssm.input_weight().numpy(), ssm.b_quant.bits, "mse", finest_b)
+    _fit(ssm.d_quant.power, ssm.d.numpy(), ssm.d_quant.bits, "mse", finest_d)
+
+
+def finest_exponents(ssm: QuantS4D, u_site: Quantizer) -> tuple[np.ndarray, np.ndarray]:
+    """The least exponents of B̄ ``(H, N, 1)`` and D that the state, C and the input leave a use for."""
     u = u_site.format
     x_exponent = np.broadcast_to(ssm.state.format.exponent, (ssm.heads, ssm.modes))[..., None]
     finest_b = x_exponent - (u.exponent + u.bits - 1) - INPUT_GUARD_BITS
-    _fit(ssm.b_quant.power, ssm.input_weight().numpy(), ssm.b_quant.bits, "mse", finest_b)
-    finest_d = ssm.c_quant.format.exponent.ravel() + ssm.state.format.exponent.ravel() - u.exponent
-    _fit(ssm.d_quant.power, ssm.d.numpy(), ssm.d_quant.bits, "mse", finest_d)
+    return finest_b, ssm.c_quant.format.exponent.ravel() + ssm.state.format.exponent.ravel() - u.exponent
 
 
 def _fit(power, values: np.ndarray, bits: int, rule: str, finest: np.ndarray | None = None) -> None:

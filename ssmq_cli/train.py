@@ -23,6 +23,9 @@ def command(
         Path | None,
         typer.Option("--from", help="Checkpoint to start quantisation-aware training from (float or quantised)."),
     ] = None,
+    teacher: Annotated[
+        Path | None, typer.Option(help="Float checkpoint to learn from, where the preset asks for distillation.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Instead of the preset's number.", min=0)] = None,
     seed: options.Seed = 0,
     *,
@@ -30,6 +33,8 @@ def command(
 ) -> None:
     """Train a float model, or with --from a quantised one.
 
+    From a float checkpoint, Ā and the exponents are fitted to it; from a quantised one, they keep their ranges at the
+    preset's widths (staged lowering). The float checkpoint of --from is the teacher unless --teacher names another.
     An interrupted run goes on where it stopped when the same command is given again. Writes OUT/float.safetensors or
     OUT/qat.safetensors, and OUT/log.csv.
     """
@@ -39,6 +44,7 @@ def command(
     from ssmq_brevitas.errors import SsmqError
     from ssmq_brevitas.model import Classifier
     from ssmq_brevitas.quantize import post_training
+    from ssmq_brevitas.requantise import requantise
     from ssmq_brevitas.train import accuracy, train
     from ssmq_study.accuracy import test_accuracy
 
@@ -52,8 +58,9 @@ def command(
         if found.model != config.model:
             raise SsmqError(f"{start}: its architecture is not that of {config.name}: give the preset it was made with")
         if model.quantised:
-            config = config.model_copy(update={"scheme": found.scheme})
+            model = requantise(model, found.scheme, config)
         else:
+            teacher = teacher or start
             model = post_training(model, config, data.x_train)
         training, name = config.train.qat, "qat"
     if epochs is not None:
@@ -61,7 +68,8 @@ def command(
     out.mkdir(parents=True, exist_ok=True)
     state = out / f"{name}-state.safetensors"
     with training_bar(f"{config.name} {name}") as on_step:
-        train(model, data, training, seed=seed, state_path=state, log_path=out / "log.csv", on_step=on_step)
+        files = {"state_path": state, "log_path": out / "log.csv"}
+        train(model, data, training, seed=seed, teacher=_teacher(teacher, training), on_step=on_step, **files)
     model.eval()
     validation = accuracy(model, data.x_validation, data.y_validation)
     note = {"data": data.describe(), "seed": seed, "epochs": training.epochs, "validation": validation}
@@ -70,3 +78,16 @@ def command(
     test = test_accuracy(model, data)
     console.print(f"{data.name} ({data.source}): {len(data.y_train)} training, {len(data.y_test)} test images")
     console.print(f"validation {100 * validation:.2f} %, test {100 * test:.2f} %  ->  {out / f'{name}.safetensors'}")
+
+
+def _teacher(path: Path | None, training):
+    """The float model that a training with distillation learns from."""
+    from ssmq_brevitas.checkpoint import load_checkpoint
+    from ssmq_brevitas.errors import SsmqError
+
+    if path is None or not training.distillation:
+        return None
+    model, _, _ = load_checkpoint(path)
+    if model.quantised:
+        raise SsmqError(f"{path}: quantised; a teacher is a float checkpoint")
+    return model

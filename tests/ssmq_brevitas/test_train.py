@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from conftest import LENGTH, small_config, small_model
+from ssmq_brevitas.augment import shifted
 from ssmq_brevitas.checkpoint import load_checkpoint, save_checkpoint
 from ssmq_brevitas.config import Training
 from ssmq_brevitas.data import SequenceData
@@ -65,6 +66,58 @@ def test_interrupted_training_continues_bit_identically(data, kind, stop_at, tmp
         assert torch.equal(a, b), name
     assert [r["loss"] for r in found.rows] == [r["loss"] for r in expected.rows]
     assert (tmp_path / "log.csv").read_text().count("\n") == 3
+
+
+def test_augmented_distilled_training_goes_on_as_if_it_had_never_stopped(data, tmp_path):
+    wanted = TRAINING.model_copy(update={"shift": 2, "distillation": 0.5})
+    straight, resumed, state = fresh("quantised"), fresh("quantised"), tmp_path / "state.safetensors"
+    train(straight, data, wanted, seed=3, teacher=fresh("float"))
+
+    def interrupt(progress):
+        if progress.step == 8:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(fresh("quantised"), data, wanted, seed=3, teacher=fresh("float"), state_path=state, on_step=interrupt)
+    train(resumed, data, wanted, seed=3, teacher=fresh("float"), state_path=state)
+    assert all(torch.equal(a, b) for a, b in zip(straight.parameters(), resumed.parameters(), strict=True))
+    plain = fresh("quantised")
+    train(plain, data, TRAINING, seed=3)
+    assert any(not torch.equal(a, b) for a, b in zip(straight.parameters(), plain.parameters(), strict=True))
+
+
+def test_distillation_without_a_teacher_is_refused(data):
+    with pytest.raises(SsmqError, match="distillation needs a float model as teacher: give --teacher"):
+        train(fresh("quantised"), data, TRAINING.model_copy(update={"distillation": 0.5}))
+
+
+def test_a_student_of_the_teacher_alone_learns_what_labels_do_not_say(data):
+    """The teacher answers every sequence with class 2; its only student forgets the labels."""
+    teacher = fresh("float")
+    with torch.no_grad():
+        teacher.decoder.weight.zero_()
+        teacher.decoder.bias.copy_(torch.tensor([0.0] * (len(teacher.decoder.bias) - 1) + [9.0]))
+    student, last = fresh("quantised"), len(teacher.decoder.bias) - 1
+    longer = TRAINING.model_copy(update={"epochs": 6, "distillation": 1.0})
+    train(student, data, longer, seed=1, teacher=teacher)
+    assert accuracy(student.eval(), data.x_test, torch.full_like(data.y_test, last)) > 0.9
+
+
+def test_a_shifted_image_is_the_image_moved():
+    image = torch.zeros(40, 6, 6, dtype=torch.uint8)
+    image[:, 2:4, 2:4] = torch.tensor([[1, 2], [3, 4]])
+    moved = shifted(image.reshape(40, 36), 1, 6, seed=0, step=5).reshape(40, 6, 6)
+    places = {tuple(torch.nonzero(one == 1)[0].tolist()) for one in moved}
+    assert places == {(row, column) for row in (1, 2, 3) for column in (1, 2, 3)}
+    for one in moved:
+        row, column = torch.nonzero(one == 1)[0]
+        assert torch.equal(one[row : row + 2, column : column + 2], image[0, 2:4, 2:4]) and one.sum() == 10
+    steps = torch.arange(1, 9, dtype=torch.uint8)[None, :, None].repeat(20, 1, 2)
+    for one in shifted(steps, 2, 1, seed=0, step=0):
+        offset = 1 - int(torch.nonzero(one[:, 0])[0]) if one[0, 0] == 0 else int(one[0, 0])
+        found = one[:, 0][one[:, 0] > 0]
+        assert torch.equal(one[:, 0], one[:, 1]) and torch.equal(found.diff(), torch.ones_like(found[1:]))
+        assert abs(offset - 1) <= 2
 
 
 def test_a_state_of_another_run_is_refused(data, tmp_path):
