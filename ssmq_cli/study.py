@@ -19,32 +19,57 @@ def studies() -> None:
     """Studies: many trainings as rows that are run once each."""
 
 
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the rows and study.json.")]
+Rows = Annotated[list[str] | None, typer.Option("--rows", help="Shell pattern of row ids; may be repeated.")]
+Workers = Annotated[int, typer.Option(help="Rows at a time.", min=1)]
+DataRoot = Annotated[Path | None, typer.Option(help="Folder of MNIST instead of the embedded subset.")]
+ListRows = Annotated[bool, typer.Option("--list", help="Name the rows and what is finished; run nothing.")]
+
+
 @app.command()
 def paper(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the rows and study.json.")],
-    rows: Annotated[list[str] | None, typer.Option("--rows", help="Shell pattern of row ids; may be repeated.")] = None,
+    out: Out,
+    rows: Rows = None,
     quick: Annotated[bool, typer.Option("--quick", help="The embedded data, minutes instead of hours.")] = False,
-    workers: Annotated[int, typer.Option(help="Rows at a time.", min=1)] = 1,
-    data_root: Annotated[Path | None, typer.Option(help="Folder of MNIST instead of the embedded subset.")] = None,
-    list_rows: Annotated[bool, typer.Option("--list", help="Name the rows and what is finished; run nothing.")] = False,
+    workers: Workers = 1,
+    data_root: DataRoot = None,
+    list_rows: ListRows = False,
 ) -> None:
     """The tables of arXiv 2506.12480: post-training and trained, by component, parameterisation and width.
 
     A row is a job with an id, a configuration, a seed, a log and a result. A finished one is never run again, an
     interrupted one goes on; the float models that rows start from are rows too. Exit code 1 if one failed.
     """
-    from ssmq_brevitas.checkpoint import write_whole
     from ssmq_brevitas.errors import SsmqError
-    from ssmq_study.rows import paper_study
+    from ssmq_study.rows import load_study
+
+    if quick and data_root is not None:
+        raise SsmqError("--quick uses the embedded data: leave out --data-root")
+    study = load_study("paper")
+    short = {"test_images": study.quick.test_images, "epochs": study.quick.epochs, "pretrained": True} if quick else {}
+    _run(study, out, rows or (study.quick.rows if quick else ["*"]), workers, data_root, list_rows, short)
+
+
+@app.command()
+def frontier(
+    out: Out, rows: Rows = None, workers: Workers = 1, data_root: DataRoot = None, list_rows: ListRows = False
+) -> None:
+    """Integer models better for their bytes than the paper's, and what each technique is worth.
+
+    Rows are run as in ssmq study paper.
+    """
+    from ssmq_study.rows import load_study
+
+    _run(load_study("frontier"), out, rows or ["*"], workers, data_root, list_rows, {})
+
+
+def _run(study, out: Path, patterns: list[str], workers: int, data_root: Path | None, list_rows: bool, short: dict):
+    from ssmq_brevitas.checkpoint import write_whole
     from ssmq_study.runner import finished, run_rows
     from ssmq_study.study_tables import summary, tables
     from ssmq_study.worker import Settings
 
-    if quick and data_root is not None:
-        raise SsmqError("--quick uses the embedded data: leave out --data-root")
-    study = paper_study()
-    chosen = study.selected(rows or (study.quick.rows if quick else ["*"]))
-    short = {"test_images": study.quick.test_images, "epochs": study.quick.epochs, "pretrained": True} if quick else {}
+    chosen = study.selected(patterns)
     settings = Settings(embedded=data_root is None, **short)
     if list_rows:
         for name, row in chosen.items():

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fnmatch
 import importlib.resources
 import itertools
+import re
 import tomllib
 from typing import Any, Literal
 
@@ -25,18 +26,29 @@ class _Section(BaseModel):
 
 
 class Row(_Section):
-    """One job. ``quantiser`` is set for the kind ``paper-ptq`` alone."""
+    """One job. ``quantiser`` is set for the kind ``paper-ptq`` alone.
+
+    ``needs`` is the row whose model it starts from, ``teacher`` the one whose float model distils. ``pretrained`` takes
+    the float model that comes with the package.
+    """
 
     name: str
     seed: int
     kind: Kind
     config: Config
     needs: str | None = None
+    teacher: str | None = None
+    pretrained: bool = False
     quantiser: PaperQuantisation | None = None
 
     @property
     def id(self) -> str:
         return f"{self.name}-s{self.seed}"
+
+    @property
+    def before(self) -> set[str]:
+        """Ids of the rows that must be finished first."""
+        return {self.needs, self.teacher} - {None}
 
 
 class Group(_Section):
@@ -45,6 +57,8 @@ class Group(_Section):
     preset: str
     seeds: list[int] = [0]
     needs: str | None = None
+    teacher: str | None = None
+    pretrained: bool = False
     grid: dict[str, list[Any]] = {}
     set: dict[str, Any] = {}
     quantiser: dict[str, str] | None = None
@@ -56,13 +70,14 @@ class Group(_Section):
             names: dict[str, Any] = {}
             for key, value in zip(self.grid, values, strict=True):
                 names |= dict(zip(key.split(","), value, strict=True)) if "," in key else {key: value}
-            changes = _fill({"name": self.name, "preset": self.preset, "needs": self.needs, "set": self.set}, names)
+            texts = {key: getattr(self, key) for key in ("name", "preset", "needs", "teacher", "set")}
+            changes = _fill(texts, names)
             config = _changed(load_config(changes["preset"]), changes["set"])
             quantiser = self.quantiser and PaperQuantisation.model_validate(_fill(self.quantiser, names))
             for seed in self.seeds:
-                needs = changes["needs"] and f"{changes['needs']}-s{seed}"
-                row = {"name": changes["name"], "seed": seed, "kind": self.kind, "config": config, "needs": needs}
-                found.append(Row(**row, quantiser=quantiser))
+                rows = {key: changes[key] and _seeded(changes[key], seed) for key in ("needs", "teacher")}
+                row = {"name": changes["name"], "seed": seed, "kind": self.kind, "config": config, **rows}
+                found.append(Row(**row, pretrained=self.pretrained, quantiser=quantiser))
         return found
 
 
@@ -84,13 +99,38 @@ class Headline(_Section):
     saved: float | None = None
 
 
+class Figure(_Section):
+    """What is to be reached: an accuracy in percent, within so many bytes, by the row named."""
+
+    what: str
+    row: str
+    reach: float
+    within: float | None = None
+    paper: str = "–"
+
+
+class Ablation(_Section):
+    """A technique: the row with it and the row without, equal in all else."""
+
+    technique: str
+    row: str
+    without: str
+
+
 class Study(_Section):
-    """A declarative file: the groups, what the paper reports by row name, and its headline table."""
+    """A declarative file: the groups, and what its rows are compared with.
+
+    ``paper`` is what the paper reports by row name, ``headline`` its table; ``dropped`` says of techniques that did not
+    pay, and are no longer in the code, what they gave.
+    """
 
     groups: list[Group]
-    quick: Quick
-    paper: dict[str, float]
-    headline: list[Headline]
+    quick: Quick | None = None
+    paper: dict[str, float] = {}
+    headline: list[Headline] = []
+    figures: list[Figure] = []
+    ablations: list[Ablation] = []
+    dropped: dict[str, str] = {}
 
     def rows(self) -> dict[str, Row]:
         """Every row by id."""
@@ -100,14 +140,22 @@ class Study(_Section):
     def selected(self, patterns: list[str]) -> dict[str, Row]:
         """Rows whose id matches a shell pattern, with the rows they need. Raises SsmqError for one without match."""
         rows = self.rows()
-        chosen = set()
+        chosen: set[str] = set()
         for pattern in patterns:
             matching = fnmatch.filter(rows, pattern)
             if not matching:
                 raise SsmqError(f"no row matches {pattern!r}: --list names the rows")
             chosen |= set(matching)
-        chosen |= {rows[name].needs for name in chosen} - {None}
-        return {name: row for name, row in rows.items() if name in chosen}
+        found: set[str] = set()
+        while chosen - found:
+            found |= chosen
+            chosen = {before for name in chosen for before in rows[name].before}
+        return {name: row for name, row in rows.items() if name in found}
+
+
+def _seeded(name: str, seed: int) -> str:
+    """The id of a row of this seed, unless ``name`` is an id with a seed of its own."""
+    return name if re.search(r"-s\d+$", name) else f"{name}-s{seed}"
 
 
 def _fill(value, names: dict[str, Any]):
@@ -128,7 +176,7 @@ def _changed(config: Config, changes: dict[str, Any]) -> Config:
     return parse_config(values, origin=f"study row of {config.name}")
 
 
-def paper_study() -> Study:
-    """The reproduction of arXiv 2506.12480: ``paper.toml`` of this package."""
-    text = importlib.resources.files("ssmq_study").joinpath("paper.toml").read_text()
+def load_study(name: str) -> Study:
+    """A study of this package: ``paper``, the reproduction of arXiv 2506.12480, or ``frontier``, what goes beyond it."""
+    text = importlib.resources.files("ssmq_study").joinpath(f"{name}.toml").read_text()
     return Study.model_validate(tomllib.loads(text))

@@ -41,7 +41,7 @@ def run_rows(
     workers: int,
     on_change: Callable[[str, str, int], None] = lambda row, state, left: None,
 ) -> list[str]:
-    """Run what is not finished and return the ids that failed, or whose float model did.
+    """Run what is not finished and return the ids that failed, or that start from one that did.
 
     ``on_change(id, state, left)`` tells of every row that starts, finishes or fails. Interrupted, the workers save
     their training and Interrupted is raised; the same call goes on.
@@ -53,10 +53,10 @@ def run_rows(
     environment = {**os.environ, "OMP_NUM_THREADS": threads, "NUMBA_NUM_THREADS": threads}
     try:
         while waiting or running:
-            for name in [name for name, row in waiting.items() if row.needs in failed]:
+            for name in [name for name, row in waiting.items() if row.before & set(failed)]:
                 failed.append(name)
                 del waiting[name]
-            ready = [n for n, row in waiting.items() if row.needs not in waiting and row.needs not in running]
+            ready = [n for n, row in waiting.items() if not row.before & (waiting.keys() | running.keys())]
             for name in ready[: workers - len(running)]:
                 job = Job(row=waiting.pop(name), settings=settings, data_root=data_root and data_root.resolve())
                 running[name] = _start(out, name, job, environment)

@@ -45,6 +45,9 @@ def summary(study: Study, results: list[dict]) -> dict:
         "images": first["images"],
         "rows": rows,
         "headline": [entry.model_dump() for entry in study.headline],
+        "figures": [entry.model_dump() for entry in study.figures],
+        "ablations": [entry.model_dump() for entry in study.ablations],
+        "dropped": study.dropped,
     }
 
 
@@ -52,7 +55,49 @@ def tables(found: dict) -> list[Table]:
     """Every table of a ``summary`` that has a row."""
     rows = {row["name"]: row for row in found["rows"]}
     made = [_components(rows), _ranking(rows), _everything(rows), _ptq(rows), *_parameterisations(rows)]
-    return [table for table in [*made, _headline(rows, found["headline"])] if table.rows]
+    made += [_headline(rows, found["headline"])]
+    if found["figures"]:
+        made = [_figures(rows, found["figures"]), _ablations(rows, found["ablations"], found["dropped"]), _all(rows)]
+    return [table for table in made if table.rows]
+
+
+def _figures(rows: dict, figures: list[dict]) -> Table:
+    lines = []
+    for figure in figures:
+        row = rows.get(figure["row"])
+        if row is None:
+            continue
+        total, within = row["bytes"]["total"], figure["within"]
+        reached = 100 * row["accuracy"] >= figure["reach"] and (within is None or total <= within)
+        size = "" if within is None else f" in {within:,.0f} B"
+        cells = [figure["what"], figure["paper"], f"{figure['reach']:g}{size}", _accuracy(row), f"{total:,.0f}"]
+        lines.append([*cells, str(row["seeds"]), "yes" if reached else "no", row["name"]])
+    headings = ["figure", "paper %", "to reach %", "ours %", "bytes", "seeds", "reached", "row"]
+    return Table("What is to be reached: test accuracy of the integer engine", headings, lines)
+
+
+def _ablations(rows: dict, ablations: list[dict], dropped: dict[str, str]) -> Table:
+    lines = []
+    for entry in ablations:
+        pair = [rows.get(entry[key]) for key in ("row", "without")]
+        if None not in pair:
+            gain = 100 * (pair[0]["accuracy"] - pair[1]["accuracy"])
+            sizes = [f"{row['bytes']['total']:,.0f}" for row in pair]
+            lines.append([entry["technique"], *map(_accuracy, pair), f"{gain:+.2f}", *sizes, "kept"])
+    lines += [[technique, "–", "–", gave, "–", "–", "removed"] for technique, gave in dropped.items()]
+    headings = ["technique", "with %", "without %", "gain", "bytes with", "bytes without", "code"]
+    return Table("What each technique is worth, all else equal", headings, lines)
+
+
+def _all(rows: dict) -> Table:
+    lines = [
+        [name, _accuracy(row), percent(row["validation"][-1]) if row["validation"] else "–"]
+        + [f"{row['bytes'][key]:,.0f}" for key in ("parameters", "state", "total")]
+        for name, row in rows.items()
+        if row["bytes"]
+    ]
+    headings = ["row", "test %", "validation %", "parameters B", "state B", "total B"]
+    return Table("Every row", headings, lines)
 
 
 def ranking(found: dict, bits: int = 8) -> list[str]:

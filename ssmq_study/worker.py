@@ -21,6 +21,7 @@ from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.footprint import footprint
 from ssmq_brevitas.model import Classifier
 from ssmq_brevitas.quantize import post_training
+from ssmq_brevitas.requantise import requantise
 from ssmq_brevitas.train import accuracy, train
 from ssmq_export.errors import ExportError
 
@@ -89,16 +90,25 @@ def _model(job: Job, data: SequenceData, folder: Path) -> torch.nn.Module:
     row, config = job.row, job.row.config
     torch.manual_seed(row.seed)
     if row.kind == "float":
-        if job.settings.pretrained:
+        if job.settings.pretrained or row.pretrained:
             return _shipped(row, folder)
         return _trained(Classifier(config.model), config.train.float, job, data, folder)
-    floating, _, _ = load_checkpoint(folder.parent / row.needs / "model.safetensors")
+    start, found, _ = load_checkpoint(folder.parent / row.needs / "model.safetensors")
     if row.kind == "paper-ptq":
-        return paper_ptq(floating, data.x_train[:CALIBRATION_IMAGES], row.quantiser)
-    model = post_training(floating, config, data.x_train, CALIBRATION_IMAGES)
+        return paper_ptq(start, data.x_train[:CALIBRATION_IMAGES], row.quantiser)
+    if start.quantised:
+        model = requantise(start, found.scheme, config)
+    else:
+        model = post_training(start, config, data.x_train, CALIBRATION_IMAGES)
     if row.kind == "ptq":
         return model
     return _trained(model, config.train.qat, job, data, folder)
+
+
+def _teacher(row: Row, folder: Path) -> Classifier | None:
+    if row.teacher is None:
+        return None
+    return load_checkpoint(folder.parent / row.teacher / "model.safetensors")[0]
 
 
 def _epochs(log: Path) -> list[float]:
@@ -125,7 +135,7 @@ def _trained(model, training, job: Job, data: SequenceData, folder: Path) -> Cla
             print(f"{row}, validation {progress.validation:.4f}", flush=True)
 
     files = {"state_path": folder / "state.safetensors", "log_path": folder / "epochs.csv"}
-    train(model, data, training, seed=job.row.seed, on_step=report, **files)
+    train(model, data, training, seed=job.row.seed, teacher=_teacher(job.row, folder), on_step=report, **files)
     note = {"data": data.describe(), "seed": job.row.seed, "epochs": training.epochs, "row": job.row.id}
     save_checkpoint(folder / "model.safetensors", model.eval(), job.row.config, note)
     return model

@@ -11,7 +11,7 @@ import jinja2
 from markdown_it import MarkdownIt
 from ssmq_brevitas.checkpoint import write_whole
 
-from ..rows import paper_study
+from ..rows import load_study
 from ..zoo_table import zoo_cards, zoo_table
 from .kinds import KINDS, Result
 from .pictures import eigenvalue_grids, measured_points, overview
@@ -36,7 +36,7 @@ def draw(results: list[Result], folder: Path, suffix: str, only: set[str] | None
                 picture(result.values, path)
                 if path.is_file():
                     drawn.setdefault(result.name, []).append(path)
-    shared = {"overview": lambda path: overview(measured_points(results, zoo_cards()), paper_study().headline, path)}
+    shared = {"overview": lambda path: overview(measured_points(results, zoo_cards()), load_study("paper").headline, path)}
     shared["grids"] = eigenvalue_grids
     for name, picture in shared.items():
         path = folder / f"report-{name}{suffix}"

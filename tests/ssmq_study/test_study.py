@@ -11,7 +11,7 @@ import time
 import pytest
 from ssmq_brevitas.config import parse_config
 from ssmq_brevitas.errors import SsmqError
-from ssmq_study.rows import Row, paper_study
+from ssmq_study.rows import Row, load_study
 from ssmq_study.runner import finished, run_rows
 from ssmq_study.study_tables import ranking, summary, tables
 from ssmq_study.worker import Job, Settings
@@ -28,7 +28,7 @@ ROWS = {row.id: row for row in (FLOAT, ALONE, INTEGER, BROKEN)}
 
 
 def test_the_declared_study_is_consistent():
-    study = paper_study()
+    study = load_study("paper")
     rows = study.rows()
     assert len(rows) == sum(len(group.rows()) for group in study.groups), "two rows have one id"
     names = {row.name for row in rows.values()}
@@ -72,7 +72,7 @@ def test_rows_survive_a_kill_run_once_and_fail_alone(tmp_path):
     results = [finished(tmp_path, row, SETTINGS) for row in done.values()]
     assert [result["images"] for result in results] == [50] * 3
     assert results[2]["engine"] == "integer" and results[1]["bytes"] is None
-    found = json.loads(json.dumps(summary(paper_study(), results)))
+    found = json.loads(json.dumps(summary(load_study("paper"), results)))
     assert ranking(found) == ["a"] and {row["paper"] for row in found["rows"]} == {None, 72}
     assert tables(found)[0].rows[0][2].endswith("(72)")
     with pytest.raises(SsmqError, match="the result of another definition or other data"):
