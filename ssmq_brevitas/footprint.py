@@ -11,6 +11,7 @@ import math
 from dataclasses import asdict, dataclass
 
 from .model import Block, Classifier, PositiveBatchNorm
+from .parameterisations import LogPolar, PolarGrid
 from .quantizers import Quantizer
 
 EXPONENT_BITS = 8
@@ -75,7 +76,9 @@ def _block_bits(block: Block) -> int:
     ssm = block.ssm
     modes = ssm.heads * ssm.modes
     scales = sum(q.power.scale.numel() for q in (ssm.b_quant, ssm.c_quant, ssm.d_quant, ssm.state, ssm.a.cartesian))
-    ends = 64 if hasattr(ssm.a, "log_decay_range") else 0
+    if isinstance(ssm.a, PolarGrid):
+        scales += ssm.a.phase_power.scale.numel()
+    ends = 64 if isinstance(ssm.a, LogPolar) else 0
     norm = ssm.heads * FOLDED_NORM_BITS if isinstance(block.norm, PositiveBatchNorm) else 0
     return (
         modes * (ssm.a.stored_bits() + 2 * ssm.b_quant.bits + 2 * ssm.c_quant.bits)

@@ -9,7 +9,9 @@ and the RTL see one kind of Ā. They differ in what is stored a mode and what th
     polar       |Ā| on a uniform grid in (0, 1), and the phase    a_magnitude + a_phase bits
     log_polar   log2(-log2 |Ā|) on a uniform grid, and the phase  a_magnitude + a_phase bits
 
-On the polar grids |Ā| < 1 holds by construction, after the decoding to Cartesian codes too.
+On the polar grids |Ā| < 1 holds by construction, after the decoding to Cartesian codes too. The phases of a slow head
+lie within a small part of a turn, and what is wrong with them adds up over its long memory: so each head's codes cover a
+range of its own, a power of two of a turn.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from torch import nn
 
 from .config import Scheme
 from .formats import Format, fit_exponent
-from .quantizers import ParameterQuantizer
+from .quantizers import ParameterQuantizer, PowerOfTwoScale
 from .s4d import S4D
 
 
@@ -117,12 +119,17 @@ class Continuous(Parameterisation):
         return self.cartesian(a_bar.real), self.cartesian(a_bar.imag)
 
 
-class _PolarGrid(Parameterisation):
-    """Magnitude and phase codes, decoded to Cartesian codes inside the open unit disk."""
+class PolarGrid(Parameterisation):
+    """Magnitude and phase codes, decoded to Cartesian codes inside the open unit disk.
+
+    A phase is ``code * phase_power.scale`` turns with codes from 0, in a head of which one phase is a whole turn or more
+    or is negative, taken modulo a turn.
+    """
 
     def __init__(self, heads: int, modes: int, scheme: Scheme):
         super().__init__(heads, modes, scheme)
         self.phase = nn.Parameter(torch.zeros(heads, modes))  # turns
+        self.phase_power = PowerOfTwoScale((heads, 1))
 
     def stored_bits(self) -> int:
         return self.bits.a_magnitude + self.bits.a_phase
@@ -130,10 +137,26 @@ class _PolarGrid(Parameterisation):
     def magnitude_on_grid(self) -> torch.Tensor:
         raise NotImplementedError
 
+    def _adopt_phase(self, s4d: S4D) -> None:
+        """Phases as ΔA has them, not wrapped, and the range of every head."""
+        _, dt_a = s4d.continuous()
+        phase = dt_a.detach().imag / (2 * math.pi)
+        low, high = phase.amin(dim=1, keepdim=True), phase.amax(dim=1, keepdim=True)
+        exponent = torch.ceil(torch.log2(high.clamp(min=2.0**-16))) - self.bits.a_phase
+        # A code below 0 that rounds to 0 needs no turn.
+        turn = (exponent > -self.bits.a_phase) | (low < -(2.0 ** (exponent - 1)))
+        self.phase.data = torch.where(turn, phase.remainder(1), phase)
+        self.phase_power.set_exponent(torch.where(turn, float(-self.bits.a_phase), exponent).int().numpy())
+
+    def phase_on_grid(self) -> torch.Tensor:
+        """Turns ``(H, N)``."""
+        scale, codes = self.phase_power.scale, 2**self.bits.a_phase
+        code = torch.round(self.phase.detach() / scale)
+        code = torch.where(scale * codes == 1, code.remainder(codes), code.clamp(0, codes - 1))
+        return straight_through(self.phase, code * scale)
+
     def forward(self) -> tuple[torch.Tensor, torch.Tensor]:
-        steps = 2**self.bits.a_phase
-        phase = straight_through(self.phase, torch.round(self.phase * steps) / steps)
-        magnitude, angle = self.magnitude_on_grid(), 2 * math.pi * phase
+        magnitude, angle = self.magnitude_on_grid(), 2 * math.pi * self.phase_on_grid()
         re, im = magnitude * torch.cos(angle), magnitude * torch.sin(angle)
         codes_re, codes_im = self._decode(re.detach(), im.detach())
         scale = self.cartesian.power.scale
@@ -151,7 +174,7 @@ class _PolarGrid(Parameterisation):
         )
 
 
-class Polar(_PolarGrid):
+class Polar(PolarGrid):
     """|Ā| = (code + 1/2) / 2**a_magnitude."""
 
     def __init__(self, heads: int, modes: int, scheme: Scheme):
@@ -159,7 +182,8 @@ class Polar(_PolarGrid):
         self.magnitude = nn.Parameter(torch.zeros(heads, modes))
 
     def _adopt(self, s4d: S4D, a: torch.Tensor) -> None:
-        self.magnitude.data, self.phase.data = a.abs(), a.angle() / (2 * math.pi)
+        self.magnitude.data = a.abs()
+        self._adopt_phase(s4d)
 
     def magnitude_on_grid(self) -> torch.Tensor:
         steps = 2**self.bits.a_magnitude
@@ -167,7 +191,7 @@ class Polar(_PolarGrid):
         return straight_through(self.magnitude, (code + 0.5) / steps)
 
 
-class LogPolar(_PolarGrid):
+class LogPolar(PolarGrid):
     """|Ā| = 2**-decay with log2(decay) on a uniform grid between the layer's own extremes."""
 
     def __init__(self, heads: int, modes: int, scheme: Scheme):
@@ -176,7 +200,7 @@ class LogPolar(_PolarGrid):
         self.register_buffer("log_decay_range", torch.tensor([0.0, 1.0]))
 
     def _adopt(self, s4d: S4D, a: torch.Tensor) -> None:
-        self.phase.data = a.angle() / (2 * math.pi)
+        self._adopt_phase(s4d)
         # From A itself: |Ā| close to 1 has lost the decay's digits.
         _, dt_a = s4d.continuous()
         self.log_decay.data = torch.log2(-dt_a.detach().real / math.log(2))

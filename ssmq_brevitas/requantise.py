@@ -11,6 +11,7 @@ import torch
 from .config import Config, Scheme
 from .errors import SsmqError
 from .model import Classifier
+from .parameterisations import PolarGrid
 from .quant_s4d import QuantS4D
 from .quantize import empty_quantised, finest_exponents, settle_precision
 from .quantizers import ParameterQuantizer, QuantLinear, Quantizer
@@ -38,6 +39,9 @@ def requantise(trained: Classifier, found: Scheme, config: Config) -> Classifier
         for name, module in model.named_modules():
             if isinstance(module, (Quantizer, ParameterQuantizer)):
                 module.power.set_exponent(module.power.exponent + old[name].bits - module.bits)
+            elif isinstance(module, PolarGrid):
+                lost = found.bits.a_phase - wanted.bits.a_phase
+                module.phase_power.set_exponent(module.phase_power.exponent + lost)
             elif isinstance(module, QuantLinear):
                 weight, bias = old[name].weight_bits - module.weight_bits, old[name].bias_bits - module.bias_bits
                 module.weight_power.set_exponent(module.weight_power.exponent + weight)

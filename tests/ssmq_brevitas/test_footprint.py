@@ -37,5 +37,5 @@ def test_polar_grids_count_their_own_codes():
         config = small_config(scheme={"parameterisation": kind}, bits={"a_magnitude": 2, "a_phase": 6})
         totals[kind] = footprint(small_model(config)[1]).parameters
     layers, modes = 2, 4 * 3
-    # 16 bits become 8 a mode; the log grid stores its two ends as floats.
-    assert totals["discrete"] - totals["log_polar"] == layers * (modes * 8 / 8 - 8)
+    # 16 bits become 8 a mode; the log grid stores its two ends as floats and an exponent a head.
+    assert totals["discrete"] - totals["log_polar"] == layers * (modes * 8 / 8 - 8 - 4)

@@ -61,6 +61,7 @@ def test_polar_grids_stay_inside_the_unit_disk(kind, a, magnitude, phase, seed):
 
 def test_polar_grids_have_as_many_values_as_their_codes():
     _, found = fitted("polar", {"a": 16, "a_magnitude": 1, "a_phase": 3})
+    found.phase_power.set_exponent(-3)
     with torch.no_grad():
         found.magnitude.uniform_(0, 1)
         found.phase.uniform_(0, 1)
@@ -70,6 +71,22 @@ def test_polar_grids_have_as_many_values_as_their_codes():
     turns = torch.complex(re, im).angle().detach().numpy() / (2 * np.pi) * 8
     assert np.allclose(turns, np.rint(turns), atol=2e-3)
     assert found.stored_bits() == 4
+
+
+@pytest.mark.parametrize("kind", ["polar", "log_polar"])
+def test_a_slow_heads_phases_have_codes_of_their_own(kind):
+    """Phases within 1/64 turn: 8 bits of a whole turn would leave four codes, 8 bits of the head's range leave all."""
+    layer = S4D(2, 6)
+    with torch.no_grad():
+        layer.log_dt.copy_(torch.log(torch.tensor([0.1 / 64, 3.0])))
+        layer.a_im.copy_(torch.linspace(0, 60, 6).expand(2, 6))
+    found = PARAMETERISATIONS[kind](2, 6, small_config(bits={"a": 20, "a_magnitude": 8, "a_phase": 8}).scheme)
+    found.fit(layer)
+    slow, fast = (found.phase_on_grid() * 2 * np.pi).detach()
+    wanted = torch.exp(layer.log_dt)[:, None] * layer.a_im
+    assert (slow - wanted[0]).abs().max() <= 2 * np.pi / 64 / 256 / 2 * 1.001
+    turned = (fast - wanted[1]).remainder(2 * np.pi)
+    assert torch.minimum(turned, 2 * np.pi - turned).max() <= 2 * np.pi / 256 / 2 * 1.001
 
 
 @pytest.mark.parametrize("kind", ALL)
