@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from ssmq_brevitas.config import parse_config
+from ssmq_brevitas.config import Training, load_config, parse_config
 from ssmq_brevitas.errors import SsmqError
 from ssmq_study.rows import Row, load_study
 from ssmq_study.runner import finished, run_rows
@@ -40,6 +40,38 @@ def test_the_declared_study_is_consistent():
     assert (bits.a, bits.x, bits.linear, bits.activation, bits.bias) == (7, 6, 4, 6, 16)
     with pytest.raises(SsmqError, match="no row matches 'qat-h8-"):
         study.selected(["float-*", "qat-h8-*"])
+
+
+def test_the_frontier_is_consistent():
+    study = load_study("frontier")
+    rows = study.rows()
+    names = {row.name for row in rows.values()}
+    assert len(rows) == sum(len(group.rows()) for group in study.groups), "two rows have one id"
+    assert all(row.before <= rows.keys() for row in rows.values())
+    assert {entry.row for entry in study.figures} <= names
+    assert {name for entry in study.ablations for name in (entry.row, entry.without)} <= names
+    chain = study.selected(["2x16-staged-s0"])
+    assert list(chain) == ["float-edge-2x16-s0", "2x16-wide-s0", "2x16-staged-s0"]
+    for entry in study.ablations:
+        pair = [rows[f"{name}-s0"].config for name in (entry.row, entry.without)]
+        assert pair[0].model == pair[1].model and pair[0].train.qat.batch == pair[1].train.qat.batch
+
+
+def test_a_row_starts_from_a_shipped_model_has_a_teacher_and_is_narrowed_by_the_next(tmp_path):
+    shipped = load_config("edge-2x16")
+    taught = shipped.model_copy(
+        update={"train": shipped.train.model_copy(update={"qat": Training(epochs=0, distillation=0.5)})}
+    )
+    narrow = parse_config(
+        {**taught.model_dump(), "scheme": {**taught.scheme.model_dump(), "bits": {"x": 6, "linear": 4}}}, origin="test"
+    )
+    first = Row(name="float", seed=0, kind="float", config=shipped, pretrained=True)
+    second = Row(name="wide", seed=0, kind="qat", config=taught, needs=first.id, teacher=first.id)
+    third = Row(name="narrow", seed=0, kind="ptq", config=narrow, needs=second.id)
+    rows = {row.id: row for row in (first, second, third)}
+    assert run_rows(rows, tmp_path, SETTINGS, None, 1) == []
+    wide, less = (finished(tmp_path, rows[name], SETTINGS)["bytes"]["total"] for name in ("wide-s0", "narrow-s0"))
+    assert less < wide
 
 
 def test_rows_survive_a_kill_run_once_and_fail_alone(tmp_path):
