@@ -33,18 +33,16 @@ def command(
 ) -> None:
     """Train a float model, or with --from a quantised one.
 
-    From a float checkpoint, Ā and the exponents are fitted to it; from a quantised one, they keep their ranges at the
-    preset's widths (staged lowering). The float checkpoint of --from is the teacher unless --teacher names another.
+    From a float checkpoint, Ā and the exponents are fitted to it, and if the preset has fewer modes a head the weakest go;
+    from a quantised one, ranges stay at the preset's widths (staged lowering). The float checkpoint of --from is the teacher unless --teacher names another.
     An interrupted run goes on where it stopped when the same command is given again. Writes OUT/float.safetensors or
     OUT/qat.safetensors, and OUT/log.csv.
     """
     import torch
     from ssmq_brevitas.checkpoint import load_checkpoint, save_checkpoint
     from ssmq_brevitas.config import load_config
-    from ssmq_brevitas.errors import SsmqError
     from ssmq_brevitas.model import Classifier
-    from ssmq_brevitas.quantize import post_training
-    from ssmq_brevitas.requantise import requantise
+    from ssmq_brevitas.start import quantised_start
     from ssmq_brevitas.train import accuracy, train
     from ssmq_study.accuracy import test_accuracy
 
@@ -55,13 +53,9 @@ def command(
         model, training, name = Classifier(config.model), config.train.float, "float"
     else:
         model, found, _ = load_checkpoint(start)
-        if found.model != config.model:
-            raise SsmqError(f"{start}: its architecture is not that of {config.name}: give the preset it was made with")
-        if model.quantised:
-            model = requantise(model, found.scheme, config)
-        else:
+        if not model.quantised:
             teacher = teacher or start
-            model = post_training(model, config, data.x_train)
+        model = quantised_start(model, found, config, data.x_train)
         training, name = config.train.qat, "qat"
     if epochs is not None:
         training = training.model_copy(update={"epochs": epochs})

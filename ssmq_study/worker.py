@@ -20,8 +20,7 @@ from ssmq_brevitas.data import SequenceData, load_data
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.footprint import footprint
 from ssmq_brevitas.model import Classifier
-from ssmq_brevitas.quantize import post_training
-from ssmq_brevitas.requantise import requantise
+from ssmq_brevitas.start import quantised_start
 from ssmq_brevitas.train import accuracy, train
 from ssmq_export.errors import ExportError
 
@@ -29,7 +28,7 @@ from .accuracy import test_accuracy
 from .paper_quantisers import paper_ptq
 from .rows import Row
 
-CALIBRATION_IMAGES = 256
+CALIBRATION_IMAGES = 256  # as many as post_training takes
 ENGINES = {"float": "float", "paper-ptq": "the paper's quantisers, fake", "ptq": "integer", "qat": "integer"}
 
 
@@ -96,10 +95,7 @@ def _model(job: Job, data: SequenceData, folder: Path) -> torch.nn.Module:
     start, found, _ = load_checkpoint(folder.parent / row.needs / "model.safetensors")
     if row.kind == "paper-ptq":
         return paper_ptq(start, data.x_train[:CALIBRATION_IMAGES], row.quantiser)
-    if start.quantised:
-        model = requantise(start, found.scheme, config)
-    else:
-        model = post_training(start, config, data.x_train, CALIBRATION_IMAGES)
+    model = quantised_start(start, found, config, data.x_train)
     if row.kind == "ptq":
         return model
     return _trained(model, config.train.qat, job, data, folder)

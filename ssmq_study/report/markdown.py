@@ -174,11 +174,11 @@ def _titled(tables: list[Table]) -> str:
 def study_text(result: dict) -> str:
     """Every table of a study."""
     data = result["data"]
-    about = f"{data['name']} ({data['source']}), {result['images']:,} test images. In brackets what the paper reports. "
-    about += (
-        "The paper's quantisers are fake quantisation with float scales, outside the integer contract; the accuracy of "
-        "our own quantised models is that of the integer engine."
-    )
+    about = f"{data['name']} ({data['source']}), {result['images']:,} test images. "
+    if not result["figures"]:
+        about += "In brackets what the paper reports. The paper's quantisers are fake quantisation with float scales, "
+        about += "outside the integer contract. "
+    about += "The accuracy of our own quantised models is that of the integer engine."
     return f"{about}\n\n{_titled(study_tables(result))}"
 
 
