@@ -28,7 +28,7 @@ class _Section(BaseModel):
 class Model(_Section):
     """Architecture. The paper's block has no norm, GELU and GLU in one layer; the edge block batch norm and ReLU.
 
-    ``channels`` is the number of values a step; more than one can be trained and quantised, but not exported.
+    ``channels`` is the number of values a step, ``length`` that of steps.
     """
 
     channels: Count = 1

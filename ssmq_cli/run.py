@@ -39,13 +39,10 @@ def command(
     began = time.monotonic()
     from ssmq_brevitas.checkpoint import save_checkpoint, write_whole
     from ssmq_brevitas.config import load_config
-    from ssmq_brevitas.errors import SsmqError
     from ssmq_brevitas.quantize import post_training
     from ssmq_export.check import check_file
 
     config = load_config(preset)
-    if config.model.channels > 1:
-        raise SsmqError(f"{config.name}: a model of several input channels has no graph; use ssmq train and ssmq ptq")
     data = load(config)
     out.mkdir(parents=True, exist_ok=True)
     title = (

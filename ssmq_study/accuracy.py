@@ -11,16 +11,13 @@ from ssmq_export.step_graph import step_graph
 
 
 def correct_on_integers(model, x: torch.Tensor, y: torch.Tensor) -> int:
-    """Sequences of ``x`` uint8 ``(n, T)`` that a quantised model's integer graph classifies as ``y`` says."""
+    """Sequences of ``x`` uint8 ``(n, T)`` or ``(n, T, C)`` that a quantised model's integer graph classifies as ``y`` says."""
     logits = IntegerModel(lower(step_graph(describe(model)))).forward(x.numpy())
     return int((logits.argmax(axis=1) == y.numpy()).sum())
 
 
 def test_accuracy(model, data) -> float:
-    """Share of ``data``'s test sequences that ``model``, float or quantised, classifies correctly.
-
-    A model of several input channels has no graph yet: the fused recurrence stands for it.
-    """
-    if not model.quantised or model.model.channels > 1:
+    """Share of ``data``'s test sequences that ``model``, float or quantised, classifies correctly."""
+    if not model.quantised:
         return accuracy(model, data.x_test, data.y_test)
     return correct_on_integers(model, data.x_test, data.y_test) / len(data.y_test)

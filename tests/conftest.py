@@ -32,10 +32,14 @@ def small_config(**changes):
     return parse_config({"name": "small", "model": model, "scheme": scheme}, origin="test")
 
 
-def small_codes(count: int = 16, seed: int = 0) -> torch.Tensor:
-    """Pixel codes ``(count, LENGTH)``: noise, black and white, so that states saturate and rest."""
+def small_codes(count: int = 16, seed: int = 0, channels: int = 1) -> torch.Tensor:
+    """Codes ``(count, LENGTH)``, or of several ``channels`` ``(count, LENGTH, channels)``.
+
+    Noise, black and white, so that states saturate and rest.
+    """
     rng = np.random.default_rng(seed)
-    codes = rng.integers(0, 256, (count, LENGTH), dtype=np.uint8)
+    shape = (count, LENGTH) if channels == 1 else (count, LENGTH, channels)
+    codes = rng.integers(0, 256, shape, dtype=np.uint8)
     codes[0], codes[1] = 0, 255
     return torch.from_numpy(codes)
 
@@ -46,8 +50,9 @@ def small_model(config, seed: int = 0):
     floating = Classifier(config.model)
     floating.train()
     with torch.no_grad():
-        floating(small_codes(16, seed))
-    return floating.eval(), post_training(floating.eval(), config, small_codes(16, seed + 1))
+        floating(small_codes(16, seed, config.model.channels))
+    codes = small_codes(16, seed + 1, config.model.channels)
+    return floating.eval(), post_training(floating.eval(), config, codes)
 
 
 @pytest.fixture

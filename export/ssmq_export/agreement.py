@@ -19,7 +19,7 @@ TRACED = 100
 
 @dataclass(frozen=True)
 class Engine:
-    """``run(codes, tensors)`` traces pixel codes uint8 ``(B, T)``; ``slow`` ones take seconds a batch or a sequence."""
+    """``run(codes, tensors)`` traces codes uint8 ``(B, T)`` or ``(B, T, C)``; ``slow`` ones take seconds a batch or a sequence."""
 
     name: str
     run: Callable[[np.ndarray, list[str]], Trace]
@@ -94,7 +94,7 @@ def verify(
     slow_sequences: int,
     on_engine: Callable[[str, int], None] = lambda engine, start: None,
 ) -> list[Agreement]:
-    """Run every engine over ``codes`` uint8 ``(B, T)``, slow ones over the first ``slow_sequences``, and compare.
+    """Run every engine over ``codes`` uint8 ``(B, T, ...)``, slow ones over the first ``slow_sequences``, and compare.
 
     The first row is the reference itself. ``on_engine`` is called before each engine with the number of the first
     sequence it is given.

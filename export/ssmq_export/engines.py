@@ -1,6 +1,6 @@
 """Engines that run a graph over sequences and return its tensors as values, so that they can be compared.
 
-Every function takes ``values`` ``(B, T)``, what the port ``u`` carries at each step, and returns
+Every function takes ``values`` ``(B, T)`` or ``(B, T, C)``, what the port ``u`` carries at each step, and returns
 name -> ``(B, T, channels)`` for step tensors and ``(B, classes)`` for ``logits``.
 """
 
@@ -16,6 +16,7 @@ import onnxruntime
 
 from .builder import FORMATS_KEY
 from .graph_file import property_of
+from .sequences import with_channels
 from .states import successor
 
 # Sequences at once through qonnx, which compares every element with every threshold: 100 MB for 64 channels.
@@ -28,7 +29,7 @@ def run_sequence(model: onnx.ModelProto, values: np.ndarray) -> dict[str, np.nda
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(model.SerializeToString(), options)
     names = [port.name.removesuffix("_trace") for port in session.get_outputs()]
-    return dict(zip(names, session.run(None, {"sequence": _typed(values[..., None], model)}), strict=True))
+    return dict(zip(names, session.run(None, {"sequence": _typed(with_channels(values), model)}), strict=True))
 
 
 def run_steps(model: onnx.ModelProto, values: np.ndarray, tensors: list[str]) -> dict[str, np.ndarray]:
@@ -41,7 +42,8 @@ def run_steps(model: onnx.ModelProto, values: np.ndarray, tensors: list[str]) ->
     from qonnx.core.modelwrapper import ModelWrapper
     from qonnx.core.onnx_exec import execute_onnx
 
-    batch, length = values.shape
+    values = with_channels(values)
+    batch, length = values.shape[:2]
     wrapper = ModelWrapper(with_batch(model, batch))
     properties = {p.key: p.value for p in model.metadata_props}
     exponents = {name: fmt["exponent"] for name, fmt in json.loads(properties[FORMATS_KEY]).items()}
@@ -57,7 +59,7 @@ def run_steps(model: onnx.ModelProto, values: np.ndarray, tensors: list[str]) ->
     context = {name: _typed(np.zeros((batch, shapes[name])), model) for name in states}
     traces: dict[str, list[np.ndarray]] = {name: [] for name in tensors}
     for t in range(length):
-        feed = {"u": _typed(values[:, t, None], model), **context}
+        feed = {"u": _typed(values[:, t], model), **context}
         results = execute_onnx(wrapper, feed, return_full_exec_context=True)
         for name in tensors:
             traces[name].append(unscaled(name, results[name]).astype(np.float64))
@@ -73,7 +75,8 @@ def run_whole(model: onnx.ModelProto, values: np.ndarray, tensors: list[str]) ->
     from qonnx.core.onnx_exec import execute_onnx
 
     exponents = {name: np.asarray(fmt["exponent"]) for name, fmt in json.loads(property_of(model, FORMATS_KEY)).items()}
-    codes = _typed(np.ldexp(values.astype(np.float64), -exponents["u"])[:, :, None, None], model)
+    codes = np.ldexp(with_channels(values).astype(np.float64), -exponents["u"])
+    codes = _typed(codes[:, :, None], model)
     made = {name for node in model.graph.node for name in node.output}
     parts: dict[str, list[np.ndarray]] = {name: [] for name in ("logits", *tensors) if name in made}
     for start in range(0, len(codes), AT_ONCE):

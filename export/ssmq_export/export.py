@@ -41,8 +41,8 @@ class Exported:
 def export_graphs(spec: ModelSpec, reference: dict[str, np.ndarray], codes: np.ndarray, folder: Path) -> Exported:
     """Write the graphs of ``spec`` into ``folder``, one a form of ``FILES``.
 
-    ``reference`` is the model's trace on ``codes`` uint8 ``(B, T)``. Each graph is written to a temporary folder, read
-    back, executed and compared; one differing code raises ExportError and ``folder`` stays as it was.
+    ``reference`` is the model's trace on ``codes`` uint8 ``(B, T)`` or ``(B, T, C)``. Each graph is written to a temporary
+    folder, read back, executed and compared; one differing code raises ExportError and ``folder`` stays as it was.
     """
     tensors = [name for name in reference if name not in ("logits", "pooled")]
     values = codes.astype(np.float64) * 2.0**-8

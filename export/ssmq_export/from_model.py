@@ -27,11 +27,6 @@ def describe(model: Classifier, metadata: dict[str, str] | None = None) -> Model
     """Read a quantised model. Raises ExportError for a float one."""
     if not model.quantised:
         raise ExportError("a float model has no codes to export: quantise it first (ssmq ptq, or ssmq train --qat)")
-    if model.model.channels > 1:
-        raise ExportError(
-            f"a model of {model.model.channels} input channels cannot be exported: a step graph has one input a step; "
-            f"train it with one channel"
-        )
     with torch.no_grad():
         return ModelSpec(
             heads=model.model.heads,
@@ -85,7 +80,7 @@ def _layer(block, model) -> Layer:
 
 
 def trace(model: Classifier, codes: np.ndarray, engine: str) -> dict[str, np.ndarray]:
-    """Run ``codes`` uint8 ``(B, T)`` and return the values of every quantised tensor by its name in the step graph.
+    """Run ``codes`` uint8 ``(B, T)`` or ``(B, T, C)`` and return the values of every quantised tensor by its name in the step graph.
 
     Tensors of each step are ``(B, T, channels)``, ``logits`` is ``(B, classes)``. ``engine``: ``"reference"`` or
     ``"fused"``.

@@ -1,6 +1,6 @@
 """The sequence graph: an ONNX Scan around the step graph, for plain ONNX Runtime.
 
-    u (batch, T, 1) -> logits (batch, classes)
+    sequence (batch, T, channels) -> logits (batch, classes)
 
 States start at 0 and stay inside; what only the last step needs (pooled, decoder) stands after the Scan. QONNX's Quant
 travels as a model-local function of standard operators, so no custom operator is needed to run the file.
@@ -47,7 +47,7 @@ def sequence_graph(step: onnx.ModelProto, traced: tuple[str, ...] = ()) -> onnx.
     body = helper.make_graph(
         [*body_nodes, *copies],
         "step",
-        [info(s, "batch", channels(s)) for s in states] + [info("u", "batch", 1)],
+        [info(s, "batch", channels(s)) for s in states] + [info("u", "batch", channels("u"))],
         body_outputs,
         body_constants,
     )
@@ -74,7 +74,7 @@ def sequence_graph(step: onnx.ModelProto, traced: tuple[str, ...] = ()) -> onnx.
     result = helper.make_graph(
         [*start_nodes, scan, *tail],
         "sequence",
-        [info("sequence", "batch", length, 1)],
+        [info("sequence", "batch", length, channels("u"))],
         [info("logits", "batch", channels("logits"))]
         + [info(f"{name}_trace", "batch", length, channels(name)) for name in traced],
         [c for c in graph.initializer if c.name in used] + start_constants,

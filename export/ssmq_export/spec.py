@@ -83,5 +83,10 @@ class ModelSpec:
     metadata: dict[str, str] = field(default_factory=dict)
 
     @property
+    def channels(self) -> int:
+        """Inputs a step."""
+        return len(self.encoder.weight.values)
+
+    @property
     def dtype(self) -> type[np.floating]:
         return np.float64 if self.double else np.float32

@@ -1,7 +1,7 @@
 """The step graph: one time step as QONNX, the states as ports.
 
-Every tensor is ``(batch, channels)``; a layer's state has H·N channels, head by head. B̄ spreads a head's input over
-its modes and C gathers them as block-structured MatMuls, so that the graph uses only operators that qonnx, hls4ml and
+Every tensor is ``(batch, channels)``; ``u`` has one channel an input of the model, a layer's state H·N, head by head. B̄
+spreads a head's input over its modes and C gathers them as block-structured MatMuls, so that the graph uses only operators that qonnx, hls4ml and
 FINN know. No weight Quant feeds two consumers.
 
     u, x_re_k, x_im_k, pool  ->  logits, x_re_next_k, x_im_next_k, pool_next
@@ -26,14 +26,14 @@ def step_graph(spec: ModelSpec, batch: int = 1) -> onnx.ModelProto:
     """Write the step of ``spec`` for a fixed ``batch``."""
     g = GraphBuilder(batch, spec.dtype)
     channels = spec.heads * spec.modes
-    pixel = g.input("u", 1)
+    given = g.input("u", spec.channels)
     g.note_format("u", Format(8, False, np.int64(-8)))
     for k in range(len(spec.layers)):
         g.input(f"x_re_{k}", channels)
         g.input(f"x_im_{k}", channels)
     g.input("pool", spec.heads)
-    pixel = g.quant(pixel, "input", spec.sites["input"], 1)
-    u = g.quant(_linear(g, pixel, "encoder", spec.encoder), "u_0", spec.sites["u"], spec.heads)
+    given = g.quant(given, "input", spec.sites["input"], spec.channels)
+    u = g.quant(_linear(g, given, "encoder", spec.encoder), "u_0", spec.sites["u"], spec.heads)
     for k, layer in enumerate(spec.layers):
         u = _layer(g, u, k, layer, spec)
     pool = g.node("Add", ["pool", u], "pool_next", spec.heads)

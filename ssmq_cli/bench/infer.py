@@ -42,11 +42,12 @@ def command(
     from ssmq_export.integer import IntegerModel
     from ssmq_export.lower import lower
     from ssmq_export.sequence_graph import sequence_graph
+    from ssmq_export.sequences import with_channels
     from ssmq_export.step_graph import step_graph
 
     model, config = _model(checkpoint, preset, load)
     test = load(config).x_test.numpy()
-    codes = np.resize(test, (images, test.shape[1]))
+    codes = np.resize(test, (images, *test.shape[1:]))
     step = step_graph(describe(model))
     dataflow = lower(step)
     integer = IntegerModel(dataflow)
@@ -54,7 +55,7 @@ def command(
     settings.log_severity_level = 3
     session = onnxruntime.InferenceSession(sequence_graph(step).SerializeToString(), settings)
     dtype = np.float64 if session.get_inputs()[0].type == "tensor(double)" else np.float32
-    values = (codes[..., None] * 2.0**-8).astype(dtype)
+    values = (with_channels(codes) * 2.0**-8).astype(dtype)
 
     def onnx_runtime(values: np.ndarray, batch: int) -> np.ndarray:
         parts = [values[start : start + batch] for start in range(0, len(values), batch)]

@@ -58,7 +58,7 @@ def measure(preset: str) -> dict[str, float | int | str]:
     config = load_config(preset)
     batch, shape = config.train.qat.batch, config.model
     generator = torch.Generator().manual_seed(0)
-    codes = torch.randint(0, 256, (batch, shape.length), generator=generator, dtype=torch.uint8)
+    codes = torch.randint(0, 256, (batch, shape.length, shape.channels), generator=generator, dtype=torch.uint8)
     classes = torch.randint(0, shape.classes, (batch,), generator=generator)
     torch.manual_seed(0)
     floating = Classifier(shape)

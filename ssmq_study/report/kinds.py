@@ -48,6 +48,7 @@ KINDS: dict[str, Kind] = {
     "run": Kind(
         "The whole way: float, quantised, trained, verified", markdown.run_table, {"accuracy-bytes": _run_picture}
     ),
+    "second-dataset": Kind("Several input channels, all the way", markdown.dataset_text),
     "study": Kind("The paper's tables, reproduced", markdown.study_text, STUDY_PICTURES),
     "sensitivity": Kind("What deserves bits", markdown.sensitivity_text, {"map": plots.heat_map}),
     "search": Kind("Widths under a byte budget", markdown.search_text, {"front": plots.front}),

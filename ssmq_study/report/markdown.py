@@ -19,20 +19,56 @@ def run_table(summary: dict) -> str:
         "|---|---:|---:|---:|---:|---:|",
     ]
     for row in summary["rows"]:
-        sizes = row["bytes"]
-        numbers = " | ".join(f"{sizes[key]:,.0f} B" for key in ("parameters", "state", "total"))
-        saved = 100 * (1 - sizes["total"] / sizes["fp32_total"])
-        lines.append(f"| {row['stage']} | {100 * row['accuracy']:.2f} % | {numbers} | {saved:.1f} % |")
-    lines += ["", "| engine | sequences | codes compared | differing |", "|---|---:|---:|---:|"]
-    for row in summary["verify"]:
-        differing = "reference" if row["engine"] == "eager Brevitas" else row["differing"]
-        lines.append(f"| {row['engine']} | {row['sequences']} | {row['codes']:,} | {differing} |")
+        lines.append(f"| {row['stage']} | {100 * row['accuracy']:.2f} % | {_sizes(row['bytes'])} |")
+    lines += ["", *_engines(summary["verify"])]
     nodes = ", ".join(f"`{form}.onnx` {count}" for form, count in summary["graphs"].items())
     verdict = summary["check"]
     lines += [
         "",
         f"Nodes: {nodes}. `ssmq check dataflow.onnx`: {verdict['errors']} errors, {verdict['warnings']} warnings. "
         f"{summary['seconds']:.0f} seconds in all.",
+    ]
+    return "\n".join(lines)
+
+
+def _sizes(sizes: dict) -> str:
+    """The cells parameters, state, total and saved."""
+    numbers = " | ".join(f"{sizes[key]:,.0f} B" for key in ("parameters", "state", "total"))
+    return f"{numbers} | {100 * (1 - sizes['total'] / sizes['fp32_total']):.1f} %"
+
+
+def _engines(rows: list[dict]) -> list[str]:
+    """The agreement table of one model."""
+    lines = ["| engine | sequences | codes compared | differing |", "|---|---:|---:|---:|"]
+    for row in rows:
+        differing = "reference" if row["engine"] == "eager Brevitas" else row["differing"]
+        lines.append(f"| {row['engine']} | {row['sequences']} | {row['codes']:,} | {differing} |")
+    return lines
+
+
+def dataset_text(result: dict) -> str:
+    """A data set of several channels, from the commands to FINN."""
+    data, finn, verdict = result["data"], result["finn"], result["check"]
+    lines = [
+        "```sh",
+        *result["commands"],
+        "```",
+        "",
+        f"{data['train']:,} training, {data['validation']:,} validation, {data['test']:,} test sequences of {data['steps']} "
+        f"steps, {data['channels']} channels, {data['classes']} classes.",
+        "",
+        "| stage | validation accuracy | test accuracy | parameters | state | total | saved |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in result["stages"]:
+        accuracies = " | ".join(f"{100 * row[split]:.2f} %" for split in ("validation", "test"))
+        lines.append(f"| {row['stage']} | {accuracies} | {_sizes(row['bytes'])} |")
+    lines += [
+        "",
+        *_engines(result["verify"]),
+        "",
+        f"`ssmq check`: {verdict['errors']} errors, {verdict['warnings']} warnings. FINN maps {finn['mapped']} of "
+        f"{finn['nodes']} nodes in {finn['partitions']} partition.",
     ]
     return "\n".join(lines)
 

@@ -26,6 +26,7 @@ EDGE = {"norm": "batch", "activation": "relu", "gate": "hard_sigmoid"}
 CASES = {
     "8-bit, 1 layer": {"model": {**EDGE, "layers": 1}},
     "8-bit, 4 layers": {"model": {**EDGE, "layers": 4}},
+    "3 input channels": {"model": {**EDGE, "layers": 1, "channels": 3}},
     "no gate": {"model": {**EDGE, "gate": "none"}},
     "hard GELU, no norm": {"model": {"norm": "none", "activation": "hard_gelu", "gate": "hard_sigmoid"}},
     "mixed 4, 6 and 8 bits": {"model": EDGE, "bits": {"a": 6, "b": 4, "c": 4, "linear": 4, "activation": 6}},
@@ -62,9 +63,9 @@ def test_finn_maps_every_node_and_computes_every_code(case, tmp_path):
     assert {n.domain.rpartition(".")[0] for n in final.node} == {"finn.custom_op.fpgadataflow"}
     assert check_file(tmp_path / "build" / "finn.onnx") == []  # the streams of states are duplicated too
 
-    codes = small_codes(3, seed=5).numpy()[2:]  # the first two are black and white
+    codes = small_codes(3, 5, model.model.channels).numpy()[2:]  # the first two are black and white
     # FINN takes a quarter of a second a step and layer; logits are compared where a sequence is whole.
-    steps = LENGTH if case == "8-bit, 1 layer" else 8
+    steps = LENGTH if case in ("8-bit, 1 layer", "3 input channels") else 8
     found = finn.run_hardware_ops(graph, codes[:, :steps])
     agreement = compare("FINN", trace(model, codes, "reference"), found)
     assert (agreement.sequences, agreement.differing) == (1, 0)

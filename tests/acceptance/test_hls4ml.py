@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from conftest import small_codes, small_config, small_model
+from conftest import LENGTH, small_codes, small_config, small_model
 from ssmq_export import hls4ml
 from ssmq_export.agreement import compare
 from ssmq_export.engines import run_steps
@@ -39,20 +39,21 @@ def plain() -> onnx.ModelProto:
 @pytest.mark.parametrize(
     "changes",
     [
-        # Exponents a head and a mode; batch norm, which floats round; a function that also falls.
-        {"model": {"norm": "batch", "activation": "gelu"}, "scheme": {"granularity": "head"}, "bits": MIXED},
+        # Exponents a head and a mode; batch norm, which floats round; a function that also falls; several inputs.
+        {"model": {"norm": "batch", "activation": "gelu", "channels": 3}, "scheme": {"granularity": "head"}, "bits": MIXED},
         # Sums past float32, so a graph in doubles with Casts; a sigmoid.
         {"model": {"norm": "batch", "activation": "relu", "gate": "sigmoid", "layers": 1}, "bits": WIDE},
     ],
-    ids=["mixed widths", "double"],
+    ids=["mixed widths, 3 channels", "double"],
 )
 def test_every_output_code_is_qonnx_s(changes):
-    step = step_of(small_config(**changes))
-    values = small_codes(6).numpy() * 2.0**-8
+    config = small_config(**changes)
+    step = step_of(config)
+    values = small_codes(6, channels=config.model.channels).numpy() * 2.0**-8
     ports = hls4ml.output_ports(step)
     found = compare("hls4ml", run_steps(step, values, ports), hls4ml.run_hls4ml(step, values, [*ports, "u_0"]))
     sizes = sum(port.type.tensor_type.shape.dim[1].dim_value for port in step.graph.output)
-    assert (found.differing, found.codes) == (0, values.size * sizes), found.first
+    assert (found.differing, found.codes) == (0, 6 * LENGTH * sizes), found.first
 
 
 @needs_tools

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -14,8 +19,6 @@ from ssmq_brevitas.footprint import footprint
 from ssmq_brevitas.model import Classifier
 from ssmq_brevitas.quantize import empty_quantised, post_training
 from ssmq_brevitas.train import accuracy, train
-from ssmq_export.errors import ExportError
-from ssmq_export.from_model import describe
 
 STEPS, CHANNELS = 20, 3
 
@@ -66,8 +69,6 @@ def test_several_channels_train_quantise_and_are_counted(tmp_path):
         model.use_engine("reference")
         assert torch.equal(model(data.x_test), fused)
         model.use_engine("fused")
-    with pytest.raises(ExportError, match="3 input channels .* one"):
-        describe(model)
     one = config.model.model_copy(update={"channels": 1})
     narrow = empty_quantised(config.model_copy(update={"model": one}))
     assert footprint(model).total - footprint(narrow).total == 4 * 2 * config.scheme.bits.encoder / 8
@@ -76,6 +77,30 @@ def test_several_channels_train_quantise_and_are_counted(tmp_path):
     weight, fed = model.encoder.weight_format, model.sites["input"].format
     most = CHANNELS * weight.magnitude * fed.magnitude
     assert 2 ** (accumulator_widths(model)["encoder"] - 1) > most
+
+
+def test_the_script_for_japanese_vowels_learns_nothing_from_what_it_holds_out(tmp_path):
+    """Two speakers, two channels: codes cover the training split's range, shorter sequences repeat their last step."""
+    package = tmp_path / "sktime"
+    folder = package / "datasets" / "data" / "JapaneseVowels"
+    folder.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise ImportError('only its files are wanted')")
+    rng = np.random.default_rng(0)
+    rows = [(rng.uniform(-k, k, (2, rng.integers(7, 30))), k) for k in (1, 2) for _ in range(8)]
+    for split, some in (("TRAIN", rows), ("TEST", [(100 * rows[0][0], 2)])):
+        lines = [":".join([*(",".join(map(str, channel)) for channel in values), str(label)]) for values, label in some]
+        (folder / f"JapaneseVowels_{split}.ts").write_text("\n".join(["# by hand", "@data", *lines, ""]))
+    script = Path(__file__).parents[2] / "scripts" / "japanese_vowels.py"
+    out = tmp_path / "runs" / "vowels.npz"
+    subprocess.run([sys.executable, str(script), str(out)], check=True, env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    data = load_data(dataset=f"npz:{out}")
+    assert data.x_train.shape == (6, 29, 2) and data.x_validation.shape == (10, 29, 2)
+    assert data.y_train.tolist() == [0] * 3 + [1] * 3 and data.y_test.tolist() == [1]
+    assert data.x_train.amin(dim=(0, 1)).tolist() == [0, 0] and data.x_train.amax(dim=(0, 1)).tolist() == [255, 255]
+    length = rows[0][0].shape[1]
+    assert torch.equal(data.x_test[0, length:], data.x_test[0, length - 1].expand(29 - length, 2))
+    # A hundredfold value saturates.
+    assert torch.isin(data.x_test[0, :length], torch.tensor([0, 255])).float().mean() > 0.8
 
 
 @pytest.mark.parametrize(

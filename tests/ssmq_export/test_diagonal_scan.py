@@ -92,7 +92,7 @@ MORE = {
 @pytest.mark.parametrize("case", [*CASES, *MORE])
 def test_the_sequence_graph_gives_every_code(case):
     _, model = small_model(small_config(**{**CASES, **MORE}[case]))
-    codes = small_codes(6, seed=9).numpy()
+    codes = small_codes(6, 9, model.model.channels).numpy()
     graph = collapse(lower(step_graph(describe(model))))
     assert [node.op_type for node in graph.graph.node].count("DiagonalScan") == len(model.blocks)
     expected = trace(model, codes, "reference")

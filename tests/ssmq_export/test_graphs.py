@@ -30,13 +30,15 @@ CASES = {
     "edge-mixed-widths": {"model": EDGE, "bits": MIXED},
     "edge-plain-head": {"model": {**EDGE, "gate": "none"}, "scheme": {"granularity": "head", "equalise": False}},
     "edge-coarse-input": {"model": EDGE, "bits": {"input": 3, "x": 4}},
+    "paper-3-channels": {"model": {**PAPER, "channels": 3}},
+    "edge-3-channels-coarse-input": {"model": {**EDGE, "channels": 3}, "bits": {"input": 3, "encoder": 4}},
 }
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_every_engine_gives_every_code(case):
     _, model = small_model(small_config(**CASES[case]))
-    codes = small_codes(6, seed=9).numpy()
+    codes = small_codes(6, 9, model.model.channels).numpy()
     step = step_graph(describe(model))
     dataflow = lower(step)
     assert {t.name for t in step.graph.input} == {t.name for t in dataflow.graph.input}
@@ -91,10 +93,11 @@ def test_export_writes_all_or_nothing(tmp_path):
     assert all(agreement.codes > 0 and agreement.differing == 0 for agreement in exported.agreements)
 
 
-def test_the_written_sequence_graph_runs_alone(tmp_path):
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_written_sequence_graph_runs_alone(channels, tmp_path):
     """Plain ONNX Runtime, any batch size, no custom operator."""
-    _, model = small_model(small_config(model=EDGE))
-    codes = small_codes(5).numpy()
+    _, model = small_model(small_config(model={**EDGE, "channels": channels}))
+    codes = small_codes(5, channels=channels).numpy()
     path = tmp_path / "sequence.onnx"
     onnx.save(sequence_graph(step_graph(describe(model))), path)
     for batch in (1, 5):

@@ -31,6 +31,7 @@ CASES = {
     "edge-narrow": {"model": EDGE, "bits": {"a": 8, "b": 4, "c": 4, "x": 4, "u": 6, "activation": 6, "linear": 4}},
     "edge-plain": {"model": {**EDGE, "gate": "none"}, "scheme": {"granularity": "head", "equalise": False}},
     "edge-coarse-input": {"model": EDGE, "bits": {"input": 3, "x": 4}},
+    "edge-3-channels": {"model": {**EDGE, "channels": 3}},
     "edge-equalised": {"model": EDGE, "scheme": {"equalise": True}},
     "paper": {"model": PAPER},
     "paper-soft": {"model": {**PAPER, "activation": "gelu", "gate": "sigmoid"}},
@@ -57,7 +58,7 @@ def edge() -> onnx.ModelProto:
 @pytest.mark.parametrize("case", CASES)
 def test_every_tensor_has_every_code(case, fused):
     model, _, dataflow = graphs(case)
-    codes = small_codes(5, seed=9).numpy()
+    codes = small_codes(5, 9, model.model.channels).numpy()
     tensors = [name for node in dataflow.graph.node for name in node.output if name != "logits"]
     expected = run_steps(dataflow, codes * 2.0**-8, [*tensors, "x_re_0", "pool"])
     integers = IntegerModel(dataflow, fused=fused)
@@ -92,10 +93,10 @@ def test_the_recurrence_is_recognised():
     assert IntegerModel(graphs("edge")[2], fused=False)._program((), 1).pairs == {}
 
 
-@pytest.mark.parametrize("case", ["edge", "paper", "widest-state"])
+@pytest.mark.parametrize("case", ["edge", "edge-3-channels", "paper", "widest-state"])
 def test_a_stream_gives_the_logits_of_every_prefix(case):
-    integers = IntegerModel(graphs(case)[2])
-    codes = small_codes(4, seed=3).numpy()
+    model, _, dataflow = graphs(case)
+    integers, codes = IntegerModel(dataflow), small_codes(4, 3, model.model.channels).numpy()
     for _ in range(2):
         integers.reset(4)
         for t in range(LENGTH):
@@ -360,10 +361,16 @@ def test_a_stream_outlives_the_type_of_its_running_sum():
 def test_calls_that_make_no_sense_are_refused():
     integers = IntegerModel(graphs("edge")[2])
     for codes in (np.zeros((2, 3)), np.zeros(3, np.uint8), np.zeros((0, 3), np.uint8), np.zeros((3, 0), np.uint8)):
-        with pytest.raises(ExportError, match=r"pixel codes must be uint8 \(B, T\)"):
+        with pytest.raises(ExportError, match=r"codes must be uint8 \(B, T\) and not empty, these are"):
             integers.forward(codes)
+    several = IntegerModel(graphs("edge-3-channels")[2])
+    for codes in (np.zeros((2, 3), np.uint8), np.zeros((2, 4, 2), np.uint8), np.zeros((2, 4, 3))):
+        with pytest.raises(ExportError, match=r"codes must be uint8 \(B, T, 3\) and not empty, these are"):
+            several.forward(codes)
+    with pytest.raises(ExportError, match=r"codes must be uint8 \(B, 3\)"):
+        several.step(np.zeros(3, np.uint8))
     with pytest.raises(ExportError, match="no such tensor to trace"):
         integers.trace(np.zeros((1, 1), np.uint8), ["nothing"])
     integers.step(np.zeros(3, np.uint8))
-    with pytest.raises(ExportError, match=r"got 2 pixels for 3 sequences: call reset\(2\)"):
+    with pytest.raises(ExportError, match=r"got 2 inputs for 3 sequences: call reset\(2\)"):
         integers.step(np.zeros(2, np.uint8))

@@ -124,10 +124,11 @@ def test_a_float_path_without_quantiser_is_named():
         lower(step)
 
 
-@pytest.mark.parametrize("case", ["paper-per-head-polar", "paper-wide", "edge-mixed-widths"])
+@pytest.mark.parametrize("case", ["paper-per-head-polar", "paper-wide", "edge-mixed-widths", "edge-3-channels-coarse-input"])
 def test_every_pass_keeps_every_code(case):
-    step = step_graph(describe(small_model(small_config(**CASES[case]))[1]))
-    proofs = list(prove(step, small_codes(3).numpy()[:, :6]))
+    _, model = small_model(small_config(**CASES[case]))
+    step = step_graph(describe(model))
+    proofs = list(prove(step, small_codes(3, channels=model.model.channels).numpy()[:, :6]))
     assert [proof.name for proof in proofs] == [run.__name__ for run in PASSES]
     for proof in proofs:
         assert proof.agreement.differing == 0, (proof.name, proof.agreement.first)

@@ -31,7 +31,7 @@ STEP = """With Vivado in place, go on with finn-plus from `finn.onnx` with the s
 `step_generate_estimate_reports`. (From `dataflow.onnx` FINN itself would leave the states' streams unduplicated.)
 
 The graph is one time step. `loopback.json` lists the states: the stream at each `output` goes back to `input` through
-a FIFO that holds one step and starts with zeros. `u` takes one pixel code a step; `logits` counts after the last."""
+a FIFO that holds one step and starts with zeros. `u` takes the codes of one step; `logits` counts after the last."""
 SEQUENCE = """The graph is a whole sequence; the states are inside `DiagonalScan`, our own operator, which FINN knows after
 `ssmq_export.finn.diagonal_scan.register()`. It has no RTL yet: for hardware compile the step graph, `ssmq finn
 dataflow.onnx`."""

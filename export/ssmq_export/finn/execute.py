@@ -16,7 +16,7 @@ from .process import work
 
 
 def run_hardware_ops(dataflow: onnx.ModelProto, codes: np.ndarray) -> dict[str, np.ndarray]:
-    """Trace pixel codes uint8 ``(B, T)`` through the graph as FINN converts it, states looped back by hand.
+    """Trace codes uint8 ``(B, T)`` or ``(B, T, C)`` through the graph as FINN converts it, states looped back by hand.
 
     Returns the values of every state port after each step ``(B, T, channels)`` and ``logits`` ``(B, classes)``.
     """

@@ -112,7 +112,7 @@ def _mapped(steps, name: str, model, build):
 
 
 def execute(graph: Path, inputs: Path, outputs: Path) -> None:
-    """Run FINN's hardware operators in Python on ``codes`` ``(B, T)``; every output port at every inference."""
+    """Run FINN's hardware operators in Python on ``codes`` ``(B, T, ...)``; every output port at every inference."""
     from qonnx.core.onnx_exec import execute_onnx
 
     config, steps = _builder()
@@ -132,9 +132,9 @@ def execute(graph: Path, inputs: Path, outputs: Path) -> None:
     traces: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for sequence in codes:
         state = {name: np.zeros(shape, np.float32) for name, shape in zip(ports, shapes, strict=True)}
-        # One pixel an inference, or all of them.
-        for pixels in sequence.reshape(-1, *shapes[ports.index("u")]):
-            state["u"] = pixels.astype(np.float32)
+        # One step an inference, or all of them.
+        for inputs in sequence.reshape(-1, *shapes[ports.index("u")]):
+            state["u"] = inputs.astype(np.float32)
             found = execute_onnx(model, {place: state[name] for place, name in zip(inner, ports, strict=True)})
             found = {name: found[place] for place, name in outer.items()}
             for name, value in found.items():

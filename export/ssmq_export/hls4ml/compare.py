@@ -30,7 +30,7 @@ class Comparison:
 
 
 def compare_project(step: onnx.ModelProto, values: np.ndarray, folder: Path, part: str | None = None) -> Comparison:
-    """Build the HLS project of ``step`` and compare it with qonnx on ``values`` ``(B, T)``.
+    """Build the HLS project of ``step`` and compare it with qonnx on ``values`` ``(B, T)`` or ``(B, T, C)``.
 
     The project is left in ``folder`` if no code differs. An earlier project there is replaced, any other folder that
     is not empty refused with ExportError.

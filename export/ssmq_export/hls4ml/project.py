@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 
 from ..errors import ExportError
+from ..sequences import with_channels
 from ..states import successor
 from .graph import HlsGraph, hls_graph
 
@@ -37,13 +38,14 @@ class HlsProject:
         return {name: np.reshape(value, (batch, -1)) for name, value in zip(self.graph.outputs, outputs, strict=True)}
 
     def run(self, values: np.ndarray, tensors: list[str]) -> dict[str, np.ndarray]:
-        """As ``engines.run_steps``: ``values`` ``(B, T)`` -> output ports ``(B, T, channels)``, last ``logits``."""
-        batch, length = values.shape
+        """As ``engines.run_steps``: ``values`` ``(B, T, ...)`` -> output ports ``(B, T, channels)``, last ``logits``."""
+        values = with_channels(values)
+        batch, length = values.shape[:2]
         states = [name for name in self.channels if name != "u"]
         state = {name: np.zeros((batch, self.channels[name])) for name in states}
         traces: dict[str, list[np.ndarray]] = {name: [] for name in tensors}
         for t in range(length):
-            results = self.step({"u": values[:, t, None], **state})
+            results = self.step({"u": values[:, t], **state})
             for name in tensors:
                 traces[name].append(results[name])
             state = {name: results[successor(name)] for name in states}

@@ -91,7 +91,7 @@ class IntegerGraph:
             if successor(state) not in self.outputs:
                 raise ExportError(f"{state}: the graph has no output {successor(state)} to follow it: {ADVICE}")
         if integer_range(self.datatypes.get("u", "")) != (0, 255):
-            raise ExportError(f"u: annotated {self.datatypes.get('u', 'with no type')}, pixels are UINT8: {ADVICE}")
+            raise ExportError(f"u: annotated {self.datatypes.get('u', 'with no type')}, inputs are UINT8: {ADVICE}")
 
     def _check_order(self) -> None:
         known = {*self.constants, *self.inputs}

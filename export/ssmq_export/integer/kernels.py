@@ -219,14 +219,15 @@ def _operation(rows, r, term_row, narrow_weight, wide_weight, table, narrow, wid
 @njit(parallel=True, cache=True)
 def run(codes, u_row, rows, every, term_row, narrow_weight, wide_weight, table, narrow_copies, wide_copies, shape,
         kept_narrow, kept_wide, logits_rows, logits, traced, trace):  # fmt: skip
-    """All steps of ``codes`` uint8 ``(B, T)``; fills ``logits`` int64 ``(B, classes)``.
+    """All steps of ``codes`` uint8 ``(B, T, C)``; fills ``logits`` int64 ``(B, classes)``.
 
+    The input channels are the narrow rows from ``u_row`` on.
     The first ``every`` operations run every step, the others in the last one only. ``*_copies`` ``(n, 2)`` are (next
     row, state row) after each step. ``shape`` = (narrow rows, wide rows, lanes a tile). ``kept_*`` ``(tiles, rows,
     lanes)`` carry the states; with no tiles they are made anew, zero. ``traced`` ``(n, 2)`` (row, wide) fills ``trace``
     ``(B, T, n)``.
     """
-    batch, length = codes.shape
+    batch, length, channels = codes.shape
     lanes = shape[2]
     for tile in prange((batch + lanes - 1) // lanes):
         integer = wide_weight.dtype
@@ -239,8 +240,9 @@ def run(codes, u_row, rows, every, term_row, narrow_weight, wide_weight, table, 
         start = tile * lanes
         count = min(lanes, batch - start)
         for t in range(length):
-            for b in range(count):
-                narrow[u_row, b] = codes[start + b, t]
+            for c in range(channels):
+                for b in range(count):
+                    narrow[u_row + c, b] = codes[start + b, t, c]
             for r in range(every if t < length - 1 else rows.shape[0]):
                 _operation(rows, r, term_row, narrow_weight, wide_weight, table, narrow, wide, acc)
             for j in range(traced.shape[0]):

@@ -49,8 +49,11 @@ class IntegerModel:
             raise ExportError(f"{path}: {error}") from error
 
     def forward(self, codes: np.ndarray) -> np.ndarray:
-        """Logits codes int64 ``(B, classes)`` of whole sequences, pixel codes uint8 ``(B, T)``; states start at 0."""
-        codes = _pixels(codes, 2, "(B, T)")
+        """Logits codes int64 ``(B, classes)`` of whole sequences, codes uint8 ``(B, T, C)``; states start at 0.
+
+        With one input channel the last dimension may be left out, here and wherever codes are given.
+        """
+        codes = self._given(codes, "B", "T")
         program = self._program((), codes.shape[1])
         return self._run(program, codes, *_no_states(program), np.empty((0, 0, 0), program.dtype))
 
@@ -61,15 +64,15 @@ class IntegerModel:
         self._kept_for: Program | None = None
 
     def step(self, u: np.ndarray) -> np.ndarray:
-        """Logits codes int64 ``(B, classes)`` after one more pixel of every sequence, ``u`` uint8 ``(B,)``.
+        """Logits codes int64 ``(B, classes)`` after one more step of every sequence, ``u`` uint8 ``(B, C)``.
 
         The first call after construction sets the batch; to change it, or to start again, call ``reset``.
         """
-        u = _pixels(u, 1, "(B,)")
+        u = self._given(u, "B")
         if not self._batch:
             self.reset(len(u))
         if len(u) != self._batch:
-            raise ExportError(f"step: got {len(u)} pixels for {self._batch} sequences: call reset({len(u)}) first")
+            raise ExportError(f"step: got {len(u)} inputs for {self._batch} sequences: call reset({len(u)}) first")
         program = self._program((), self._steps + 1)
         if self._kept_for is not program:
             # At first, and when a running sum has outgrown its type. The rows of the states come first in any program.
@@ -83,16 +86,16 @@ class IntegerModel:
 
     def trace(self, codes: np.ndarray, tensors: list[str]) -> dict[str, np.ndarray]:
         """Values (scaled codes) of ``tensors`` at every step, float64 ``(B, T, channels)``, and ``logits``."""
-        codes = _pixels(codes, 2, "(B, T)")
+        codes = self._given(codes, "B", "T")
         program = self._program(tuple(dict.fromkeys(tensors)), codes.shape[1])
         widths = [len(program.stages.stored[name].low) for name in program.traced]
         result = {
-            name: np.empty((*codes.shape, width)) for name, width in zip(program.traced, widths, strict=True)
+            name: np.empty((*codes.shape[:2], width)) for name, width in zip(program.traced, widths, strict=True)
         }
         logits = []
         for start in range(0, len(codes), TRACED):
             some = codes[start : start + TRACED]
-            trace = np.empty((*some.shape, sum(widths)), program.dtype)
+            trace = np.empty((*some.shape[:2], sum(widths)), program.dtype)
             logits.append(self._run(program, some, *_no_states(program), trace))
             columns = np.split(trace, np.cumsum(widths)[:-1], axis=2) if widths else []
             for name, part in zip(program.traced, columns, strict=True):
@@ -102,6 +105,15 @@ class IntegerModel:
     def values(self, name: str, codes: np.ndarray) -> np.ndarray:
         """What ``codes`` of tensor ``name`` stand for, float64: code * 2**exponent."""
         return np.ldexp(codes.astype(np.float64), self.graph.exponents[name])
+
+    def _given(self, codes: np.ndarray, *axes: str) -> np.ndarray:
+        """``codes`` with ``axes`` and the input channels as dimensions, for the kernels look at nothing."""
+        codes, channels = np.asarray(codes), self.graph.channels["u"]
+        whole = codes[..., None] if channels == 1 and codes.ndim == len(axes) else codes
+        if codes.dtype != np.uint8 or whole.ndim != len(axes) + 1 or whole.shape[-1] != channels or not codes.size:
+            shape = ", ".join((*axes, str(channels)) if channels > 1 else axes)
+            raise ExportError(f"codes must be uint8 ({shape}) and not empty, these are {codes.dtype} {codes.shape}")
+        return np.ascontiguousarray(whole)
 
     def _program(self, traced: tuple[str, ...], steps: int) -> Program:
         """The program that traces ``traced`` and whose running sums hold ``steps`` steps."""
@@ -137,10 +149,3 @@ def _states(program: Program, batch: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _no_states(program: Program) -> tuple[np.ndarray, np.ndarray]:
     return np.zeros((0, 0, 0), np.int16), np.zeros((0, 0, 0), program.dtype)
-
-
-def _pixels(codes: np.ndarray, dimensions: int, shape: str) -> np.ndarray:
-    codes = np.asarray(codes)
-    if codes.dtype != np.uint8 or codes.ndim != dimensions or 0 in codes.shape:
-        raise ExportError(f"pixel codes must be uint8 {shape} and not empty, these are {codes.dtype} {codes.shape}")
-    return np.ascontiguousarray(codes)

@@ -28,12 +28,13 @@ class Proof:
 
 
 def prove(step: onnx.ModelProto, codes: np.ndarray | None = None) -> Iterator[Proof]:
-    """Lower ``step`` and compare after every pass, on pixel ``codes`` uint8 ``(B, T)`` or on noise and white.
+    """Lower ``step`` and compare after every pass, on ``codes`` uint8 ``(B, T)`` or ``(B, T, C)``, or on noise and white.
 
     Compared are all ports and all quantised tensors that both graphs have, as values (code * 2**exponent).
     """
     if codes is None:
-        codes = np.random.default_rng(0).integers(0, 256, (2, STEPS), dtype=np.uint8)
+        channels = next(p for p in step.graph.input if p.name == "u").type.tensor_type.shape.dim[1].dim_value
+        codes = np.random.default_rng(0).integers(0, 256, (2, STEPS, channels), dtype=np.uint8)
         codes[1] = 255
     values = codes.astype(np.float64) * 2.0**-8
     wanted = [node.output[0] for node in step.graph.node if node.output[0] in _coded(step)]
