@@ -1,26 +1,39 @@
-"""``ssmq search``: widths under a byte budget."""
+"""``ssmq search``: widths and grids under a budget of bytes, or of LUTs at a rate."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from ssmq_brevitas.errors import SsmqError
 
 from . import options
 from .options import console
 from .tables import show
 
 NAME = "search"
+# Budgets of a front by the integer program.
+POINTS = 16
+
+
+class Objective(StrEnum):
+    bytes = "bytes"
+    lut = "lut"
 
 
 @options.takes_data
 def command(
     checkpoint: Annotated[Path, typer.Argument(help="Float checkpoint.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the front: JSON, plot, scheme files.")],
-    budget: Annotated[float | None, typer.Option(help="Bytes; without it, a front over all sizes.", min=1)] = None,
+    budget: Annotated[float | None, typer.Option(help="Of the objective; without it, a front.", min=1)] = None,
+    objective: Annotated[Objective, typer.Option(help="What the budget counts.")] = Objective.bytes,
+    target: Annotated[str | None, typer.Option(help="Part whose LUTs are counted, as for ssmq estimate.")] = None,
+    fps: Annotated[float | None, typer.Option(help="Fold for so many sequences a second, and count the LUTs.")] = None,
+    clock: Annotated[float, typer.Option(help="Clock in MHz, with --fps.", min=0.001)] = 100.0,
     trials: Annotated[int, typer.Option(help="Go on with so many Optuna trials (the thorough way).", min=0)] = 0,
     storage: Annotated[str | None, typer.Option(help="Optuna storage to share; else OUT/search.db.")] = None,
     widths: Annotated[str, typer.Option(help="Widths to choose from, in bits.")] = "3,4,5,6,8,10,12",
@@ -33,32 +46,57 @@ def command(
 ) -> None:
     """Choose the widths of all tensors: exactly, by sensitivities and an integer program; with --trials by Optuna too.
 
-    Optuna varies the grid of Ā and the granularity of the scales as well, and starts from what the program found. Any
-    number of processes may work on one --storage. Schemes are judged on validation images, nothing is trained; the
-    scheme files are presets for `ssmq ptq` and `ssmq train --from`.
+    Optuna varies the grid of Ā (Cartesian, or magnitude and phase) and the granularity of the scales as well, and
+    starts from what the program found. Any number of processes may work on one --storage. Schemes are judged on
+    validation images, nothing is trained; the scheme files are presets for `ssmq ptq` and `ssmq train --from`.
+
+    --objective lut counts the LUTs that `ssmq estimate` finds on --target, whose other resources must suffice too. A
+    budget of cycles is a rate: --fps N allows clock / N cycles a sequence. Folding keeps it whatever the widths; they
+    decide how many LUTs that takes.
     """
-    from ssmq_study.allocation import guided
+    from ssmq_study.allocation import guided_front, guided_within
     from ssmq_study.optuna_search import search
     from ssmq_study.search_tables import front_table, write_front
     from ssmq_study.sensitivity import Bench, sensitivity
 
     numbers = options.widths(widths)
+    cost = _cost(objective, target, fps, clock)
     floating, config = options.float_model(checkpoint, preset)
     bench = Bench(floating, load(config), images)
     out.mkdir(parents=True, exist_ok=True)
     with console.status("sensitivity") as status:
-        told = sensitivity(bench, config, numbers, lambda tensor, width: status.update(f"{tensor}: {width} bits"))
+        tried = lambda tensor, width: status.update(f"{tensor}: {width} bits")  # noqa: E731
+        told = sensitivity(bench, config, numbers, tried, by_layer=False)
         status.update("integer program")
-        candidates = guided(bench, config, told, 16 if budget is None else [budget])
+        if budget is None:
+            candidates = guided_front(bench, config, told, POINTS, cost)
+        else:
+            candidates = [guided_within(bench, config, told, budget, cost)]
         if trials:
             place = storage or f"sqlite:///{(out / 'search.db').resolve()}"
             done = lambda number: status.update(f"trial {number} done")  # noqa: E731
-            candidates = search(bench, config, numbers, trials, place, None if storage else seed, candidates, done)
+            own = None if storage else seed
+            candidates = search(bench, config, numbers, trials, place, own, candidates, cost, done)
     if budget is not None:
-        candidates = [entry for entry in candidates if entry["bytes"] <= budget]
-    found = write_front(bench, config, candidates, out)
+        candidates = [entry for entry in candidates if entry[cost.unit] <= budget]
+    found = write_front(bench, config, candidates, out, cost)
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return
     show(front_table(found))
     console.print(f"front.json, front.png and scheme files are in {out}", highlight=False, soft_wrap=True)
+
+
+def _cost(objective: Objective, target: str | None, fps: float | None, clock: float):
+    from ssmq_export.estimate import find_part
+    from ssmq_study.cost import BYTES, Luts
+
+    if objective is Objective.bytes:
+        if target is not None or fps is not None:
+            raise SsmqError("--target and --fps are for --objective lut: bytes depend on neither")
+        return BYTES
+    if target is None:
+        raise SsmqError("--objective lut needs a part: --target, as ssmq estimate takes it")
+    if fps is not None and not fps > 0:
+        raise SsmqError(f"--fps must be more than 0, not {fps:g}")
+    return Luts(find_part(target), fps, clock)

@@ -27,9 +27,10 @@ def command(
     *,
     load: Callable,
 ) -> None:
-    """Accuracy and output error on validation images with one tensor narrow and all others 16 bits wide.
+    """Accuracy and output error on validation images with one tensor narrow and all others 16 bits wide: in all layers,
+    which share its width, and in one layer alone.
 
-    Nothing is trained. Ranks the tensors and says what the grid of Ā does to its eigenvalues.
+    Nothing is trained. Ranks what deserves bits and says what the grid of Ā does to its eigenvalues.
     """
     from ssmq_study.plots import heat_map
     from ssmq_study.sensitivity import Bench, explanation, sensitivity, sensitivity_tables

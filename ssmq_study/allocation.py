@@ -1,9 +1,10 @@
-"""Widths under a byte budget, exactly: an integer program over measured sensitivities.
+"""Widths under a budget, exactly: an integer program over measured sensitivities.
 
-    minimise   Σ e[t, w]² z[t, w]        e: output error with tensor t alone at width w
-    such that  Σ bytes[t, w] z[t, w] <= budget,  Σ_w z[t, w] = 1 for every t,  z in {0, 1}
+    minimise   Σ e[t, w]² z[t, w]                  e: output error with tensor t alone at width w
+    such that  base + Σ cost[t, w] z[t, w] <= budget,  Σ_w z[t, w] = 1 for every t,  z in {0, 1}
 
-Bytes add up exactly (every stored number has the width of its tensor). Errors add up as variances do if the tensors'
+Bytes add up exactly (every stored number has the width of its tensor). LUTs do not (``cost``): their table holds where
+it was made, so under a budget it is made again around what was chosen. Errors add up as variances do if the tensors'
 errors are independent: that is the model's one assumption, so what it chooses is measured before it is believed.
 """
 
@@ -13,78 +14,128 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 from ssmq_brevitas.config import Config
 from ssmq_brevitas.errors import SsmqError
-from ssmq_brevitas.footprint import footprint
-from ssmq_brevitas.quantize import empty_quantised
+from ssmq_export.errors import ExportError
 
-from .sensitivity import with_bits
+from .cost import BYTES, Cost
+from .sensitivity import Bench, with_bits
 
-
-def total_bytes(config: Config) -> float:
-    """Parameters and state of a model of this scheme."""
-    return footprint(empty_quantised(config)).total
+# How many tables are made for one budget.
+ROUNDS = 5
 
 
-def byte_table(config: Config, widths: dict[str, list[int]]) -> tuple[float, dict[str, dict[int, float]]]:
-    """Bytes of everything at its least width, and what each width of each tensor adds to that."""
-    least = {tensor: min(choice) for tensor, choice in widths.items()}
-    base = total_bytes(with_bits(config, least))
-    added = {}
-    for tensor, choice in widths.items():
-        span = max(choice) - least[tensor]
-        whole = total_bytes(with_bits(config, least | {tensor: max(choice)})) - base if span else 0.0
-        added[tensor] = {width: whole * (width - least[tensor]) / span if span else 0.0 for width in choice}
-    return base, added
+def allocate(
+    errors: dict[str, dict[int, float]],
+    base: float,
+    added: dict[str, dict[int, float]],
+    budget: float,
+    unit: str = "bytes",
+) -> dict[str, int]:
+    """The width of every tensor with the least error within ``budget``, among those that ``added`` has.
 
-
-def allocate(errors: dict[str, dict[int, float]], base: float, added: dict[str, dict[int, float]], budget: float):
-    """The width of every tensor with the least error within ``budget`` bytes. Raises SsmqError if none fits."""
-    pairs = [(tensor, width) for tensor, row in errors.items() for width in row]
-    if base + sum(min(row.values()) for row in added.values()) > budget:
-        raise SsmqError(f"a budget of {budget:,.0f} bytes is too small: the narrowest widths need {base:,.0f}")
+    Raises SsmqError if none fits.
+    """
+    pairs = [(tensor, width) for tensor, row in added.items() for width in row]
+    least = base + sum(min(row.values()) for row in added.values())
+    if least > budget:
+        raise SsmqError(f"a budget of {budget:,.0f} {unit} is too small: the cheapest widths need {least:,.0f}")
     costs = np.array([added[tensor][width] for tensor, width in pairs])
     squares = np.array([errors[tensor][width] ** 2 for tensor, width in pairs])
     # Between widths of equal error the narrower one: a last place that the error does not see.
     squares = squares + 1e-9 * squares.max() * np.array([width for _, width in pairs])
-    once = np.array([[float(tensor == name) for tensor, _ in pairs] for name in errors])
+    once = np.array([[float(tensor == name) for tensor, _ in pairs] for name in added])
     constraints = [LinearConstraint(costs[None], ub=budget - base), LinearConstraint(once, 1, 1)]
     options = {"mip_rel_gap": 0.0}
     found = milp(
         squares, constraints=constraints, integrality=np.ones(len(pairs)), bounds=Bounds(0, 1), options=options
     )
     if found.x is None:
-        raise SsmqError(f"no allocation within {budget:,.0f} bytes was found ({found.message})")
+        raise SsmqError(f"no allocation within {budget:,.0f} {unit} was found ({found.message})")
     return {tensor: width for (tensor, width), chosen in zip(pairs, found.x, strict=True) if chosen > 0.5}
 
 
-def guided(bench, config: Config, sensitivities: dict, budgets: list[float] | int) -> list[dict]:
-    """Allocations for ``budgets`` bytes (or for so many, evenly spaced in ratio), each measured on validation images.
+def guided_within(bench: Bench, config: Config, sensitivities: dict, budget: float, cost: Cost = BYTES) -> dict:
+    """The best scheme found that keeps ``budget``, measured (``candidate``). Raises SsmqError if none does.
 
-    Each is what ``candidate`` returns.
+    The program is solved with a table around what it chose last, at first around the middle widths, until it chooses a
+    scheme again: at once where costs add up.
     """
-    errors = {row["tensor"]: {int(w): e for w, e in row["error"].items()} for row in sensitivities["tensors"]}
-    base, added = byte_table(config, {tensor: list(row) for tensor, row in errors.items()})
-    if isinstance(budgets, int):
-        most = base + sum(max(row.values()) for row in added.values())
-        budgets = list(np.geomspace(base, most, budgets))
-    chosen = []
-    for budget in budgets:
-        bits = allocate(errors, base, added, budget + 1e-6)
-        if bits not in chosen:
-            chosen.append(bits)
-    return [candidate(bench, with_bits(config, bits)) for bits in chosen]
+    errors = _errors(sensitivities)
+    around, tried, fitting, least = _middle(errors), [], [], np.inf
+    while around not in tried and len(tried) < ROUNDS:
+        tried.append(around)
+        try:
+            base, added = cost.table(bench, config, _widths(errors), around)
+        except ExportError:
+            # The part cannot hold what the last table promised: go by what was found before.
+            if len(tried) == 1:
+                raise
+            break
+        least = min(least, base)
+        if base <= budget:
+            fitting.append(around)
+        try:
+            around = allocate(errors, base, added, budget + 1e-6, cost.unit)
+        except SsmqError:
+            around = {tensor: min(row, key=row.__getitem__) for tensor, row in added.items()}
+    if not fitting:
+        needed = f"the cheapest scheme found needs {least:,.0f}"
+        raise SsmqError(f"a budget of {budget:,.0f} {cost.unit} is too small: {needed}")
+    best = min(fitting, key=lambda bits: sum(errors[tensor][width] ** 2 for tensor, width in bits.items()))
+    return candidate(bench, with_bits(config, best), cost)
 
 
-def candidate(bench, config: Config) -> dict:
-    """A scheme measured: accuracy and error on validation images, bytes."""
-    accuracy, error, model = bench.measure(config)
-    scheme = config.scheme.model_dump(mode="json")
-    return {"scheme": scheme, "bytes": footprint(model).total, "accuracy": accuracy, "error": error}
+def guided_front(bench: Bench, config: Config, sensitivities: dict, count: int, cost: Cost = BYTES) -> list[dict]:
+    """Schemes for ``count`` budgets by one table, evenly spaced in ratio, each measured (``candidate``).
+
+    Those that the part cannot hold are left out. Raises SsmqError if it can hold none.
+    """
+    errors = _errors(sensitivities)
+    base, added = cost.table(bench, config, _widths(errors), _middle(errors))
+    least, most = (base + sum(end(row.values()) for row in added.values()) for end in (min, max))
+    schemes: list[dict[str, int]] = []
+    for limit in np.geomspace(least, most, count):
+        bits = allocate(errors, base, added, limit + 1e-6, cost.unit)
+        if bits not in schemes:
+            schemes.append(bits)
+    found = []
+    for bits in schemes:
+        try:
+            found.append(candidate(bench, with_bits(config, bits), cost))
+        except ExportError as error:
+            refused = error
+    if not found:
+        raise SsmqError(f"no scheme can be built: {refused}")
+    return found
 
 
-def pareto(candidates: list[dict]) -> list[dict]:
-    """Those that no other beats in bytes and accuracy both, the smallest first."""
+def _errors(sensitivities: dict) -> dict[str, dict[int, float]]:
+    return {row["tensor"]: {int(w): e for w, e in row["error"].items()} for row in sensitivities["tensors"]}
+
+
+def _widths(errors: dict[str, dict[int, float]]) -> dict[str, list[int]]:
+    return {tensor: list(row) for tensor, row in errors.items()}
+
+
+def _middle(errors: dict[str, dict[int, float]]) -> dict[str, int]:
+    """The middle one of each tensor's widths."""
+    return {tensor: sorted(row)[(len(row) - 1) // 2] for tensor, row in errors.items()}
+
+
+def candidate(bench: Bench, config: Config, cost: Cost = BYTES) -> dict:
+    """A scheme measured: its costs, accuracy and error on validation images.
+
+    Raises SsmqError or ExportError if it cannot be built.
+    """
+    model = bench.quantised(config)
+    costs = cost.measured(model)
+    accuracy, error = bench.judge(model)
+    return {"scheme": config.scheme.model_dump(mode="json"), **costs, "accuracy": accuracy, "error": error}
+
+
+def pareto(candidates: list[dict], unit: str = "bytes") -> list[dict]:
+    """Those that no other beats in cost and accuracy both, the cheapest first."""
     front: list[dict] = []
-    for entry in sorted(candidates, key=lambda c: (c["bytes"], -c["accuracy"], c["error"])):
+    for entry in sorted(candidates, key=lambda c: (c[unit], -c["accuracy"], c["error"])):
         if not front or entry["accuracy"] > front[-1]["accuracy"]:
             front.append(entry)
     return front

@@ -2,43 +2,77 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from ssmq_brevitas.plots import FLOAT, INK, NAIVE, TRAINED, plt, save
 
+from .layers import OUTSIDE
+from .sensitivity import POLAR_GRIDS, where
+
 LOST = LinearSegmentedColormap.from_list("lost", [NAIVE, "#f6d9c8", "#f4f6f3"])
 
 
 def heat_map(found: dict, path: Path) -> None:
-    """Accuracy by tensor (rows, the most sensitive on top) and width, of a ``sensitivity``."""
+    """Accuracy by tensor (rows, the most sensitive on top) and width, of a ``sensitivity``.
+
+    With several layers a panel each, where the tensor is narrow in that layer alone.
+    """
     rows, widths = found["tensors"], [str(width) for width in found["widths"]]
-    values = np.array([[100 * row["accuracy"].get(w, np.nan) for w in widths] for row in rows])
-    fig, axis = plt.subplots(figsize=(2.2 + 0.85 * len(widths), 1.3 + 0.34 * len(rows)), layout="constrained")
-    axis.imshow(values, cmap=LOST, vmin=10, vmax=100, aspect="auto")
-    for (k, j), value in np.ndenumerate(values):
-        text = "–" if np.isnan(value) else f"{value:.1f}"
-        axis.text(j, k, text, ha="center", va="center", fontsize=9, color=INK)
-    axis.set_xticks(range(len(widths)), [f"{w} bits" for w in widths])
-    axis.set_yticks(range(len(rows)), [row["title"] for row in rows])
-    axis.tick_params(length=0, labelsize=9)
-    axis.spines[:].set_visible(False)
-    axis.set_title(f"{found['model']}: accuracy %, one tensor narrow", fontsize=10, color=INK)
+    panels = _panels(found)
+    size = 1.1 + (0.25 + 0.5 * len(widths)) * len(panels), 1.3 + 0.32 * len(rows)
+    fig, axes = plt.subplots(1, len(panels), figsize=size, layout="constrained", sharey=True, squeeze=False)
+    for axis, (title, told) in zip(axes[0], panels.items(), strict=True):
+        values = np.full((len(rows), len(widths)), np.nan)
+        for (k, row), (j, width) in itertools.product(enumerate(rows), enumerate(widths)):
+            if row["tensor"] in told:
+                values[k, j] = 100 * told[row["tensor"]]["accuracy"].get(width, np.nan)
+                text = "–" if np.isnan(values[k, j]) else f"{values[k, j]:.1f}"
+                axis.text(j, k, text, ha="center", va="center", fontsize=8.5, color=INK)
+        axis.imshow(values, cmap=LOST, vmin=10, vmax=100, aspect="auto")
+        axis.set_xticks(range(len(widths)), [f"{w} b" for w in widths])
+        axis.set_yticks(range(len(rows)), [row["title"] for row in rows])
+        axis.tick_params(length=0, labelsize=9)
+        axis.spines[:].set_visible(False)
+        if len(panels) > 1:
+            axis.set_title(title, fontsize=9, color=INK)
+    fig.suptitle(f"{found['model']}: accuracy %, one tensor narrow", fontsize=10, color=INK)
     save(fig, path)
 
 
+def _panels(found: dict) -> dict[str, dict[str, dict]]:
+    """Rows of a ``sensitivity`` by tensor, in all layers, in each layer alone and outside the layers."""
+    panels = {"everywhere": {row["tensor"]: row for row in found["tensors"]}}
+    layers = sorted({row["layer"] for row in found["by_layer"]} - {OUTSIDE})
+    for place in [*layers, OUTSIDE] if layers else []:
+        alone = {row["tensor"]: row for row in found["by_layer"] if row["layer"] == place}
+        panels[f"{where(place)} alone" if place != OUTSIDE else "outside the layers"] = alone
+    return panels
+
+
 def front(found: dict, path: Path) -> None:
-    """All candidates of a search, and the Pareto front among them."""
+    """All candidates of a search, and the Pareto front among them: what they cost against their accuracy."""
+    unit = found["objective"]
     fig, axis = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
-    for label, colour, size in (("candidates", "#b9c4cc", 14), ("front", TRAINED, 30)):
-        sizes, accuracies = zip(*((p["bytes"], 100 * p["accuracy"]) for p in found[label]), strict=True)
-        axis.scatter(sizes, accuracies, s=size, color=colour, label=label, zorder=3 if label == "front" else 2)
-    line = sorted((p["bytes"], 100 * p["accuracy"]) for p in found["front"])
+    tried = [(p[unit], 100 * p["accuracy"]) for p in found["candidates"]]
+    axis.scatter(*zip(*tried, strict=True), s=14, color="#b9c4cc", label="candidates", zorder=2)
+    line = sorted((p[unit], 100 * p["accuracy"]) for p in found["front"])
     axis.step(*zip(*line, strict=True), where="post", color=TRAINED, linewidth=1)
+    for label, marker, polar in (("front, Cartesian Ā", "o", False), ("front, polar Ā", "D", True)):
+        chosen = [p for p in found["front"] if (p["scheme"]["parameterisation"] in POLAR_GRIDS) == polar]
+        if chosen:
+            costs, accuracies = [p[unit] for p in chosen], [100 * p["accuracy"] for p in chosen]
+            axis.scatter(costs, accuracies, s=30, color=TRAINED, marker=marker, label=label, zorder=3)
     axis.axhline(100 * found["float_accuracy"], color=FLOAT, linewidth=1, linestyle="--", label="float")
-    axis.set(ylim=(0, 102), xlabel="parameters + state", ylabel="validation accuracy, %")
-    axis.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g} kB")
+    axis.set(ylim=(0, 102), ylabel="validation accuracy, %")
+    if unit == "bytes":
+        axis.set_xlabel("parameters + state")
+        axis.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g} kB")
+    else:
+        rate = f", {found['fps']:g} sequences a second" if found["fps"] else ""
+        axis.set_xlabel(f"LUT on {found['target']}{rate}")
     axis.set_title(f"{found['model']}: post-training, nothing trained", fontsize=10, color=INK)
     axis.grid(color="#e5e5e5", linewidth=0.7)
     axis.legend(fontsize=9, frameon=False, loc="lower right")

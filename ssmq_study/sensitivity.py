@@ -1,12 +1,12 @@
 """Sensitivity: what a width of one tensor costs while all others are wide, and why Ā and x cost most.
 
-Measured on validation images. The scheme has one width for a tensor in all layers, so the table has one row for it. The
-output error is the root mean square of the change of the logits, relative to the float model's.
+Measured on validation images, for the tensor in all layers, which share its width, and in one layer alone. The output
+error is the root mean square of the change of the logits, relative to the float model's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from ssmq_brevitas.data import SequenceData
 from ssmq_brevitas.model import Classifier
 from ssmq_brevitas.quantize import quantise
 
+from .layers import ONLY_OUTSIDE, OUTSIDE, narrow_at, places
 from .table import Table, percent
 
 WIDE = Bits(
@@ -65,12 +66,15 @@ class Bench:
     def float_accuracy(self) -> float:
         return self._accuracy(self.logits)
 
-    def measure(self, config: Config) -> tuple[float, float, Classifier]:
-        """Accuracy, output error and the model of post-training quantisation by ``config``."""
-        model = quantise(self.floating, config, self.calibration)
+    def quantised(self, config: Config) -> Classifier:
+        """Post-training quantisation by ``config``."""
+        return quantise(self.floating, config, self.calibration)
+
+    def judge(self, model: Classifier) -> tuple[float, float]:
+        """Accuracy and output error of a quantised model."""
         logits = self._logits(model)
         error = (logits - self.logits).square().mean().sqrt() / self.logits.square().mean().sqrt()
-        return self._accuracy(logits), float(error), model
+        return self._accuracy(logits), float(error)
 
 
 def sensitivity(
@@ -78,25 +82,33 @@ def sensitivity(
     config: Config,
     widths: Sequence[int],
     on_step: Callable[[str, int], None] = lambda tensor, width: None,
+    by_layer: bool = True,
 ) -> dict:
-    """Accuracy and output error by tensor and width, most sensitive first, and the eigenvalues on each grid of Ā."""
-    reference, reference_error, _ = bench.measure(with_bits(config, WIDE))
-    rows, grids = [], {}
+    """Accuracy and output error by tensor and width, most sensitive first, and the eigenvalues on each grid of Ā.
+
+    ``by_layer`` adds the same for each tensor in one layer alone, if there are several layers.
+    """
+    layers = len(bench.floating.blocks)
+    wide = bench.quantised(with_bits(config, WIDE))
+    reference, reference_error = bench.judge(wide)
+    rows: dict[str, dict] = {}
+    parts: dict[tuple[str, int | str], dict] = {}
+    grids = {}
     for tensor in tensors(config):
-        row = {"tensor": tensor, "title": TITLES[tensor], "accuracy": {}, "error": {}}
         for width in widths:
             try:
                 bits = Bits(**WIDE.model_dump() | {tensor: width})
             except ValueError:
                 continue
             on_step(tensor, width)
-            accuracy, error, model = bench.measure(with_bits(config, bits))
-            row["accuracy"][str(width)], row["error"][str(width)] = accuracy, error
+            narrow = bench.quantised(with_bits(config, bits))
             if tensor == "a":
-                grids[width] = [torch.complex(*block.ssm.a()).detach().numpy() for block in model.blocks]
-        if row["accuracy"]:
-            rows.append(row | {"loss": float(np.mean([reference - value for value in row["accuracy"].values()]))})
-    rows.sort(key=lambda row: (-row["loss"], -float(np.mean(list(row["error"].values())))))
+                grids[width] = [torch.complex(*block.ssm.a()).detach().numpy() for block in narrow.blocks]
+            measured = bench.judge(narrow)
+            _note(rows.setdefault(tensor, _row(tensor)), width, measured)
+            for place in places(tensor, layers) if by_layer and layers > 1 else ():
+                alone = measured if tensor in ONLY_OUTSIDE else bench.judge(narrow_at(wide, narrow, place))
+                _note(parts.setdefault((tensor, place), {**_row(tensor), "layer": place}), width, alone)
     return {
         "kind": "sensitivity",
         "model": config.name,
@@ -107,9 +119,24 @@ def sensitivity(
         "reference_accuracy": reference,
         "reference_error": reference_error,
         "widths": list(widths),
-        "tensors": rows,
+        "tensors": _ranked(rows.values(), reference),
+        "by_layer": _ranked(parts.values(), reference),
         "layers": [_layer(k, block.ssm, grids) for k, block in enumerate(bench.floating.blocks)],
     }
+
+
+def _row(tensor: str) -> dict:
+    return {"tensor": tensor, "title": TITLES[tensor], "accuracy": {}, "error": {}}
+
+
+def _note(row: dict, width: int, measured: tuple[float, float]) -> None:
+    row["accuracy"][str(width)], row["error"][str(width)] = measured
+
+
+def _ranked(rows: Iterable[dict], reference: float) -> list[dict]:
+    """``rows`` by what they lose on average over their widths, those that lose the same by their error."""
+    rows = [{**row, "loss": float(np.mean([reference - value for value in row["accuracy"].values()]))} for row in rows]
+    return sorted(rows, key=lambda row: (-row["loss"], -float(np.mean(list(row["error"].values())))))
 
 
 def _layer(k: int, s4d: torch.nn.Module, grids: dict[int, list[np.ndarray]]) -> dict:
@@ -139,19 +166,37 @@ def _layer(k: int, s4d: torch.nn.Module, grids: dict[int, list[np.ndarray]]) -> 
     }
 
 
+def where(place: int | str) -> str:
+    """``layer`` of a row, in words."""
+    return place if place == OUTSIDE else f"layer {place}"
+
+
 def sensitivity_tables(found: dict) -> list[Table]:
-    """The ranking with accuracy (and output error), and the eigenvalues of every layer."""
-    widths = [str(width) for width in found["widths"]]
-    lines = []
-    for rank, row in enumerate(found["tensors"], start=1):
-        cells = [
-            f"{percent(row['accuracy'][w], 1)} ({row['error'][w]:.2f})" if w in row["accuracy"] else "–" for w in widths
-        ]
-        lines.append([str(rank), row["title"], *cells])
-    title = (
-        f"{found['model']}: accuracy % (output error) with one tensor narrow, {found['images']} validation images; "
-        f"float {percent(found['float_accuracy'], 1)}, all wide {percent(found['reference_accuracy'], 1)}"
+    """The ranking with accuracy (and output error), that of the layers, and the eigenvalues of every layer."""
+    headings = [f"{w} b" for w in found["widths"]]
+    about = (
+        f"{found['images']} validation images; float {percent(found['float_accuracy'], 1)}, "
+        f"all wide {percent(found['reference_accuracy'], 1)}"
     )
+    title = f"{found['model']}: accuracy % (output error) with one tensor narrow"
+    ranking = [[str(rank), row["title"], *_cells(row, found)] for rank, row in enumerate(found["tensors"], start=1)]
+    tables = [Table(f"{title}, {about}", ["rank", "tensor", *headings], ranking, 2)]
+    if found["by_layer"]:
+        parts = [
+            [str(rank), row["title"], where(row["layer"]), *_cells(row, found)]
+            for rank, row in enumerate(found["by_layer"], start=1)
+        ]
+        tables.append(Table(f"{title} in one layer alone", ["rank", "tensor", "of", *headings], parts, 3))
+    return [*tables, _eigenvalues(found)]
+
+
+def _cells(row: dict, found: dict) -> list[str]:
+    accuracy, error = row["accuracy"], row["error"]
+    widths = map(str, found["widths"])
+    return [f"{percent(accuracy[w], 1)} ({error[w]:.2f})" if w in accuracy else "–" for w in widths]
+
+
+def _eigenvalues(found: dict) -> Table:
     modes = []
     for layer in found["layers"]:
         modes.append([str(layer["layer"]), "float", f"{layer['radius']:.5f}", f"{layer['memory']:,.0f}", "–", "–", "0"])
@@ -160,10 +205,7 @@ def sensitivity_tables(found: dict) -> list[Table]:
             moved = f"{grid['shift']:.4f}", f"{grid['times_distance']:,.1f}"
             modes.append(["", width, f"{grid['radius']:.5f}", memory, *moved, str(grid["outside"])])
     headings = ["layer", "Ā bits", "max |Ā|", "longest memory, steps", "moved by", "× distance to circle", "not inside"]
-    return [
-        Table(title, ["rank", "tensor", *(f"{w} b" for w in widths)], lines, 2),
-        Table("Eigenvalues of each layer on the grids of Ā", headings, modes, 2),
-    ]
+    return Table("Eigenvalues of each layer on the grids of Ā", headings, modes, 2)
 
 
 def explanation(found: dict) -> str:
@@ -180,4 +222,7 @@ def explanation(found: dict) -> str:
             f" On the {width}-bit grid eigenvalues move by up to {grid['times_distance']:.2g} times their distance to "
             f"the unit circle, and {grid['outside']} of {layer['modes']} no longer lie inside it."
         )
+    if found["by_layer"]:
+        first = ", ".join(f"{row['title']} ({where(row['layer'])})" for row in found["by_layer"][:3])
+        told += f" One layer at a time, bits are missed most by {first}."
     return told

@@ -51,7 +51,7 @@ KINDS: dict[str, Kind] = {
     "second-dataset": Kind("Several input channels, all the way", markdown.dataset_text),
     "study": Kind("The paper's tables, reproduced", markdown.study_text, STUDY_PICTURES),
     "sensitivity": Kind("What deserves bits", markdown.sensitivity_text, {"map": plots.heat_map}),
-    "search": Kind("Widths under a byte budget", markdown.search_text, {"front": plots.front}),
+    "search": Kind("Widths and grids under a budget", markdown.search_text, {"front": plots.front}),
     "table": Kind("Further results", markdown.table_text),
     "check": Kind("A graph that the rules judge", markdown.check_table),
     "verify": Kind("Every engine, every code", markdown.verify_table),

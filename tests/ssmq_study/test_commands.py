@@ -9,6 +9,7 @@ from conftest import small_config, small_model
 from ssmq_brevitas.checkpoint import save_checkpoint
 from ssmq_brevitas.errors import SsmqError
 from ssmq_cli.main import app
+from ssmq_export.errors import ExportError
 from ssmq_study.zoo import load_card, locate, names
 from typer.testing import CliRunner
 
@@ -67,3 +68,18 @@ def test_sensitivity_refuses_before_it_works(tmp_path, arguments, message):
     save_checkpoint(tmp_path / "m.safetensors", small_model(config)[1], config)
     with pytest.raises(SsmqError, match=message):
         ssmq("sensitivity", tmp_path / "m.safetensors", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--objective", "lut"], "--objective lut needs a part: --target"),
+        (["--objective", "lut", "--target", "xc7z999"], "unknown part 'xc7z999'"),
+        (["--objective", "lut", "--target", "xc7z020", "--fps", "-1"], "--fps must be more than 0"),
+        (["--fps", "100"], "--target and --fps are for --objective lut"),
+    ],
+)
+def test_search_refuses_before_it_works(tmp_path, arguments, message):
+    with pytest.raises((SsmqError, ExportError), match=message):
+        ssmq("search", tmp_path / "none.safetensors", "--out", tmp_path / "out", *arguments)
+    assert not (tmp_path / "out").exists()

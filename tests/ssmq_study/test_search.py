@@ -17,7 +17,15 @@ from ssmq_brevitas.config import load_config, to_toml
 from ssmq_brevitas.data import SequenceData
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.model import Classifier
-from ssmq_study.allocation import allocate, byte_table, guided, pareto, total_bytes
+from ssmq_export.estimate import estimate_graph, find_part
+from ssmq_export.from_model import describe
+from ssmq_export.lower import lower
+from ssmq_export.step_graph import step_graph
+from ssmq_study.allocation import allocate, guided_front, guided_within, pareto
+from ssmq_study.cost import Luts, byte_table, total_bytes
+from ssmq_study.optuna_search import search
+from ssmq_study.plots import front as plot_front
+from ssmq_study.search_tables import front_table, write_front
 from ssmq_study.sensitivity import Bench, sensitivity, with_bits
 
 
@@ -39,7 +47,7 @@ def test_no_allocation_is_better_than_the_program_s(budget):
     fitting = [bits for bits in itertools.product(widths, repeat=4) if size(bits) <= budget]
     assert cost(chosen.values()) == pytest.approx(min(map(cost, fitting)), rel=1e-6)
     assert size(chosen.values()) <= budget
-    with pytest.raises(SsmqError, match="a budget of 69 bytes is too small: the narrowest widths need 70"):
+    with pytest.raises(SsmqError, match="a budget of 69 bytes is too small: the cheapest widths need 70"):
         allocate(errors, 70.0, added, 69)
 
 
@@ -47,24 +55,71 @@ def test_no_allocation_is_better_than_the_program_s(budget):
 def test_bytes_add_up(parameterisation):
     config = small_config(scheme={"parameterisation": parameterisation}, model={"norm": "batch"})
     names = ["a", "a_magnitude", "a_phase", "b", "c", "d", "x", "u", "linear", "encoder", "decoder", "bias", "pool"]
-    base, added = byte_table(config, {name: [4, 7, 9] for name in names})
+    base, added = byte_table(config, {name: [4, 7, 9] for name in names}, dict.fromkeys(names, 7))
     bits = dict(zip(names, itertools.cycle([9, 4, 7]), strict=False))
     assert total_bytes(with_bits(config, bits)) == pytest.approx(base + sum(added[n][w] for n, w in bits.items()))
 
 
-def test_budgets_give_schemes_that_fit_and_files_that_load(tmp_path):
-    config = small_config(model={"activation": "relu", "layers": 1})
+def small_bench():
+    config = small_config(model={"activation": "relu", "layers": 1}, scheme={"parameterisation": "frozen"})
     floating, _ = small_model(config)
     parts = [tensor for seed in range(3) for tensor in (small_codes(40, seed), torch.arange(40) % 3)]
-    bench = Bench(floating, SequenceData("noise", "made here", *parts), 40)
+    return Bench(floating, SequenceData("noise", "made here", *parts), 40), config
+
+
+def test_budgets_give_schemes_that_fit_and_files_that_load(tmp_path):
+    bench, config = small_bench()
     told = sensitivity(bench, config, [3, 6, 12])
-    (small,), (large,) = (guided(bench, config, told, [budget]) for budget in (170, 400))
+    small, large = (guided_within(bench, config, told, budget) for budget in (170, 400))
+    errors = {row["tensor"]: {int(w): e for w, e in row["error"].items()} for row in told["tensors"]}
+    base, added = byte_table(config, {name: list(row) for name, row in errors.items()}, dict.fromkeys(errors, 6))
+    for budget, found in ((170, small), (400, large)):
+        program = with_bits(config, allocate(errors, base, added, budget))
+        assert found["scheme"] == program.scheme.model_dump(mode="json"), "bytes add up: one solution is the solution"
     assert small["bytes"] <= 170 < large["bytes"] <= 400
     assert large["error"] < small["error"]
     assert pareto([large, small, {**large, "accuracy": -1.0}])[0] is small
     changed = with_bits(config, small["scheme"]["bits"])
     (tmp_path / "scheme.toml").write_text(to_toml(changed))
     assert load_config(tmp_path / "scheme.toml") == changed
+
+
+def test_luts_are_those_of_the_estimate_and_a_budget_of_them_is_kept(tmp_path):
+    bench, config = small_bench()
+    part, told = find_part("lfe5u-25f"), sensitivity(bench, config, [3, 5, 8])
+    cost = Luts(part, fps=5_000)
+    front = guided_front(bench, config, told, 8, cost)
+    cheapest, dearest = min(entry["lut"] for entry in front), max(entry["lut"] for entry in front)
+    assert dearest > 1.1 * cheapest
+    within = guided_within(bench, config, told, (cheapest + dearest) / 2, cost)
+    assert within["lut"] <= (cheapest + dearest) / 2
+    graph = lower(step_graph(describe(bench.quantised(with_bits(config, within["scheme"]["bits"])))))
+    estimate = estimate_graph(graph, part, fps=5_000)
+    assert within["lut"] == estimate.as_dict()["total"]["lut"] and estimate.sequences_per_second >= 5_000
+    with pytest.raises(SsmqError, match=f"a budget of {cheapest / 2:,.0f} lut is too small: the cheapest scheme found"):
+        guided_within(bench, config, told, cheapest / 2, cost)
+    found = json.loads(json.dumps(write_front(bench, config, [*front, within], tmp_path, cost)))
+    assert "LUT" in front_table(found).headings and "lfe5u-25f at 100 MHz, folded for 5000" in front_table(found).title
+    assert {path.name for path in tmp_path.glob("*.toml")} == {f"scheme-{e['lut']:.0f}.toml" for e in found["front"]}
+    plot_front(found, tmp_path / "front.png")
+
+
+def test_the_rate_is_kept_by_folding_whatever_the_widths():
+    bench, config = small_bench()
+    narrow, wide = (with_bits(config, dict.fromkeys(("a", "b", "c", "d", "x", "linear"), bits)) for bits in (3, 8))
+    cycles = [Luts(find_part("xc7z020"), fps=5_000).measured(bench.quantised(c))["cycles"] for c in (narrow, wide)]
+    assert max(cycles) <= 100e6 / 5_000 and cycles[0] == pytest.approx(cycles[1], rel=0.05)
+
+
+def test_optuna_tries_the_polar_grid_where_the_program_was_best(tmp_path):
+    bench, config = small_bench()
+    first = guided_front(bench, config, sensitivity(bench, config, [4, 8]), 3)
+    found = search(bench, config, [4, 8], 4, f"sqlite:///{tmp_path / 'a.db'}", first=first)
+    kinds = {entry["scheme"]["parameterisation"] for entry in found}
+    assert kinds == {"frozen", "log_polar"} and len(found) == len(first) + 4
+    best = pareto(first)[-1]["scheme"]["bits"]
+    twin = found[len(first)]["scheme"]["bits"]
+    assert twin == {**best, "a": 8, "a_phase": best["a"], "a_magnitude": 4}
 
 
 def test_two_processes_share_one_storage(tmp_path):

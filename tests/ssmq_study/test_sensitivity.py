@@ -10,8 +10,9 @@ import torch
 from conftest import small_codes, small_config, small_model
 from ssmq_brevitas.checkpoint import load_checkpoint
 from ssmq_brevitas.data import SequenceData, load_data
+from ssmq_study.layers import narrow_at
 from ssmq_study.plots import heat_map
-from ssmq_study.sensitivity import Bench, explanation, sensitivity, sensitivity_tables, tensors
+from ssmq_study.sensitivity import Bench, explanation, sensitivity, sensitivity_tables, tensors, with_bits
 
 
 def test_every_tensor_of_the_model_is_tried_and_wide_ones_lose_nothing(tmp_path):
@@ -28,13 +29,56 @@ def test_every_tensor_of_the_model_is_tried_and_wide_ones_lose_nothing(tmp_path)
     assert all(row["error"]["2"] > 3 * found["reference_error"] for name, row in tried.items() if name != "a_magnitude")
     heat_map(found, tmp_path / "map.png")
     assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
-    assert len(sensitivity_tables(found)[0].rows) == len(tried)
+    ranking, eigenvalues = sensitivity_tables(found)
+    assert len(ranking.rows) == len(tried) and found["by_layer"] == [], "one layer: nothing to tell apart"
+
+
+@pytest.fixture(scope="module")
+def two_layers():
+    config = small_config(model={"activation": "gelu", "gate": "none"})
+    floating, _ = small_model(config)
+    parts = [tensor for seed in range(3) for tensor in (small_codes(40, seed), torch.arange(40) % 3)]
+    bench = Bench(floating, SequenceData("noise", "made here", *parts), 40)
+    return bench, config, sensitivity(bench, config, [3, 12])
+
+
+def test_each_tensor_is_tried_in_each_layer_alone(two_layers, tmp_path):
+    bench, config, found = two_layers
+    found = json.loads(json.dumps(found))
+    whole = {row["tensor"]: row["error"]["3"] for row in found["tensors"]}
+    alone = {(row["tensor"], row["layer"]): row["error"]["3"] for row in found["by_layer"]}
+    for name in tensors(config):
+        expected = {"encoder": ["outside"], "decoder": ["outside"], "pool": ["outside"], "input": ["outside"]}
+        both = ["outside", 0, 1] if name in ("u", "bias") else [0, 1]
+        assert {place for tensor, place in alone if tensor == name} == set(expected.get(name, both)), name
+    # Together the places err about as the tensor does everywhere, each of them less.
+    for name in ("a", "x", "c", "linear", "u"):
+        errors = [error for (tensor, _), error in alone.items() if tensor == name]
+        assert whole[name] == pytest.approx(sum(error**2 for error in errors) ** 0.5, rel=0.5), name
+        assert max(errors) > 3 * found["reference_error"], name
+    assert whole["encoder"] == alone["encoder", "outside"]
+    losses = [row["loss"] for row in found["by_layer"]]
+    assert losses == sorted(losses, reverse=True)
+    table = sensitivity_tables(found)[1]
+    assert len(table.rows) == len(alone) and ["biases", "outside"] in [row[1:3] for row in table.rows]
+    heat_map(found, tmp_path / "map.png")
+
+
+def test_a_layer_alone_is_narrow_there_and_nowhere_else(two_layers):
+    bench, config, _ = two_layers
+    wide, narrow = (bench.quantised(with_bits(config, {**dict.fromkeys(("u", "c"), bits)})) for bits in (14, 4))
+    model = narrow_at(wide, narrow, 1)
+    assert [block.ssm.c_quant.bits for block in model.blocks] == [14, 4]
+    assert [model.sites["u"].bits, *(block.sites["u"].bits for block in model.blocks)] == [14, 14, 4]
+    outside = narrow_at(wide, narrow, "outside")
+    assert [outside.sites["u"].bits, *(block.sites["u"].bits for block in outside.blocks)] == [4, 14, 14]
+    assert [block.ssm.c_quant.bits for block in wide.blocks] == [14, 14], "the wide model stays as it was"
 
 
 def test_a_and_x_come_first_and_the_eigenvalues_say_why():
     checkpoint = importlib.resources.files("ssmq_brevitas.assets").joinpath("edge-2x16.safetensors")
     floating, config, _ = load_checkpoint(str(checkpoint))
-    found = sensitivity(Bench(floating, load_data(), 100), config, [8])
+    found = sensitivity(Bench(floating, load_data(), 100), config, [8], by_layer=False)
     assert {row["tensor"] for row in found["tensors"][:2]} == {"a", "x"}
     assert found["tensors"][1]["loss"] > 0.5 > 0.05 > found["tensors"][2]["loss"]
     for layer, block in zip(found["layers"], floating.blocks, strict=True):
