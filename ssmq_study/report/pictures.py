@@ -32,24 +32,29 @@ def measured_points(results: list, cards: list) -> list[tuple[float, float]]:
 
 
 def overview(points: list[tuple[float, float]], paper: list, path: Path) -> None:
-    """Accuracy against bytes: everything measured on the full test set, and the paper's table."""
-    fig, axis = plt.subplots(figsize=(7.6, 4.6), layout="constrained")
-    axis.scatter(
-        [1000 * entry.kilobytes for entry in paper], [entry.paper for entry in paper], marker="D", s=26, color=NAIVE,
-        label="the paper", zorder=2,
-    )  # fmt: skip
-    if points:
-        sizes, values = zip(*points, strict=True)
-        accuracies = [100 * value for value in values]
-        axis.scatter(sizes, accuracies, s=26, color=TRAINED, label="ours, integer engine (float: FP32)", zorder=3)
-    axis.set(xscale="log", ylim=(0, 102), xlabel="parameters + state", ylabel="test accuracy, %")
-    ticks = [1000 * kilobytes for kilobytes in (1, 2, 5, 10, 20, 50, 100)]
-    axis.set_xticks(ticks, [f"{tick / 1000:g} kB" for tick in ticks])
-    axis.minorticks_off()
-    axis.grid(color="#e5e5e5", linewidth=0.7)
-    axis.legend(fontsize=9, frameon=False, loc="lower right")
-    axis.spines[["top", "right"]].set_visible(False)
+    """Accuracy against bytes: everything measured on the full test set, and the paper's table; all, and the top of it."""
+    fig, axes = plt.subplots(1, 2, figsize=(10.4, 4.4), layout="constrained")
+    ours = sorted((size, 100 * accuracy) for size, accuracy in points)
+    best = np.maximum.accumulate([accuracy for _, accuracy in ours])
+    front = [point for point, most, before in zip(ours, best, [-1, *best], strict=False) if most > before]
+    theirs = [(1000 * entry.kilobytes, entry.paper) for entry in paper]
+    for axis, lowest in zip(axes, (0, 94), strict=True):
+        _scatter(axis, theirs, marker="D", s=26, color=NAIVE, label="the paper", zorder=2)
+        _scatter(axis, ours, s=20, color=TRAINED, label="ours, integer engine (float: FP32)", zorder=3)
+        axis.step(*np.array(front).reshape(-1, 2).T, where="post", color=TRAINED, linewidth=1, label="our front")
+        axis.set(xscale="log", ylim=(lowest, 100 + 0.02 * (100 - lowest)), xlabel="parameters + state")
+        ticks = [1000 * kilobytes for kilobytes in (1, 2, 5, 10, 20, 50, 100)]
+        axis.set_xticks(ticks, [f"{tick / 1000:g} kB" for tick in ticks])
+        axis.minorticks_off()
+        axis.grid(color="#e5e5e5", linewidth=0.7)
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylabel("test accuracy, %")
+    axes[0].legend(fontsize=9, frameon=False, loc="lower right")
     save(fig, path)
+
+
+def _scatter(axis, points: list[tuple[float, float]], **style) -> None:
+    axis.scatter(*np.array(points).reshape(-1, 2).T, **style)
 
 
 def eigenvalue_grids(path: Path) -> None:

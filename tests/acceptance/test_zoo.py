@@ -1,0 +1,33 @@
+"""The zoo all the way: every model's graphs agree in every engine, break no rule, and are mapped by the real FINN."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ssmq_export import finn
+from ssmq_study.zoo import locate, names
+
+pytestmark = [pytest.mark.skipif(not finn.available(), reason=finn.INSTALL), pytest.mark.slow]
+
+SSMQ = str(Path(sys.executable).parent / "ssmq")
+
+
+def said(*arguments: str) -> dict:
+    done = subprocess.run([SSMQ, *arguments, "--json"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_model_of_the_zoo_agrees_is_legal_and_is_mapped(name, tmp_path):
+    dataflow = str(tmp_path / "dataflow.onnx")
+    subprocess.run([SSMQ, "export", str(locate(f"zoo:{name}")), "--out", str(tmp_path)], check=True)
+    assert [found for found in said("check", dataflow)["findings"] if found["severity"] in ("error", "warning")] == []
+    engines = said("verify", str(tmp_path), "--images", "20", "--slow-images", "1")["engines"]
+    assert len(engines) == 9 and sum(row["differing"] for row in engines) == 0
+    found = said("finn", dataflow, "--out", str(tmp_path / "build"), "--part", "xc7z020clg400-1", "--fps", "10")
+    assert found["unmapped"] == [] and found["mapped"] == found["nodes"] > 0 and found["partitions"] == 1
