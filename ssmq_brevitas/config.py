@@ -43,7 +43,10 @@ class Model(_Section):
 
 
 class Bits(_Section):
-    """Bit width of every tensor. ``y`` (the S4D output before its activation) exists only for GELU and hard GELU."""
+    """Bit width of every tensor. ``y`` (the S4D output before its activation) exists only for GELU and hard GELU.
+
+    ``b`` is used where B̄ is not a power of two (see ``Scheme``). ``norm`` is that of batch norm's gain and offset, as they are in evaluation.
+    """
 
     a: Width = 8
     a_magnitude: Annotated[int, Field(ge=1, le=16)] = 4
@@ -61,14 +64,15 @@ class Bits(_Section):
     input: Annotated[int, Field(ge=1, le=8)] = 8
     pool: Width = 8
     bias: Width = 16
+    norm: Width = 16
 
 
 class Scheme(_Section):
     """Formats and grids of all tensors.
 
     ``granularity`` is how many share one exponent in Ā, B̄, C, D and x: a ``tensor`` or a ``head``. ``equalise``
-    rescales the basis of every mode by a power of two so that all states of a layer use the same range; B̄ then
-    carries one exponent a mode. ``range`` chooses activation exponents: ``mse`` (least squared error) or
+    changes the basis of every mode so that all states of a layer use the same range and B̄ is one power of two a mode: a
+    shift, without a multiplier, and not trained, since C has all of its freedom. ``range`` chooses activation exponents: ``mse`` (least squared error) or
     ``percentile`` (99.999 %).
     """
 
@@ -82,6 +86,7 @@ class Scheme(_Section):
 class Training(_Section):
     """One training phase: AdamW, cosine schedule with a linear warm-up of 5 % of the steps.
 
+    ``learning_rate`` of a quantised weight is in units of the range of its grid.
     ``shift`` moves every training sequence at random by up to so many rows and columns of its image (steps, where it is
     none). ``distillation`` is the share of the loss that a float teacher gives.
     """

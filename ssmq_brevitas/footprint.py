@@ -1,8 +1,9 @@
 """Bytes: parameters, state and total, and the same count in FP32.
 
-Every stored number at its own width: weights, biases, Ā in its parameterisation, one exponent byte for each scale,
-batch norm as its folded gain and offset (32 bits each; the thresholds are computed from them), the state of every
-layer and the pooling sum. FP32 counts the same stored numbers (without scales) at 4 bytes.
+Every stored number at its own width: weights, biases, Ā in its parameterisation, one exponent byte for each scale
+(B̄ of an equalised layer is nothing but an exponent a mode, of 4 bits, and one that they are relative to),
+batch norm as its folded gain and offset (the thresholds are computed from them), the state of every layer and the
+pooling sum. FP32 counts the same stored numbers (without scales) at 4 bytes.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from dataclasses import asdict, dataclass
 
 from .model import Block, Classifier, PositiveBatchNorm
 from .parameterisations import LogPolar, PolarGrid
+from .quantize import MODE_EXPONENT_BITS
 from .quantizers import Quantizer
 
 EXPONENT_BITS = 8
-FOLDED_NORM_BITS = 2 * 32
 
 
 @dataclass(frozen=True)
@@ -75,13 +76,15 @@ def _site_bits(sites) -> int:
 def _block_bits(block: Block) -> int:
     ssm = block.ssm
     modes = ssm.heads * ssm.modes
-    scales = sum(q.power.scale.numel() for q in (ssm.b_quant, ssm.c_quant, ssm.d_quant, ssm.state, ssm.a.cartesian))
+    b_bits = MODE_EXPONENT_BITS if ssm.equalised else 2 * ssm.b_quant.bits
+    scales = sum(q.power.scale.numel() for q in (ssm.c_quant, ssm.d_quant, ssm.state, ssm.a.cartesian))
+    scales += 1 if ssm.equalised else ssm.b_quant.power.scale.numel()
     if isinstance(ssm.a, PolarGrid):
         scales += ssm.a.phase_power.scale.numel()
     ends = 64 if isinstance(ssm.a, LogPolar) else 0
-    norm = ssm.heads * FOLDED_NORM_BITS if isinstance(block.norm, PositiveBatchNorm) else 0
+    norm = 2 * (ssm.heads * block.norm.bits + EXPONENT_BITS) if isinstance(block.norm, PositiveBatchNorm) else 0
     return (
-        modes * (ssm.a.stored_bits() + 2 * ssm.b_quant.bits + 2 * ssm.c_quant.bits)
+        modes * (ssm.a.stored_bits() + b_bits + 2 * ssm.c_quant.bits)
         + ssm.heads * ssm.d_quant.bits
         + EXPONENT_BITS * scales
         + ends

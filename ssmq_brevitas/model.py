@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import nn
 
 from .activations import ACTIVATIONS, GATES, MONOTONE
 from .config import Model
+from .formats import Format, covering_exponent
 from .s4d import S4D
 
 INPUT_EXPONENT = -8
@@ -26,12 +28,13 @@ class PositiveBatchNorm(nn.Module):
     """Batch norm over ``(B, T, H)`` with gain |γ|, so that it is monotone and folds into thresholds.
 
     No generality is lost: the sign of a channel can go into C and D. Evaluation is one product and one sum a value,
-    in that order, which is what the exported graph does.
+    in that order, which is what the exported graph does. With ``bits``, gain and offset are stored as codes of so many
+    bits, one power of two for each of the two.
     """
 
-    def __init__(self, heads: int, momentum: float = 0.05, eps: float = 1e-5):
+    def __init__(self, heads: int, bits: int | None = None, momentum: float = 0.05, eps: float = 1e-5):
         super().__init__()
-        self.momentum, self.eps = momentum, eps
+        self.bits, self.momentum, self.eps = bits, momentum, eps
         self.weight = nn.Parameter(torch.ones(heads))
         self.bias = nn.Parameter(torch.zeros(heads))
         self.register_buffer("mean", torch.zeros(heads))
@@ -40,7 +43,10 @@ class PositiveBatchNorm(nn.Module):
     def affine(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Gain and offset ``(H)`` used in evaluation."""
         gain = self.weight.abs() / torch.sqrt(self.variance + self.eps)
-        return gain, self.bias - self.mean * gain
+        offset = self.bias - self.mean * gain
+        if self.bits is None:
+            return gain, offset
+        return _stored(gain, self.bits, least=1), _stored(offset, self.bits)
 
     def forward(self, y: torch.Tensor) -> torch.Tensor:
         if not self.training:
@@ -51,6 +57,14 @@ class PositiveBatchNorm(nn.Module):
             self.mean.lerp_(mean, self.momentum)
             self.variance.lerp_(variance, self.momentum)
         return (y - mean) * (self.weight.abs() / torch.sqrt(variance + self.eps)) + self.bias
+
+
+def _stored(values: torch.Tensor, bits: int, least: int | None = None) -> torch.Tensor:
+    """``values`` as signed codes of ``bits`` bits, at least ``least``, on the finest power of two that covers them."""
+    exponent = covering_exponent(values.detach().abs().max().cpu().numpy(), bits, True)
+    fmt = Format(bits, True, exponent)
+    codes = np.maximum(fmt.codes(values.detach().cpu().numpy()), fmt.low if least is None else least)
+    return torch.from_numpy(fmt.values(codes)).to(values)
 
 
 class Block(nn.Module):

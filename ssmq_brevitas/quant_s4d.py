@@ -35,19 +35,20 @@ class QuantS4D(nn.Module):
         self.on_states: Callable[[torch.Tensor, torch.Tensor], None] | None = None
         shared, bits = scheme.granularity == "tensor", scheme.bits
         self.a = PARAMETERISATIONS[scheme.parameterisation](heads, modes, scheme)
-        self.b = nn.Parameter(torch.zeros(heads, modes, 2))
+        # Equalised, B̄ is one power of two a mode: codes 1 and 0, a shift in hardware, and nothing to train.
+        self.equalised = scheme.equalise
+        self.b = nn.Parameter(torch.zeros(heads, modes, 2), requires_grad=not scheme.equalise)
         self.c = nn.Parameter(torch.zeros(heads, modes, 2))
         self.d = nn.Parameter(torch.zeros(heads))
-        # Equalisation leaves every mode an input weight of its own size: a constant shift in hardware.
         b_shape = (heads, modes, 1) if scheme.equalise else () if shared else (heads, 1, 1)
-        self.b_quant = ParameterQuantizer(bits.b, b_shape)
+        self.b_quant = ParameterQuantizer(2 if scheme.equalise else bits.b, b_shape)
         self.c_quant = ParameterQuantizer(bits.c, () if shared else (heads, 1, 1))
         self.d_quant = ParameterQuantizer(bits.d, () if shared else (heads,))
         self.state = Quantizer(bits.x, True, () if shared else (heads, 1))
 
     def input_weight(self) -> torch.Tensor:
         """B̄ before rounding, ``(H, N, 2)``."""
-        gain = self.a.input_gain()
+        gain = None if self.equalised else self.a.input_gain()
         if gain is None:
             return self.b
         return torch.view_as_real(gain * torch.view_as_complex(self.b))

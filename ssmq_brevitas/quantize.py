@@ -13,11 +13,13 @@ from .bounds import FLOAT32_BITS, accumulator_widths, refuse_wide
 from .calibrate import Calibration, StateStatistics, calibrate
 from .config import Config, Scheme
 from .formats import covering_exponent, fit_exponent
-from .model import Block, Classifier
+from .model import Block, Classifier, PositiveBatchNorm
 from .quant_s4d import QuantS4D
 from .quantizers import QuantLinear, Quantizer
 from .s4d import S4D
 
+# One power of two a mode for B̄ is stored as what it lacks to the layer's largest.
+MODE_EXPONENT_BITS = 4
 # A product B̄u finer than this many bits below the state's last place cannot matter, but would widen the accumulator.
 INPUT_GUARD_BITS = 4
 
@@ -33,6 +35,8 @@ def empty_quantised(config: Config) -> Classifier:
         outputs = block.linear.out_features
         block.linear = QuantLinear(model.heads, outputs, bits.linear, bits.bias)
         block.ssm = QuantS4D(model.heads, model.modes, scheme)
+        if isinstance(block.norm, PositiveBatchNorm):
+            block.norm.bits = bits.norm
         for name in block.sites:
             signed = not (name == "gate" or (name == "mix_in" and model.activation == "relu"))
             block.sites[name] = Quantizer(site_bits.get(name, bits.u), signed)
@@ -94,23 +98,38 @@ def _block(block: Block, source: Block, scheme: Scheme, u_site: Quantizer, state
 def fit_layer(ssm: QuantS4D, source: S4D, scheme: Scheme, u_site: Quantizer, states: StateStatistics) -> None:
     """Give ``ssm`` the parameters of a float layer and the exponents that suit them, its input and its states."""
     ssm.a.fit(source)
-    _, b, c = source.discrete()
-    ssm.c.data = torch.view_as_real(c).clone()
-    gain = ssm.a.input_gain()
-    ssm.b.data = torch.view_as_real(b if gain is None else b / gain).clone()
+    _, b, c = (value.detach() for value in source.discrete())
     ssm.d.data = source.d.detach().clone()
-    samples = states.samples
     if scheme.equalise:
-        # x / β, B̄ / β, C β: every state of the layer now peaks in (1/2, 1].
-        beta = np.exp2(np.ceil(np.log2(np.maximum(states.largest, 1e-30))))[..., None]
-        samples = samples / beta
-        ssm.b.data = (ssm.b / torch.from_numpy(beta)).float()
-        ssm.c.data = (ssm.c * torch.from_numpy(beta)).float()
-    _fit(ssm.state.power, samples, ssm.state.bits, scheme.range)
+        c = c * _equalise(ssm, b, scheme, u_site, states)
+    else:
+        gain = ssm.a.input_gain()
+        ssm.b.data = torch.view_as_real(b if gain is None else b / gain).clone()
+        _fit(ssm.state.power, states.samples, ssm.state.bits, scheme.range)
+    ssm.c.data = torch.view_as_real(c).clone()
     _fit(ssm.c_quant.power, ssm.c.numpy(), ssm.c_quant.bits, "mse")
     finest_b, finest_d = finest_exponents(ssm, u_site)
-    _fit(ssm.b_quant.power, ssm.input_weight().numpy(), ssm.b_quant.bits, "mse", finest_b)
+    if not scheme.equalise:
+        _fit(ssm.b_quant.power, ssm.input_weight().numpy(), ssm.b_quant.bits, "mse", finest_b)
     _fit(ssm.d_quant.power, ssm.d.numpy(), ssm.d_quant.bits, "mse", finest_d)
+
+
+def _equalise(ssm: QuantS4D, b: torch.Tensor, scheme: Scheme, u_site: Quantizer, states: StateStatistics) -> torch.Tensor:
+    """Choose the basis of every mode, x / β, B̄ / β, C β, and the state's format; return β, complex ``(H, N)``.
+
+    β is such that the states of the layer peak near 1 and that B̄ / β is a power of two.
+    """
+    peak = np.exp2(np.ceil(np.log2(np.maximum(states.largest, 1e-30))))
+    exponent = np.rint(np.log2(b.abs().numpy() / peak)).astype(np.int64)
+    exponent = np.maximum(exponent, exponent.max() - (2**MODE_EXPONENT_BITS - 1))
+    for _ in range(2):  # the state's format says which exponents are of use, and they move the states
+        beta = b / torch.from_numpy(np.exp2(exponent))
+        parts = torch.view_as_complex(torch.from_numpy(states.samples).unflatten(2, (-1, 2)).contiguous())
+        _fit(ssm.state.power, torch.view_as_real(parts / beta[..., None]).flatten(2).numpy(), ssm.state.bits, scheme.range)
+        exponent = np.maximum(exponent, finest_exponents(ssm, u_site)[0][..., 0])
+    ssm.b_quant.power.set_exponent(exponent[..., None])
+    ssm.b.data = torch.from_numpy(np.stack([np.exp2(exponent), np.zeros(exponent.shape)], axis=-1)).float()
+    return beta.to(torch.complex64)
 
 
 def finest_exponents(ssm: QuantS4D, u_site: Quantizer) -> tuple[np.ndarray, np.ndarray]:

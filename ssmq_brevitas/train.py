@@ -26,6 +26,8 @@ from .distillation import distillation_loss
 from .errors import SsmqError
 from .interrupt import deferred_interrupt
 from .model import Classifier
+from .quant_s4d import QuantS4D
+from .quantizers import QuantLinear
 
 # Parameters that move the dynamics: they get their own learning rate and no weight decay, as in S4.
 DYNAMICS = ("log_dt", "log_a_re", "a_im", "a_re", "magnitude", "phase", "log_decay")
@@ -70,18 +72,31 @@ def accuracy(model: Classifier, x: torch.Tensor, y: torch.Tensor, batch: int = 2
     return correct / len(y)
 
 
+def grid_ranges(model: Classifier) -> dict[str, float]:
+    """What the grid of each quantised weight spans, by the parameter's name."""
+    formats = {}
+    for name, module in model.named_modules():
+        if isinstance(module, QuantS4D):
+            formats |= {f"{name}.{part}": getattr(module, f"{part}_quant").format for part in "bcd"}
+        elif isinstance(module, QuantLinear):
+            formats[f"{name}.weight"] = module.weight_format
+    return {name: fmt.magnitude * 2.0 ** int(fmt.exponent.max()) for name, fmt in formats.items()}
+
+
 def optimiser_for(model: Classifier, training: Training) -> torch.optim.Optimizer:
-    """AdamW with the dynamics in a group of their own."""
-    groups: dict[bool, list] = {False: [], True: []}
+    """AdamW. The dynamics have a learning rate of their own; a quantised weight's is relative to its grid's range.
+
+    Adam's steps have the size of the learning rate, whatever the gradient's: an absolute one would move a weight of a
+    wide grid by a small part of a code and one of a narrow grid across its range at once.
+    """
+    ranges = grid_ranges(model)
+    groups: dict[tuple[float, float], list] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            groups[name.rsplit(".", 1)[-1] in DYNAMICS].append(parameter)
-    return torch.optim.AdamW(
-        [
-            {"params": groups[False], "lr": training.learning_rate, "weight_decay": training.weight_decay},
-            {"params": groups[True], "lr": training.learning_rate_a, "weight_decay": 0.0},
-        ]
-    )
+            dynamics = name.rsplit(".", 1)[-1] in DYNAMICS
+            rate = training.learning_rate_a if dynamics else training.learning_rate * ranges.get(name, 1.0)
+            groups.setdefault((rate, 0.0 if dynamics else training.weight_decay), []).append(parameter)
+    return torch.optim.AdamW([{"params": g, "lr": rate, "weight_decay": decay} for (rate, decay), g in groups.items()])
 
 
 def schedule(step: int, steps: int) -> float:

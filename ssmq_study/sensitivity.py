@@ -22,13 +22,14 @@ from .table import Table, percent
 
 WIDE = Bits(
     a=16, a_magnitude=16, a_phase=16, b=16, c=16, d=16, x=16, u=16, y=16, activation=16, linear=16, encoder=16,
-    decoder=16, input=8, pool=16, bias=24,
+    decoder=16, input=8, pool=16, bias=24, norm=24,
 )  # fmt: skip
 POLAR, POLAR_GRIDS = ("a_magnitude", "a_phase"), ("polar", "log_polar")
 TITLES = {
     "a": "Ā", "a_magnitude": "|Ā|", "a_phase": "arg Ā", "b": "B̄", "c": "C", "d": "D", "x": "state x", "u": "u",
     "y": "y", "activation": "activations", "linear": "mixing", "encoder": "encoder", "decoder": "decoder",
     "input": "pixels", "pool": "pooled", "bias": "biases",
+    "norm": "norm",
 }  # fmt: skip
 
 
@@ -43,6 +44,10 @@ def tensors(config: Config) -> list[str]:
     absent = set() if config.scheme.parameterisation in POLAR_GRIDS else set(POLAR)
     if config.model.activation in MONOTONE:
         absent.add("y")
+    if config.model.norm == "none":
+        absent.add("norm")
+    if config.scheme.equalise:
+        absent.add("b")
     return [name for name in Bits.model_fields if name not in absent]
 
 

@@ -39,7 +39,7 @@ def test_a_frozen_a_is_unfrozen():
     frozen, free = (small_config(scheme={"parameterisation": name}) for name in ("frozen", "discrete"))
     _, model = small_model(frozen)
     thawed = requantise(model, frozen.scheme, free)
-    assert all(parameter.requires_grad for parameter in thawed.parameters())
+    assert all(parameter.requires_grad for block in thawed.blocks for parameter in block.ssm.a.parameters())
     assert torch.equal(thawed(small_codes(3)), model(small_codes(3)))
 
 
