@@ -28,7 +28,9 @@ class _Section(BaseModel):
 class Model(_Section):
     """Architecture. The paper's block has no norm, GELU and GLU in one layer; the edge block batch norm and ReLU.
 
-    ``channels`` is the number of values a step, ``length`` that of steps.
+    ``channels`` is the number of values a step, ``length`` that of steps. ``dt_min`` and ``dt_max`` are the ends of the
+    log-uniform range that S4D's steps Δ start in: a mode forgets in about 2 / Δ steps, and what it forgets more slowly than
+    one place of its state in so many steps, rounding keeps for ever. So narrow states ask for a larger ``dt_min``.
     """
 
     channels: Count = 1
@@ -40,6 +42,14 @@ class Model(_Section):
     norm: Literal["none", "batch"] = "none"
     activation: Literal["relu", "gelu", "hard_gelu"] = "hard_gelu"
     gate: Literal["none", "sigmoid", "hard_sigmoid"] = "hard_sigmoid"
+    dt_min: Annotated[float, Field(gt=0)] = 1e-3
+    dt_max: Annotated[float, Field(gt=0)] = 1e-1
+
+    @model_validator(mode="after")
+    def _steps_are_a_range(self) -> Self:
+        if self.dt_min > self.dt_max:
+            raise ValueError(f"dt_min {self.dt_min:g} is above dt_max {self.dt_max:g}")
+        return self
 
 
 class Bits(_Section):

@@ -73,7 +73,7 @@ class Block(nn.Module):
     def __init__(self, model: Model):
         super().__init__()
         heads = model.heads
-        self.ssm: nn.Module = S4D(heads, model.modes)
+        self.ssm: nn.Module = S4D(heads, model.modes, model.dt_min, model.dt_max)
         self.norm = PositiveBatchNorm(heads) if model.norm == "batch" else nn.Identity()
         self.activation = ACTIVATIONS[model.activation]()
         self.linear: nn.Module = nn.Linear(heads, heads if model.gate == "none" else 2 * heads)

@@ -117,10 +117,9 @@ def fit_layer(ssm: QuantS4D, source: S4D, scheme: Scheme, u_site: Quantizer, sta
 def _equalise(ssm: QuantS4D, b: torch.Tensor, scheme: Scheme, u_site: Quantizer, states: StateStatistics) -> torch.Tensor:
     """Choose the basis of every mode, x / β, B̄ / β, C β, and the state's format; return β, complex ``(H, N)``.
 
-    β is such that the states of the layer peak near 1 and that B̄ / β is a power of two.
+    β is such that the states of the layer peak in (1/2, 1] and that B̄ / β is a power of two.
     """
-    peak = np.exp2(np.ceil(np.log2(np.maximum(states.largest, 1e-30))))
-    exponent = np.rint(np.log2(b.abs().numpy() / peak)).astype(np.int64)
+    exponent = np.floor(np.log2(b.abs().numpy() / np.maximum(states.largest, 1e-30))).astype(np.int64)
     exponent = np.maximum(exponent, exponent.max() - (2**MODE_EXPONENT_BITS - 1))
     for _ in range(2):  # the state's format says which exponents are of use, and they move the states
         beta = b / torch.from_numpy(np.exp2(exponent))
