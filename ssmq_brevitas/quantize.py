@@ -81,12 +81,17 @@ def settle_precision(model: Classifier) -> Classifier:
 
 
 def _linear(layer: QuantLinear, source: torch.nn.Linear, feeding: Quantizer) -> None:
-    layer.weight.data, layer.bias.data = source.weight.detach().clone(), source.bias.detach().clone()
-    weight = fit_exponent(source.weight.detach().numpy().reshape(1, -1), layer.weight_bits, True)[0]
-    layer.weight_power.set_exponent(weight)
+    fit_linear(layer, source.weight.detach().clone(), source.bias.detach().clone(), feeding)
+
+
+def fit_linear(layer: QuantLinear, weight: torch.Tensor, bias: torch.Tensor, feeding: Quantizer) -> None:
+    """Give ``layer`` a weight ``(out, in)`` and a bias, and choose their exponents."""
+    layer.weight.data, layer.bias.data = weight, bias
+    exponent = fit_exponent(weight.numpy().reshape(1, -1), layer.weight_bits, True)[0]
+    layer.weight_power.set_exponent(exponent)
     # On the accumulator's own grid, unless the bias needs the range.
-    covering = covering_exponent(source.bias.detach().abs().max().numpy(), layer.bias_bits, True)
-    layer.bias_power.set_exponent(max(weight + feeding.format.exponent, covering))
+    covering = covering_exponent(bias.abs().max().numpy(), layer.bias_bits, True)
+    layer.bias_power.set_exponent(max(exponent + feeding.format.exponent, covering))
 
 
 def _block(block: Block, source: Block, scheme: Scheme, u_site: Quantizer, states: StateStatistics) -> None:
@@ -107,10 +112,16 @@ def fit_layer(ssm: QuantS4D, source: S4D, scheme: Scheme, u_site: Quantizer, sta
         ssm.b.data = torch.view_as_real(b if gain is None else b / gain).clone()
         _fit(ssm.state.power, states.samples, ssm.state.bits, scheme.range)
     ssm.c.data = torch.view_as_real(c).clone()
-    _fit(ssm.c_quant.power, ssm.c.numpy(), ssm.c_quant.bits, "mse")
-    finest_b, finest_d = finest_exponents(ssm, u_site)
+    fit_readout(ssm, u_site)
     if not scheme.equalise:
+        finest_b, _ = finest_exponents(ssm, u_site)
         _fit(ssm.b_quant.power, ssm.input_weight().numpy(), ssm.b_quant.bits, "mse", finest_b)
+
+
+def fit_readout(ssm: QuantS4D, u_site: Quantizer) -> None:
+    """Choose the exponents of C and D for the values that they have."""
+    _fit(ssm.c_quant.power, ssm.c.numpy(), ssm.c_quant.bits, "mse")
+    _, finest_d = finest_exponents(ssm, u_site)
     _fit(ssm.d_quant.power, ssm.d.numpy(), ssm.d_quant.bits, "mse", finest_d)
 
 

@@ -24,12 +24,16 @@ def command(
     *,
     load: Callable,
 ) -> None:
-    """Calibrate on whole sequences and quantise by the preset's scheme, without training."""
+    """Quantise by the preset's scheme without training: calibrate on whole sequences, then fit the read-outs anew.
+
+    C, D and the decoder are fitted by least squares to what the rounded states still tell of the float model's outputs.
+    """
     from ssmq_brevitas.checkpoint import load_checkpoint, save_checkpoint
     from ssmq_brevitas.config import load_config
     from ssmq_brevitas.errors import SsmqError
     from ssmq_brevitas.footprint import footprint
     from ssmq_brevitas.quantize import post_training
+    from ssmq_brevitas.reconstruct import reconstruct
     from ssmq_study.accuracy import test_accuracy
 
     config = load_config(preset)
@@ -39,7 +43,7 @@ def command(
     if found.model != config.model:
         raise SsmqError(f"{checkpoint}: its architecture is not that of {config.name}: give the preset it was made with")
     data = load(config)
-    model = post_training(floating, config, data.x_train, images)
+    model = reconstruct(post_training(floating, config, data.x_train, images), floating, data.x_train)
     save_checkpoint(out, model, config, {"data": data.describe(), "calibration_images": images})
     table = Table(title=f"{config.name} on {data.name} ({data.source}), {len(data.y_test)} test images")
     for heading in ("", "test accuracy", "bytes"):

@@ -40,6 +40,7 @@ def command(
     from ssmq_brevitas.checkpoint import save_checkpoint, write_whole
     from ssmq_brevitas.config import load_config
     from ssmq_brevitas.quantize import post_training
+    from ssmq_brevitas.reconstruct import reconstruct
     from ssmq_export.check import check_file
 
     config = load_config(preset)
@@ -57,6 +58,7 @@ def command(
         "float": floating,
         "naive PTQ": post_training(floating, config.model_copy(update={"scheme": naive_scheme}), data.x_train),
         "equalised PTQ": post_training(floating, config, data.x_train),
+        "reconstructed PTQ": reconstruct(post_training(floating, config, data.x_train), floating, data.x_train),
     }
     trained = post_training(floating, config, data.x_train)
     training = config.train.qat if epochs is None else config.train.qat.model_copy(update={"epochs": epochs})

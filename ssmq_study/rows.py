@@ -29,7 +29,7 @@ class Row(_Section):
     """One job. ``quantiser`` is set for the kind ``paper-ptq`` alone.
 
     ``needs`` is the row whose model it starts from, ``teacher`` the one whose float model distils. ``pretrained`` takes
-    the float model that comes with the package.
+    the float model that comes with the package. ``reconstruct`` is of the kind ``ptq``: read-outs are fitted anew.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Row(_Section):
     needs: str | None = None
     teacher: str | None = None
     pretrained: bool = False
+    reconstruct: bool = False
     quantiser: PaperQuantisation | None = None
 
     @property
@@ -59,6 +60,7 @@ class Group(_Section):
     needs: str | None = None
     teacher: str | None = None
     pretrained: bool = False
+    reconstruct: bool | str = False
     grid: dict[str, list[Any]] = {}
     set: dict[str, Any] = {}
     quantiser: dict[str, str] | None = None
@@ -70,14 +72,16 @@ class Group(_Section):
             names: dict[str, Any] = {}
             for key, value in zip(self.grid, values, strict=True):
                 names |= dict(zip(key.split(","), value, strict=True)) if "," in key else {key: value}
-            texts = {key: getattr(self, key) for key in ("name", "preset", "needs", "teacher", "set")}
+            texts = {key: getattr(self, key) for key in ("name", "preset", "needs", "teacher", "set", "reconstruct")}
             changes = _fill(texts, names)
             config = _changed(load_config(changes["preset"]), changes["set"])
             quantiser = self.quantiser and PaperQuantisation.model_validate(_fill(self.quantiser, names))
             for seed in self.seeds:
                 rows = {key: changes[key] and _seeded(changes[key], seed) for key in ("needs", "teacher")}
                 row = {"name": changes["name"], "seed": seed, "kind": self.kind, "config": config, **rows}
-                found.append(Row(**row, pretrained=self.pretrained, quantiser=quantiser))
+                found.append(
+                    Row(**row, pretrained=self.pretrained, reconstruct=changes["reconstruct"], quantiser=quantiser)
+                )
         return found
 
 

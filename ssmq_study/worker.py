@@ -20,6 +20,7 @@ from ssmq_brevitas.data import SequenceData, load_data
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.footprint import footprint
 from ssmq_brevitas.model import Classifier
+from ssmq_brevitas.reconstruct import reconstruct
 from ssmq_brevitas.start import quantised_start
 from ssmq_brevitas.train import accuracy, train
 from ssmq_export.errors import ExportError
@@ -98,7 +99,7 @@ def _model(job: Job, data: SequenceData, folder: Path) -> torch.nn.Module:
         return paper_ptq(start, data.x_train[:CALIBRATION_IMAGES], row.quantiser)
     model = quantised_start(start, found, config, data.x_train)
     if row.kind == "ptq":
-        return model
+        return reconstruct(model, start, data.x_train) if row.reconstruct else model
     return _trained(model, config.train.qat, job, data, folder)
 
 

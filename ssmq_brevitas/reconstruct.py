@@ -1,0 +1,95 @@
+"""Post-training reconstruction: C, D and the decoder fitted anew to what the rounded states still tell.
+
+Rounding leaves slow modes with errors that stay for many steps, and the same input gives the same errors. A least-squares
+fit of a layer's output over calibration sequences leans on the modes that kept their signal, and one of the logits takes
+up what is left. Nothing is trained: one linear system a head and one for the decoder, in closed form, layer by layer, so
+that a layer also makes up for those before it. The objective is that of Nagel et al., "Up or down? Adaptive rounding for
+post-training quantization", ICML 2020, section 3, for linear read-outs.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from .model import Classifier
+from .quant_s4d import QuantS4D
+from .quantize import fit_linear, fit_readout, settle_precision
+
+BATCH = 8
+# A layer sees T steps of a sequence, the decoder one: sequences for either.
+LAYER_IMAGES, DECODER_IMAGES = 256, 2048
+# Of the mean power of the regressors: a weight moves only where they tell it to.
+RIDGE = 1e-4
+
+
+def reconstruct(model: Classifier, floating: Classifier, codes: torch.Tensor) -> Classifier:
+    """Fit a post-training quantised ``model`` to ``floating`` on sequences ``codes`` ``(n, T[, C])`` uint8; in place.
+
+    Returns ``model``, in the float type that its accumulators need. Raises SsmqError when one cannot be exact.
+    """
+    u_site = model.sites["u"]
+    with torch.no_grad():
+        for index, block in enumerate(model.blocks):
+            _fit_layer(model, floating, index, codes[:LAYER_IMAGES])
+            fit_readout(block.ssm, u_site)
+            u_site = block.sites["u"]
+        settle_precision(model)
+        _fit_decoder(model, floating, codes[:DECODER_IMAGES])
+    return settle_precision(model)
+
+
+def _fit_layer(model: Classifier, floating: Classifier, index: int, codes: torch.Tensor) -> None:
+    ssm = model.blocks[index].ssm
+    modes, size = ssm.modes, 2 * ssm.modes + 1
+    gram = torch.zeros(ssm.heads, size, size, dtype=torch.float64)
+    moment = torch.zeros(ssm.heads, size, dtype=torch.float64)
+    for some in codes.split(BATCH):
+        _, target = _seen(floating.blocks[index].ssm, floating, some)
+        u, _ = _seen(ssm, model, some)
+        told = _regressors(ssm, u)
+        gram += torch.einsum("hsi,hsj->hij", told, told).double()
+        moment += torch.einsum("hsi,hs->hi", told, target.flatten(0, 1).T.to(told.dtype)).double()
+    before = torch.cat([ssm.c[..., 0], -ssm.c[..., 1], ssm.d[:, None]], dim=1).double()
+    found = _ridge(gram, moment[..., None], before[..., None])[..., 0].to(ssm.c.dtype)
+    ssm.c.data = torch.stack([found[:, :modes], -found[:, modes:-1]], dim=-1).contiguous()
+    ssm.d.data = found[:, -1].contiguous()
+
+
+def _fit_decoder(model: Classifier, floating: Classifier, codes: torch.Tensor) -> None:
+    decoder = model.decoder
+    pooled, target = [], []
+    for some in codes.split(16 * BATCH):
+        pooled.append(_seen(decoder, model, some)[0].double())
+        target.append(floating(some).double())
+    told, wanted = torch.cat(pooled), torch.cat(target)
+    told = torch.cat([told, torch.ones(len(told), 1, dtype=told.dtype)], dim=1)
+    before = torch.cat([decoder.weight, decoder.bias[:, None]], dim=1).double().T
+    found = _ridge(told.T @ told, told.T @ wanted, before).T.to(decoder.weight.dtype)
+    fit_linear(decoder, found[:, :-1].contiguous(), found[:, -1].contiguous(), model.sites["pool"])
+
+
+def _ridge(gram: torch.Tensor, moment: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
+    """Least squares ``(..., size, outputs)`` that stays near ``before``."""
+    eye = torch.eye(gram.shape[-1], dtype=gram.dtype)
+    strength = RIDGE * gram.diagonal(dim1=-2, dim2=-1).mean(-1)[..., None, None]
+    return before + torch.linalg.solve(gram + strength * eye, moment - gram @ before)
+
+
+def _seen(layer: torch.nn.Module, model: Classifier, codes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Input and output of ``layer`` when ``model`` reads ``codes``."""
+    kept: list[tuple[torch.Tensor, torch.Tensor]] = []
+    hook = layer.register_forward_hook(lambda _, inputs, output: kept.append((inputs[0], output)))
+    try:
+        model(codes)
+    finally:
+        hook.remove()
+    return kept[0]
+
+
+def _regressors(ssm: QuantS4D, u: torch.Tensor) -> torch.Tensor:
+    """2 re and 2 im of every state, and u: ``(H, B T, 2 N + 1)``."""
+    _, re, im = ssm.trace(u)
+    scale = ssm.state.power.scale
+    states = [2 * (part * scale[..., None] if scale.dim() == 1 else part * scale) for part in (re, im)]
+    told = [part.flatten(0, 1).transpose(0, 1) for part in states]
+    return torch.cat([*told, u.flatten(0, 1).T[..., None]], dim=2).float()
