@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 
-from .model import Block, Classifier, PositiveBatchNorm
+from .model import NORM_EXPONENT_BITS, Block, Classifier, PositiveBatchNorm
 from .parameterisations import LogPolar, PolarGrid
 from .quantize import MODE_EXPONENT_BITS
 from .quantizers import Quantizer
@@ -82,7 +82,9 @@ def _block_bits(block: Block) -> int:
     if isinstance(ssm.a, PolarGrid):
         scales += ssm.a.phase_power.scale.numel()
     ends = 64 if isinstance(ssm.a, LogPolar) else 0
-    norm = 2 * (ssm.heads * block.norm.bits + EXPONENT_BITS) if isinstance(block.norm, PositiveBatchNorm) else 0
+    norm = 0
+    if isinstance(block.norm, PositiveBatchNorm):
+        norm = 2 * (ssm.heads * (block.norm.bits + NORM_EXPONENT_BITS) + EXPONENT_BITS)
     return (
         modes * (ssm.a.stored_bits() + b_bits + 2 * ssm.c_quant.bits)
         + ssm.heads * ssm.d_quant.bits

@@ -22,6 +22,8 @@ from .formats import Format, covering_exponent
 from .s4d import S4D
 
 INPUT_EXPONENT = -8
+# An exponent of batch norm's gain or offset is stored as what it lacks to the layer's largest.
+NORM_EXPONENT_BITS = 4
 
 
 class PositiveBatchNorm(nn.Module):
@@ -29,7 +31,7 @@ class PositiveBatchNorm(nn.Module):
 
     No generality is lost: the sign of a channel can go into C and D. Evaluation is one product and one sum a value,
     in that order, which is what the exported graph does. With ``bits``, gain and offset are stored as codes of so many
-    bits, one power of two for each of the two.
+    bits and an exponent of 4 bits each.
     """
 
     def __init__(self, heads: int, bits: int | None = None, momentum: float = 0.05, eps: float = 1e-5):
@@ -60,11 +62,15 @@ class PositiveBatchNorm(nn.Module):
 
 
 def _stored(values: torch.Tensor, bits: int, least: int | None = None) -> torch.Tensor:
-    """``values`` as signed codes of ``bits`` bits, at least ``least``, on the finest power of two that covers them."""
-    exponent = covering_exponent(values.detach().abs().max().cpu().numpy(), bits, True)
+    """``values`` as signed codes of ``bits`` bits, at least ``least``, each with an exponent of its own.
+
+    Channels differ: the gain of one that hardly moves is a hundred times that of another.
+    """
+    found = values.detach().cpu().numpy()
+    exponent = covering_exponent(np.abs(found), bits, True)
+    exponent = np.maximum(exponent, exponent.max() - (2**NORM_EXPONENT_BITS - 1))
     fmt = Format(bits, True, exponent)
-    codes = np.maximum(fmt.codes(values.detach().cpu().numpy()), fmt.low if least is None else least)
-    return torch.from_numpy(fmt.values(codes)).to(values)
+    return torch.from_numpy(fmt.values(np.maximum(fmt.codes(found), fmt.low if least is None else least))).to(values)
 
 
 class Block(nn.Module):
