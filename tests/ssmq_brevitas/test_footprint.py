@@ -31,6 +31,18 @@ def test_quantised_model_by_hand():
     assert found.total == found.parameters + found.state
 
 
+def test_an_equalised_layer_stores_exponents_for_its_input_weight_and_batch_norm_its_width():
+    bits = {"b": 4, "norm": 6}
+    on_a_grid, equalised = (
+        footprint(small_model(small_config(model={"norm": "batch"}, scheme={"equalise": on}, bits=bits))[1]).parameters
+        for on in (False, True)
+    )
+    layers, modes = 2, 4 * 3
+    assert on_a_grid - equalised == layers * modes * (2 * 4 - 4) / 8
+    wider = footprint(small_model(small_config(model={"norm": "batch"}, bits=bits | {"norm": 10}))[1]).parameters
+    assert wider - equalised == layers * 2 * 4 * 4 / 8
+
+
 def test_polar_grids_count_their_own_codes():
     totals = {}
     for kind in ("discrete", "log_polar"):

@@ -8,6 +8,7 @@ import torch
 from conftest import small_codes, small_config, small_model
 from ssmq_brevitas.bounds import accumulator_widths
 from ssmq_brevitas.errors import SsmqError
+from ssmq_brevitas.model import PositiveBatchNorm
 from ssmq_brevitas.quantize import settle_precision
 
 BLOCKS = {
@@ -97,3 +98,15 @@ def test_equalised_states_share_one_range():
         largest = torch.maximum(re.abs(), im.abs()).amax(dim=(0, 1)).double()
         spreads.append(float(largest.max() / largest.min().clamp(min=1)))
     assert spreads[1] < 4 < spreads[0]
+
+
+def test_a_dead_channels_gain_leaves_the_others_their_places():
+    """Of 16 heads a few may never move; their variance is 0 and their gain 1 / sqrt(eps)."""
+    norm = PositiveBatchNorm(4)
+    with torch.no_grad():
+        norm.variance.copy_(torch.tensor([0.0, 1.0, 40.0, 1400.0]))
+        norm.mean.copy_(torch.tensor([0.0, 0.3, -5.0, 20.0]))
+    exact = norm.affine()
+    norm.bits = 8
+    for stored, wanted in zip(norm.affine(), exact, strict=True):
+        assert torch.allclose(stored, wanted, rtol=2**-7, atol=0)

@@ -108,7 +108,9 @@ def test_a_wider_scheme_never_costs_less():
 
 def test_one_product_a_mode_and_not_one_a_matrix_entry(graph):
     kinds = {work.name: work for work in work_of(graph)}
-    assert kinds["MatMul_bu_re_0"].kind == "spread" and kinds["MatMul_bu_re_0"].items == 32
+    assert kinds["MatMul_bu_re_0"].kind == "shift", "B̄ of an equalised layer is a power of two"
+    on_a_grid = {work.name: work for work in work_of(dataflow(scheme={"equalise": False})[0])}
+    assert on_a_grid["MatMul_bu_re_0"].kind == "spread" and on_a_grid["MatMul_bu_re_0"].items == 4 * 3
     assert kinds["MatMul_cx_re_0"].kind == "gather" and kinds["MatMul_cx_re_0"].items == 32
     assert kinds["MatMul_value_0_product"].kind == "dense" and kinds["MatMul_value_0_product"].items == 16
     assert kinds["MultiThreshold_x_re_next_0"].kind == "round"
