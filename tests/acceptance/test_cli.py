@@ -66,7 +66,7 @@ def test_run_leaves_what_it_promises(folder):
     assert summary["data"] == {
         "name": "MNIST subset", "source": "embedded", "train": 4500, "validation": 500, "test": 1000,
     }  # fmt: skip
-    assert [row["stage"] for row in summary["rows"]] == ["float", "naive PTQ", "equalised PTQ", "QAT"]
+    assert [row["stage"] for row in summary["rows"]] == ["float", "naive PTQ", "equalised PTQ", "reconstructed PTQ", "QAT"]
     for row in summary["rows"]:
         assert 0 <= row["accuracy"] <= 1
         sizes = row["bytes"]
