@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from ssmq_brevitas.config import Scheme
+
+from .sensitivity import POLAR_GRIDS
 from .table import Table, percent
 from .zoo import PREFIX, load_card, locate, names
 
@@ -16,9 +19,15 @@ def zoo_table() -> Table:
     """A line for each model and data set."""
     lines = []
     for card in zoo_cards():
-        bits = card.config.scheme.bits
-        scheme = f"{card.config.scheme.parameterisation} Ā{bits.a} x{bits.x} W{bits.linear}A{bits.activation}"
+        scheme = _described(card.config.scheme)
         for entry in card.measured:
             numbers = f"{card.bytes['total']:,.0f}", f"{entry.correct:,} / {entry.images:,}", percent(entry.accuracy)
             lines.append([PREFIX + card.name, scheme, f"{entry.data['name']}", *numbers])
     return Table("The model zoo", ["model", "scheme", "data", "bytes", "correct", "accuracy %"], lines, 3)
+
+
+def _described(scheme: Scheme) -> str:
+    """The grid of Ā with its stored widths, and those of the state, of weights and of activations."""
+    bits = scheme.bits
+    stored = f"{bits.a_magnitude}+{bits.a_phase}" if scheme.parameterisation in POLAR_GRIDS else f"{bits.a}"
+    return f"{scheme.parameterisation} Ā{stored} x{bits.x} W{bits.linear}A{bits.activation}"
