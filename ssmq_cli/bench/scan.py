@@ -83,7 +83,7 @@ def measure(heads: int, modes: int, batch: int, length: int) -> dict[str, float]
     gradient = torch.randn(batch, length, heads)
 
     def both_passes(layer, engine: str | None = None):
-        leaves = [u, *layer.parameters()]
+        leaves = [u, *(p for p in layer.parameters() if p.requires_grad)]
 
         def run() -> None:
             if engine is not None:
