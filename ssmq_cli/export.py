@@ -25,7 +25,7 @@ def command(
 ) -> None:
     """Write step.onnx, sequence.onnx, dataflow.onnx and sequence-dataflow.onnx, each executed and compared with the model.
 
-    The checkpoint goes beside them as model.safetensors, for `ssmq verify`. A graph that differs from the model in one code is not written.
+    A checkpoint from elsewhere goes beside them as model.safetensors, for `ssmq verify`. A graph that differs from the model in one code is not written.
     """
     from ssmq_brevitas.checkpoint import load_checkpoint, write_whole
     from ssmq_export.export import export_graphs
@@ -36,7 +36,8 @@ def command(
     data = load(config)
     codes = data.x_test[:images].numpy()
     exported = export_graphs(spec, trace(model, codes, "fused"), codes, out)
-    write_whole(out / "model.safetensors", checkpoint.read_bytes())
+    if checkpoint.resolve().parent != out.resolve():
+        write_whole(out / "model.safetensors", checkpoint.read_bytes())
     table = Table(title=f"{config.name}: compared on {images} images of {data.name} ({data.source})")
     for heading in ("graph", "nodes", "codes compared", "differing"):
         table.add_column(heading, justify="left" if heading == "graph" else "right")

@@ -114,6 +114,8 @@ def test_the_same_command_twice_gives_the_same_codes(folder):
         ssmq("train", *scheme, "--out", folder / name)
         ssmq("export", folder / name / "qat.safetensors", "--out", folder / name, *SMALL_IMAGES)
         contents.append([(folder / name / f).read_bytes() for f in ("step.onnx", "dataflow.onnx")])
+        left = [path.name for path in (folder / name).glob("*.safetensors")]
+        assert left == ["qat.safetensors"], "exported where it lies, a checkpoint is not doubled: verify wants one"
     assert contents[0] == contents[1]
 
 
