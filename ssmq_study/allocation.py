@@ -122,11 +122,11 @@ def _middle(errors: dict[str, dict[int, float]]) -> dict[str, int]:
 
 
 def candidate(bench: Bench, config: Config, cost: Cost = BYTES) -> dict:
-    """A scheme measured: its costs, accuracy and error on validation images.
+    """A scheme measured: its costs, accuracy and error on validation images, of the model that `ssmq ptq` makes by it.
 
     Raises SsmqError or ExportError if it cannot be built.
     """
-    model = bench.quantised(config)
+    model = bench.fitted(config)
     costs = cost.measured(model)
     accuracy, error = bench.judge(model)
     return {"scheme": config.scheme.model_dump(mode="json"), **costs, "accuracy": accuracy, "error": error}

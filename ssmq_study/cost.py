@@ -102,15 +102,16 @@ class Luts:
         return {"bytes": footprint(model).total, **spent["total"], "cycles": spent["cycles_per_sequence"]}
 
     def table(self, bench: Bench, config: Config, widths: dict[str, list[int]], around: dict[str, int]) -> Table:
-        def luts(bits: dict[str, int]) -> float:
-            return self.measured(bench.quantised(with_bits(config, bits)))["lut"]
+        def luts(bits: dict[str, int], build=bench.quantised) -> float:
+            return self.measured(build(with_bits(config, bits)))["lut"]
 
-        base = luts(around)
+        # Fitted read-outs have other weights: what is built is counted as it is, differences without the fit.
+        base, plain = luts(around, bench.fitted), luts(around)
         added: dict[str, dict[int, float]] = {tensor: {} for tensor in widths}
         for tensor, choice in widths.items():
             for width in choice:
                 try:
-                    added[tensor][width] = luts(around | {tensor: width}) - base if width != around[tensor] else 0.0
+                    added[tensor][width] = luts(around | {tensor: width}) - plain if width != around[tensor] else 0.0
                 except ExportError:
                     continue
         return base, added

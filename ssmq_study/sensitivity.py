@@ -16,6 +16,7 @@ from ssmq_brevitas.config import Bits, Config
 from ssmq_brevitas.data import SequenceData
 from ssmq_brevitas.model import Classifier
 from ssmq_brevitas.quantize import quantise
+from ssmq_brevitas.reconstruct import reconstruct
 
 from .layers import ONLY_OUTSIDE, OUTSIDE, narrow_at, places
 from .table import Table, percent
@@ -72,8 +73,12 @@ class Bench:
         return self._accuracy(self.logits)
 
     def quantised(self, config: Config) -> Classifier:
-        """Post-training quantisation by ``config``."""
+        """Calibrated by ``config``: what each tensor's rounding costs, nothing made up for."""
         return quantise(self.floating, config, self.calibration)
+
+    def fitted(self, config: Config) -> Classifier:
+        """The same with its read-outs fitted anew, as `ssmq ptq` does."""
+        return reconstruct(self.quantised(config), self.floating, self.data.x_train)
 
     def judge(self, model: Classifier) -> tuple[float, float]:
         """Accuracy and output error of a quantised model."""

@@ -93,7 +93,7 @@ def test_luts_are_those_of_the_estimate_and_a_budget_of_them_is_kept(tmp_path):
     assert dearest > 1.1 * cheapest
     within = guided_within(bench, config, told, (cheapest + dearest) / 2, cost)
     assert within["lut"] <= (cheapest + dearest) / 2
-    graph = lower(step_graph(describe(bench.quantised(with_bits(config, within["scheme"]["bits"])))))
+    graph = lower(step_graph(describe(bench.fitted(with_bits(config, within["scheme"]["bits"])))))
     estimate = estimate_graph(graph, part, fps=5_000)
     assert within["lut"] == estimate.as_dict()["total"]["lut"] and estimate.sequences_per_second >= 5_000
     with pytest.raises(SsmqError, match=f"a budget of {cheapest / 2:,.0f} lut is too small: the cheapest scheme found"):
