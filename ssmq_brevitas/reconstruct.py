@@ -69,9 +69,9 @@ def _fit_decoder(model: Classifier, floating: Classifier, codes: torch.Tensor) -
 
 
 def _ridge(gram: torch.Tensor, moment: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
-    """Least squares ``(..., size, outputs)`` that stays near ``before``."""
+    """Least squares ``(..., size, outputs)`` that stays near ``before``, and at it where the regressors are all 0."""
     eye = torch.eye(gram.shape[-1], dtype=gram.dtype)
-    strength = RIDGE * gram.diagonal(dim1=-2, dim2=-1).mean(-1)[..., None, None]
+    strength = RIDGE * gram.diagonal(dim1=-2, dim2=-1).mean(-1)[..., None, None].clamp(min=1e-9)
     return before + torch.linalg.solve(gram + strength * eye, moment - gram @ before)
 
 

@@ -45,3 +45,12 @@ def test_the_same_sequences_give_the_same_model():
     floating, model = small_model(small_config(bits={"x": 5}))
     twice = [reconstruct(copy.deepcopy(model), floating, small_codes(64, seed=2)) for _ in range(2)]
     assert all(torch.equal(a, b) for a, b in zip(twice[0].parameters(), twice[1].parameters(), strict=True))
+
+
+def test_a_head_that_never_moves_keeps_its_read_out():
+    floating, model = small_model(small_config(model={"layers": 1}))
+    with torch.no_grad():
+        model.encoder.weight[1], model.encoder.bias[1] = 0, 0
+    before = model.blocks[0].ssm.c.detach().clone()
+    after = reconstruct(model, floating, small_codes(16)).blocks[0].ssm.c
+    assert torch.equal(after[1], before[1]) and not torch.equal(after[0], before[0])
