@@ -31,8 +31,11 @@ class PositiveBatchNorm(nn.Module):
 
     No generality is lost: the sign of a channel can go into C and D. Evaluation is one product and one sum a value,
     in that order, which is what the exported graph does. With ``bits``, gain and offset are stored as codes of so many
-    bits and an exponent of 4 bits each.
+    bits and an exponent of 4 bits each. ``frozen``, it trains as it evaluates: statistics stay, and what is trained is
+    what is stored (straight-through), as in Krishnamoorthi, arXiv 1806.08342, section 3.2.
     """
+
+    frozen = False
 
     def __init__(self, heads: int, bits: int | None = None, momentum: float = 0.05, eps: float = 1e-5):
         super().__init__()
@@ -48,10 +51,14 @@ class PositiveBatchNorm(nn.Module):
         offset = self.bias - self.mean * gain
         if self.bits is None:
             return gain, offset
-        return _stored(gain, self.bits, least=1), _stored(offset, self.bits)
+        # Adding an exact zero, the stored values stay what they are.
+        return (
+            _stored(gain, self.bits, least=1) + (gain - gain.detach()),
+            _stored(offset, self.bits) + (offset - offset.detach()),
+        )
 
     def forward(self, y: torch.Tensor) -> torch.Tensor:
-        if not self.training:
+        if self.frozen or not self.training:
             gain, offset = self.affine()
             return torch.add(torch.mul(y, gain), offset)
         variance, mean = torch.var_mean(y, dim=(0, 1), correction=0)

@@ -25,7 +25,7 @@ from .data import SequenceData
 from .distillation import distillation_loss
 from .errors import SsmqError
 from .interrupt import deferred_interrupt
-from .model import Classifier
+from .model import Classifier, PositiveBatchNorm
 from .quant_s4d import QuantS4D
 from .quantizers import QuantLinear
 
@@ -107,6 +107,13 @@ def schedule(step: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
 
+def freeze_norms(model: Classifier, frozen: bool) -> None:
+    """Whether batch norms keep their statistics from here on."""
+    for module in model.modules():
+        if isinstance(module, PositiveBatchNorm):
+            module.frozen = frozen
+
+
 def shuffled(count: int, seed: int, epoch: int) -> torch.Tensor:
     """The order of an epoch: a function of seed and epoch alone, so a resumed run sees the same batches."""
     return torch.randperm(count, generator=torch.Generator().manual_seed(seed * 10_007 + epoch))
@@ -163,6 +170,7 @@ def train(
                     chosen = order[index * training.batch : (index + 1) * training.batch]
                     x = shifted(data.x_train[chosen], training.shift, data.row, seed, step).to(accelerator.device)
                     y = data.y_train[chosen].to(accelerator.device)
+                    freeze_norms(model, step >= steps * (1 - training.freeze_norm))
                     logits = model(x).float()
                     if training.distillation:
                         loss = distillation_loss(logits, y, teacher, x, training.distillation)
