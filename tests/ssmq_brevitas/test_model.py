@@ -110,3 +110,17 @@ def test_a_dead_channels_gain_leaves_the_others_their_places():
     norm.bits = 8
     for stored, wanted in zip(norm.affine(), exact, strict=True):
         assert torch.allclose(stored, wanted, rtol=2**-7, atol=0)
+
+
+def test_a_frozen_batch_norm_trains_what_is_stored():
+    """It gives in training what it gives in evaluation, keeps its statistics, and its gain and offset have gradients."""
+    torch.manual_seed(0)
+    norm = PositiveBatchNorm(4, bits=4)
+    y = torch.randn(3, 5, 4) * 2 + 1
+    norm.train()(y)
+    kept, evaluated = norm.mean.clone(), norm.eval()(y)
+    norm.train().frozen = True
+    trained = norm(y)
+    trained.square().sum().backward()
+    assert torch.equal(trained, evaluated) and torch.equal(norm.mean, kept)
+    assert norm.weight.grad.abs().min() > 0 and norm.bias.grad.abs().min() > 0
