@@ -32,7 +32,7 @@ class PositiveBatchNorm(nn.Module):
     No generality is lost: the sign of a channel can go into C and D. Evaluation is one product and one sum a value,
     in that order, which is what the exported graph does. With ``bits``, gain and offset are stored as codes of so many
     bits and an exponent of 4 bits each. ``frozen``, it trains as it evaluates: statistics stay, and what is trained is
-    what is stored (straight-through), as in Krishnamoorthi, arXiv 1806.08342, section 3.2.
+    what is stored (straight-through), as in Krishnamoorthi, arXiv 1806.08342.
     """
 
     frozen = False
@@ -51,11 +51,7 @@ class PositiveBatchNorm(nn.Module):
         offset = self.bias - self.mean * gain
         if self.bits is None:
             return gain, offset
-        # Adding an exact zero, the stored values stay what they are.
-        return (
-            _stored(gain, self.bits, least=1) + (gain - gain.detach()),
-            _stored(offset, self.bits) + (offset - offset.detach()),
-        )
+        return _stored(gain, self.bits, least=1), _stored(offset, self.bits)
 
     def forward(self, y: torch.Tensor) -> torch.Tensor:
         if self.frozen or not self.training:
@@ -77,7 +73,8 @@ def _stored(values: torch.Tensor, bits: int, least: int | None = None) -> torch.
     exponent = covering_exponent(np.abs(found), bits, True)
     exponent = np.maximum(exponent, exponent.max() - (2**NORM_EXPONENT_BITS - 1))
     fmt = Format(bits, True, exponent)
-    return torch.from_numpy(fmt.values(np.maximum(fmt.codes(found), fmt.low if least is None else least))).to(values)
+    stored = torch.from_numpy(fmt.values(np.maximum(fmt.codes(found), fmt.low if least is None else least))).to(values)
+    return stored + (values - values.detach())  # straight-through; the zero added is exact
 
 
 class Block(nn.Module):
