@@ -98,7 +98,7 @@ class Training(_Section):
 
     ``learning_rate`` of a quantised weight is in units of the range of its grid.
     ``shift`` moves every training sequence at random by up to so many rows and columns of its image (steps, where it is
-    none). ``distillation`` is the share of the loss that a float teacher gives.
+    none).
     For the last ``freeze_norm`` (a share) of the steps batch norm keeps its statistics and is trained as it is stored.
     """
 
@@ -109,7 +109,6 @@ class Training(_Section):
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     clip: Annotated[float, Field(gt=0)] = 1.0
     shift: Annotated[int, Field(ge=0, le=8)] = 0
-    distillation: Annotated[float, Field(ge=0, le=1)] = 0.0
     freeze_norm: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 

@@ -22,8 +22,6 @@ from .augment import shifted
 from .checkpoint import load_training_state, save_training_state, write_whole
 from .config import Training
 from .data import SequenceData
-from .distillation import distillation_loss
-from .errors import SsmqError
 from .interrupt import deferred_interrupt
 from .model import Classifier, PositiveBatchNorm
 from .quant_s4d import QuantS4D
@@ -125,7 +123,6 @@ def train(
     training: Training,
     *,
     seed: int = 0,
-    teacher: Classifier | None = None,
     state_path: Path | None = None,
     log_path: Path | None = None,
     on_step: Callable[[Progress], None] = lambda progress: None,
@@ -135,11 +132,8 @@ def train(
 
     With ``state_path`` the run continues from that file if it exists, writes it every ``save_every`` seconds, at the
     end of each epoch and when interrupted (KeyboardInterrupt is raised again). The final model is the last epoch's; it
-    is on the CPU, wherever it was trained. ``teacher`` is a float model for ``training.distillation``; without one that
-    raises SsmqError.
+    is on the CPU, wherever it was trained.
     """
-    if training.distillation and teacher is None:
-        raise SsmqError("distillation needs a float model as teacher: give --teacher, or leave distillation at 0")
     accelerator = Accelerator(cpu=not torch.cuda.is_available())
     optimiser = optimiser_for(model, training)
     steps_per_epoch = math.ceil(len(data.y_train) / training.batch)
@@ -150,8 +144,6 @@ def train(
         step, loss_sum, spent, history.rows = load_training_state(state_path, model, optimiser, seed, steps)
     model, optimiser = accelerator.prepare(model, optimiser)
     model.train()
-    if teacher is not None:
-        teacher.eval().to(accelerator.device)
     began = saved = time.monotonic()
 
     def save() -> None:
@@ -171,11 +163,7 @@ def train(
                     x = shifted(data.x_train[chosen], training.shift, data.row, seed, step).to(accelerator.device)
                     y = data.y_train[chosen].to(accelerator.device)
                     freeze_norms(model, step >= steps * (1 - training.freeze_norm))
-                    logits = model(x).float()
-                    if training.distillation:
-                        loss = distillation_loss(logits, y, teacher, x, training.distillation)
-                    else:
-                        loss = F.cross_entropy(logits, y)
+                    loss = F.cross_entropy(model(x).float(), y)
                     for group, rate in zip(optimiser.param_groups, rates, strict=True):
                         group["lr"] = rate * schedule(step, steps)
                     optimiser.zero_grad()

@@ -62,7 +62,7 @@ def command(
     }
     trained = post_training(floating, config, data.x_train)
     training = config.train.qat if epochs is None else config.train.qat.model_copy(update={"epochs": epochs})
-    _train(trained, data, training, out, "qat", seed, teacher=floating)
+    _train(trained, data, training, out, "qat", seed)
     models["QAT"] = trained
     note = {"data": data.describe(), "seed": seed, "epochs": training.epochs}
     save_checkpoint(out / "qat.safetensors", trained, config, note)
@@ -87,14 +87,14 @@ def command(
         raise typer.Exit(1)
 
 
-def _train(model, data, training, out: Path, name: str, seed: int, teacher=None) -> None:
+def _train(model, data, training, out: Path, name: str, seed: int) -> None:
     import torch
     from ssmq_brevitas.train import train
 
     torch.manual_seed(seed)
     files = {"state_path": out / f"{name}-state.safetensors", "log_path": out / f"{name}-log.csv"}
     with training_bar(name.upper() if name == "qat" else name) as on_step:
-        train(model, data, training, seed=seed, teacher=teacher, on_step=on_step, **files)
+        train(model, data, training, seed=seed, on_step=on_step, **files)
     model.eval()
 
 

@@ -23,9 +23,6 @@ def command(
         Path | None,
         typer.Option("--from", help="Checkpoint to start quantisation-aware training from (float or quantised)."),
     ] = None,
-    teacher: Annotated[
-        Path | None, typer.Option(help="Float checkpoint to learn from, where the preset asks for distillation.")
-    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Instead of the preset's number.", min=0)] = None,
     seed: options.Seed = 0,
     *,
@@ -34,7 +31,7 @@ def command(
     """Train a float model, or with --from a quantised one.
 
     From a float checkpoint, Ā and the exponents are fitted to it, and if the preset has fewer modes a head the weakest go;
-    from a quantised one, ranges stay at the preset's widths (staged lowering). The float checkpoint of --from is the teacher unless --teacher names another.
+    from a quantised one, ranges stay at the preset's widths (staged lowering).
     An interrupted run goes on where it stopped when the same command is given again. Writes OUT/float.safetensors or
     OUT/qat.safetensors, and OUT/log.csv.
     """
@@ -53,8 +50,6 @@ def command(
         model, training, name = Classifier(config.model), config.train.float, "float"
     else:
         model, found, _ = load_checkpoint(start)
-        if not model.quantised:
-            teacher = teacher or start
         model = quantised_start(model, found, config, data.x_train)
         training, name = config.train.qat, "qat"
     if epochs is not None:
@@ -63,7 +58,7 @@ def command(
     state = out / f"{name}-state.safetensors"
     with training_bar(f"{config.name} {name}") as on_step:
         files = {"state_path": state, "log_path": out / "log.csv"}
-        train(model, data, training, seed=seed, teacher=_teacher(teacher, training), on_step=on_step, **files)
+        train(model, data, training, seed=seed, on_step=on_step, **files)
     model.eval()
     validation = accuracy(model, data.x_validation, data.y_validation)
     note = {"data": data.describe(), "seed": seed, "epochs": training.epochs, "validation": validation}
@@ -72,16 +67,3 @@ def command(
     test = test_accuracy(model, data)
     console.print(f"{data.name} ({data.source}): {len(data.y_train)} training, {len(data.y_test)} test images")
     console.print(f"validation {100 * validation:.2f} %, test {100 * test:.2f} %  ->  {out / f'{name}.safetensors'}")
-
-
-def _teacher(path: Path | None, training):
-    """The float model that a training with distillation learns from."""
-    from ssmq_brevitas.checkpoint import load_checkpoint
-    from ssmq_brevitas.errors import SsmqError
-
-    if path is None or not training.distillation:
-        return None
-    model, _, _ = load_checkpoint(path)
-    if model.quantised:
-        raise SsmqError(f"{path}: quantised; a teacher is a float checkpoint")
-    return model

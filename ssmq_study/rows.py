@@ -28,8 +28,8 @@ class _Section(BaseModel):
 class Row(_Section):
     """One job. ``quantiser`` is set for the kind ``paper-ptq`` alone.
 
-    ``needs`` is the row whose model it starts from, ``teacher`` the one whose float model distils. ``pretrained`` takes
-    the float model that comes with the package. ``reconstruct`` is of the kind ``ptq``: read-outs are fitted anew.
+    ``needs`` is the row whose model it starts from. ``pretrained`` takes the float model that comes with the package.
+    ``reconstruct`` is of the kind ``ptq``: read-outs are fitted anew.
     """
 
     name: str
@@ -37,7 +37,6 @@ class Row(_Section):
     kind: Kind
     config: Config
     needs: str | None = None
-    teacher: str | None = None
     pretrained: bool = False
     reconstruct: bool = False
     quantiser: PaperQuantisation | None = None
@@ -49,7 +48,7 @@ class Row(_Section):
     @property
     def before(self) -> set[str]:
         """Ids of the rows that must be finished first."""
-        return {self.needs, self.teacher} - {None}
+        return {self.needs} - {None}
 
 
 class Group(_Section):
@@ -58,7 +57,6 @@ class Group(_Section):
     preset: str
     seeds: list[int] = [0]
     needs: str | None = None
-    teacher: str | None = None
     pretrained: bool = False
     reconstruct: bool | str = False
     grid: dict[str, list[Any]] = {}
@@ -72,13 +70,13 @@ class Group(_Section):
             names: dict[str, Any] = {}
             for key, value in zip(self.grid, values, strict=True):
                 names |= dict(zip(key.split(","), value, strict=True)) if "," in key else {key: value}
-            texts = {key: getattr(self, key) for key in ("name", "preset", "needs", "teacher", "set", "reconstruct")}
+            texts = {key: getattr(self, key) for key in ("name", "preset", "needs", "set", "reconstruct")}
             changes = _fill(texts, names)
             config = _changed(load_config(changes["preset"]), changes["set"])
             quantiser = self.quantiser and PaperQuantisation.model_validate(_fill(self.quantiser, names))
             for seed in self.seeds:
-                rows = {key: changes[key] and _seeded(changes[key], seed) for key in ("needs", "teacher")}
-                row = {"name": changes["name"], "seed": seed, "kind": self.kind, "config": config, **rows}
+                needs = changes["needs"] and _seeded(changes["needs"], seed)
+                row = {"name": changes["name"], "seed": seed, "kind": self.kind, "config": config, "needs": needs}
                 found.append(
                     Row(**row, pretrained=self.pretrained, reconstruct=changes["reconstruct"], quantiser=quantiser)
                 )

@@ -103,12 +103,6 @@ def _model(job: Job, data: SequenceData, folder: Path) -> torch.nn.Module:
     return _trained(model, config.train.qat, job, data, folder)
 
 
-def _teacher(row: Row, folder: Path) -> Classifier | None:
-    if row.teacher is None:
-        return None
-    return load_checkpoint(folder.parent / row.teacher / "model.safetensors")[0]
-
-
 def _epochs(log: Path) -> list[float]:
     """Validation accuracy after every epoch of training."""
     if not log.is_file():
@@ -133,7 +127,7 @@ def _trained(model, training, job: Job, data: SequenceData, folder: Path) -> Cla
             print(f"{row}, validation {progress.validation:.4f}", flush=True)
 
     files = {"state_path": folder / "state.safetensors", "log_path": folder / "epochs.csv"}
-    train(model, data, training, seed=job.row.seed, teacher=_teacher(job.row, folder), on_step=report, **files)
+    train(model, data, training, seed=job.row.seed, on_step=report, **files)
     note = {"data": data.describe(), "seed": job.row.seed, "epochs": training.epochs, "row": job.row.id}
     save_checkpoint(folder / "model.safetensors", model.eval(), job.row.config, note)
     return model

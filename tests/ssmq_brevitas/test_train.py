@@ -68,39 +68,22 @@ def test_interrupted_training_continues_bit_identically(data, kind, stop_at, tmp
     assert (tmp_path / "log.csv").read_text().count("\n") == 3
 
 
-def test_augmented_distilled_training_goes_on_as_if_it_had_never_stopped(data, tmp_path):
-    wanted = TRAINING.model_copy(update={"shift": 2, "distillation": 0.5})
+def test_augmented_training_goes_on_as_if_it_had_never_stopped(data, tmp_path):
+    wanted = TRAINING.model_copy(update={"shift": 2})
     straight, resumed, state = fresh("quantised"), fresh("quantised"), tmp_path / "state.safetensors"
-    train(straight, data, wanted, seed=3, teacher=fresh("float"))
+    train(straight, data, wanted, seed=3)
 
     def interrupt(progress):
         if progress.step == 8:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(fresh("quantised"), data, wanted, seed=3, teacher=fresh("float"), state_path=state, on_step=interrupt)
-    train(resumed, data, wanted, seed=3, teacher=fresh("float"), state_path=state)
+        train(fresh("quantised"), data, wanted, seed=3, state_path=state, on_step=interrupt)
+    train(resumed, data, wanted, seed=3, state_path=state)
     assert all(torch.equal(a, b) for a, b in zip(straight.parameters(), resumed.parameters(), strict=True))
     plain = fresh("quantised")
     train(plain, data, TRAINING, seed=3)
     assert any(not torch.equal(a, b) for a, b in zip(straight.parameters(), plain.parameters(), strict=True))
-
-
-def test_distillation_without_a_teacher_is_refused(data):
-    with pytest.raises(SsmqError, match="distillation needs a float model as teacher: give --teacher"):
-        train(fresh("quantised"), data, TRAINING.model_copy(update={"distillation": 0.5}))
-
-
-def test_a_student_of_the_teacher_alone_learns_what_labels_do_not_say(data):
-    """The teacher answers every sequence with class 2; its only student forgets the labels."""
-    teacher = fresh("float")
-    with torch.no_grad():
-        teacher.decoder.weight.zero_()
-        teacher.decoder.bias.copy_(torch.tensor([0.0] * (len(teacher.decoder.bias) - 1) + [9.0]))
-    student, last = fresh("quantised"), len(teacher.decoder.bias) - 1
-    longer = TRAINING.model_copy(update={"epochs": 6, "distillation": 1.0})
-    train(student, data, longer, seed=1, teacher=teacher)
-    assert accuracy(student.eval(), data.x_test, torch.full_like(data.y_test, last)) > 0.9
 
 
 def test_a_shifted_image_is_the_image_moved():

@@ -57,16 +57,13 @@ def test_the_frontier_is_consistent():
         assert pair[0].model == pair[1].model and pair[0].train.qat.batch == pair[1].train.qat.batch
 
 
-def test_a_row_starts_from_a_shipped_model_has_a_teacher_and_is_narrowed_by_the_next(tmp_path):
+def test_a_row_starts_from_a_shipped_model_and_is_narrowed_by_the_next(tmp_path):
     shipped = load_config("edge-2x16")
-    taught = shipped.model_copy(
-        update={"train": shipped.train.model_copy(update={"qat": Training(epochs=0, distillation=0.5)})}
-    )
-    narrow = parse_config(
-        {**taught.model_dump(), "scheme": {**taught.scheme.model_dump(), "bits": {"x": 6, "linear": 4}}}, origin="test"
-    )
+    untrained = shipped.model_copy(update={"train": shipped.train.model_copy(update={"qat": Training(epochs=0)})})
+    fewer = {**shipped.scheme.model_dump(), "bits": {"x": 6, "linear": 4}}
+    narrow = parse_config({**untrained.model_dump(), "scheme": fewer}, origin="test")
     first = Row(name="float", seed=0, kind="float", config=shipped, pretrained=True)
-    second = Row(name="wide", seed=0, kind="qat", config=taught, needs=first.id, teacher=first.id)
+    second = Row(name="wide", seed=0, kind="qat", config=untrained, needs=first.id)
     third = Row(name="narrow", seed=0, kind="ptq", config=narrow, needs=second.id)
     rows = {row.id: row for row in (first, second, third)}
     assert run_rows(rows, tmp_path, SETTINGS, None, 1) == []
