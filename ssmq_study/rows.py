@@ -126,6 +126,7 @@ class Study(_Section):
     pay, and are no longer in the code, what they gave.
     """
 
+    heading: str
     groups: list[Group]
     quick: Quick | None = None
     paper: dict[str, float] = {}

@@ -41,6 +41,7 @@ def summary(study: Study, results: list[dict]) -> dict:
     first = results[0]
     return {
         "kind": "study",
+        "heading": study.heading,
         "data": first["data"],
         "images": first["images"],
         "rows": rows,
@@ -57,7 +58,7 @@ def tables(found: dict) -> list[Table]:
     made = [_components(rows), _ranking(rows), _everything(rows), _ptq(rows), *_parameterisations(rows)]
     made += [_headline(rows, found["headline"])]
     if found["figures"]:
-        made = [_figures(rows, found["figures"]), _ablations(rows, found["ablations"], found["dropped"]), _all(rows)]
+        made = [_figures(rows, found["figures"]), _ablations(rows, found["ablations"]), _dropped(found["dropped"]), _all(rows)]
     return [table for table in made if table.rows]
 
 
@@ -76,17 +77,21 @@ def _figures(rows: dict, figures: list[dict]) -> Table:
     return Table("What is to be reached: test accuracy of the integer engine", headings, lines)
 
 
-def _ablations(rows: dict, ablations: list[dict], dropped: dict[str, str]) -> Table:
+def _ablations(rows: dict, ablations: list[dict]) -> Table:
     lines = []
     for entry in ablations:
         pair = [rows.get(entry[key]) for key in ("row", "without")]
         if None not in pair:
             gain = 100 * (pair[0]["accuracy"] - pair[1]["accuracy"])
             sizes = [f"{row['bytes']['total']:,.0f}" for row in pair]
-            lines.append([entry["technique"], *map(_accuracy, pair), f"{gain:+.2f}", *sizes, "kept"])
-    lines += [[technique, "–", "–", gave, "–", "–", "removed"] for technique, gave in dropped.items()]
-    headings = ["technique", "with %", "without %", "gain", "bytes with", "bytes without", "code"]
+            lines.append([entry["technique"], *map(_accuracy, pair), f"{gain:+.2f}", *sizes])
+    headings = ["technique", "with %", "without %", "gain", "bytes with", "bytes without"]
     return Table("What each technique is worth, all else equal", headings, lines)
+
+
+def _dropped(dropped: dict[str, str]) -> Table:
+    lines = [[technique, gave] for technique, gave in dropped.items()]
+    return Table("What did not pay, and is not in the code", ["technique", "what it gave"], lines, 2)
 
 
 def _all(rows: dict) -> Table:

@@ -49,7 +49,7 @@ KINDS: dict[str, Kind] = {
         "The whole way: float, quantised, trained, verified", markdown.run_table, {"accuracy-bytes": _run_picture}
     ),
     "second-dataset": Kind("Several input channels, all the way", markdown.dataset_text),
-    "study": Kind("The paper's tables, reproduced", markdown.study_text, STUDY_PICTURES),
+    "study": Kind("A study", markdown.study_text, STUDY_PICTURES),
     "sensitivity": Kind("What deserves bits", markdown.sensitivity_text, {"map": plots.heat_map}),
     "search": Kind("Widths and grids under a budget", markdown.search_text, {"front": plots.front}),
     "table": Kind("Further results", markdown.table_text),
@@ -71,6 +71,10 @@ class Result:
     name: str
     kind: str
     values: dict
+
+    @property
+    def title(self) -> str:
+        return self.values.get("heading", KINDS[self.kind].title)
 
     def text(self) -> str:
         return KINDS[self.kind].text(self.values)

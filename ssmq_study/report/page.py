@@ -62,7 +62,7 @@ def write_page(out: Path, results: list[Result]) -> None:
     sections = [
         {
             "name": result.name,
-            "title": KINDS[result.kind].title,
+            "title": result.title,
             "pictures": pictures.get(result.name, []),
             "html": to_html(result.text()),
         }

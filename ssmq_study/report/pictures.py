@@ -135,10 +135,12 @@ def training_curves(result: dict, path: Path) -> None:
     for row in trained:
         epochs = range(1, len(row["validation"]) + 1)
         axis.plot(epochs, [100 * value for value in row["validation"]], marker=".", linewidth=1.2, label=row["name"])
-    axis.set(xlabel="epoch", ylabel="validation accuracy, %", ylim=(0, 102))
+    # Where the trainings end is of interest, not how far below they began.
+    lowest = 10 * (100 * min(row["validation"][-1] for row in trained) // 10)
+    axis.set(xlabel="epoch", ylabel="validation accuracy, %", ylim=(lowest, 100))
     axis.xaxis.get_major_locator().set_params(integer=True)
     axis.grid(color="#e5e5e5", linewidth=0.7)
-    if len(trained) <= 12:
-        axis.legend(fontsize=8, frameon=False, loc="lower right")
+    if len(trained) <= 20:
+        axis.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     axis.spines[["top", "right"]].set_visible(False)
     save(fig, path)
