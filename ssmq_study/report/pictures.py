@@ -127,11 +127,12 @@ def by_parameterisation(result: dict, path: Path) -> None:
 
 
 def training_curves(result: dict, path: Path) -> None:
-    """Validation accuracy by epoch of every trained row."""
-    trained = [row for row in result["rows"] if len(row.get("validation") or ()) > 1]
+    """Validation accuracy by epoch of every row that was trained for more than two."""
+    trained = [row for row in result["rows"] if len(row.get("validation") or ()) > 2]
     if not trained:
         return
     fig, axis = plt.subplots(figsize=(7.2, 4.2), layout="constrained")
+    axis.set_prop_cycle(color=plt.get_cmap("tab20").colors)
     for row in trained:
         epochs = range(1, len(row["validation"]) + 1)
         axis.plot(epochs, [100 * value for value in row["validation"]], marker=".", linewidth=1.2, label=row["name"])
