@@ -110,18 +110,22 @@ def by_parameterisation(result: dict, path: Path) -> None:
         return
     fig, axes = plt.subplots(1, 3, figsize=(10.5, 3.8), layout="constrained", sharey=True)
     colours = dict(zip((16, 8, 7, 6), (FLOAT, TRAINED, "#c9a227", NAIVE), strict=True))
+    lowest = 100.0
     for axis, kind in zip(axes, ("discrete", "continuous", "frozen"), strict=True):
         for x, colour in colours.items():
-            names = [f"qat-h{heads[0]}-{kind}-a{a}-x{x}" for a in places]
-            ours = [100 * rows[name]["accuracy"] if name in rows else np.nan for name in names]
-            paper = [rows[name]["paper"] if name in rows and rows[name]["paper"] else np.nan for name in names]
-            axis.plot(range(4), ours, marker="o", color=colour, label=f"x {x} bits", markersize=5)
-            axis.plot(range(4), paper, linestyle="--", linewidth=1, color=colour)
+            found = [(k, rows.get(f"qat-h{heads[0]}-{kind}-a{a}-x{x}")) for k, a in enumerate(places)]
+            ours = [(k, 100 * row["accuracy"]) for k, row in found if row is not None]
+            paper = [(k, row["paper"]) for k, row in found if row is not None and row["paper"] is not None]
+            if ours:
+                axis.plot(*zip(*ours, strict=True), marker="o", color=colour, label=f"x {x} bits", markersize=5)
+            if paper:
+                axis.plot(*zip(*paper, strict=True), linestyle="--", linewidth=1, color=colour)
+            lowest = min([lowest, *(accuracy for _, accuracy in ours + paper)])
         axis.set_xticks(range(4), [f"{a}" for a in places])
-        axis.set(xlabel="bits of Ā", title=kind, ylim=(0, 102))
+        axis.set(xlabel="bits of Ā", title=kind)
         axis.grid(color="#e5e5e5", linewidth=0.7)
         axis.spines[["top", "right"]].set_visible(False)
-    axes[0].set_ylabel(f"test accuracy, %, {heads[0]} heads")
+    axes[0].set(ylabel=f"test accuracy, %, {heads[0]} heads", ylim=(10 * (lowest // 10), 100))
     axes[0].legend(fontsize=8, frameon=False, loc="lower right")
     save(fig, path)
 
