@@ -15,7 +15,7 @@ from ..errors import ExportError
 from ..estimate import estimate_graph, find_part
 from ..graph_file import DATAFLOW, FORM_KEY, load_graph, property_of
 from ..states import successor
-from .process import work
+from .process import EXACT, work
 
 README = """# A FINN build folder
 
@@ -145,6 +145,7 @@ def _hand_off(graph: onnx.ModelProto, path: Path, build: Path, result: dict, set
         "target_fps": settings["inferences_per_second"],
         "folding_config_file": "report/auto_folding_config.json",
         "generate_outputs": ["estimate_reports", "stitched_ip"],
+        **EXACT,
     }
     (build / "dataflow_build_config.json").write_text(json.dumps(config, indent=2))
     (build / "README.md").write_text(README.format(part=settings["part"], clock=settings["clock_ns"], form=STEP if loops else SEQUENCE))

@@ -12,6 +12,10 @@ from ..errors import ExportError
 
 INSTALL = "pip install 'ssmq-brevitas[finn]' && pip install --no-deps finn-plus==1.6.1"
 
+# What every build must say so that codes stay what they are. From 9 bits on FINN makes one float multiplication
+# (Requant) of thresholds whose steps are equal within 1 %: half to even is lost, and one code off in a step adds up.
+EXACT = {"requant_bitwidth_threshold": 64}
+
 
 def available() -> bool:
     """Whether finn-plus is installed."""

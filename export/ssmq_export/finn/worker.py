@@ -18,6 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .process import EXACT
+
 MAPPING = ("step_tidy_up", "step_convert_to_hw", "step_minimize_bit_width_initial")
 STEPS = (
     *MAPPING,
@@ -57,6 +59,7 @@ def _configured(config, out: Path, settings: dict):
         target_fps=settings["inferences_per_second"],
         generate_outputs=[config.DataflowOutputType.ESTIMATE_REPORTS],
         save_intermediate_models=True,
+        **EXACT,
     )
 
 
