@@ -32,7 +32,7 @@ CASES = {
     "mixed 4, 6 and 8 bits": {"model": EDGE, "bits": {"a": 6, "b": 4, "c": 4, "linear": 4, "activation": 6}},
     "4-bit state, an exponent a head": {"model": EDGE, "bits": {"x": 4}, "scheme": {"granularity": "head"}},
     "log-polar, 10-bit state": {  # its thresholds are 2048 apart within 1: FINN takes them for equal steps
-        "model": EDGE,
+        "model": {**EDGE, "layers": 1, "modes": 4},
         "bits": {"x": 10, "a": 12, "a_magnitude": 4, "a_phase": 8},
         "scheme": {"parameterisation": "log_polar"},
     },
