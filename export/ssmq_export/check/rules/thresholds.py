@@ -65,9 +65,9 @@ def threshold_output(view: GraphView) -> Iterator[Hit]:
             yield view.label(node), view.output(node), f"has the out_dtype {datatype} and is annotated {annotated}"
 
 
-@rule("threshold-count", "warning", "use at most 8 output bits, or a Requant operator")
+@rule("threshold-count", "warning", "use at most 8 output bits, or set FINN's requant_bitwidth_threshold above them")
 def threshold_count(view: GraphView) -> Iterator[Hit]:
-    """The threshold memory doubles with every bit; FINN converts up to 8 bits by default."""
+    """The threshold memory doubles with every bit; beyond 8 FINN's default is Requant, which rounds ties otherwise."""
     for node, values in _nodes(view):
         if values.shape[1] > DEFAULT_LEVELS:
             yield view.label(node), node.input[1], f"has {values.shape[1]} levels a channel"
