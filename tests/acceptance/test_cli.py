@@ -186,11 +186,11 @@ def test_view_serves_netron_on_loopback(folder):
             assert address, "view ended without an address"
         url = address[address.index("http://") :].split()[0]
         assert url.startswith("http://127.0.0.1:")
-        page = urllib.request.urlopen(url, timeout=60).read().decode()
+        page = urllib.request.urlopen(url, timeout=10).read().decode()
         assert "netron" in page.lower() and "dataflow.onnx" in page
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(timeout=60)
+        process.wait(timeout=20)
 
 
 def test_verify_tells_which_engine_and_tensor_differ(folder, tmp_path):

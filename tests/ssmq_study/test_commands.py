@@ -47,8 +47,8 @@ def test_report_writes_the_page_and_the_readme(tmp_path):
 
 
 def test_study_names_its_rows(tmp_path):
-    told = ssmq("study", "paper", "--rows", "qat-h64-frozen-a8-x8-*", "--list", "--out", tmp_path / "none")
-    assert "float-h64-s2" in told and "qat-h64-frozen-a8-x8-s2" in told and "h16" not in told
+    told = ssmq("study", "paper", "--rows", "qat-h64-w4a6-a8-x8-*", "--list", "--out", tmp_path / "none")
+    assert "float-h64-s2" in told and "qat-h64-w4a6-a8-x8-s2" in told and "h16" not in told
     assert not (tmp_path / "none").exists()
     with pytest.raises(SsmqError, match="--quick uses the embedded data"):
         ssmq("study", "paper", "--quick", "--data-root", tmp_path, "--out", tmp_path / "none")

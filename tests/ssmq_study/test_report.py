@@ -30,7 +30,7 @@ def folder(tmp_path) -> Path:
     for path in RESULTS.glob("*.json"):
         shutil.copy(path, tmp_path)
     rows = [row(f"ptq-h16-{part}-{bits}", 0.4 + 0.01 * bits, None, []) for part in "ab" for bits in (8, 4)]
-    rows += [row(f"qat-h16-frozen-a{a}-x8", 0.9 + a / 100, 3000 + a, [0.5, 0.9]) for a in (6, 8)]
+    rows += [row(f"qat-h16-frozen-a{a}-x8", 0.9 + a / 100, 3000 + a, [0.5, 0.8, 0.9]) for a in (6, 8)]
     (tmp_path / "my-study.json").write_text(json.dumps(summary(load_study("paper"), rows)))
     own = {"kind": "table", "title": "Mine", "headings": ["|what|", "much"], "rows": [["tea & <milk>", 7]]}
     (tmp_path / "own.json").write_text(json.dumps({**own, "note": "A note."}))
