@@ -2,8 +2,8 @@
 
     python scripts/measure_zoo.py DATA [NAME ...]
 
-DATA is torchvision's folder of MNIST. A line is kept as soon as its model is done (minutes each, the engines that go node
-by node take most); models that are not named keep the line that they have.
+DATA is torchvision's folder of MNIST. A line is kept as soon as its model is done (minutes each, most of them for the
+engines that go node by node); models that are not named keep the line that they have.
 """
 
 from __future__ import annotations

@@ -105,13 +105,6 @@ def schedule(step: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
 
-def freeze_norms(model: Classifier, frozen: bool) -> None:
-    """Whether batch norms keep their statistics from here on."""
-    for module in model.modules():
-        if isinstance(module, PositiveBatchNorm):
-            module.frozen = frozen
-
-
 def shuffled(count: int, seed: int, epoch: int) -> torch.Tensor:
     """The order of an epoch: a function of seed and epoch alone, so a resumed run sees the same batches."""
     return torch.randperm(count, generator=torch.Generator().manual_seed(seed * 10_007 + epoch))
@@ -144,6 +137,7 @@ def train(
         step, loss_sum, spent, history.rows = load_training_state(state_path, model, optimiser, seed, steps)
     model, optimiser = accelerator.prepare(model, optimiser)
     model.train()
+    norms = [module for module in model.modules() if isinstance(module, PositiveBatchNorm)]
     began = saved = time.monotonic()
 
     def save() -> None:
@@ -162,7 +156,8 @@ def train(
                     chosen = order[index * training.batch : (index + 1) * training.batch]
                     x = shifted(data.x_train[chosen], training.shift, data.row, seed, step).to(accelerator.device)
                     y = data.y_train[chosen].to(accelerator.device)
-                    freeze_norms(model, step >= steps * (1 - training.freeze_norm))
+                    for norm in norms:
+                        norm.frozen = step >= steps * (1 - training.freeze_norm)
                     loss = F.cross_entropy(model(x).float(), y)
                     for group, rate in zip(optimiser.param_groups, rates, strict=True):
                         group["lr"] = rate * schedule(step, steps)

@@ -28,7 +28,7 @@ class _Section(BaseModel):
 class Row(_Section):
     """One job. ``quantiser`` is set for the kind ``paper-ptq`` alone.
 
-    ``needs`` is the row whose model it starts from. ``pretrained`` takes the float model that comes with the package.
+    ``needs`` is the id of the row whose model it starts from. ``pretrained`` takes the float model that comes with the package.
     ``reconstruct`` is of the kind ``ptq``: read-outs are fitted anew.
     """
 
@@ -44,11 +44,6 @@ class Row(_Section):
     @property
     def id(self) -> str:
         return f"{self.name}-s{self.seed}"
-
-    @property
-    def before(self) -> set[str]:
-        """Ids of the rows that must be finished first."""
-        return {self.needs} - {None}
 
 
 class Group(_Section):
@@ -75,11 +70,17 @@ class Group(_Section):
             config = _changed(load_config(changes["preset"]), changes["set"])
             quantiser = self.quantiser and PaperQuantisation.model_validate(_fill(self.quantiser, names))
             for seed in self.seeds:
-                needs = changes["needs"] and _seeded(changes["needs"], seed)
-                row = {"name": changes["name"], "seed": seed, "kind": self.kind, "config": config, "needs": needs}
-                found.append(
-                    Row(**row, pretrained=self.pretrained, reconstruct=changes["reconstruct"], quantiser=quantiser)
+                row = Row(
+                    name=changes["name"],
+                    seed=seed,
+                    kind=self.kind,
+                    config=config,
+                    needs=changes["needs"] and _seeded(changes["needs"], seed),
+                    pretrained=self.pretrained,
+                    reconstruct=changes["reconstruct"],
+                    quantiser=quantiser,
                 )
+                found.append(row)
         return found
 
 
@@ -152,7 +153,7 @@ class Study(_Section):
         found: set[str] = set()
         while chosen - found:
             found |= chosen
-            chosen = {before for name in chosen for before in rows[name].before}
+            chosen = {rows[name].needs for name in chosen} - {None}
         return {name: row for name, row in rows.items() if name in found}
 
 

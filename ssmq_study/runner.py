@@ -53,10 +53,10 @@ def run_rows(
     environment = {**os.environ, "OMP_NUM_THREADS": threads, "NUMBA_NUM_THREADS": threads}
     try:
         while waiting or running:
-            for name in [name for name, row in waiting.items() if row.before & set(failed)]:
+            for name in [name for name, row in waiting.items() if row.needs in failed]:
                 failed.append(name)
                 del waiting[name]
-            ready = [n for n, row in waiting.items() if not row.before & (waiting.keys() | running.keys())]
+            ready = [n for n, row in waiting.items() if row.needs not in waiting.keys() | running.keys()]
             for name in ready[: workers - len(running)]:
                 job = Job(row=waiting.pop(name), settings=settings, data_root=data_root and data_root.resolve())
                 running[name] = _start(out, name, job, environment)

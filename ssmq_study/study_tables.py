@@ -58,7 +58,8 @@ def tables(found: dict) -> list[Table]:
     made = [_components(rows), _ranking(rows), _everything(rows), _ptq(rows), *_parameterisations(rows)]
     made += [_headline(rows, found["headline"])]
     if found["figures"]:
-        made = [_figures(rows, found["figures"]), _ablations(rows, found["ablations"]), _dropped(found["dropped"]), _all(rows)]
+        made = [_figures(rows, found["figures"]), _ablations(rows, found["ablations"])]
+        made += [_dropped(found["dropped"]), _all(rows)]
     return [table for table in made if table.rows]
 
 

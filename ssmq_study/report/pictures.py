@@ -126,7 +126,7 @@ def by_parameterisation(result: dict, path: Path) -> None:
         axis.grid(color="#e5e5e5", linewidth=0.7)
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].set(ylabel=f"test accuracy, %, {heads[0]} heads", ylim=(10 * (lowest // 10), 100))
-    axes[0].legend(fontsize=8, frameon=False, loc="lower right")
+    axes[2].legend(fontsize=8, frameon=False, loc="lower right")  # the panel that has lines whenever one is drawn
     save(fig, path)
 
 
