@@ -17,4 +17,4 @@ def test_notebook_runs(path, tmp_path):
     committed = [cell.get("outputs") for cell in notebook.cells if cell.cell_type == "code"]
     assert all(output.output_type != "error" for outputs in committed for output in outputs)
     assert sum(bool(outputs) for outputs in committed) > len(committed) / 2
-    NotebookClient(notebook, timeout=1800, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
