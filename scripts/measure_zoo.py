@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from ssmq_brevitas.checkpoint import write_whole
-from ssmq_study.zoo import locate, names
+from ssmq_study.zoo import names
 
 RESULT = Path(__file__).parents[1] / "results" / "zoo-graphs.json"
 SSMQ = str(Path(sys.executable).parent / "ssmq")
@@ -35,7 +35,7 @@ def line(name: str, data: str) -> list[str]:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         dataflow = str(folder / "dataflow.onnx")
-        said("export", str(locate(f"zoo:{name}")), "--out", scratch, "--data-root", data)
+        said("export", f"zoo:{name}", "--out", scratch, "--data-root", data)
         findings = json.loads(said("check", dataflow, "--json"))["findings"]
         counts = ["--images", str(IMAGES), "--slow-images", str(SLOW_IMAGES)]
         engines = json.loads(said("verify", scratch, *counts, "--data-root", data, "--json"))["engines"]

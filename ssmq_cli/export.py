@@ -17,7 +17,14 @@ NAME = "export"
 
 @options.takes_data
 def command(
-    checkpoint: Annotated[Path, typer.Argument(help="Quantised checkpoint (ssmq ptq or ssmq train --from).")],
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(
+            parser=options.located,
+            metavar="CHECKPOINT",
+            help="Quantised checkpoint (ssmq ptq or ssmq train --from), or zoo:NAME.",
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the graphs.")],
     images: Annotated[int, typer.Option(help="Test images to compare the graphs with the model on.", min=1)] = 8,
     *,

@@ -16,7 +16,12 @@ NAME = "footprint"
 
 
 def command(
-    checkpoint: Annotated[Path, typer.Argument(help="Float or quantised checkpoint.")],
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(
+            parser=options.located, metavar="CHECKPOINT", help="Float or quantised checkpoint, or zoo:NAME."
+        ),
+    ],
     as_json: options.AsJson = False,
 ) -> None:
     """Bytes of parameters, state and total, and the FP32 total by the same count."""

@@ -22,6 +22,13 @@ Seed = Annotated[int, typer.Option(help="Seed of initialisation and shuffling.")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
+def located(model: str) -> Path:
+    """The path of a checkpoint as typed: ``zoo:NAME``, or a path. Parser of arguments that take either."""
+    from ssmq_study.zoo import locate
+
+    return locate(model)
+
+
 def pretrained(name: str) -> Path | None:
     """The float checkpoint shipped for a preset, if there is one."""
     path = Path(str(importlib.resources.files("ssmq_brevitas.assets").joinpath(f"{name}.safetensors")))

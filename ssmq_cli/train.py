@@ -21,7 +21,12 @@ def command(
     preset: options.Preset = options.DEFAULT_PRESET,
     start: Annotated[
         Path | None,
-        typer.Option("--from", help="Checkpoint to start quantisation-aware training from (float or quantised)."),
+        typer.Option(
+            "--from",
+            parser=options.located,
+            metavar="CHECKPOINT",
+            help="Start quantisation-aware training from this checkpoint (float or quantised), or from zoo:NAME.",
+        ),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Instead of the preset's number.", min=0)] = None,
     seed: options.Seed = 0,

@@ -8,13 +8,18 @@ from typing import Annotated
 import typer
 from ssmq_export.errors import ExportError
 
-from .options import console
+from .options import console, located
 
 NAME = "view"
 
 
 def command(
-    file: Annotated[Path, typer.Argument(help="A graph (.onnx) or a checkpoint (.safetensors).")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            parser=located, metavar="FILE", help="A graph (.onnx), a checkpoint (.safetensors), or zoo:NAME."
+        ),
+    ],
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.", min=0, max=65535)] = 8080,
 ) -> None:

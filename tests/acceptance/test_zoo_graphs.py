@@ -24,10 +24,10 @@ def said(*arguments: str) -> dict:
 
 @pytest.mark.parametrize("name", names())
 def test_a_model_of_the_zoo_agrees_is_legal_and_is_mapped(name, tmp_path):
-    dataflow, checkpoint = str(tmp_path / "dataflow.onnx"), locate(f"zoo:{name}")
-    subprocess.run([SSMQ, "export", str(checkpoint), "--out", str(tmp_path)], check=True)
+    dataflow = str(tmp_path / "dataflow.onnx")
+    subprocess.run([SSMQ, "export", f"zoo:{name}", "--out", str(tmp_path)], check=True)
     told = {found["rule"] for found in said("check", dataflow)["findings"] if found["severity"] in ("error", "warning")}
-    bits = load_card(checkpoint).config.scheme.bits
+    bits = load_card(locate(f"zoo:{name}")).config.scheme.bits
     assert told == ({"threshold-count"} if max(bits.x, bits.pool) > 8 else set())
     engines = said("verify", str(tmp_path), "--images", "20", "--slow-images", "1")["engines"]
     assert len(engines) == 9 and sum(row["differing"] for row in engines) == 0

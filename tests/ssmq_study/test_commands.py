@@ -39,6 +39,16 @@ def test_evaluate_lists_measures_and_refuses_another_number(tmp_path):
         ssmq("evaluate", mine, "--json")
 
 
+def test_a_name_of_the_zoo_stands_for_a_checkpoint(tmp_path):
+    name = names()[0]
+    assert json.loads(ssmq("footprint", f"zoo:{name}", "--json")) == load_card(locate(f"zoo:{name}")).bytes
+    with pytest.raises(SsmqError, match=r"the model to start from \(edge-4x16\) has not the architecture of edge-2x16"):
+        ssmq("train", "--from", f"zoo:{name}", "--preset", "edge-2x16", "--out", tmp_path / "never")
+    with pytest.raises(SsmqError, match="zoo:nobody: not in the zoo"):
+        ssmq("export", "zoo:nobody", "--out", tmp_path / "never")
+    assert not (tmp_path / "never").exists()
+
+
 def test_report_writes_the_page_and_the_readme(tmp_path):
     (tmp_path / "README.md").write_text("<!-- zoo -->\n<!-- /zoo -->\n")
     (tmp_path / "results").mkdir()
