@@ -1,7 +1,7 @@
 """results/verify.json and results/finn.json: what `ssmq verify` and `ssmq finn` say of several models, by name.
 
     ssmq run --out runs/edge-2x16                                     # and for the mixed schemes
-    ssmq train --preset configs/edge-2x16-mixed.toml --from ssmq_brevitas/assets/edge-2x16.safetensors --out runs/mixed
+    ssmq train --preset configs/edge-2x16-mixed.toml --from zoo:edge-2x16 --out runs/mixed
     ssmq export runs/mixed/qat.safetensors --out runs/mixed
     python scripts/measure_export.py edge-2x16=runs/edge-2x16 'edge-2x16, 4/6/8 bits=runs/mixed'
 

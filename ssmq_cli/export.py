@@ -17,14 +17,7 @@ NAME = "export"
 
 @options.takes_data
 def command(
-    checkpoint: Annotated[
-        Path,
-        typer.Argument(
-            parser=options.located,
-            metavar="CHECKPOINT",
-            help="Quantised checkpoint (ssmq ptq or ssmq train --from), or zoo:NAME.",
-        ),
-    ],
+    checkpoint: Annotated[Path, options.checkpoint_argument("Quantised checkpoint (ssmq ptq or ssmq train --from)")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the graphs.")],
     images: Annotated[int, typer.Option(help="Test images to compare the graphs with the model on.", min=1)] = 8,
     *,

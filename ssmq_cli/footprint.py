@@ -16,12 +16,7 @@ NAME = "footprint"
 
 
 def command(
-    checkpoint: Annotated[
-        Path,
-        typer.Argument(
-            parser=options.located, metavar="CHECKPOINT", help="Float or quantised checkpoint, or zoo:NAME."
-        ),
-    ],
+    checkpoint: Annotated[Path, options.checkpoint_argument("Float or quantised checkpoint")],
     as_json: options.AsJson = False,
 ) -> None:
     """Bytes of parameters, state and total, and the FP32 total by the same count."""

@@ -23,10 +23,15 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a ta
 
 
 def located(model: str) -> Path:
-    """The path of a checkpoint as typed: ``zoo:NAME``, or a path. Parser of arguments that take either."""
+    """The path of a checkpoint as typed: ``zoo:NAME``, or a path."""
     from ssmq_study.zoo import locate
 
     return locate(model)
+
+
+def checkpoint_argument(kind: str):
+    """An argument that takes the path of a checkpoint, or ``zoo:NAME``."""
+    return typer.Argument(parser=located, metavar="CHECKPOINT", help=f"{kind}, or zoo:NAME.")
 
 
 def pretrained(name: str) -> Path | None:

@@ -17,7 +17,7 @@ NAME = "ptq"
 
 @options.takes_data
 def command(
-    checkpoint: Annotated[Path, typer.Argument(help="Float checkpoint (ssmq train).")],
+    checkpoint: Annotated[Path, options.checkpoint_argument("Float checkpoint (ssmq train)")],
     out: Annotated[Path, typer.Option("--out", "-o", help="File for the quantised checkpoint.")],
     preset: options.Preset = options.DEFAULT_PRESET,
     images: Annotated[int, typer.Option(help="Calibration images, from the training set.", min=1)] = 256,

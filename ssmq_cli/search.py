@@ -27,7 +27,7 @@ class Objective(StrEnum):
 
 @options.takes_data
 def command(
-    checkpoint: Annotated[Path, typer.Argument(help="Float checkpoint.")],
+    checkpoint: Annotated[Path, options.checkpoint_argument("Float checkpoint")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the front: JSON, plot, scheme files.")],
     budget: Annotated[float | None, typer.Option(help="Of the objective; without it, a front.", min=1)] = None,
     objective: Annotated[Objective, typer.Option(help="What the budget counts.")] = Objective.bytes,

@@ -18,7 +18,7 @@ NAME = "sensitivity"
 
 @options.takes_data
 def command(
-    checkpoint: Annotated[Path, typer.Argument(help="Float checkpoint.")],
+    checkpoint: Annotated[Path, options.checkpoint_argument("Float checkpoint")],
     widths: Annotated[str, typer.Option(help="Widths to try, in bits.")] = "4,6,8,10,12",
     images: Annotated[int, typer.Option(help="Validation images.", min=1)] = 500,
     plot: Annotated[Path | None, typer.Option(help="Picture of the table (.png, .svg, .pdf).")] = None,

@@ -65,25 +65,28 @@ def hash_of(data: SequenceData) -> str:
     return digest.hexdigest()
 
 
+_ASSETS = Path(str(importlib.resources.files("ssmq_brevitas.assets")))
+
+
 def names() -> list[str]:
-    """The models of the zoo."""
-    return sorted(path.stem for path in _folder().glob("*.safetensors"))
-
-
-def _folder() -> Path:
-    return Path(str(importlib.resources.files("ssmq_brevitas.assets"))) / "zoo"
+    """The quantised models of the zoo."""
+    return sorted(path.stem for path in (_ASSETS / "zoo").glob("*.safetensors"))
 
 
 def locate(model: str) -> Path:
-    """The checkpoint ``zoo:NAME``, or a path. Raises SsmqError for a name that the zoo has not."""
+    """The checkpoint ``zoo:NAME``, or a path. A preset's name stands for the float model that comes with it.
+
+    Raises SsmqError for a name that the zoo has not.
+    """
     if not model.startswith(PREFIX):
         return Path(model)
     name = model.removeprefix(PREFIX)
-    if name not in names():
-        close = difflib.get_close_matches(name, names(), n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(names()) or 'no models'}"
+    files = {path.stem: path for path in (*_ASSETS.glob("*.safetensors"), *_ASSETS.glob("zoo/*.safetensors"))}
+    if name not in files:
+        close = difflib.get_close_matches(name, files, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(sorted(files))}"
         raise SsmqError(f"{model}: not in the zoo: {hint}")
-    return _folder() / f"{name}.safetensors"
+    return files[name]
 
 
 def load_card(checkpoint: Path) -> Card | None:

@@ -42,6 +42,10 @@ def test_evaluate_lists_measures_and_refuses_another_number(tmp_path):
 def test_a_name_of_the_zoo_stands_for_a_checkpoint(tmp_path):
     name = names()[0]
     assert json.loads(ssmq("footprint", f"zoo:{name}", "--json")) == load_card(locate(f"zoo:{name}")).bytes
+    floating = json.loads(ssmq("footprint", "zoo:edge-2x16", "--json"))
+    assert floating["total"] == floating["fp32_total"]
+    with pytest.raises(ExportError, match="a float model has no codes"):
+        ssmq("export", "zoo:edge-2x16", "--out", tmp_path / "never")
     with pytest.raises(SsmqError, match=r"the model to start from \(edge-4x16\) has not the architecture of edge-2x16"):
         ssmq("train", "--from", f"zoo:{name}", "--preset", "edge-2x16", "--out", tmp_path / "never")
     with pytest.raises(SsmqError, match="zoo:nobody: not in the zoo"):
