@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import subprocess
 import sys
 
@@ -131,7 +132,8 @@ def test_two_processes_share_one_storage(tmp_path):
     script = "from ssmq_cli.main import main; main()"
     arguments = ["--downsample", "4", "--widths", "4,8", "--images", "50", "--trials", "4", "--storage", storage]
     command = [sys.executable, "-c", script, "search", tmp_path / "float.safetensors", *arguments]
-    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "env": one_thread}
     workers = [subprocess.Popen([*command, "--out", tmp_path / name], **pipe) for name in ("one", "two")]
     told = [worker.communicate(timeout=120)[0] for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0], told
