@@ -59,7 +59,6 @@ KINDS: dict[str, Kind] = {
     "bench-train": Kind("Speed of training", markdown.train_table),
     "bench-infer": Kind("Speed of inference", markdown.infer_table),
     "finn": Kind("Through FINN", markdown.finn_table),
-    "hls4ml": Kind("Through hls4ml", markdown.hls4ml_table),
     "estimate": Kind("Cycles and resources", markdown.estimate_table),
 }
 

@@ -119,15 +119,6 @@ def infer_table(result: dict) -> str:
     )
 
 
-def hls4ml_table(result: dict) -> str:
-    """The outcome of `ssmq hls4ml` on each model."""
-    lines = ["| model | sequences | steps | codes compared | differing |", "|---|---:|---:|---:|---:|"]
-    for row in result["rows"]:
-        counts = f"{row['sequences']} | {row['steps']} | {row['codes']:,} | {row['differing']}"
-        lines.append(f"| {row['model']} | {counts} |")
-    return "\n".join(lines)
-
-
 def estimate_table(result: dict) -> str:
     """The JSON of an `ssmq estimate`, nodes of one kind in one line."""
     names = list(result["total"])
