@@ -119,7 +119,7 @@ def by_parameterisation(result: dict, path: Path) -> None:
             if ours:
                 axis.plot(*zip(*ours, strict=True), marker="o", color=colour, label=f"x {x} bits", markersize=5)
             if paper:
-                axis.plot(*zip(*paper, strict=True), linestyle="--", linewidth=1, color=colour)
+                axis.plot(*zip(*paper, strict=True), "--", linewidth=1, color=colour, label=f"x {x} bits, the paper")
             lowest = min([lowest, *(accuracy for _, accuracy in ours + paper)])
         axis.set_xticks(range(4), [f"{a}" for a in places])
         axis.set(xlabel="bits of Ā", title=kind)
