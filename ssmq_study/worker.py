@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import fcntl
-import importlib.resources
 import json
 import sys
 import time
@@ -28,6 +27,7 @@ from ssmq_export.errors import ExportError
 from .accuracy import test_accuracy
 from .paper_quantisers import paper_ptq
 from .rows import Row
+from .zoo import PREFIX, locate
 
 CALIBRATION_IMAGES = 256  # as many as post_training takes
 ENGINES = {"float": "float", "paper-ptq": "the paper's quantisers, fake", "ptq": "integer", "qat": "integer"}
@@ -111,8 +111,7 @@ def _epochs(log: Path) -> list[float]:
 
 
 def _shipped(row: Row, folder: Path) -> Classifier:
-    source = Path(str(importlib.resources.files("ssmq_brevitas.assets").joinpath(f"{row.config.name}.safetensors")))
-    model, config, note = load_checkpoint(source)
+    model, config, note = load_checkpoint(locate(PREFIX + row.config.name))
     save_checkpoint(folder / "model.safetensors", model, config, note)
     return model
 

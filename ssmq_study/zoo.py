@@ -21,6 +21,7 @@ from ssmq_brevitas.footprint import footprint
 from .accuracy import correct_on_integers
 
 PREFIX = "zoo:"
+_ASSETS = Path(str(importlib.resources.files("ssmq_brevitas.assets")))
 
 
 class _Section(BaseModel):
@@ -63,9 +64,6 @@ def hash_of(data: SequenceData) -> str:
         for kind in "xy":
             digest.update(getattr(data, f"{kind}_{split}").numpy().tobytes())
     return digest.hexdigest()
-
-
-_ASSETS = Path(str(importlib.resources.files("ssmq_brevitas.assets")))
 
 
 def names() -> list[str]:
