@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ssmq_brevitas.checkpoint import write_whole
+from ssmq_brevitas.files import write_whole
 from ssmq_study.zoo import names
 
 RESULT = Path(__file__).parents[1] / "results" / "zoo-graphs.json"

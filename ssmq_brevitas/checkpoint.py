@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import torch
@@ -12,22 +11,12 @@ from safetensors.torch import save
 
 from .config import Config, parse_config
 from .errors import SsmqError
+from .files import write_whole
 from .model import Classifier
 
 METADATA = "ssmq"
 KIND = "ssmq-checkpoint"
 STATE_KIND = "ssmq-training-state"
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write beside ``path`` under a temporary name, then rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _write(path: Path, tensors: dict[str, torch.Tensor], kind: str, content: dict) -> None:

@@ -19,7 +19,8 @@ from accelerate import Accelerator
 from torch.nn import functional as F
 
 from .augment import shifted
-from .checkpoint import load_training_state, save_training_state, write_whole
+from .checkpoint import load_training_state, save_training_state
+from .files import write_whole
 from .config import Training
 from .data import SequenceData
 from .interrupt import deferred_interrupt

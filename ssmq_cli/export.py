@@ -27,7 +27,8 @@ def command(
 
     A checkpoint from elsewhere goes beside them as model.safetensors, for `ssmq verify`. A graph that differs from the model in one code is not written.
     """
-    from ssmq_brevitas.checkpoint import load_checkpoint, write_whole
+    from ssmq_brevitas.checkpoint import load_checkpoint
+    from ssmq_brevitas.files import write_whole
     from ssmq_export.export import export_graphs
     from ssmq_export.from_model import describe, trace
 

@@ -37,7 +37,8 @@ def command(
     engine disagrees or the dataflow graph is illegal.
     """
     began = time.monotonic()
-    from ssmq_brevitas.checkpoint import save_checkpoint, write_whole
+    from ssmq_brevitas.checkpoint import save_checkpoint
+    from ssmq_brevitas.files import write_whole
     from ssmq_brevitas.config import load_config
     from ssmq_brevitas.quantize import post_training
     from ssmq_brevitas.reconstruct import reconstruct

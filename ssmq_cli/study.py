@@ -64,7 +64,7 @@ def frontier(
 
 
 def _run(study, out: Path, patterns: list[str], workers: int, data_root: Path | None, list_rows: bool, short: dict):
-    from ssmq_brevitas.checkpoint import write_whole
+    from ssmq_brevitas.files import write_whole
     from ssmq_study.runner import finished, run_rows
     from ssmq_study.study_tables import summary, tables
     from ssmq_study.worker import Settings

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ssmq_brevitas.checkpoint import write_whole
+from ssmq_brevitas.files import write_whole
 from ssmq_brevitas.errors import Interrupted, SsmqError
 
 from .rows import Row

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ssmq_brevitas.checkpoint import write_whole
+from ssmq_brevitas.files import write_whole
 from ssmq_brevitas.config import Bits, Config, Scheme, to_toml
 
 from .allocation import pareto

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import torch
 from pydantic import BaseModel
-from ssmq_brevitas.checkpoint import load_checkpoint, save_checkpoint, write_whole
+from ssmq_brevitas.checkpoint import load_checkpoint, save_checkpoint
+from ssmq_brevitas.files import write_whole
 from ssmq_brevitas.data import SequenceData, load_data
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.footprint import footprint

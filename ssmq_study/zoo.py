@@ -12,7 +12,8 @@ import importlib.resources
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from ssmq_brevitas.checkpoint import load_checkpoint, write_whole
+from ssmq_brevitas.checkpoint import load_checkpoint
+from ssmq_brevitas.files import write_whole
 from ssmq_brevitas.config import Config
 from ssmq_brevitas.data import SequenceData
 from ssmq_brevitas.errors import SsmqError

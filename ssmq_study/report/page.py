@@ -9,7 +9,7 @@ from pathlib import Path
 
 import jinja2
 from markdown_it import MarkdownIt
-from ssmq_brevitas.checkpoint import write_whole
+from ssmq_brevitas.files import write_whole
 
 from ..rows import load_study
 from ..zoo_table import zoo_cards, zoo_table
