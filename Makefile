@@ -2,13 +2,17 @@
 PYTHON ?= python3
 VENV ?= .venv
 
-.PHONY: run test test-slow clean
+.PHONY: run test test-notebooks test-slow clean
 
 run: $(VENV)/.installed
 	$(VENV)/bin/ssmq run
 
+# As many workers as cores; the tests of a file share what they set up.
 test: $(VENV)/.installed
-	$(VENV)/bin/pytest
+	$(VENV)/bin/pytest -n auto --dist loadfile
+
+test-notebooks: $(VENV)/.installed
+	$(VENV)/bin/pytest -m slow tests/acceptance/test_notebooks.py
 
 test-slow: $(VENV)/.installed
 	$(VENV)/bin/pytest -m slow
