@@ -22,6 +22,8 @@ from ssmq_brevitas.errors import SsmqError
 from ssmq_export.errors import ExportError
 
 SECONDS = 10
+# Of no word from a batch, on a machine that may be busy: it waits for what never comes.
+SILENCE = 120
 MEMORY = 2 << 30
 
 
@@ -107,7 +109,7 @@ def _child(kind: str, seeds: Path, seed: int, numbers: range, pipe: int) -> None
 def _lines(pipe: int, child: int):
     """What the child tells, ending it when it is silent for longer than a reader may take."""
     with os.fdopen(pipe, "rb") as source:
-        while select.select([source], [], [], 3 * SECONDS)[0]:
+        while select.select([source], [], [], SILENCE)[0]:
             line = source.readline()
             if not line:
                 return
