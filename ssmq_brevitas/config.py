@@ -9,20 +9,29 @@ from __future__ import annotations
 import difflib
 import importlib.resources
 import json
+import reprlib
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from .errors import SsmqError
 
+# Sizes past these are typing errors, and would be found out by the memory that they take.
+MOST_PARAMETERS = 2**26
+MOST_EPOCHS = 1_000_000
+MOST_TOML_BYTES = 2**14
+
 Width = Annotated[int, Field(ge=2, le=24)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=2**16)]
+Rate = Annotated[float, Field(gt=0)]
+Step = Annotated[float, Field(ge=1e-6, le=1e3)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Strict: true is not a number and "8" is none either.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Model(_Section):
@@ -36,19 +45,34 @@ class Model(_Section):
     channels: Count = 1
     heads: Count = 16
     modes: Count = 32
-    layers: Count = 1
-    classes: Annotated[int, Field(ge=2)] = 10
-    length: Count = 784
+    layers: Annotated[int, Field(ge=1, le=64)] = 1
+    classes: Annotated[int, Field(ge=2, le=2**16)] = 10
+    length: Annotated[int, Field(ge=1, le=2**24)] = 784
     norm: Literal["none", "batch"] = "none"
     activation: Literal["relu", "gelu", "hard_gelu"] = "hard_gelu"
     gate: Literal["none", "sigmoid", "hard_sigmoid"] = "hard_sigmoid"
-    dt_min: Annotated[float, Field(gt=0)] = 1e-3
-    dt_max: Annotated[float, Field(gt=0)] = 1e-1
+    dt_min: Step = 1e-3
+    dt_max: Step = 1e-1
 
     @model_validator(mode="after")
     def _steps_are_a_range(self) -> Self:
         if self.dt_min > self.dt_max:
             raise ValueError(f"dt_min {self.dt_min:g} is above dt_max {self.dt_max:g}")
+        return self
+
+    @model_validator(mode="after")
+    def _parameters_fit(self) -> Self:
+        """Nothing is built yet: the largest matrices are counted."""
+        counts = {
+            "channels": self.channels * self.heads,
+            "modes": 6 * self.layers * self.heads * self.modes,
+            "heads": 2 * self.layers * self.heads**2,
+            "classes": self.classes * self.heads,
+        }
+        total = sum(counts.values())
+        if total > MOST_PARAMETERS:
+            key = max(counts, key=counts.__getitem__)
+            raise ValueError(f"{total:,} parameters are more than the {MOST_PARAMETERS:,} that are built: lower {key}")
         return self
 
 
@@ -102,12 +126,12 @@ class Training(_Section):
     For the last ``freeze_norm`` (a share) of the steps batch norm keeps its statistics and is trained as it is stored.
     """
 
-    epochs: Annotated[int, Field(ge=0)] = 1
+    epochs: Annotated[int, Field(ge=0, le=MOST_EPOCHS)] = 1
     batch: Count = 64
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
-    learning_rate_a: Annotated[float, Field(gt=0)] = 1e-3
+    learning_rate: Rate = 1e-3
+    learning_rate_a: Rate = 1e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    clip: Annotated[float, Field(gt=0)] = 1.0
+    clip: Rate = 1.0
     shift: Annotated[int, Field(ge=0, le=8)] = 0
     freeze_norm: Annotated[float, Field(ge=0, le=1)] = 0.0
 
@@ -120,10 +144,17 @@ class Phases(_Section):
 class Config(_Section):
     """Everything that defines a trained model but the data and the seed."""
 
-    name: str = "custom"
+    name: Annotated[str, Field(min_length=1, max_length=200)] = "custom"
     model: Model = Model()
     scheme: Scheme = Scheme()
     train: Phases = Phases()
+
+    @field_validator("name")
+    @classmethod
+    def _printable(cls, name: str) -> str:
+        if not name.isprintable():
+            raise ValueError("must be printable characters")
+        return name
 
     @model_validator(mode="after")
     def _accumulators_fit(self) -> Self:
@@ -142,23 +173,33 @@ def preset_names() -> list[str]:
 def load_config(name_or_path: str | Path) -> Config:
     """A preset by name, or a TOML file by path. Raises SsmqError naming the file, the key and the remedy."""
     name = str(name_or_path)
+    try:
+        # With or without a byte-order mark: editors on Windows write one.
+        values = tomllib.loads(_content(name).decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise SsmqError(f"{name}: not UTF-8, as TOML is ({error})") from error
+    except RecursionError as error:
+        raise SsmqError(f"{name}: not valid TOML (nested too deeply)") from error
+    except ValueError as error:
+        raise SsmqError(f"{name}: not valid TOML ({error})") from error
+    return parse_config({"name": Path(name).stem, **values}, origin=name)
+
+
+def _content(name: str) -> bytes:
     if name in preset_names():
-        text = importlib.resources.files("ssmq_brevitas.presets").joinpath(f"{name}.toml").read_text()
-    else:
-        path = Path(name)
-        if not path.is_file():
+        return importlib.resources.files("ssmq_brevitas.presets").joinpath(f"{name}.toml").read_bytes()
+    try:
+        if not Path(name).is_file():
             close = difflib.get_close_matches(name, preset_names(), n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"presets: {', '.join(preset_names())}"
             raise SsmqError(f"{name!r} is neither a preset nor a TOML file: {hint}")
-        try:
-            text = path.read_text()
-        except (OSError, UnicodeDecodeError) as error:
-            raise SsmqError(f"{name}: cannot be read ({error})") from error
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SsmqError(f"{name}: not valid TOML ({error})") from error
-    return parse_config({"name": Path(name).stem, **values}, origin=name)
+        with open(name, "rb") as file:
+            content = file.read(MOST_TOML_BYTES + 1)
+    except OSError as error:
+        raise SsmqError(f"{name}: cannot be read ({error.strerror})") from error
+    if len(content) > MOST_TOML_BYTES:
+        raise SsmqError(f"{name}: more than {MOST_TOML_BYTES:,} bytes are no configuration")
+    return content
 
 
 def parse_config(values: dict, origin: str) -> Config:
@@ -167,21 +208,31 @@ def parse_config(values: dict, origin: str) -> Config:
         return Config.model_validate(values)
     except ValidationError as error:
         raise SsmqError(f"{origin}: {_first_problem(error)}") from error
+    except SsmqError as error:  # of the accumulators' widths
+        raise SsmqError(f"{origin}: {error}") from error
 
 
 def _first_problem(error: ValidationError) -> str:
     problem = error.errors()[0]
-    key = ".".join(str(part) for part in problem["loc"])
+    key = ".".join(str(part)[:80] for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         section = Config
         for part in problem["loc"][:-1]:
             section = section.model_fields[part].annotation
-        close = difflib.get_close_matches(str(problem["loc"][-1]), section.model_fields, n=1, cutoff=0.5)
+        close = difflib.get_close_matches(str(problem["loc"][-1])[:80], section.model_fields, n=1, cutoff=0.5)
         hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(section.model_fields)}"
         return f"unknown key {key!r}; {hint}"
+    where = f"{key}: " if key else ""
     if problem["type"] == "value_error":
-        return f"{key}: {problem['msg'].removeprefix('Value error, ')}"
-    return f"{key}: {problem['msg'][0].lower()}{problem['msg'][1:]}, not {problem['input']!r}"
+        return f"{where}{problem['msg'].removeprefix('Value error, ')}"
+    return f"{where}{problem['msg'][0].lower()}{problem['msg'][1:]}, not {_shown(problem['input'])}"
+
+
+def _shown(value) -> str:
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # Python prints no integer of more than 4,300 digits
+        return "a number of thousands of digits"
 
 
 def to_toml(config: Config) -> str:
@@ -195,7 +246,7 @@ def to_toml(config: Config) -> str:
         "train.qat": values["train"]["qat"],
     }
     # A number or a boolean is written in JSON as in TOML, and so is a string of printable characters.
-    lines = [f"name = {json.dumps(config.name)}"]
+    lines = [f"name = {json.dumps(config.name, ensure_ascii=False)}"]
     for name, section in sections.items():
         lines += ["", f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in section.items())]
     return "\n".join(lines) + "\n"
