@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from .errors import SsmqError
 
 # Sizes past these are typing errors, and would be found out by the memory that they take.
-MOST_PARAMETERS = 2**26
+MOST_PARAMETERS = 2**24
 MOST_EPOCHS = 1_000_000
 MOST_TOML_BYTES = 2**14
 

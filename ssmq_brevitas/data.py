@@ -7,8 +7,10 @@ Source: Le et al., "A Simple Way to Initialize Recurrent Networks of Rectified L
 
 from __future__ import annotations
 
+import hashlib
 import importlib.resources
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +29,8 @@ SUBSET_VALIDATION = 500
 class SequenceData:
     """Three splits: ``x_*`` uint8 codes ``(n, T)`` or, of several channels, ``(n, T, C)``; ``y_*`` int64 ``(n,)``.
 
-    ``row`` is the number of steps in a row of an image, 1 where the steps are none.
+    ``row`` is the number of steps in a row of an image, 1 where the steps are none; ``permute`` and ``downsample`` are
+    what was done to it (see ``load_data``).
     """
 
     name: str
@@ -39,6 +42,8 @@ class SequenceData:
     x_test: torch.Tensor
     y_test: torch.Tensor
     row: int = 1
+    permute: int | None = None
+    downsample: int = 1
 
     @property
     def length(self) -> int:
@@ -52,14 +57,35 @@ class SequenceData:
     def classes(self) -> int:
         return int(max(labels.max() for labels in (self.y_train, self.y_validation, self.y_test))) + 1
 
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all sequences and labels."""
+        found = hashlib.sha256()
+        for split in ("train", "validation", "test"):
+            for kind in "xy":
+                found.update(getattr(self, f"{kind}_{split}").contiguous().numpy())
+        return found.hexdigest()
+
     def describe(self) -> dict[str, str | int]:
+        """Where the sequences are from; what was done to images only if something was."""
+        changed = {} if self.permute is None else {"permute": self.permute}
+        changed |= {} if self.downsample == 1 else {"downsample": self.downsample}
         return {
             "name": self.name,
             "source": self.source,
+            **changed,
             "train": len(self.y_train),
             "validation": len(self.y_validation),
             "test": len(self.y_test),
         }
+
+    def was_learnt(self, described: dict) -> bool:
+        """Whether a model whose data ``describe()`` gave as ``described`` was trained on these sequences, or on all of
+        the data set that they are a subset of."""
+        own = self.describe()
+        if self.source == "embedded":
+            own |= {"name": "MNIST", "source": "torchvision"}
+        return all(described.get(key) == own.get(key) for key in ("name", "source", "permute", "downsample"))
 
 
 def load_data(
@@ -102,7 +128,8 @@ def load_data(
         tensors[f"x_{split}"] = torch.from_numpy(_as_sequences(images, permute, downsample))
         tensors[f"y_{split}"] = torch.from_numpy(labels.astype(np.int64))
     row = train[0].shape[2] // downsample if permute is None else 1
-    return SequenceData(name=name, source=source, row=row, **tensors)
+    changes = {"row": row, "permute": permute, "downsample": downsample}
+    return SequenceData(name=name, source=source, **changes, **tensors)
 
 
 def _as_sequences(images: np.ndarray, permute: int | None, downsample: int) -> np.ndarray:

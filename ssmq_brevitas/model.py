@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from .activations import ACTIVATIONS, GATES, MONOTONE
-from .config import Model
+from .config import Model, Scheme
 from .formats import Format, covering_exponent
 from .s4d import S4D
 
@@ -107,10 +107,10 @@ class Classifier(nn.Module):
     """Sequence classifier: uint8 codes ``(B, T)``, or of several channels ``(B, T, C)``, to logits ``(B, classes)``.
 
     Pooling sums over time and scales by the power of two nearest to 1/T, a constant shift in hardware.
-    ``quantised`` tells whether the sites hold quantisers (see ``quantize``).
+    ``scheme`` is what the sites' quantisers were made by (see ``quantize``), None in a float model.
     """
 
-    quantised = False
+    scheme: Scheme | None = None
 
     def __init__(self, model: Model):
         super().__init__()
@@ -123,6 +123,10 @@ class Classifier(nn.Module):
         self.blocks = nn.ModuleList(Block(model) for _ in range(model.layers))
         self.decoder: nn.Module = nn.Linear(model.heads, model.classes)
         self.sites = nn.ModuleDict({name: nn.Identity() for name in ("input", "u", "pool")})
+
+    @property
+    def quantised(self) -> bool:
+        return self.scheme is not None
 
     @property
     def pool_exponent(self) -> int:

@@ -43,7 +43,7 @@ def empty_quantised(config: Config) -> Classifier:
     quantised.sites["input"] = Quantizer(bits.input, False)
     quantised.sites["u"] = Quantizer(bits.u)
     quantised.sites["pool"] = Quantizer(bits.pool)
-    quantised.quantised = True
+    quantised.scheme = scheme
     return quantised
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,14 +20,16 @@ from accelerate import Accelerator
 from torch.nn import functional as F
 
 from .augment import shifted
-from .checkpoint import load_training_state, save_training_state
-from .files import write_whole
 from .config import Training
 from .data import SequenceData
+from .errors import SsmqError
+from .files import write_whole
 from .interrupt import deferred_interrupt
 from .model import Classifier, PositiveBatchNorm
 from .quant_s4d import QuantS4D
 from .quantizers import QuantLinear
+from .sound import refuse_unsound
+from .training_state import identity, load_training_state, save_training_state
 
 # Parameters that move the dynamics: they get their own learning rate and no weight decay, as in S4.
 DYNAMICS = ("log_dt", "log_a_re", "a_im", "a_re", "magnitude", "phase", "log_decay")
@@ -59,13 +62,18 @@ class History:
 
 
 def accuracy(model: Classifier, x: torch.Tensor, y: torch.Tensor, batch: int = 250) -> float:
-    """Share of sequences classified correctly, in evaluation mode. ``x`` uint8 ``(n, T)``, ``y`` ``(n,)``."""
+    """Share of sequences classified correctly, in evaluation mode. ``x`` uint8 ``(n, T)``, ``y`` ``(n,)``.
+
+    Raises SsmqError for a model whose outputs are not finite: the largest of them says nothing.
+    """
     was_training, device = model.training, next(model.parameters()).device
     model.eval()
     correct = 0
     with torch.no_grad():
         for start in range(0, len(y), batch):
             logits = model(x[start : start + batch].to(device))
+            if not logits.isfinite().all():
+                raise SsmqError("the model's outputs are not finite: its weights are too large")
             correct += int((logits.argmax(dim=1).cpu() == y[start : start + batch]).sum())
     model.train(was_training)
     return correct / len(y)
@@ -111,6 +119,22 @@ def shuffled(count: int, seed: int, epoch: int) -> torch.Tensor:
     return torch.randperm(count, generator=torch.Generator().manual_seed(seed * 10_007 + epoch))
 
 
+def refuse_large(model: Classifier, training: Training, sequences: int, device: torch.device) -> None:
+    """Raise SsmqError if the tensors that one step must keep are larger than the device's memory."""
+    m, batch = model.model, min(training.batch, sequences)
+    # Eight tensors a layer are kept at the very least, and the float layer's powers of Ā.
+    kept = 4 * m.layers * m.length * m.heads * (8 * batch + (0 if model.quantised else 2 * m.modes))
+    if device.type == "cuda":
+        memory = torch.cuda.get_device_properties(device).total_memory
+    else:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if kept > memory:
+        raise SsmqError(
+            f"one step of {batch} sequences needs {kept / 2**30:,.0f} GiB at least, more than the {memory / 2**30:,.0f} GiB "
+            f"of this machine: lower batch ({training.batch}), length ({m.length}) or heads ({m.heads})"
+        )
+
+
 def train(
     model: Classifier,
     data: SequenceData,
@@ -127,15 +151,22 @@ def train(
     With ``state_path`` the run continues from that file if it exists, writes it every ``save_every`` seconds, at the
     end of each epoch and when interrupted (KeyboardInterrupt is raised again). The final model is the last epoch's; it
     is on the CPU, wherever it was trained.
+
+    Raises SsmqError if the file is the state of another training (nothing is changed then), if a batch cannot fit into
+    the memory, and at the first step that is not finite: then nothing can be gone on from, and the file is removed.
     """
     accelerator = Accelerator(cpu=not torch.cuda.is_available())
+    refuse_large(model, training, len(data.y_train), accelerator.device)
+    about = identity(model, data, training, seed)
     optimiser = optimiser_for(model, training)
     steps_per_epoch = math.ceil(len(data.y_train) / training.batch)
     steps = steps_per_epoch * training.epochs
     rates = [group["lr"] for group in optimiser.param_groups]
     history, step, loss_sum, spent = History(), 0, 0.0, 0.0
     if state_path is not None and state_path.exists():
-        step, loss_sum, spent, history.rows = load_training_state(state_path, model, optimiser, seed, steps)
+        step, loss_sum, spent, history.rows = load_training_state(
+            state_path, model, optimiser, steps_per_epoch, steps, about
+        )
     model, optimiser = accelerator.prepare(model, optimiser)
     model.train()
     norms = [module for module in model.modules() if isinstance(module, PositiveBatchNorm)]
@@ -145,7 +176,8 @@ def train(
         if state_path is not None:
             seconds = spent + time.monotonic() - began
             inner = accelerator.unwrap_model(model)
-            save_training_state(state_path, inner, optimiser, step, loss_sum, seconds, history.rows, seed, steps)
+            refuse_unsound(inner, "when its state was to be saved")
+            save_training_state(state_path, inner, optimiser, step, loss_sum, seconds, history.rows, steps, about)
 
     with deferred_interrupt() as raise_if_interrupted:
         try:
@@ -164,15 +196,19 @@ def train(
                         group["lr"] = rate * schedule(step, steps)
                     optimiser.zero_grad()
                     accelerator.backward(loss)
-                    accelerator.clip_grad_norm_(model.parameters(), training.clip)
+                    norm = accelerator.clip_grad_norm_(model.parameters(), training.clip)
+                    told, size = torch.stack([loss.detach(), torch.as_tensor(norm).to(loss)]).tolist()
+                    if not math.isfinite(told + size):
+                        raise SsmqError(f"the loss is {told:g}, its gradient's norm {size:g}")
                     optimiser.step()
                     step += 1
-                    loss_sum += loss.item()
-                    on_step(Progress(epoch, training.epochs, step, steps, loss.item()))
+                    loss_sum += told
+                    on_step(Progress(epoch, training.epochs, step, steps, told))
                     raise_if_interrupted()
                     if time.monotonic() - saved > save_every:
                         save()
                         saved = time.monotonic()
+                refuse_unsound(accelerator.unwrap_model(model), "after an epoch")
                 validation = accuracy(model, data.x_validation, data.y_validation)
                 row = {
                     "epoch": epoch + 1,
@@ -189,5 +225,12 @@ def train(
         except KeyboardInterrupt:
             save()
             raise
+        except SsmqError as error:
+            if state_path is not None:
+                state_path.unlink(missing_ok=True)  # it leads to the same step
+            raise SsmqError(
+                f"training diverged at step {step + 1} of {steps} ({error}): lower learning_rate "
+                f"({training.learning_rate:g}), learning_rate_a ({training.learning_rate_a:g}) or clip ({training.clip:g})"
+            ) from error
     accelerator.unwrap_model(model).cpu()
     return history

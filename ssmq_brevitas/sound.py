@@ -1,0 +1,45 @@
+"""What the numbers of a model must be, whether it comes from a file or from training."""
+
+from __future__ import annotations
+
+import torch
+
+from .errors import SsmqError
+from .model import Classifier, PositiveBatchNorm
+from .quant_s4d import QuantS4D
+from .s4d import S4D
+
+# Sums of products on these grids stay within float32's range, and its least numbers are far below them.
+LEAST_EXPONENT, MOST_EXPONENT = -64, 40
+
+
+def refuse_unsound(model: Classifier, origin: str) -> None:
+    """Raise SsmqError naming the first tensor of ``model`` that no evaluation can make sense of.
+
+    Numbers must be finite, scales powers of two from 2^-64 to 2^40, variances not negative; and so must be what each
+    layer makes of them: Ā, B̄, C and D on their grids, gain and offset of batch norm.
+    """
+    for name, tensor in model.state_dict().items():
+        _refuse(origin, name, "is not finite", tensor.isfinite().all())
+        if name.endswith("scale"):
+            mantissa, exponent = torch.frexp(tensor)
+            good = (mantissa == 0.5) & (exponent > LEAST_EXPONENT) & (exponent <= MOST_EXPONENT + 1)
+            limits = f"2^{LEAST_EXPONENT} to 2^{MOST_EXPONENT}"
+            _refuse(origin, name, f"is no power of two from {limits}", good.all())
+    with torch.no_grad():
+        for name, module in model.named_modules():
+            if isinstance(module, PositiveBatchNorm):
+                _refuse(origin, f"{name}.variance", "is negative", (module.variance >= 0).all())
+                derived = module.affine()
+            elif isinstance(module, QuantS4D):
+                derived = module.parameters_on_grid().values()
+            elif isinstance(module, S4D):
+                derived = module.discrete()
+            else:
+                continue
+            _refuse(origin, name, "has parameters that are not finite", all(part.isfinite().all() for part in derived))
+
+
+def _refuse(origin: str, name: str, problem: str, good) -> None:
+    if not bool(good):
+        raise SsmqError(f"{origin}: {name} {problem}")

@@ -1,0 +1,62 @@
+"""Safetensors files of this program: finite floating-point tensors by name, and one JSON object that describes them.
+
+No pickles. A file is read once and judged from memory: another process may put a newer one in its place meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from .errors import SsmqError
+from .files import read_whole, write_whole
+
+METADATA = "ssmq"
+MOST_BYTES = 2**29
+# The last of these are what `load` raises for a type that torch or safetensors does not know.
+DAMAGE = (SafetensorError, KeyError, TypeError, ValueError, RuntimeError)
+
+
+def write_tensors(path: Path, tensors: dict[str, torch.Tensor], kind: str, content: dict) -> None:
+    """Write ``tensors`` with the JSON object ``content``; ``kind`` tells what the file is."""
+    # One metadata entry: safetensors writes several in no fixed order, and equal models shall be equal files.
+    metadata = {METADATA: json.dumps({"kind": kind, **content}, allow_nan=False)}
+    write_whole(Path(path), save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, metadata=metadata))
+
+
+def read_tensors(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict]:
+    """The tensors and the object. Raises SsmqError naming the file and what is wrong with it."""
+    whole = read_whole(Path(path), MOST_BYTES, "checkpoint file")
+    try:
+        tensors = load(whole)
+        header = json.loads(whole[8 : 8 + int.from_bytes(whole[:8], "little")])
+        described = (header.get("__metadata__") or {}).get(METADATA, "{}")
+    except DAMAGE as error:
+        raise SsmqError(f"{path}: not a readable checkpoint, corrupt or truncated ({error})") from error
+    content = _parsed(path, described)
+    if content.get("kind") != kind:
+        raise SsmqError(f"{path}: a safetensors file, but not a {kind} of this program")
+    for name, tensor in tensors.items():
+        if tensor.dtype not in (torch.float32, torch.float64):
+            raise SsmqError(f"{path}: {name} is of type {tensor.dtype}, not float32 or float64")
+        if not tensor.isfinite().all():
+            raise SsmqError(f"{path}: {name} holds numbers that are not finite")
+    return tensors, content
+
+
+def _parsed(path: Path, described: str) -> dict:
+    try:
+        content = json.loads(described, parse_constant=_refuse_constant)
+        if not isinstance(content, dict):
+            raise ValueError("no object")
+    except (ValueError, RecursionError) as error:
+        raise SsmqError(f"{path}: not a readable checkpoint, its description is damaged ({error})") from error
+    return content
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number of JSON")
