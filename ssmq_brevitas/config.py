@@ -25,7 +25,7 @@ MOST_TOML_BYTES = 2**14
 
 Width = Annotated[int, Field(ge=2, le=24)]
 Count = Annotated[int, Field(ge=1, le=2**16)]
-Rate = Annotated[float, Field(gt=0)]
+Rate = Annotated[float, Field(gt=0, le=1e6)]
 Step = Annotated[float, Field(ge=1e-6, le=1e3)]
 
 
@@ -130,7 +130,7 @@ class Training(_Section):
     batch: Count = 64
     learning_rate: Rate = 1e-3
     learning_rate_a: Rate = 1e-3
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    weight_decay: Annotated[float, Field(ge=0, le=1e6)] = 0.0
     clip: Rate = 1.0
     shift: Annotated[int, Field(ge=0, le=8)] = 0
     freeze_norm: Annotated[float, Field(ge=0, le=1)] = 0.0

@@ -9,12 +9,20 @@ which range deserves the 256 codes: ``np.clip(np.rint((v - low) / (high - low) *
 
 from __future__ import annotations
 
+import io
+import math
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from .errors import SsmqError
+from .files import read_whole
+
+SPLITS = {"train": "", "validation": "_validation", "test": "_test"}
+# What an archive unpacks to; the arrays lie in the memory, twice while they are split.
+MOST_BYTES = 2**30
+MOST_LABEL = 2**16 - 1
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
@@ -44,15 +52,9 @@ def load_npz(path: Path, seed: int) -> dict[str, Arrays]:
 
 
 def _read(path: Path) -> dict[str, Arrays]:
-    if not path.is_file():
-        raise SsmqError(f"{path}: no such file for --dataset npz:FILE")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files} if hasattr(file, "files") else {}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise SsmqError(f"{path}: not a readable .npz file of plain arrays ({error})") from error
+    arrays = _arrays(path)
     found = {}
-    for split, suffix in (("train", ""), ("validation", "_validation"), ("test", "_test")):
+    for split, suffix in SPLITS.items():
         names = f"x{suffix}", f"y{suffix}"
         if any(name in arrays for name in names):
             missing = [name for name in names if name not in arrays]
@@ -60,6 +62,41 @@ def _read(path: Path) -> dict[str, Arrays]:
                 raise SsmqError(f"{path}: holds no array {missing[0]}")
             found[split] = _checked(path, names, arrays[names[0]], arrays[names[1]])
     return found
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays that are asked for, by name; a size is looked at before it is taken."""
+    content = read_whole(path, MOST_BYTES, "file for --dataset npz:FILE")
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(content))
+    except Exception as error:  # what a damaged archive raises is no closed list
+        hint = "one array: np.savez saves several" if content.startswith(b"\x93NUMPY") else error
+        raise SsmqError(f"{path}: not a readable .npz file of plain arrays ({hint})") from error
+    wanted = [f"{kind}{suffix}" for suffix in SPLITS.values() for kind in "xy"]
+    members = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
+    members = {name: members[name] for name in wanted if name in members}
+    size = sum(entry.file_size for entry in members.values())
+    if size > MOST_BYTES:
+        raise SsmqError(f"{path}: its arrays have {size:,} bytes, more than the {MOST_BYTES:,} that are read")
+    return {name: _array(path, name, archive, entry) for name, entry in members.items()}
+
+
+def _array(path: Path, name: str, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
+    try:
+        with archive.open(entry) as file:
+            if np.lib.format.read_magic(file) == (1, 0):
+                shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
+            else:
+                shape, by_columns, dtype = np.lib.format.read_array_header_2_0(file)
+            if dtype.hasobject or min(shape, default=0) < 0:
+                raise ValueError("Python objects" if dtype.hasobject else f"shape {shape}")
+            expected = math.prod(shape) * dtype.itemsize
+            content = file.read()
+        if len(content) != expected:
+            raise ValueError(f"{len(content):,} bytes, where shape {shape} of {dtype} needs {expected:,}")
+        return np.frombuffer(content, dtype).reshape(shape, order="F" if by_columns else "C")
+    except Exception as error:  # nor is this: zipfile's, zlib's, NumPy's
+        raise SsmqError(f"{path}: not a readable .npz file of plain arrays ({name}: {error})") from error
 
 
 def _checked(path: Path, names: tuple[str, str], x: np.ndarray, y: np.ndarray) -> Arrays:
@@ -70,6 +107,10 @@ def _checked(path: Path, names: tuple[str, str], x: np.ndarray, y: np.ndarray) -
         )
     if x.ndim != 3 or 0 in x.shape[1:]:
         raise SsmqError(f"{path}: {names[0]} must be (sequences, steps, channels), not {x.shape}")
-    if not np.issubdtype(y.dtype, np.integer) or y.shape != x.shape[:1] or (y.size and y.min() < 0):
-        raise SsmqError(f"{path}: {names[1]} must be {len(x)} labels 0, 1, ..., one a sequence")
-    return np.ascontiguousarray(x), y.astype(np.int64)
+    if y.dtype.kind not in "iu":
+        raise SsmqError(f"{path}: {names[1]} must be integer labels, not {y.dtype}: {names[1]}.astype(np.int64)")
+    low, high = (int(y.min()), int(y.max())) if y.size else (0, 0)
+    if y.shape != x.shape[:1] or low < 0 or high > MOST_LABEL:
+        about = f"not {y.shape} from {low} to {high}"
+        raise SsmqError(f"{path}: {names[1]} must be {len(x)} labels 0, 1, ... up to {MOST_LABEL}, one a sequence, {about}")
+    return np.array(x, order="C"), y.astype(np.int64)

@@ -14,7 +14,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .checkpoint import fill, load_checkpoint
-from .config import Training
+from .config import Model, Scheme, Training
 from .data import SequenceData
 from .errors import SsmqError
 from .model import Classifier
@@ -24,21 +24,24 @@ STATE_KIND = "ssmq-training-state"
 MOMENTS = {"step", "exp_avg", "exp_avg_sq"}
 
 
+def settings(model: Model, scheme: Scheme | None, data: SequenceData, training: Training, seed: int) -> dict:
+    """What the result of a training depends on but the model that it starts from; JSON. Data are a hash."""
+    return {
+        "model": model.model_dump(mode="json"),
+        "scheme": None if scheme is None else scheme.model_dump(mode="json"),
+        "training": training.model_dump(mode="json"),
+        "seed": seed,
+        "data": f"{data.digest} {data.row}",
+    }
+
+
 def identity(model: Classifier, data: SequenceData, training: Training, seed: int) -> dict:
-    """What the result of training ``model``, as it is now, depends on; JSON. Data and start are hashes of all numbers."""
+    """``settings`` and a hash of ``model`` as it is now, before it is trained."""
     start = hashlib.sha256()
     for name, tensor in model.state_dict().items():
         start.update(f"{name} {tensor.dtype}".encode())
         start.update(tensor.cpu().contiguous().numpy())
-    scheme = None if model.scheme is None else model.scheme.model_dump(mode="json")
-    return {
-        "model": model.model.model_dump(mode="json"),
-        "scheme": scheme,
-        "training": training.model_dump(mode="json"),
-        "seed": seed,
-        "data": f"{data.digest} {data.row}",
-        "start": start.hexdigest(),
-    }
+    return settings(model.model, model.scheme, data, training, seed) | {"start": start.hexdigest()}
 
 
 def refuse_other(path: Path, found: dict, wanted: dict) -> None:
@@ -65,8 +68,20 @@ def finished(path: Path, wanted: dict) -> Classifier | None:
     if not path.exists():
         return None
     model, _, note = load_checkpoint(path)
-    refuse_other(path, note.get("identity") or {}, wanted)
+    refuse_other(path, _identity(note), wanted)
     return model
+
+
+def refuse_mixture(checkpoint: Path, state: Path, wanted: dict) -> None:
+    """Raise SsmqError if the result or the state that is there belongs to a training of other ``settings``."""
+    finished(checkpoint, wanted)
+    if state.exists():
+        refuse_other(state, _identity(read_tensors(state, STATE_KIND)[1]), wanted)
+
+
+def _identity(content: dict) -> dict:
+    found = content.get("identity")
+    return found if isinstance(found, dict) else {}
 
 
 def save_training_state(path, model, optimiser, step, loss_sum, seconds, rows, steps, about: dict) -> None:
@@ -134,7 +149,8 @@ def _optimiser_state(path, tensors: dict[str, torch.Tensor], optimiser) -> dict[
         kind, _, rest = key.partition(".")
         index, _, name = rest.partition(".")
         known = kind == "optimiser" and name in MOMENTS and index in map(str, range(len(shapes)))
-        if not known or value.shape != (shapes[int(index)] if name != "step" else ()):
+        fits = known and value.shape == (() if name == "step" else shapes[int(index)])
+        if not fits or (name != "exp_avg" and bool((value < 0).any())):
             raise SsmqError(f"{path}: not a readable training state ({key[:80]!r} fits no parameter)")
         state.setdefault(int(index), {})[name] = value
     incomplete = next((index for index, found in state.items() if found.keys() != MOMENTS), None)

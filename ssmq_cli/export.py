@@ -27,19 +27,19 @@ def command(
 
     A checkpoint from elsewhere goes beside them as model.safetensors, for `ssmq verify`. A graph that differs from the model in one code is not written.
     """
-    from ssmq_brevitas.checkpoint import load_checkpoint
-    from ssmq_brevitas.files import write_whole
+    from ssmq_brevitas.checkpoint import load_checkpoint, save_checkpoint
     from ssmq_export.export import export_graphs
     from ssmq_export.from_model import describe, trace
 
-    model, config, _ = load_checkpoint(checkpoint)
+    model, config, note = load_checkpoint(checkpoint)
     spec = describe(model, {"ssmq.config": config.model_dump_json()})
     data = load(config)
     codes = data.x_test[:images].numpy()
     exported = export_graphs(spec, trace(model, codes, "fused"), codes, out)
     if checkpoint.resolve().parent != out.resolve():
-        write_whole(out / "model.safetensors", checkpoint.read_bytes())
-    table = Table(title=f"{config.name}: compared on {images} images of {data.name} ({data.source})")
+        # What was exported, whatever the file has become meanwhile.
+        save_checkpoint(out / "model.safetensors", model, config, note)
+    table = Table(title=f"{options.own_name(checkpoint)}: compared on {images} images of {data.name} ({data.source})")
     for heading in ("graph", "nodes", "codes compared", "differing"):
         table.add_column(heading, justify="left" if heading == "graph" else "right")
     for (form, path), agreement in zip(exported.paths.items(), exported.agreements, strict=True):

@@ -28,7 +28,7 @@ def command(
     if as_json:
         typer.echo(json.dumps(found.as_dict()))
         return
-    table = Table(title=f"{config.name}: {checkpoint}")
+    table = Table(title=options.own_name(checkpoint))
     for heading in ("parameters", "state", "total", "FP32 total", "saved"):
         table.add_column(heading, justify="right")
     sizes = (found.parameters, found.state, found.total, found.fp32_total)

@@ -34,10 +34,17 @@ def checkpoint_argument(kind: str):
     return typer.Argument(parser=located, metavar="CHECKPOINT", help=f"{kind}, or zoo:NAME.")
 
 
+def own_name(checkpoint: Path) -> str:
+    """A checkpoint's name in a title. Its configuration has that of the preset, which others may be made from too."""
+    return f"{checkpoint.absolute().parent.name}/{checkpoint.stem}"
+
+
 def pretrained(name: str) -> Path | None:
     """The float checkpoint shipped for a preset, if there is one."""
+    from ssmq_brevitas.config import preset_names
+
     path = Path(str(importlib.resources.files("ssmq_brevitas.assets").joinpath(f"{name}.safetensors")))
-    return path if path.is_file() else None
+    return path if name in preset_names() and path.is_file() else None  # a configuration may have any name
 
 
 _PANEL = {"rich_help_panel": "Data"}
@@ -72,6 +79,10 @@ def takes_data(command: Callable) -> Callable:
     data the model was not made for; on the command line the options stand in its place.
     """
     hints = get_type_hints(command, include_extras=True)
+    # A model that is there already is made for its data; one that is to be made takes its shape from a file.
+    remedy = "set {keys} in a TOML file"
+    if "preset" not in hints or "checkpoint" in hints:
+        remedy = "give the data that it was trained on (--dataset, --data-root, --permute, --downsample)"
     own = [
         parameter.replace(annotation=hints[name])
         for name, parameter in inspect.signature(command).parameters.items()
@@ -81,7 +92,7 @@ def takes_data(command: Callable) -> Callable:
     @functools.wraps(command)
     def wrapped(**arguments):
         chosen = {name: arguments.pop(name) for name in _DATA}
-        return command(load=functools.partial(_load, chosen), **arguments)
+        return command(load=functools.partial(_load, chosen, remedy), **arguments)
 
     keyword = inspect.Parameter.KEYWORD_ONLY
     shared = [
@@ -92,7 +103,7 @@ def takes_data(command: Callable) -> Callable:
     return wrapped
 
 
-def _load(chosen: dict, config):
+def _load(chosen: dict, remedy: str, config):
     from ssmq_brevitas.data import load_data
 
     data = load_data(**chosen)
@@ -100,12 +111,12 @@ def _load(chosen: dict, config):
     if data.channels != model.channels:
         raise SsmqError(
             f"{config.name} is made for {model.channels} input channels, the data has {data.channels}: "
-            f"set channels in a TOML file"
+            f"{remedy.format(keys='channels')}"
         )
     if data.length != model.length or data.classes > model.classes:
         raise SsmqError(
             f"{config.name} is made for sequences of {model.length} steps and {model.classes} classes, "
-            f"not {data.length} steps and {data.classes} classes: set length and classes in a TOML file"
+            f"not {data.length} steps and {data.classes} classes: {remedy.format(keys='length and classes')}"
         )
     return data
 

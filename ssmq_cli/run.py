@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,9 +23,11 @@ NAIVE = {"equalise": False, "granularity": "tensor", "parameterisation": "discre
 
 @options.takes_data
 def command(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for everything the run leaves.")] = Path("runs/run"),
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for everything the run leaves; runs/PRESET-DATA by default.")
+    ] = None,
     preset: options.Preset = options.DEFAULT_PRESET,
-    epochs: Annotated[int | None, typer.Option(help="Epochs of quantisation-aware training.", min=0)] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of quantisation-aware training.", min=0, max=1_000_000)] = None,
     images: Annotated[int, typer.Option(help="Test images on which the engines are compared.", min=1)] = 100,
     seed: options.Seed = 0,
     *,
@@ -32,21 +35,40 @@ def command(
 ) -> None:
     """Float, post-training quantisation, quantisation-aware training, export, verification, verdict.
 
-    Starts from the float checkpoint shipped with the preset, or trains one. Leaves summary.json, the graphs, the
+    Starts from the float checkpoint shipped with the preset, if that was trained on these data, or trains one. Leaves summary.json, the graphs, the
     checkpoints and two plots in OUT. Interrupted, it goes on where it stopped when given again. Exit code 1 if an
     engine disagrees or the dataflow graph is illegal.
     """
-    began = time.monotonic()
-    from ssmq_brevitas.checkpoint import save_checkpoint
-    from ssmq_brevitas.files import write_whole
     from ssmq_brevitas.config import load_config
-    from ssmq_brevitas.quantize import post_training
-    from ssmq_brevitas.reconstruct import reconstruct
-    from ssmq_export.check import check_file
+    from ssmq_brevitas.files import sole_use
 
     config = load_config(preset)
     data = load(config)
-    out.mkdir(parents=True, exist_ok=True)
+    if out is None:
+        out = Path("runs") / re.sub(r"[^\w.]+", "-", f"{Path(preset).stem}-{data.name}".lower())
+    if epochs is not None:
+        qat = config.train.qat.model_copy(update={"epochs": epochs})
+        config = config.model_copy(update={"train": config.train.model_copy(update={"qat": qat})})
+    with sole_use(out):
+        summary = _whole_way(config, data, out, images, seed)
+    _print(summary)
+    console.print(f"everything is in {out}  ({summary['seconds']:.0f} s)", highlight=False, soft_wrap=True)
+    if summary["check"]["errors"] or any(row["differing"] for row in summary["verify"]):
+        raise typer.Exit(1)
+
+
+def _whole_way(config, data, out: Path, images: int, seed: int) -> dict:
+    """Everything in ``out``, and its summary. Nothing is written beside what another run left."""
+    began = time.monotonic()
+    from ssmq_brevitas.files import write_whole
+    from ssmq_brevitas.quantize import post_training
+    from ssmq_brevitas.reconstruct import reconstruct
+    from ssmq_brevitas.training_state import refuse_mixture, settings
+    from ssmq_export.check import check_file
+
+    for name, scheme, training in (("float", None, config.train.float), ("qat", config.scheme, config.train.qat)):
+        files = (out / f"{name}.safetensors", out / f"{name}-state.safetensors")
+        refuse_mixture(*files, settings(config.model, scheme, data, training, seed))
     title = (
         f"{config.name} on {data.name} ({data.source}): {len(data.y_train)} training, "
         f"{len(data.y_validation)} validation, {len(data.y_test)} test images"
@@ -61,12 +83,8 @@ def command(
         "equalised PTQ": post_training(floating, config, data.x_train),
         "reconstructed PTQ": reconstruct(post_training(floating, config, data.x_train), floating, data.x_train),
     }
-    trained = post_training(floating, config, data.x_train)
-    training = config.train.qat if epochs is None else config.train.qat.model_copy(update={"epochs": epochs})
-    _train(trained, data, training, out, "qat", seed)
+    trained = _trained(post_training(floating, config, data.x_train), config, data, out, "qat", seed)
     models["QAT"] = trained
-    note = {"data": data.describe(), "seed": seed, "epochs": training.epochs}
-    save_checkpoint(out / "qat.safetensors", trained, config, note)
 
     rows = [_row(stage, model, data) for stage, model in models.items()]
     paths, nodes, verify = _export_and_verify(trained, config, data.x_test[:images].numpy(), out)
@@ -81,43 +99,46 @@ def command(
         "seconds": round(time.monotonic() - began, 1),
     }
     write_whole(out / "summary.json", json.dumps(summary, indent=2).encode())
-    (out / "qat-state.safetensors").unlink(missing_ok=True)
-    _print(summary)
-    console.print(f"everything is in {out}  ({summary['seconds']:.0f} s)", highlight=False, soft_wrap=True)
-    if summary["check"]["errors"] or any(row["differing"] for row in verify):
-        raise typer.Exit(1)
+    return summary
 
 
-def _train(model, data, training, out: Path, name: str, seed: int) -> None:
+def _trained(model, config, data, out: Path, name: str, seed: int):
+    """``model`` trained by the section ``name`` of ``config``, as an earlier call left it or now."""
     import torch
+    from ssmq_brevitas.checkpoint import save_checkpoint
     from ssmq_brevitas.train import train
+    from ssmq_brevitas.training_state import finished, identity
 
-    torch.manual_seed(seed)
-    files = {"state_path": out / f"{name}-state.safetensors", "log_path": out / f"{name}-log.csv"}
-    with training_bar(name.upper() if name == "qat" else name) as on_step:
-        train(model, data, training, seed=seed, on_step=on_step, **files)
-    model.eval()
+    training = getattr(config.train, name)
+    about = identity(model, data, training, seed)
+    state, checkpoint = out / f"{name}-state.safetensors", out / f"{name}.safetensors"
+    done = finished(checkpoint, about)
+    if done is None:
+        torch.manual_seed(seed)
+        with training_bar(name.upper() if name == "qat" else name) as on_step:
+            files = {"state_path": state, "log_path": out / f"{name}-log.csv"}
+            train(model, data, training, seed=seed, on_step=on_step, **files)
+        done = model.eval()
+        note = {"data": data.describe(), "seed": seed, "epochs": training.epochs, "identity": about}
+        save_checkpoint(checkpoint, done, config, note)
+    state.unlink(missing_ok=True)
+    return done
 
 
 def _float_model(config, data, out: Path, seed: int):
-    """The shipped checkpoint of this architecture, one that an earlier run left, or a newly trained model."""
+    """The shipped checkpoint of this architecture and data, or a model trained here."""
     import torch
-    from ssmq_brevitas.checkpoint import load_checkpoint, save_checkpoint
+    from ssmq_brevitas.checkpoint import load_checkpoint
     from ssmq_brevitas.model import Classifier
 
-    left = out / "float.safetensors"
-    for path in (options.pretrained(config.name), left if left.is_file() else None):
-        if path is not None:
-            model, found, note = load_checkpoint(path)
-            if found.model == config.model:
-                console.print(f"float model: {path.name}, trained on {note['data']['name']}", highlight=False)
-                return model
+    shipped = options.pretrained(config.name)
+    if shipped is not None:
+        model, found, note = load_checkpoint(shipped)
+        if found.model == config.model and data.was_learnt(note["data"]):
+            console.print(f"float model: {shipped.name}, trained on {note['data']['name']}", highlight=False)
+            return model
     torch.manual_seed(seed)
-    model = Classifier(config.model)
-    _train(model, data, config.train.float, out, "float", seed)
-    save_checkpoint(left, model, config, {"data": data.describe(), "seed": seed})
-    (out / "float-state.safetensors").unlink(missing_ok=True)
-    return model
+    return _trained(Classifier(config.model), config, data, out, "float", seed)
 
 
 def _row(stage: str, model, data) -> dict:

@@ -28,7 +28,7 @@ def command(
             help="Start quantisation-aware training from this checkpoint (float or quantised), or from zoo:NAME.",
         ),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Instead of the preset's number.", min=0)] = None,
+    epochs: Annotated[int | None, typer.Option(help="Instead of the preset's number.", min=0, max=1_000_000)] = None,
     seed: options.Seed = 0,
     *,
     load: Callable,
@@ -37,15 +37,18 @@ def command(
 
     From a float checkpoint, Ā and the exponents are fitted to it, and if the preset has fewer modes a head the weakest go;
     from a quantised one, ranges stay at the preset's widths (staged lowering).
-    An interrupted run goes on where it stopped when the same command is given again. Writes OUT/float.safetensors or
+    An interrupted run goes on where it stopped when the same command is given again; what another command left is
+    refused, and what this one has finished is not trained again. Writes OUT/float.safetensors or
     OUT/qat.safetensors, and OUT/log.csv.
     """
     import torch
     from ssmq_brevitas.checkpoint import load_checkpoint, save_checkpoint
     from ssmq_brevitas.config import load_config
     from ssmq_brevitas.model import Classifier
+    from ssmq_brevitas.files import sole_use
     from ssmq_brevitas.start import quantised_start
     from ssmq_brevitas.train import accuracy, train
+    from ssmq_brevitas.training_state import finished, identity
     from ssmq_study.accuracy import test_accuracy
 
     config = load_config(preset)
@@ -59,16 +62,20 @@ def command(
         training, name = config.train.qat, "qat"
     if epochs is not None:
         training = training.model_copy(update={"epochs": epochs})
-    out.mkdir(parents=True, exist_ok=True)
-    state = out / f"{name}-state.safetensors"
-    with training_bar(f"{config.name} {name}") as on_step:
-        files = {"state_path": state, "log_path": out / "log.csv"}
-        train(model, data, training, seed=seed, on_step=on_step, **files)
-    model.eval()
-    validation = accuracy(model, data.x_validation, data.y_validation)
-    note = {"data": data.describe(), "seed": seed, "epochs": training.epochs, "validation": validation}
-    save_checkpoint(out / f"{name}.safetensors", model, config, note)
-    state.unlink(missing_ok=True)
+    state, checkpoint = out / f"{name}-state.safetensors", out / f"{name}.safetensors"
+    with sole_use(out):
+        about = identity(model, data, training, seed)
+        done = finished(checkpoint, about)
+        if done is None:
+            with training_bar(f"{config.name} {name}") as on_step:
+                files = {"state_path": state, "log_path": out / "log.csv"}
+                train(model, data, training, seed=seed, on_step=on_step, **files)
+        model = (done or model).eval()
+        validation = accuracy(model, data.x_validation, data.y_validation)
+        note = {"data": data.describe(), "seed": seed, "epochs": training.epochs, "validation": validation, "identity": about}
+        if done is None:
+            save_checkpoint(checkpoint, model, config, note)
+        state.unlink(missing_ok=True)
     test = test_accuracy(model, data)
     console.print(f"{data.name} ({data.source}): {len(data.y_train)} training, {len(data.y_test)} test images")
-    console.print(f"validation {100 * validation:.2f} %, test {100 * test:.2f} %  ->  {out / f'{name}.safetensors'}")
+    console.print(f"validation {100 * validation:.2f} %, test {100 * test:.2f} %  ->  {checkpoint}")

@@ -114,5 +114,7 @@ def _model(checkpoint: Path | None, preset: str, load: Callable):
     path = options.pretrained(config.name)
     if path is None:
         raise SsmqError(f"{config.name}: no float checkpoint is shipped for it; name a quantised CHECKPOINT")
-    floating, _, _ = load_checkpoint(path)
+    floating, found, _ = load_checkpoint(path)
+    if found.model != config.model:
+        raise SsmqError(f"{config.name}: the float checkpoint shipped under that name has another architecture")
     return post_training(floating, config, load(config).x_train), config

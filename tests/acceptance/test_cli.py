@@ -64,7 +64,7 @@ def folder(tmp_path_factory) -> Path:
 def test_run_leaves_what_it_promises(folder):
     summary = json.loads((folder / "run" / "summary.json").read_text())
     assert summary["data"] == {
-        "name": "MNIST subset", "source": "embedded", "train": 4500, "validation": 500, "test": 1000,
+        "name": "MNIST subset", "source": "embedded", "downsample": 4, "train": 4500, "validation": 500, "test": 1000,
     }  # fmt: skip
     assert [row["stage"] for row in summary["rows"]] == ["float", "naive PTQ", "equalised PTQ", "reconstructed PTQ", "QAT"]
     for row in summary["rows"]:
