@@ -1,4 +1,4 @@
-"""Ctrl-C at a safe point."""
+"""Ctrl-C, and what a program makes of other signals, at a safe point."""
 
 from __future__ import annotations
 
@@ -7,29 +7,34 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
 
 @contextmanager
 def deferred_interrupt() -> Iterator[Callable[[], None]]:
-    """Hold Ctrl-C back until the yielded function is called: it raises KeyboardInterrupt if one came.
+    """Hold signals that have a handler back until the yielded function is called: it raises KeyboardInterrupt then.
 
-    So no optimiser step is saved half done. A second Ctrl-C is not held back; outside the main thread nothing is.
+    So no optimiser step is saved half done. A second one is not held back; outside the main thread nothing is.
     """
     asked: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield lambda: None
         return
-    before = signal.getsignal(signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in ENDING if callable(signal.getsignal(number))}
 
     def note(number, frame) -> None:
         asked.append(number)
-        signal.signal(signal.SIGINT, before)
+        signal.signal(number, before[number])
 
     def raise_if_asked() -> None:
         if asked:
+            before[asked[0]](asked[0], None)
             raise KeyboardInterrupt
 
-    signal.signal(signal.SIGINT, note)
+    for number in before:
+        signal.signal(number, note)
     try:
         yield raise_if_asked
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

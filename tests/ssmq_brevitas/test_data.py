@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.resources
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from ssmq_brevitas.data import SUBSET, load_data
+from ssmq_brevitas.data import SUBSET, SequenceData, load_data
 from ssmq_brevitas.errors import SsmqError
+
+
+SPLITS = ("train", "validation", "test")
 
 
 def write_idx(path: Path, array: np.ndarray) -> None:
@@ -69,3 +73,23 @@ def test_what_is_missing_is_named(tmp_path):
         load_data(dataset="fashion-mnist")
     with pytest.raises(SsmqError, match="down-sampling by 3 does not divide"):
         load_data(downsample=3)
+
+
+def test_a_model_serves_what_it_was_trained_on(folder):
+    mnist = load_data(folder)
+    described = mnist.describe()
+    assert mnist.was_learnt(described) and load_data().was_learnt(described), "the subset is a part of MNIST"
+    for other in (load_data(folder, "fashion-mnist"), load_data(permute=0), load_data(downsample=4), load_data(folder, permute=3)):
+        assert not other.was_learnt(described)
+    assert not load_data(permute=1).was_learnt(load_data(permute=2).describe())
+    own = SequenceData("MNIST", "npz", *[getattr(mnist, f"{kind}_{split}") for split in SPLITS for kind in "xy"])
+    assert not own.was_learnt(described)
+
+
+def test_the_digest_is_of_all_sequences_and_labels():
+    data = load_data()
+    assert data.digest == load_data().digest != load_data(permute=0).digest
+    for name in ("y_train", "x_validation", "y_test"):
+        changed = getattr(data, name).clone()
+        changed.view(-1)[5] ^= 1
+        assert dataclasses.replace(data, **{name: changed}).digest != data.digest

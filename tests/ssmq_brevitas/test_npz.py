@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
+import tracemalloc
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from conftest import small_config
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ssmq_brevitas import npz
 from ssmq_brevitas.bounds import accumulator_widths, least_widths
 from ssmq_brevitas.config import Training
 from ssmq_brevitas.data import load_data
@@ -119,6 +125,12 @@ def test_the_script_for_japanese_vowels_learns_nothing_from_what_it_holds_out(tm
             "x_test has .* x has",
         ),
         ({"x": np.array([{}] * 20), "y": np.zeros(20, int)}, "not a readable .npz file of plain arrays"),
+        ({"x": np.zeros((20, 5, 1), np.uint8), "y": np.zeros(20)}, r"y must be integer labels, not float64: y.astype"),
+        ({"x": np.zeros((20, 5, 1), np.uint8), "y": np.full(20, 2**63, np.uint64)}, "y must be 20 labels .* to 9223372036854775808"),
+        ({"x": np.zeros((20, 5, 1), np.uint8), "y": np.full(20, 10**6)}, "y must be 20 labels .* up to 65535"),
+        ({"x": np.zeros((20, 5, 1), np.uint8), "y": np.zeros(20, "m8[s]")}, "y must be integer labels, not timedelta64"),
+        ({"x": np.zeros((0, 5, 1), np.uint8), "y": np.zeros(0, int)}, "no sequences are left for"),
+        ({"x": np.zeros((20, 0, 1), np.uint8), "y": np.zeros(20, int)}, r"x must be \(sequences, steps, channels\)"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_file_is_said(tmp_path, arrays, message):
@@ -126,9 +138,78 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path, arrays, message):
         load_data(dataset=saved(tmp_path / "odd.npz", **arrays))
 
 
+def test_arrays_by_columns_are_read_and_other_arrays_are_not(tmp_path):
+    x, y = sequences(40)
+    name = saved(tmp_path / "f.npz", x=np.asfortranarray(x), y=y.astype(">i4"), notes=np.array([{}]))
+    plain = load_data(dataset=saved(tmp_path / "c.npz", x=x, y=y))
+    found = load_data(dataset=name)
+    assert torch.equal(found.x_train, plain.x_train) and torch.equal(found.y_test, plain.y_test)
+
+
+def archive(path, **members: bytes) -> str:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in members.items():
+            file.writestr(f"{name}.npy", content)
+    return f"npz:{path}"
+
+
+def header(shape: tuple, dtype: str = "|u1") -> bytes:
+    text = io.BytesIO()
+    np.lib.format.write_array_header_1_0(text, {"descr": dtype, "fortran_order": False, "shape": shape})
+    return text.getvalue()
+
+
+def test_a_member_that_is_no_array_or_another_size_than_it_says_is_named(tmp_path):
+    for content, message in (
+        (b"text", "x: .*magic"),
+        (header((10**9, 10**9, 10**3)), "x: 0 bytes, where shape"),
+        (header((-4, 5, 1)), r"x: shape \(-4, 5, 1\)"),
+        (header((4, 5, 1)) + bytes(19), "x: 19 bytes, where shape .* needs 20"),
+    ):
+        with pytest.raises(SsmqError, match=f"odd.npz: not a readable .npz file of plain arrays .{message}"):
+            load_data(dataset=archive(tmp_path / "odd.npz", x=content, y=b""))
+
+
+def test_an_archive_that_unpacks_to_more_than_is_read_is_not_unpacked(tmp_path, monkeypatch):
+    assert npz.MOST_BYTES == 2**30
+    monkeypatch.setattr(npz, "MOST_BYTES", 2**20)
+    name = archive(tmp_path / "bomb.npz", x=header((2**25, 1, 1)) + bytes(2**25), y=header((0,)))
+    tracemalloc.start()
+    try:
+        with pytest.raises(SsmqError, match="bomb.npz: its arrays have 33,554,.* bytes, more than the 1,048,576"):
+            load_data(dataset=name)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
+@settings(max_examples=150)
+@given(data=st.data())
+def test_a_damaged_file_is_refused_or_holds_sequences(tmp_path_factory, data):
+    path = tmp_path_factory.getbasetemp() / "damaged.npz"
+    x, y = sequences(30)
+    np.savez_compressed(path, x=x, y=y)
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 3))):
+        start = data.draw(st.integers(0, len(content) - 1))
+        piece = data.draw(st.binary(max_size=4))
+        content[start : start + data.draw(st.integers(0, 4))] = piece
+    path.write_bytes(content)
+    try:
+        found = load_data(dataset=f"npz:{path}")
+    except SsmqError as error:
+        assert str(path) in str(error)
+        return
+    assert found.x_train.dtype == torch.uint8 and found.x_train.shape[0] == len(found.y_train) and found.classes >= 1
+
+
 def test_other_files_and_options_are_refused(tmp_path):
     (tmp_path / "noise.npz").write_bytes(b"\x80\x04 not a zip")
-    for name, message in (("noise", "not a readable .npz"), ("missing", "no such file")):
+    np.save(tmp_path / "one.npz.npy", np.zeros(3))
+    (tmp_path / "one.npz.npy").rename(tmp_path / "one.npz")
+    (tmp_path / "folder.npz").mkdir()
+    cases = (("noise", "not a readable .npz"), ("missing", "no such file"), ("one", "one array: np.savez"), ("folder", "no such"))
+    for name, message in cases:
         with pytest.raises(SsmqError, match=message):
             load_data(dataset=f"npz:{tmp_path / name}.npz")
     with pytest.raises(SsmqError, match="npz:FILE .* cannot be combined with"):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import pytest
 import torch
 from conftest import small_codes, small_config, small_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ssmq_brevitas.checkpoint import save_checkpoint
 from ssmq_brevitas.config import Model, Training
 from ssmq_brevitas.data import SequenceData
 from ssmq_brevitas.errors import SsmqError
+from ssmq_brevitas.interrupt import deferred_interrupt
 from ssmq_brevitas.model import Classifier
 from ssmq_brevitas.start import quantised_start
 from ssmq_brevitas.train import accuracy, refuse_large, train
@@ -67,8 +72,6 @@ def test_a_state_of_another_training_is_refused_and_kept(tmp_path, other):
 
 
 def test_a_result_is_taken_for_its_own_training_only(tmp_path):
-    from ssmq_brevitas.checkpoint import save_checkpoint
-
     path, data = tmp_path / "m.safetensors", made()
     about = identity(model_of(), data, TRAINING, 0)
     assert finished(path, about) is None
@@ -116,7 +119,7 @@ def test_a_batch_that_no_memory_holds_is_refused_before_it_is_made():
         refuse_large(model, Training(batch=65536), 65536, torch.device("cpu"))
 
 
-@settings(max_examples=120)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_a_damaged_state_is_refused_or_gone_on_from(tmp_path_factory, data):
     folder = tmp_path_factory.getbasetemp() / "states"
@@ -147,3 +150,24 @@ def test_a_position_past_the_end_is_refused(tmp_path):
         state.write_bytes(whole.replace(before, after))
         with pytest.raises(SsmqError, match="state.safetensors: not a readable"):
             train(model_of(), made(), TRAINING, state_path=state)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_waits_for_the_end_of_the_step(number):
+    """A command makes an exception of SIGTERM too: in the middle of a step it would be saved half done."""
+    told = []
+
+    def end(received, frame):
+        told.append(received)
+        raise KeyboardInterrupt
+
+    before = signal.signal(number, end)
+    try:
+        with pytest.raises(KeyboardInterrupt), deferred_interrupt() as raise_if_interrupted:
+            raise_if_interrupted()
+            os.kill(os.getpid(), number)
+            assert told == []
+            raise_if_interrupted()
+        assert told == [number] and signal.getsignal(number) is end
+    finally:
+        signal.signal(number, before)
