@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from .errors import SsmqError
 from .model import Classifier
 from .s4d import S4D
 
@@ -89,4 +90,9 @@ def calibrate(model: Classifier, codes: torch.Tensor) -> Calibration:
         for name, owner in places.items():
             owner[name.rsplit(".", 1)[-1]] = before[name]
         model.train(was_training)
-    return Calibration({name: np.concatenate(o.samples) for name, o in observers.items()}, states)
+    samples = {name: np.concatenate(observer.samples) for name, observer in observers.items()}
+    seen = samples | {f"the states of layer {k}": found.samples for k, found in enumerate(states)}
+    wild = next((name for name, values in seen.items() if not np.isfinite(values).all()), None)
+    if wild is not None:
+        raise SsmqError(f"the float model's values at {wild} are not finite: its weights are too large to be quantised")
+    return Calibration(samples, states)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import importlib.resources
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +56,7 @@ class SequenceData:
     def classes(self) -> int:
         return int(max(labels.max() for labels in (self.y_train, self.y_validation, self.y_test))) + 1
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """SHA-256 of all sequences and labels."""
         found = hashlib.sha256()
@@ -166,7 +165,11 @@ def _torchvision(root: Path, dataset: str, download: bool):
             if download:
                 raise SsmqError(f"{dataset} could not be downloaded to {root} ({error}): are you offline?") from error
             raise SsmqError(f"{dataset} is not complete in {root}: add --download to fetch it ({error})") from error
-        splits.append((split.data.numpy(), split.targets.numpy()))
+        images, labels = split.data.numpy(), split.targets.numpy()
+        if images.ndim != 3 or labels.shape != images.shape[:1] or len(labels) <= (VALIDATION if train else 0):
+            about = f"images {images.shape}, labels {labels.shape}"
+            raise SsmqError(f"{dataset} in {root} is damaged ({about}): remove it, and add --download to fetch it anew")
+        splits.append((images, labels))
     return classes[dataset].__name__, *splits
 
 

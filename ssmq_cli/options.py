@@ -16,9 +16,10 @@ from ssmq_brevitas.errors import SsmqError
 console = Console()
 errors = Console(stderr=True)
 
+MOST_SEED = 2**32 - 1  # times a million it is still a number that a generator takes
 DEFAULT_PRESET = "edge-2x16"
 Preset = Annotated[str, typer.Option("--preset", "-p", help="Preset name or TOML file.")]
-Seed = Annotated[int, typer.Option(help="Seed of initialisation and shuffling.")]
+Seed = Annotated[int, typer.Option(help="Seed of initialisation and shuffling.", min=0, max=MOST_SEED)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -62,7 +63,7 @@ _DATA = {
         False,
     ),
     "permute": (
-        Annotated[int | None, typer.Option(help="Seed of one fixed permutation of the pixels.", **_PANEL)],
+        Annotated[int | None, typer.Option(help="Seed of one fixed permutation of the pixels.", min=0, max=MOST_SEED, **_PANEL)],
         None,
     ),
     "downsample": (

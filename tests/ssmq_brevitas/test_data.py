@@ -64,6 +64,12 @@ def test_downsampling_and_permutation():
     assert not torch.equal(shuffled.x_test, full.x_test)
 
 
+def test_labels_of_another_number_than_the_images_are_refused(folder):
+    write_idx(folder / "MNIST" / "raw" / "t10k-labels-idx1-ubyte", np.zeros(29, np.uint8))
+    with pytest.raises(SsmqError, match=r"mnist in .* is damaged \(images \(30, 28, 28\), labels \(29,\)\)"):
+        load_data(folder)
+
+
 def test_what_is_missing_is_named(tmp_path):
     with pytest.raises(SsmqError, match="data folder .*nowhere does not exist: correct --data-root"):
         load_data(tmp_path / "nowhere")
