@@ -11,17 +11,21 @@ from .s4d import S4D
 
 # Sums of products on these grids stay within float32's range, and its least numbers are far below them.
 LEAST_EXPONENT, MOST_EXPONENT = -64, 40
+# No parameter or statistic comes near it, and a few that do overflow nothing.
+LARGEST = 2.0**30
 
 
 def refuse_unsound(model: Classifier, origin: str) -> None:
     """Raise SsmqError naming the first tensor of ``model`` that no evaluation can make sense of.
 
-    Numbers must be finite, scales powers of two from 2^-64 to 2^40, variances not negative; and so must be what each
-    layer makes of them: Ā, B̄, C and D on their grids, gain and offset of batch norm.
+    Scales must be powers of two from 2^-64 to 2^40, other numbers at most 2^30, variances not negative; and finite what
+    each layer makes of them: Ā, B̄, C and D on their grids, gain and offset of batch norm.
     """
     for name, tensor in model.state_dict().items():
         _refuse(origin, name, "is not finite", tensor.isfinite().all())
-        if name.endswith("scale"):
+        if not name.endswith("scale"):
+            _refuse(origin, name, "holds numbers past 2^30", (tensor.abs() <= LARGEST).all())
+        else:
             mantissa, exponent = torch.frexp(tensor)
             good = (mantissa == 0.5) & (exponent > LEAST_EXPONENT) & (exponent <= MOST_EXPONENT + 1)
             limits = f"2^{LEAST_EXPONENT} to 2^{MOST_EXPONENT}"
@@ -34,7 +38,7 @@ def refuse_unsound(model: Classifier, origin: str) -> None:
             elif isinstance(module, QuantS4D):
                 derived = module.parameters_on_grid().values()
             elif isinstance(module, S4D):
-                derived = module.discrete()
+                derived = (*module.discrete(), module.continuous()[1] * model.model.length)
             else:
                 continue
             _refuse(origin, name, "has parameters that are not finite", all(part.isfinite().all() for part in derived))

@@ -51,6 +51,7 @@ def test_a_scale_that_is_none_is_refused(whole, tmp_path, value):
     ("name", "value", "message"),
     [
         ("encoder.weight", float("nan"), "encoder.weight holds numbers that are not finite"),
+        ("encoder.weight", -3e9, "encoder.weight holds numbers past 2\\^30"),
         ("blocks.1.norm.variance", -1.0, "blocks.1.norm.variance is negative"),
         ("decoder.bias", None, "decoder.bias: no such tensor, not shape"),
         ("decoder.bias", torch.zeros(7), r"decoder.bias: shape \(7,\), not shape \(3,\)"),
