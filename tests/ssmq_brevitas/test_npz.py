@@ -183,7 +183,7 @@ def test_an_archive_that_unpacks_to_more_than_is_read_is_not_unpacked(tmp_path, 
         tracemalloc.stop()
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_a_damaged_file_is_refused_or_holds_sequences(tmp_path_factory, data):
     path = tmp_path_factory.getbasetemp() / "damaged.npz"

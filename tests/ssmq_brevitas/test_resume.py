@@ -119,7 +119,7 @@ def test_a_batch_that_no_memory_holds_is_refused_before_it_is_made():
         refuse_large(model, Training(batch=65536), 65536, torch.device("cpu"))
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_a_damaged_state_is_refused_or_gone_on_from(tmp_path_factory, data):
     folder = tmp_path_factory.getbasetemp() / "states"
