@@ -92,9 +92,8 @@ def _model(job: Job, data: SequenceData, folder: Path) -> torch.nn.Module:
     row, config = job.row, job.row.config
     torch.manual_seed(row.seed)
     if row.kind == "float":
-        shipped = _shipped(row, data, folder) if row.pretrained else None
-        if shipped is not None:
-            return shipped
+        if row.pretrained:
+            return _shipped(row, folder)
         return _trained(Classifier(config.model), config.train.float, job, data, folder)
     start, found, _ = load_checkpoint(folder.parent / row.needs / "model.safetensors")
     if row.kind == "paper-ptq":
@@ -112,11 +111,8 @@ def _epochs(log: Path) -> list[float]:
     return [float(row["validation"]) for row in csv.DictReader(log.read_text().splitlines())]
 
 
-def _shipped(row: Row, data: SequenceData, folder: Path) -> Classifier | None:
-    """The float model that comes with the package, if it was trained on these data."""
+def _shipped(row: Row, folder: Path) -> Classifier:
     model, config, note = load_checkpoint(locate(PREFIX + row.config.name))
-    if not data.was_learnt(note["data"]):
-        return None
     save_checkpoint(folder / "model.safetensors", model, config, note)
     return model
 
