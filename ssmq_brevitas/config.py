@@ -164,6 +164,14 @@ class Config(_Section):
         return self
 
 
+def with_epochs(config: Config, phase: str, epochs: int | None) -> Config:
+    """``config`` with another number of epochs in ``phase`` (``"float"`` or ``"qat"``), or as it is for None."""
+    if epochs is None:
+        return config
+    training = getattr(config.train, phase).model_copy(update={"epochs": epochs})
+    return config.model_copy(update={"train": config.train.model_copy(update={phase: training})})
+
+
 def preset_names() -> list[str]:
     """Names of the presets that come with the package."""
     folder = importlib.resources.files("ssmq_brevitas.presets")

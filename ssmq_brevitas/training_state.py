@@ -46,6 +46,8 @@ def identity(model: Classifier, data: SequenceData, training: Training, seed: in
 
 def refuse_other(path: Path, found: dict, wanted: dict) -> None:
     """Raise SsmqError naming what differs between two identities; ``path`` has the first."""
+    if not found:
+        raise SsmqError(f"{path}: does not say which training made it: give another folder, or move the file away")
     before, now = _flat(found), _flat(wanted)
     for key, value in now.items():
         if before.get(key) != value:

@@ -39,16 +39,13 @@ def command(
     checkpoints and two plots in OUT. Interrupted, it goes on where it stopped when given again. Exit code 1 if an
     engine disagrees or the dataflow graph is illegal.
     """
-    from ssmq_brevitas.config import load_config
+    from ssmq_brevitas.config import load_config, with_epochs
     from ssmq_brevitas.files import sole_use
 
-    config = load_config(preset)
+    config = with_epochs(load_config(preset), "qat", epochs)
     data = load(config)
     if out is None:
         out = Path("runs") / re.sub(r"[^\w.]+", "-", f"{Path(preset).stem}-{data.name}".lower())
-    if epochs is not None:
-        qat = config.train.qat.model_copy(update={"epochs": epochs})
-        config = config.model_copy(update={"train": config.train.model_copy(update={"qat": qat})})
     with sole_use(out):
         summary = _whole_way(config, data, out, images, seed)
     _print(summary)

@@ -43,25 +43,24 @@ def command(
     """
     import torch
     from ssmq_brevitas.checkpoint import load_checkpoint, save_checkpoint
-    from ssmq_brevitas.config import load_config
-    from ssmq_brevitas.model import Classifier
+    from ssmq_brevitas.config import load_config, with_epochs
     from ssmq_brevitas.files import sole_use
+    from ssmq_brevitas.model import Classifier
     from ssmq_brevitas.start import quantised_start
     from ssmq_brevitas.train import accuracy, train
     from ssmq_brevitas.training_state import finished, identity
     from ssmq_study.accuracy import test_accuracy
 
-    config = load_config(preset)
+    name = "float" if start is None else "qat"
+    config = with_epochs(load_config(preset), name, epochs)
     data = load(config)
     torch.manual_seed(seed)
     if start is None:
-        model, training, name = Classifier(config.model), config.train.float, "float"
+        model = Classifier(config.model)
     else:
         model, found, _ = load_checkpoint(start)
         model = quantised_start(model, found, config, data.x_train)
-        training, name = config.train.qat, "qat"
-    if epochs is not None:
-        training = training.model_copy(update={"epochs": epochs})
+    training = getattr(config.train, name)
     state, checkpoint = out / f"{name}-state.safetensors", out / f"{name}.safetensors"
     with sole_use(out):
         about = identity(model, data, training, seed)

@@ -80,7 +80,7 @@ def test_a_result_is_taken_for_its_own_training_only(tmp_path):
     with pytest.raises(SsmqError, match="of other data"):
         finished(path, identity(model_of(), made(seed=1), TRAINING, 0))
     save_checkpoint(path, model_of(seed=3), CONFIG)
-    with pytest.raises(SsmqError, match="belongs to a training with another model.channels"):
+    with pytest.raises(SsmqError, match="m.safetensors: does not say which training made it"):
         finished(path, about)
 
 
