@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 
@@ -90,8 +91,10 @@ def test_a_training_that_diverges_stops_says_so_and_leaves_nothing(tmp_path, kin
     wild = Training(epochs=2, batch=8, learning_rate=1e5, learning_rate_a=1e5)
     # A quantised weight saturates and stays finite; A and its step grow through an exponential.
     model = model_of(kind, small_config(model={"layers": 1}, scheme={"parameterisation": "continuous"}))
-    with pytest.raises(SsmqError, match=r"diverged at step \d of 6 .*: lower learning_rate \(100000\)"):
-        train(model, made(), wild, state_path=state, save_every=0)
+    told = []
+    with pytest.raises(SsmqError, match=r"diverged at step \d of 6 .*: lower learning_rate \(100000\)") as caught:
+        train(model, made(), wild, state_path=state, on_step=lambda progress: told.append(progress.loss))
+    assert f"step {len(told) + 1} of" in str(caught.value) and all(map(math.isfinite, told)), "it stops at that step"
     assert not list(tmp_path.iterdir())
 
 
@@ -145,7 +148,7 @@ def test_a_position_past_the_end_is_refused(tmp_path):
     state = tmp_path / "state.safetensors"
     interrupted(state, model_of(), made())
     whole = state.read_bytes()
-    for before, after in ((b'\\"step\\": 4', b'\\"step\\": 9'), (b'\\"loss\\"', b'\\"lost\\"')):
+    for before, after in ((b'\\"step\\": 4', b'\\"step\\": 9'), (b'\\"step\\": 4', b'\\"step\\": 2'), (b'\\"loss\\"', b'\\"lost\\"')):
         assert before in whole and len(before) == len(after)
         state.write_bytes(whole.replace(before, after))
         with pytest.raises(SsmqError, match="state.safetensors: not a readable"):
@@ -155,7 +158,7 @@ def test_a_position_past_the_end_is_refused(tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_waits_for_the_end_of_the_step(number):
     """A command makes an exception of SIGTERM too: in the middle of a step it would be saved half done."""
-    told = []
+    told, reached = [], []
 
     def end(received, frame):
         told.append(received)
@@ -166,8 +169,8 @@ def test_a_signal_waits_for_the_end_of_the_step(number):
         with pytest.raises(KeyboardInterrupt), deferred_interrupt() as raise_if_interrupted:
             raise_if_interrupted()
             os.kill(os.getpid(), number)
-            assert told == []
+            reached.append(list(told))
             raise_if_interrupted()
-        assert told == [number] and signal.getsignal(number) is end
+        assert reached == [[]] and told == [number] and signal.getsignal(number) is end
     finally:
         signal.signal(number, before)
