@@ -11,6 +11,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from ssmq_brevitas.errors import SsmqError
+from ssmq_brevitas.files import read_whole
 
 LIMIT = 8 * 2**20  # bytes; the largest result of a study has a hundredth
 
@@ -71,21 +72,7 @@ Content = TypeVar("Content", bound=BaseModel)
 
 def read_json(path: Path, kind: type[Content], what: str) -> Content:
     """The file as a ``kind``; ``what`` it should be is told where it is not. Raises SsmqError naming file and key."""
-    return parse_json(read_bytes(path, what), kind, path, what)
-
-
-def read_bytes(path: Path, what: str) -> bytes:
-    """All of a file of at most ``LIMIT`` bytes."""
-    if not path.is_file():
-        raise SsmqError(f"{path}: no such file")
-    try:
-        with path.open("rb") as file:
-            content = file.read(LIMIT + 1)
-    except OSError as error:
-        raise SsmqError(f"{path}: cannot be read ({error.strerror})") from error
-    if len(content) > LIMIT:
-        raise SsmqError(f"{path}: not {what}: it has more than {LIMIT:,} bytes")
-    return content
+    return parse_json(read_whole(path, LIMIT, "file"), kind, path, what)
 
 
 def parse_json(content: bytes, kind: type[Content], path: Path, what: str) -> Content:
@@ -94,7 +81,7 @@ def parse_json(content: bytes, kind: type[Content], path: Path, what: str) -> Co
         return kind.model_validate_json(content)
     except ValidationError as error:
         raise SsmqError(f"{path}: not {what}: {problem(error)}") from error
-    except SsmqError as error:
+    except SsmqError as error:  # of a configuration inside
         raise SsmqError(f"{path}: not {what}: {error}") from error
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 from ssmq_brevitas import plots as training_plots
 from ssmq_brevitas.errors import SsmqError
+from ssmq_brevitas.files import read_whole
 
 from .. import plots
-from ..json_file import FileName, Strict, parse_json, read_bytes
+from ..json_file import LIMIT, FileName, Strict, parse_json
 from . import markdown, pictures, study_schema, tool_schema
 
 Picture = Callable[[dict, Path], None]
@@ -103,7 +104,7 @@ def load_result(path: Path) -> Result:
         name = TypeAdapter(FileName).validate_python(path.stem)
     except ValidationError as error:
         raise SsmqError(f"{path}: the name of a result has letters, digits, '.', '_', '+' and '-': rename it") from error
-    content = read_bytes(path, NOT_SHOWN)
+    content = read_whole(path, LIMIT, "result")
     kind = parse_json(content, _Head, path, NOT_SHOWN).kind or (name if name in KINDS else "run")
     if kind not in KINDS:
         raise SsmqError(f"{path}: not {NOT_SHOWN}: kind: is none of {', '.join(KINDS)}")

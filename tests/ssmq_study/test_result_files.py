@@ -112,10 +112,13 @@ def test_a_number_that_cannot_be_shown_is_named(tmp_path):
 
 def test_a_file_too_large_too_deep_or_with_a_number_too_long_is_refused(tmp_path):
     path = tmp_path / "run.json"
-    for content in (b" " * (LIMIT + 1), b'{"rows":' * 100_000, b'{"rows": ' + b"9" * 5000 + b"}", b'{"rows": "\xff"}'):
+    for content in (b'{"rows":' * 100_000, b'{"rows": ' + b"9" * 5000 + b"}", b'{"rows": "\xff"}'):
         path.write_bytes(content)
         with pytest.raises(SsmqError, match="run.json: not a result that can be shown"):
             load_result(path)
+    path.write_bytes(b" " * (LIMIT + 1))
+    with pytest.raises(SsmqError, match="run.json: .* bytes are more than"):
+        load_result(path)
 
 
 # One of each kind, small, so that a mutation often meets what matters.
