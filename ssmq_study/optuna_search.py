@@ -167,8 +167,8 @@ def _on_polar_grid(parameters: dict, space: dict[str, list], polar: str) -> dict
 
     The codes of Ā, which are no longer stored, are as wide as can be.
     """
-    if parameters["parameterisation"] == polar:
-        return parameters
+    if parameters["parameterisation"] == polar or "a" not in parameters:
+        return {**parameters, "parameterisation": polar}
     magnitude = min(space["a_magnitude"], key=lambda width: abs(2 * width - parameters["a"]))
     widths = {"a": max(space["a"]), "a_magnitude": magnitude, "a_phase": parameters["a"]}
     return {**parameters, **widths, "parameterisation": polar}

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ssmq_brevitas.errors import SsmqError
 
 from .json_file import Amount, Data, Name, Several, Share, Sizes, Strict, read_json
@@ -54,6 +54,12 @@ class RowResult(Strict):
     start: str | None
     row: Row
     settings: Settings
+
+    @model_validator(mode="after")
+    def _of_its_row(self) -> Self:
+        if (self.id, self.name, self.seed) != (self.row.id, self.row.name, self.row.seed):
+            raise ValueError("id, name and seed are those of the row")
+        return self
 
 
 def read_job(out: Path, name: str) -> Job:
