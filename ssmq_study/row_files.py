@@ -51,7 +51,7 @@ class RowResult(Strict):
     bytes: Sizes | None
     epochs: list[Share]
     seconds: Amount
-    start: str | None
+    start: str | None = None
     row: Row
     settings: Settings
 
