@@ -126,7 +126,7 @@ from ssmq_study.ending import end_with_parent
 try:
     end_with_parent(int(sys.argv[1]))
     print("working", flush=True)
-    time.sleep(600)
+    time.sleep(60)
 except KeyboardInterrupt:
     print("ended", flush=True)
 """
@@ -135,7 +135,7 @@ except KeyboardInterrupt:
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells of a parent's end on Linux alone")
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
 def test_a_worker_ends_with_its_study_however_that_ends(sent):
-    script = PARENT.format(parent="__import__('os').getpid()", seconds=600)
+    script = PARENT.format(parent="__import__('os').getpid()", seconds=60)
     with subprocess.Popen([sys.executable, "-c", script, CHILD], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout.readline() == "working\n"
         parent.send_signal(sent)
@@ -145,7 +145,7 @@ def test_a_worker_ends_with_its_study_however_that_ends(sent):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells of a parent's end on Linux alone")
 def test_a_worker_whose_study_ended_before_it_began_ends_too():
-    script = PARENT.format(parent=1 if os.getpid() != 1 else 2, seconds=600)
+    script = PARENT.format(parent=1 if os.getpid() != 1 else 2, seconds=60)
     with subprocess.Popen([sys.executable, "-c", script, CHILD], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout.readline() == "ended\n"
         parent.kill()
@@ -156,7 +156,7 @@ def test_what_does_not_end_is_killed_with_all_that_it_started(monkeypatch):
 
     monkeypatch.setattr(ending, "PATIENCE", 1.0)
     deaf = "import signal, subprocess, sys, time; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-    deaf += "subprocess.Popen(['sleep', '600']); print('working', flush=True); time.sleep(600)"
+    deaf += "subprocess.Popen(['sleep', '600']); print('working', flush=True); time.sleep(60)"
     process = subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE, start_new_session=True)
     process.stdout.readline()
     ending.end_all([process])
