@@ -137,6 +137,13 @@ def test_the_stored_results_of_every_kind_load_and_a_part_of_them_too(tmp_path, 
     draw([load_result(tmp_path / f"{name}.json")], tmp_path, ".svg", only=pictures(name))
 
 
+def test_a_dollar_in_a_title_is_no_formula(tmp_path):
+    values = SAMPLES["run"] | {"data": SAMPLES["run"]["data"] | {"name": "$\\frac{$"}}
+    (tmp_path / "run.json").write_text(json.dumps(values))
+    draw([load_result(tmp_path / "run.json")], tmp_path, ".svg", only=pictures("run"))
+    assert (tmp_path / "run-accuracy-bytes.svg").is_file()
+
+
 def pictures(name: str) -> set[str]:
     """The pictures of one result alone."""
     kind = SAMPLES.get(name, {}).get("kind", name if name in KINDS else "run")

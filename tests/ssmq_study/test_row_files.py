@@ -156,7 +156,7 @@ def test_what_does_not_end_is_killed_with_all_that_it_started(monkeypatch):
 
     monkeypatch.setattr(ending, "PATIENCE", 1.0)
     deaf = "import signal, subprocess, sys, time; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-    deaf += "subprocess.Popen(['sleep', '600']); print('working', flush=True); time.sleep(60)"
+    deaf += "subprocess.Popen(['sleep', '60']); print('working', flush=True); time.sleep(60)"
     process = subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE, start_new_session=True)
     process.stdout.readline()
     ending.end_all([process])
