@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ssmq_brevitas.checkpoint import load_checkpoint
 from ssmq_brevitas.data import load_data
+from ssmq_brevitas.files import write_whole
 from ssmq_brevitas.footprint import footprint
 from ssmq_brevitas.train import accuracy
 from ssmq_study.accuracy import test_accuracy
@@ -70,7 +71,7 @@ def main() -> None:
         "finn": {"part": PART, "fps": FPS, **{name: value for name, value in finn.items() if name != "folding"}},
         "commands": list(COMMANDS.values()),
     }
-    (ROOT / "results" / "second-dataset.json").write_text(json.dumps(result, indent=2) + "\n")
+    write_whole(ROOT / "results" / "second-dataset.json", (json.dumps(result, indent=2) + "\n").encode())
 
 
 if __name__ == "__main__":

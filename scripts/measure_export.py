@@ -16,6 +16,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from ssmq_brevitas.files import write_whole
+
 RESULTS = Path(__file__).parents[1] / "results"
 SSMQ = str(Path(sys.executable).parent / "ssmq")
 PART, FPS = "xc7z020clg400-1", 10
@@ -31,7 +33,7 @@ def verified(folder: Path) -> dict:
     """The agreement table of a folder, kept beside its graphs."""
     kept = folder / "verify.json"
     if not kept.exists():
-        kept.write_text(json.dumps(said("verify", str(folder))))
+        write_whole(kept, json.dumps(said("verify", str(folder))).encode())
     return json.loads(kept.read_text())
 
 
@@ -50,7 +52,7 @@ def main(models: dict[str, Path]) -> None:
         for graph in ("dataflow", "sequence-dataflow"):
             finn["rows"].append({"model": name, "graph": graph, **compiled(folder, graph)})
     for name, result in (("verify", verify), ("finn", finn)):
-        (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
+        write_whole(RESULTS / f"{name}.json", (json.dumps(result, indent=2) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 from ssmq_brevitas.files import write_whole
+from ssmq_study.report.kinds import load_result
 from ssmq_study.zoo import names
 
 RESULT = Path(__file__).parents[1] / "results" / "zoo-graphs.json"
@@ -56,7 +57,7 @@ def line(name: str, data: str) -> list[str]:
 
 
 def main(data: str, chosen: list[str]) -> None:
-    known = {row[0]: row for row in json.loads(RESULT.read_text())["rows"]} if RESULT.exists() else {}
+    known = {row[0]: row for row in load_result(RESULT).values["rows"]} if RESULT.exists() else {}
     for name in chosen or names():
         known[name] = line(name, data)
         result = {

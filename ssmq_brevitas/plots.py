@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import matplotlib
 
 matplotlib.use("Agg")
+# What is written beside a picture's data is text, not formulas; equal pictures are equal files.
+matplotlib.rcParams.update({"text.parse_math": False, "svg.hashsalt": "ssmq"})
 
 import matplotlib.pyplot as plt
 import numpy as np
 
+from .files import write_whole
+
 INK, FLOAT, NAIVE, TRAINED = "#222222", "#4878a8", "#d1603d", "#2a9d6f"
+UNDATED = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None}}
 
 
 def eigenvalues(panels: dict[str, np.ndarray], path: Path) -> None:
@@ -73,7 +79,7 @@ def growth(rows: list[dict], path: Path) -> None:
         "fused_s": ("exact fused recurrence", TRAINED),
     }
     for key, (label, colour) in lines.items():
-        points = [(row["length"], row[key] / row["batch"]) for row in rows if key in row]
+        points = [(row["length"], row[key] / row["batch"]) for row in rows if row.get(key) is not None]
         if points:
             axis.plot(*zip(*points, strict=True), marker="o", color=colour, label=label)
     axis.set(xscale="log", yscale="log", xlabel="steps T", ylabel="seconds a sequence, forward + backward")
@@ -88,8 +94,10 @@ def growth(rows: list[dict], path: Path) -> None:
 
 
 def save(fig, path: Path) -> None:
-    """Write a figure whole or not at all, and close it."""
-    temporary = path.with_name(f".{path.name}")
-    fig.savefig(temporary, dpi=130, format=path.suffix[1:])
-    plt.close(fig)
-    temporary.replace(path)
+    """Write a figure whole or not at all, without date or program in it, and close it."""
+    kind, content = path.suffix[1:], io.BytesIO()
+    try:
+        fig.savefig(content, dpi=130, format=kind, metadata=UNDATED[kind])
+    finally:
+        plt.close(fig)
+    write_whole(path, content.getvalue())

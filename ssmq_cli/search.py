@@ -34,8 +34,8 @@ def command(
     target: Annotated[str | None, typer.Option(help="Part whose LUTs are counted, as for ssmq estimate.")] = None,
     fps: Annotated[float | None, typer.Option(help="Fold for so many sequences a second, and count the LUTs.")] = None,
     clock: Annotated[float, typer.Option(help="Clock in MHz, with --fps.", min=0.001)] = 100.0,
-    trials: Annotated[int, typer.Option(help="Go on with so many Optuna trials (the thorough way).", min=0)] = 0,
-    storage: Annotated[str | None, typer.Option(help="Optuna storage to share; else OUT/search.db.")] = None,
+    trials: Annotated[int, typer.Option(help="Go on to so many Optuna trials (the thorough way).", min=0)] = 0,
+    storage: Annotated[str | None, typer.Option(help="Optuna storage to share, each adding --trials; else OUT/search.db.")] = None,
     widths: Annotated[str, typer.Option(help="Widths to choose from, in bits.")] = "3,4,5,6,8,10,12",
     images: Annotated[int, typer.Option(help="Validation images.", min=1)] = 500,
     preset: Annotated[str | None, typer.Option("--preset", "-p", help="Take the scheme from there.")] = None,
@@ -54,17 +54,18 @@ def command(
     budget of cycles is a rate: --fps N allows clock / N cycles a sequence. Folding keeps it whatever the widths; they
     decide how many LUTs that takes.
     """
+    from ssmq_brevitas.files import sole_use
     from ssmq_study.allocation import guided_front, guided_within
     from ssmq_study.optuna_search import search
     from ssmq_study.search_tables import front_table, write_front
     from ssmq_study.sensitivity import Bench, sensitivity
+    from ssmq_study.storage import sqlite
 
     numbers = options.widths(widths)
     cost = _cost(objective, target, fps, clock)
     floating, config = options.float_model(checkpoint, preset)
     bench = Bench(floating, load(config), images)
-    out.mkdir(parents=True, exist_ok=True)
-    with console.status("sensitivity") as status:
+    with sole_use(out), console.status("sensitivity") as status:
         tried = lambda tensor, width: status.update(f"{tensor}: {width} bits")  # noqa: E731
         told = sensitivity(bench, config, numbers, tried, by_layer=False)
         status.update("integer program")
@@ -73,13 +74,13 @@ def command(
         else:
             candidates = [guided_within(bench, config, told, budget, cost)]
         if trials:
-            place = storage or f"sqlite:///{(out / 'search.db').resolve()}"
+            place = storage or sqlite(out / "search.db")
             done = lambda number: status.update(f"trial {number} done")  # noqa: E731
             own = None if storage else seed
             candidates = search(bench, config, numbers, trials, place, own, candidates, cost, done)
-    if budget is not None:
-        candidates = [entry for entry in candidates if entry[cost.unit] <= budget]
-    found = write_front(bench, config, candidates, out, cost)
+        if budget is not None:
+            candidates = [entry for entry in candidates if entry[cost.unit] <= budget]
+        found = write_front(bench, config, candidates, out, cost)
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return

@@ -65,12 +65,14 @@ def frontier(
 
 def _run(study, out: Path, patterns: list[str], workers: int, data_root: Path | None, list_rows: bool, short: dict):
     from ssmq_brevitas.files import write_whole
-    from ssmq_study.runner import finished, run_rows
+    from ssmq_brevitas.data import load_data
+    from ssmq_study.row_files import Settings, finished
+    from ssmq_study.runner import run_rows
     from ssmq_study.study_tables import summary, tables
-    from ssmq_study.worker import Settings
+    from ssmq_study.zoo import hash_of
 
     chosen = study.selected(patterns)
-    settings = Settings(embedded=data_root is None, **short)
+    settings = Settings(embedded=data_root is None, data_hash=hash_of(load_data(data_root)), **short)
     if list_rows:
         for name, row in chosen.items():
             found = finished(out, row, settings)

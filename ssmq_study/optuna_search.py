@@ -1,16 +1,18 @@
 """Widths and grids by Optuna: accuracy up, cost down, any number of processes on one storage.
 
 The grid of Ā is chosen between Cartesian codes and a polar grid, whose magnitude and phase have widths of their own.
-The trials of all workers that name the same storage, model, data, widths and cost form one study; each adds its own.
+A study of one's own has so many trials in all, each a function of the seed and of the trials before it: killed and
+repeated it goes on to the same end. On a storage that is shared, all workers that name the same model, data, widths
+and cost form one study; each adds its own trials.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Callable
 
+import numpy as np
 import optuna
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState
@@ -21,8 +23,13 @@ from ssmq_export.errors import ExportError
 from .allocation import candidate, pareto
 from .cost import BYTES, Cost
 from .sensitivity import POLAR, POLAR_GRIDS, Bench, tensors, with_bits
+from .storage import of_storage, open_study, unusable
+from .zoo import hash_of
 
 GRANULARITIES = ("tensor", "head")
+ENDED = TrialState.COMPLETE, TrialState.PRUNED
+# Attributes of a trial: measured before the search began; what of the plan it is, whatever it has chosen so far.
+MEASURED, PLANNED = "measured", "planned"
 
 
 def grids(config: Config) -> tuple[str, str]:
@@ -37,8 +44,8 @@ def grids(config: Config) -> tuple[str, str]:
 def study_name(config: Config, bench: Bench, widths: list[int], cost: Cost) -> str:
     """Names what is searched: equal for all workers of one search, different for anything else."""
     weights = hashlib.sha256(b"".join(t.numpy().tobytes() for t in bench.floating.state_dict().values())).hexdigest()
-    about = [config.model_dump(mode="json"), bench.data.describe(), len(bench.y), widths, weights, cost.about()]
-    return f"{config.name}-{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:12]}"
+    about = [config.model_dump(mode="json"), hash_of(bench.data), len(bench.y), widths, weights, cost.about()]
+    return f"{config.name[:200]}-{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:12]}"
 
 
 def search(
@@ -52,15 +59,45 @@ def search(
     cost: Cost = BYTES,
     on_trial: Callable[[int], None] = lambda number: None,
 ) -> list[dict]:
-    """Add ``trials`` to the study in ``storage``, and return all its measured candidates.
+    """All measured candidates of the study in ``storage``, after ``trials`` trials.
 
-    ``first``, candidates measured already (``allocation``), are trials of the study too, and the best of them are the
-    first to be tried on the polar grid. Workers that share a storage need a ``seed`` each, or None: with one they would
-    try the same schemes.
+    With a ``seed`` the study is this process's own, and has as many trials in all. Workers that share a storage have
+    none, and each adds so many. ``first``, candidates measured already (``allocation``), are in the study too, and the
+    best of them are the first to be tried on the polar grid.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     space = _space(config, widths)
+    objective = _objective(bench, config, space, cost, on_trial)
     polar = grids(config)[1]
+    plan = [
+        _on_polar_grid(_parameters(entry, space), space, polar)
+        for entry in pareto(list(first), cost.unit)[::-1][: trials // 2]
+    ]
+    study = open_study(study_name(config, bench, widths, cost), storage)
+    try:
+        if seed is not None:
+            _end_unfinished(study)
+        known = [trial.user_attrs["candidate"]["scheme"] for trial in _with(study, TrialState.COMPLETE)]
+        for entry in first:
+            if entry["scheme"] not in known:
+                study.add_trial(_measured(entry, space, cost))
+        done = [trial for trial in _with(study, *ENDED) if MEASURED not in trial.user_attrs] if seed is not None else []
+        for number in range(len(done), trials):
+            _enqueue(study, plan)
+            # Its own generator for every trial: what is drawn does not depend on where the process began.
+            drawn = None if seed is None else int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+            study.sampler = optuna.samplers.TPESampler(seed=drawn, constant_liar=seed is None)
+            study.optimize(objective, n_trials=1)
+        found = _with(study, TrialState.COMPLETE)
+    except Exception as error:
+        if not of_storage(error):
+            raise
+        raise unusable(error, storage) from error
+    return [trial.user_attrs["candidate"] for trial in found]
+
+
+def _objective(bench: Bench, config: Config, space: dict[str, list], cost: Cost, on_trial: Callable[[int], None]):
+    """What Optuna is to make the most and the least of."""
 
     def objective(trial: optuna.Trial) -> tuple[float, float]:
         def choose(name: str):
@@ -78,44 +115,27 @@ def search(
         on_trial(trial.number)
         return found["accuracy"], found[cost.unit]
 
-    try:
-        study = _open(study_name(config, bench, widths, cost), storage, seed)
-        known = [trial.user_attrs.get("candidate") for trial in study.get_trials(deepcopy=False)]
-        for entry in first:
-            if entry not in known:
-                study.add_trial(_measured(entry, space, cost))
-        for entry in pareto(list(first), cost.unit)[::-1][: trials // 2]:
-            study.enqueue_trial(_on_polar_grid(_parameters(entry, space), space, polar), skip_if_exists=True)
-        study.optimize(objective, n_trials=trials)
-        finished = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
-    except Exception as error:
-        if not _of_storage(error):
-            raise
-        raise SsmqError(f"the storage {storage} cannot be used ({error}): correct --storage") from error
-    return [trial.user_attrs["candidate"] for trial in finished]
+    return objective
 
 
-def _of_storage(error: Exception) -> bool:
-    """Whether a storage's driver raised it, from a bad address to a lock that was never released."""
-    return isinstance(error, ImportError) or type(error).__module__.split(".")[0] in ("optuna", "sqlalchemy")
+def _with(study: optuna.Study, *states: TrialState) -> list[optuna.trial.FrozenTrial]:
+    return study.get_trials(deepcopy=False, states=states)
 
 
-def _open(name: str, storage: str, seed: int | None) -> optuna.Study:
-    """The study, made if it is not there. Workers that start together trip over each other's tables: then once more."""
-    for pause in (0.2, 0.5, 1.0, 2.0, None):
-        try:
-            return optuna.create_study(
-                study_name=name,
-                storage=storage,
-                directions=["maximize", "minimize"],
-                # Every finished trial teaches it, those of other workers too; running ones count as bad.
-                sampler=optuna.samplers.TPESampler(seed=seed, constant_liar=True),
-                load_if_exists=True,
-            )
-        except Exception as error:
-            if pause is None or not type(error).__module__.startswith("sqlalchemy"):
-                raise
-            time.sleep(pause)
+def _end_unfinished(study: optuna.Study) -> None:
+    """Trials that a process which is no more began: they are begun again."""
+    for trial in _with(study, TrialState.RUNNING):
+        study.tell(trial.number, state=TrialState.FAIL)
+
+
+def _enqueue(study: optuna.Study, plan: list[dict]) -> None:
+    """The first of ``plan`` that nobody has tried, is trying or is about to try."""
+    trials = _with(study, *ENDED, TrialState.RUNNING, TrialState.WAITING)
+    tried = [trial.user_attrs.get(PLANNED, trial.params) for trial in trials]
+    for parameters in plan:
+        if parameters not in tried:
+            study.enqueue_trial(parameters, user_attrs={PLANNED: parameters})
+            return
 
 
 def _space(config: Config, widths: list[int]) -> dict[str, list]:
@@ -147,8 +167,8 @@ def _on_polar_grid(parameters: dict, space: dict[str, list], polar: str) -> dict
 
     The codes of Ā, which are no longer stored, are as wide as can be.
     """
-    if parameters["parameterisation"] == polar:
-        return parameters
+    if parameters["parameterisation"] == polar or "a" not in parameters:
+        return {**parameters, "parameterisation": polar}
     magnitude = min(space["a_magnitude"], key=lambda width: abs(2 * width - parameters["a"]))
     widths = {"a": max(space["a"]), "a_magnitude": magnitude, "a_phase": parameters["a"]}
     return {**parameters, **widths, "parameterisation": polar}
@@ -161,5 +181,5 @@ def _measured(entry: dict, space: dict[str, list], cost: Cost) -> optuna.trial.F
         params=chosen,
         distributions={name: CategoricalDistribution(space[name]) for name in chosen},
         values=[entry["accuracy"], entry[cost.unit]],
-        user_attrs={"candidate": entry},
+        user_attrs={"candidate": entry, MEASURED: True},
     )

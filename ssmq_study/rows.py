@@ -10,12 +10,13 @@ import importlib.resources
 import itertools
 import re
 import tomllib
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from ssmq_brevitas.config import Config, load_config, parse_config
 from ssmq_brevitas.errors import SsmqError
 
+from .json_file import FileName
 from .paper_quantisers import PaperQuantisation
 
 Kind = Literal["float", "paper-ptq", "ptq", "qat"]
@@ -32,11 +33,11 @@ class Row(_Section):
     ``reconstruct`` is of the kind ``ptq``: read-outs are fitted anew.
     """
 
-    name: str
-    seed: int
+    name: FileName
+    seed: Annotated[int, Field(ge=0, le=2**31)]
     kind: Kind
     config: Config
-    needs: str | None = None
+    needs: FileName | None = None
     pretrained: bool = False
     reconstruct: bool = False
     quantiser: PaperQuantisation | None = None

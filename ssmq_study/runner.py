@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -12,25 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ssmq_brevitas.files import write_whole
-from ssmq_brevitas.errors import Interrupted, SsmqError
+from ssmq_brevitas.errors import Interrupted
 
+from .ending import end_all
+from .row_files import Job, Settings, finished
 from .rows import Row
-from .worker import Job, Settings
-
-
-def finished(out: Path, row: Row, settings: Settings) -> dict | None:
-    """The result of a row, if it has one. Raises SsmqError if that is the result of something else."""
-    path = out / row.id / "result.json"
-    if not path.is_file():
-        return None
-    try:
-        found = json.loads(path.read_text())
-        same = Row.model_validate(found["row"]) == row and Settings.model_validate(found["settings"]) == settings
-    except (ValueError, KeyError, TypeError) as error:
-        raise SsmqError(f"{path}: not a result of a study ({error}); remove it to run the row again") from error
-    if not same:
-        raise SsmqError(f"{path}: the result of another definition or other data; give another --out, or remove it")
-    return found
 
 
 def run_rows(
@@ -43,8 +27,8 @@ def run_rows(
 ) -> list[str]:
     """Run what is not finished and return the ids that failed, or that start from one that did.
 
-    ``on_change(id, state, left)`` tells of every row that starts, finishes or fails. Interrupted, the workers save
-    their training and Interrupted is raised; the same call goes on.
+    ``on_change(id, state, left)`` tells of every row that starts, finishes or fails. Interrupted, or ended in any other
+    way, the workers save their training and end too; Interrupted is raised, and the same call goes on.
     """
     waiting = {name: row for name, row in rows.items() if finished(out, row, settings) is None}
     running: dict[str, subprocess.Popen] = {}
@@ -68,12 +52,9 @@ def run_rows(
                 on_change(name, "finished" if done else "failed", len(waiting))
             time.sleep(0.05)
     except KeyboardInterrupt:
-        for process in running.values():
-            process.send_signal(signal.SIGINT)
         raise Interrupted("interrupted; the same command goes on from here") from None
     finally:
-        for process in running.values():
-            process.wait()
+        end_all(list(running.values()))
     return failed
 
 
@@ -83,5 +64,5 @@ def _start(out: Path, name: str, job: Job, environment: dict[str, str]) -> subpr
     write_whole(folder / "job.json", job.model_dump_json(indent=2).encode())
     with (folder / "log.txt").open("a") as log:
         # A session of its own: Ctrl-C reaches it once, from here.
-        command = [sys.executable, "-m", "ssmq_study.worker", str(out), name]
+        command = [sys.executable, "-m", "ssmq_study.worker", str(out), name, str(os.getpid())]
         return subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)

@@ -14,6 +14,7 @@ from ssmq_brevitas.activations import MONOTONE
 from ssmq_brevitas.calibrate import Calibration, calibrate
 from ssmq_brevitas.config import Bits, Config
 from ssmq_brevitas.data import SequenceData
+from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.model import Classifier
 from ssmq_brevitas.quantize import quantise
 from ssmq_brevitas.reconstruct import reconstruct
@@ -60,6 +61,8 @@ class Bench:
         self.x, self.y = data.x_validation[:images], data.y_validation[:images]
         self.calibration: Calibration = calibrate(floating, data.x_train[:256])
         self.logits = self._logits(floating)
+        if not self.logits.isfinite().all() or not self.logits.any():
+            raise SsmqError("the float model's logits are all 0 or not finite: train it before its widths are chosen")
 
     def _logits(self, model: Classifier) -> torch.Tensor:
         with torch.no_grad():
@@ -157,6 +160,7 @@ def _layer(k: int, s4d: torch.nn.Module, grids: dict[int, list[np.ndarray]]) -> 
     with torch.no_grad():
         a = s4d.discrete()[0].to(torch.complex128).numpy()
         decay = -torch.expm1(s4d.continuous()[1].real.double()).numpy()  # 1 - |Ā|, with all its digits
+        decay = decay.clip(min=2.0**-52)  # on the circle: what the digits cannot tell from it
     moved = {}
     for width, layers in grids.items():
         shift = np.abs(layers[k] - a)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 
 from .rows import Study
@@ -55,11 +56,12 @@ def summary(study: Study, results: list[dict]) -> dict:
 def tables(found: dict) -> list[Table]:
     """Every table of a ``summary`` that has a row."""
     rows = {row["name"]: row for row in found["rows"]}
+    sized = {name: row for name, row in rows.items() if row["bytes"]}
     made = [_components(rows), _ranking(rows), _everything(rows), _ptq(rows), *_parameterisations(rows)]
-    made += [_headline(rows, found["headline"])]
+    made += [_headline(sized, found["headline"])]
     if found["figures"]:
-        made = [_figures(rows, found["figures"]), _ablations(rows, found["ablations"])]
-        made += [_dropped(found["dropped"]), _all(rows)]
+        made = [_figures(sized, found["figures"]), _ablations(sized, found["ablations"])]
+        made += [_dropped(found["dropped"]), _all(sized)]
     return [table for table in made if table.rows]
 
 
@@ -100,7 +102,6 @@ def _all(rows: dict) -> Table:
         [name, _accuracy(row), percent(row["validation"][-1]) if row["validation"] else "–"]
         + [f"{row['bytes'][key]:,.0f}" for key in ("parameters", "state", "total")]
         for name, row in rows.items()
-        if row["bytes"]
     ]
     headings = ["row", "test %", "validation %", "parameters B", "state B", "total B"]
     return Table("Every row", headings, lines)
@@ -188,7 +189,7 @@ def _headline(rows: dict, headline: list[dict]) -> Table:
         sizes = row["bytes"]
         lines.append(
             [
-                entry["row"].split("-")[1][1:],
+                heads[1] if (heads := re.search(r"-h(\d+)", entry["row"])) else "–",
                 entry["label"],
                 f"{entry['paper']:.2f}",
                 "–" if entry["saved"] is None else f"{entry['saved']:.2f}",

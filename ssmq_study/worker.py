@@ -1,19 +1,18 @@
-"""One row of a study in a process of its own: ``python -m ssmq_study.worker OUT ID``, with OUT/ID/job.json.
+"""One row of a study in a process of its own: ``python -m ssmq_study.worker OUT ID [PARENT]``, with OUT/ID/job.json.
 
 Killed, it goes on where it was when started again: training saves its state. The result appears whole, at the end.
 """
 
 from __future__ import annotations
 
-import csv
 import fcntl
 import json
+import os
 import sys
 import time
 from pathlib import Path
 
 import torch
-from pydantic import BaseModel
 from ssmq_brevitas.checkpoint import load_checkpoint, save_checkpoint
 from ssmq_brevitas.files import write_whole
 from ssmq_brevitas.data import SequenceData, load_data
@@ -27,33 +26,19 @@ from ssmq_export.errors import ExportError
 
 from .accuracy import test_accuracy
 from .paper_quantisers import paper_ptq
-from .rows import Row
-from .zoo import PREFIX, locate
+from .ending import end_with_parent
+from .row_files import Job, finished, read_job, start_file, start_hash
+from .zoo import hash_of
 
 CALIBRATION_IMAGES = 256  # as many as post_training takes
 ENGINES = {"float": "float", "paper-ptq": "the paper's quantisers, fake", "ptq": "integer", "qat": "integer"}
-
-
-class Settings(BaseModel):
-    """What all rows of one study share; the rows of another have other results."""
-
-    dataset: str = "mnist"
-    embedded: bool = True
-    test_images: int | None = None
-    epochs: int | None = None
-
-
-class Job(BaseModel):
-    row: Row
-    settings: Settings
-    data_root: Path | None = None
 
 
 def run_job(job: Job, folder: Path) -> dict:
     """Do the work of a row in ``folder``; float models lie in the folders beside it."""
     began = time.monotonic()
     row, data = job.row, _data(job)
-    model = _model(job, data, folder)
+    model, epochs = _model(job, data, folder)
     fake = row.kind == "paper-ptq"
     # Nothing is chosen among the paper's quantisers: only their test accuracy is of interest.
     validation = None if fake else accuracy(model, data.x_validation, data.y_validation)
@@ -70,54 +55,46 @@ def run_job(job: Job, folder: Path) -> dict:
         "images": len(data.y_test),
         "data": data.describe(),
         "bytes": None if fake else footprint(model).as_dict(),
-        "epochs": _epochs(folder / "epochs.csv"),
+        "epochs": epochs,
         "seconds": round(time.monotonic() - began, 1),
+        "start": start_hash(folder.parent, row),
     }
     print(f"test {test:.4f} on {len(data.y_test)} images, {result['seconds']} s", flush=True)
     return result
 
 
 def _data(job: Job) -> SequenceData:
-    data = load_data(job.data_root, job.settings.dataset)
-    count = job.settings.test_images
+    data, count = load_data(job.data_root, job.settings.dataset), job.settings.test_images
+    if job.settings.data_hash not in (None, hash_of(data)):
+        raise SsmqError(f"the data in {job.data_root or 'the package'} are not what the study was started with")
     if count is None:
         return data
     # The embedded test images are sorted by class: take an even sub-sample.
-    stride = len(data.y_test) // count
+    stride = max(1, len(data.y_test) // count)
     values = {name: getattr(data, name) for name in SequenceData.__dataclass_fields__}
     return SequenceData(**values | {"x_test": data.x_test[::stride], "y_test": data.y_test[::stride]})
 
 
-def _model(job: Job, data: SequenceData, folder: Path) -> torch.nn.Module:
+def _model(job: Job, data: SequenceData, folder: Path) -> tuple[torch.nn.Module, list[float]]:
+    """The row's model, and its validation accuracy after every epoch of training."""
     row, config = job.row, job.row.config
     torch.manual_seed(row.seed)
     if row.kind == "float":
         if row.pretrained:
-            return _shipped(row, folder)
+            model, found, note = load_checkpoint(start_file(folder.parent, row))
+            save_checkpoint(folder / "model.safetensors", model, found, note)
+            return model, []
         return _trained(Classifier(config.model), config.train.float, job, data, folder)
-    start, found, _ = load_checkpoint(folder.parent / row.needs / "model.safetensors")
+    start, found, _ = load_checkpoint(start_file(folder.parent, row))
     if row.kind == "paper-ptq":
-        return paper_ptq(start, data.x_train[:CALIBRATION_IMAGES], row.quantiser)
+        return paper_ptq(start, data.x_train[:CALIBRATION_IMAGES], row.quantiser), []
     model = quantised_start(start, found, config, data.x_train)
     if row.kind == "ptq":
-        return reconstruct(model, start, data.x_train) if row.reconstruct else model
+        return (reconstruct(model, start, data.x_train) if row.reconstruct else model), []
     return _trained(model, config.train.qat, job, data, folder)
 
 
-def _epochs(log: Path) -> list[float]:
-    """Validation accuracy after every epoch of training."""
-    if not log.is_file():
-        return []
-    return [float(row["validation"]) for row in csv.DictReader(log.read_text().splitlines())]
-
-
-def _shipped(row: Row, folder: Path) -> Classifier:
-    model, config, note = load_checkpoint(locate(PREFIX + row.config.name))
-    save_checkpoint(folder / "model.safetensors", model, config, note)
-    return model
-
-
-def _trained(model, training, job: Job, data: SequenceData, folder: Path) -> Classifier:
+def _trained(model, training, job: Job, data: SequenceData, folder: Path) -> tuple[Classifier, list[float]]:
     if job.settings.epochs is not None:
         training = training.model_copy(update={"epochs": job.settings.epochs})
 
@@ -127,34 +104,45 @@ def _trained(model, training, job: Job, data: SequenceData, folder: Path) -> Cla
             print(f"{row}, validation {progress.validation:.4f}", flush=True)
 
     files = {"state_path": folder / "state.safetensors", "log_path": folder / "epochs.csv"}
-    train(model, data, training, seed=job.row.seed, on_step=report, **files)
+    history = train(model, data, training, seed=job.row.seed, on_step=report, **files)
     note = {"data": data.describe(), "seed": job.row.seed, "epochs": training.epochs, "row": job.row.id}
     save_checkpoint(folder / "model.safetensors", model.eval(), job.row.config, note)
-    return model
+    return model, [row["validation"] for row in history.rows]
 
 
-def main(out: Path, name: str) -> int:
-    """Run one job unless its result is there; 1 if it failed, 130 if it was interrupted."""
-    folder = out / name
-    job = Job.model_validate_json((folder / "job.json").read_text())
+def main(out: Path, name: str, parent: int | None = None) -> int:
+    """Run one job unless its result is there; 1 if it failed, 130 if it was interrupted, or ``parent`` has ended."""
+    try:
+        if parent is not None:
+            end_with_parent(parent)
+        return _alone(out, name)
+    except (SsmqError, ExportError) as error:
+        print(f"error: {error}", flush=True)
+        return 1
+    except OSError as error:
+        print(f"error: {error.filename}: {error.strerror}", flush=True)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+        return 130
+
+
+def _alone(out: Path, name: str) -> int:
+    folder, job = out / name, read_job(out, name)
     # The lock goes with the process, however it ends: a row runs once at a time, whoever started it.
-    with (folder / "lock").open("w") as lock:
+    lock = os.open(folder, os.O_RDONLY)
+    try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if (folder / "result.json").is_file():
+        if finished(out, job.row, job.settings) is not None:
             return 0
-        try:
-            found = run_job(job, folder)
-        except (SsmqError, ExportError) as error:
-            print(f"error: {error}", flush=True)
-            return 1
-        except KeyboardInterrupt:
-            print("interrupted", flush=True)
-            return 130
+        found = run_job(job, folder)
         defined = {"row": job.row.model_dump(mode="json"), "settings": job.settings.model_dump(mode="json")}
         write_whole(folder / "result.json", json.dumps({**found, **defined}, indent=2).encode())
         (folder / "state.safetensors").unlink(missing_ok=True)
+    finally:
+        os.close(lock)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2]))
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:])))

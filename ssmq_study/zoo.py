@@ -10,8 +10,9 @@ import difflib
 import hashlib
 import importlib.resources
 from pathlib import Path
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from ssmq_brevitas.checkpoint import load_checkpoint
 from ssmq_brevitas.files import write_whole
 from ssmq_brevitas.config import Config
@@ -20,22 +21,31 @@ from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.footprint import footprint
 
 from .accuracy import correct_on_integers
+from .json_file import Amount, Count, Name, Several, Text, problem, read_json
 
 PREFIX = "zoo:"
 _ASSETS = Path(str(importlib.resources.files("ssmq_brevitas.assets")))
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Measured(_Section):
     """Test images of one data set, and how many of them the integer engine classifies correctly."""
 
-    data: dict[str, str | int]
-    data_hash: str
-    images: int
-    correct: int
+    data: dict[Name, Name | Count]
+    data_hash: Name
+    images: Several
+    correct: Count
+
+    @model_validator(mode="after")
+    def _a_share_of_named_data(self) -> Self:
+        if self.correct > self.images:
+            raise ValueError(f"correct: {self.correct} of {self.images} images")
+        if "name" not in self.data:
+            raise ValueError("data: its name is missing")
+        return self
 
     @property
     def accuracy(self) -> float:
@@ -45,13 +55,19 @@ class Measured(_Section):
 class Card(_Section):
     """``command`` made the model; ``trained_on`` and ``seed`` are what its checkpoint says."""
 
-    name: str
-    command: str
+    name: Name
+    command: Text
     seed: int | None
-    trained_on: dict[str, str | int]
+    trained_on: dict[Name, Name | Count]
     config: Config
-    bytes: dict[str, float]
+    bytes: dict[Name, Amount]
     measured: list[Measured]
+
+    @model_validator(mode="after")
+    def _total_is_told(self) -> Self:
+        if "total" not in self.bytes:
+            raise ValueError("bytes: the total is missing")
+        return self
 
     def on(self, data_hash: str) -> Measured | None:
         """The number for a data set, if there is one."""
@@ -93,10 +109,7 @@ def load_card(checkpoint: Path) -> Card | None:
     path = checkpoint.with_suffix(".json")
     if not path.is_file():
         return None
-    try:
-        return Card.model_validate_json(path.read_text())
-    except (ValidationError, UnicodeDecodeError) as error:
-        raise SsmqError(f"{path}: not a model card ({str(error).splitlines()[0]})") from error
+    return read_json(path, Card, "a model card")
 
 
 def measure(checkpoint: Path, data: SequenceData) -> tuple[Measured, dict[str, float]]:
@@ -112,14 +125,17 @@ def write_card(checkpoint: Path, command: str, found: Measured) -> Card:
     model, config, note = load_checkpoint(checkpoint)
     before = load_card(checkpoint)
     others = [entry for entry in (before.measured if before else []) if entry.data_hash != found.data_hash]
-    card = Card(
-        name=checkpoint.stem,
-        command=command,
-        seed=note.get("seed"),
-        trained_on=note.get("data", {}),
-        config=config,
-        bytes=footprint(model).as_dict(),
-        measured=[*others, found],
-    )
+    try:
+        card = Card(
+            name=checkpoint.stem,
+            command=command,
+            seed=note.get("seed"),
+            trained_on=note.get("data", {}),
+            config=config,
+            bytes=footprint(model).as_dict(),
+            measured=[*others, found],
+        )
+    except ValidationError as error:
+        raise SsmqError(f"{checkpoint}: no card can be made of its note and {command!r}: {problem(error)}") from error
     write_whole(checkpoint.with_suffix(".json"), (card.model_dump_json(indent=2) + "\n").encode())
     return card

@@ -31,9 +31,8 @@ from ssmq_export.hls4ml.graph import hls_graph
 from ssmq_export.integer import IntegerModel
 from ssmq_export.lower import collapse, lower
 from ssmq_study.report.kinds import load_results
+from ssmq_study.row_files import Settings, finished
 from ssmq_study.rows import Row
-from ssmq_study.runner import finished
-from ssmq_study.worker import Settings
 from ssmq_study.zoo import load_card
 
 from mutate import damaged_graph, damaged_json, damaged_npz, damaged_safetensors, damaged_toml

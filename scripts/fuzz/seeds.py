@@ -64,8 +64,8 @@ def write_seeds(folder: Path) -> None:
 
 def row_result() -> dict:
     """What a worker leaves of one row."""
+    from ssmq_study.row_files import Settings
     from ssmq_study.rows import Row
-    from ssmq_study.worker import Settings
 
     row = Row(name="float", kind="float", seed=0, config=configuration("edge"))
     return {

@@ -5,23 +5,23 @@ from __future__ import annotations
 from ..search_tables import front_table
 from ..sensitivity import explanation, sensitivity_tables
 from ..study_tables import tables as study_tables
-from ..table import Table
+from ..table import Table, code, escaped, paragraph
 
 
 def run_table(summary: dict) -> str:
     """One run as Markdown: stages, engines, verdict, and the data it used."""
     data = summary["data"]
     lines = [
-        f"{data['name']} ({data['source']}): {data['train']:,} training, {data['validation']:,} validation, "
+        f"{_source(data)}: {data['train']:,} training, {data['validation']:,} validation, "
         f"{data['test']:,} test images.",
         "",
         "| stage | test accuracy | parameters | state | total | saved |",
         "|---|---:|---:|---:|---:|---:|",
     ]
     for row in summary["rows"]:
-        lines.append(f"| {row['stage']} | {100 * row['accuracy']:.2f} % | {_sizes(row['bytes'])} |")
+        lines.append(f"| {escaped(row['stage'])} | {100 * row['accuracy']:.2f} % | {_sizes(row['bytes'])} |")
     lines += ["", *_engines(summary["verify"])]
-    nodes = ", ".join(f"`{form}.onnx` {count}" for form, count in summary["graphs"].items())
+    nodes = ", ".join(f"{code(f'{form}.onnx')} {count}" for form, count in summary["graphs"].items())
     verdict = summary["check"]
     lines += [
         "",
@@ -29,6 +29,10 @@ def run_table(summary: dict) -> str:
         f"{summary['seconds']:.0f} seconds in all.",
     ]
     return "\n".join(lines)
+
+
+def _source(data: dict) -> str:
+    return paragraph(f"{data['name']} ({data['source']})")
 
 
 def _sizes(sizes: dict) -> str:
@@ -42,7 +46,7 @@ def _engines(rows: list[dict]) -> list[str]:
     lines = ["| engine | sequences | codes compared | differing |", "|---|---:|---:|---:|"]
     for row in rows:
         differing = "reference" if row["engine"] == "eager Brevitas" else row["differing"]
-        lines.append(f"| {row['engine']} | {row['sequences']} | {row['codes']:,} | {differing} |")
+        lines.append(f"| {escaped(row['engine'])} | {row['sequences']} | {row['codes']:,} | {differing} |")
     return lines
 
 
@@ -62,7 +66,7 @@ def dataset_text(result: dict) -> str:
     ]
     for row in result["stages"]:
         accuracies = " | ".join(f"{100 * row[split]:.2f} %" for split in ("validation", "test"))
-        lines.append(f"| {row['stage']} | {accuracies} | {_sizes(row['bytes'])} |")
+        lines.append(f"| {escaped(row['stage'])} | {accuracies} | {_sizes(row['bytes'])} |")
     lines += [
         "",
         *_engines(result["verify"]),
@@ -77,7 +81,9 @@ def machine(result: dict) -> str:
     """What a benchmark ran on."""
     about = result["machine"]
     releases = ", ".join(f"{name} {about[name]}" for name in ("torch", "numba", "brevitas", "onnxruntime"))
-    return f"{about['cores']} cores of {about['processor']}, {about['memory_gib']} GiB, Python {about['python']}, {releases}."
+    return paragraph(
+        f"{about['cores']} cores of {about['processor']}, {about['memory_gib']:g} GiB, Python {about['python']}, {releases}."
+    )
 
 
 def scan_table(result: dict) -> str:
@@ -87,7 +93,7 @@ def scan_table(result: dict) -> str:
         "|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for row in result["rows"]:
-        fused, fft, loop = row["fused_s"], row["float_fft_s"], row.get("brevitas_loop_s")
+        fused, fft, loop = row["fused_s"], row["float_fft_s"], row["brevitas_loop_s"]
         last = "– | –" if loop is None else f"{loop:.2f} s | {loop / fused:.0f}"
         lines.append(
             f"| {row['heads']} | {row['modes']} | {row['batch']} | {row['length']:,} | {1e3 * fused:.1f} ms | "
@@ -103,9 +109,9 @@ def train_table(result: dict) -> str:
         "|---|---:|---:|---:|---:|",
     ]
     for row in result["rows"]:
-        loop = f"{row['brevitas_loop_s']:.2f} s" if "brevitas_loop_s" in row else "–"
+        loop = "–" if row["brevitas_loop_s"] is None else f"{row['brevitas_loop_s']:.2f} s"
         times = " | ".join(f"{1e3 * row[key]:.0f} ms" for key in ("float_fft_s", "fused_s"))
-        lines.append(f"| {row['preset']} | {row['batch']} | {times} | {loop} |")
+        lines.append(f"| {escaped(row['preset'])} | {row['batch']} | {times} | {loop} |")
     return "\n".join(lines)
 
 
@@ -113,7 +119,7 @@ def infer_table(result: dict) -> str:
     """Inference of whole sequences."""
     integer, floating = result["integer_s"], result["onnxruntime_s"]
     return (
-        f"`{result['model']}`, {result['images']:,} sequences of {result['steps']} steps: integer model {integer:.1f} s, "
+        f"{code(result['model'])}, {result['images']:,} sequences of {result['steps']} steps: integer model {integer:.1f} s, "
         f"ONNX Runtime {floating:.1f} s (batch {result['onnxruntime_batch']}, its best), ratio {floating / integer:.1f}; "
         f"every logit equal.\n\n{machine(result)}"
     )
@@ -121,24 +127,28 @@ def infer_table(result: dict) -> str:
 
 def estimate_table(result: dict) -> str:
     """The JSON of an `ssmq estimate`, nodes of one kind in one line."""
-    names = list(result["total"])
+    names = ("lut", "ff", "dsp", "bram")
     lines = ["| nodes | what they are | slowest | LUT | FF | DSP | BRAM18 |", "|---:|---|---:|---:|---:|---:|---:|"]
     for kind in dict.fromkeys(node["kind"] for node in result["nodes"]):
         nodes = [node for node in result["nodes"] if node["kind"] == kind]
         sums = " | ".join(f"{sum(node[name] for node in nodes):,}" for name in names)
         slowest = max(node["cycles"] for node in nodes)
-        lines.append(f"| {len(nodes)} | {KINDS[kind]} | {slowest:,} cycles | {sums} |")
+        lines.append(f"| {len(nodes)} | {KINDS.get(kind, escaped(kind))} | {slowest:,} cycles | {sums} |")
     total = " | ".join(f"{result['total'][name]:,}" for name in names)
-    share = " | ".join(f"{100 * result['total'][name] / result['available'][name]:.0f} %" for name in names)
+    share = " | ".join(_used(result["total"][name], result["available"][name]) for name in names)
     lines += [
         f"| {len(result['nodes'])} | all | {result['interval']:,} cycles | {total} |",
-        f"| | of {result['target']} | | {share} |",
+        f"| | of {escaped(result['target'])} | | {share} |",
         "",
         f"{result['cycles_per_step']:,} cycles a step (a state is back after {result['loop_latency']}), "
         f"{result['cycles_per_sequence']:,} a sequence: {result['sequences_per_second']:,.0f} sequences a second at "
         f"{result['clock_mhz']:g} MHz.",
     ]
     return "\n".join(lines)
+
+
+def _used(count: int, available: int) -> str:
+    return f"{100 * count / available:.0f} %" if available else "–"
 
 
 KINDS = {
@@ -165,19 +175,18 @@ def finn_table(result: dict) -> str:
         counts = " | ".join(f"{row[key]:,}" for key in ("nodes", "mapped", "partitions", "cycles"))
         ours, finn = row["ours"], row["resources"]
         numbers = f"{ours['cycles']:,} | {finn['LUT']:,.0f} | {ours['resources']['lut']:,} | {finn['DSP']:,.0f}"
-        lines.append(f"| {row['model']} | `{row['graph']}` | {counts} | {numbers} | {ours['resources']['dsp']} |")
+        lines.append(f"| {escaped(row['model'])} | {code(row['graph'])} | {counts} | {numbers} | {ours['resources']['dsp']} |")
     return "\n".join(lines)
 
 
 def verify_table(result: dict) -> str:
     """The agreement tables of several models, side by side."""
     models = result["models"]
-    lines = [f"| engine | sequences | {' | '.join(models)} | differing |", "|---|---:|" + "---:|" * (len(models) + 1)]
+    lines = [f"| engine | sequences | {' | '.join(map(escaped, models))} | differing |", "|---|---:|" + "---:|" * (len(models) + 1)]
     for number, rows in enumerate(zip(*models.values(), strict=True)):
-        assert len({(row["engine"], row["sequences"]) for row in rows}) == 1
         differing = sum(row["differing"] for row in rows) if number else "reference"
         codes = " | ".join(f"{row['codes']:,} in {row['seconds']:.0f} s" for row in rows)
-        lines.append(f"| {rows[0]['engine']} | {rows[0]['sequences']:,} | {codes} | {differing} |")
+        lines.append(f"| {escaped(rows[0]['engine'])} | {rows[0]['sequences']:,} | {codes} | {differing} |")
     return "\n".join(lines)
 
 
@@ -189,19 +198,19 @@ def check_table(result: dict) -> str:
         key = found["severity"], found["rule"], found["message"], found["fix"]
         told.setdefault(key, []).append(found["node"] or found["tensor"])
     for (severity, rule, message, fix), places in told.items():
-        shown = ", ".join(f"`{place}`" for place in places[:2] if place) + (" …" if len(places) > 2 else "")
-        lines.append(f"| `{rule}` ({severity}) | {shown} | {message} | {fix} |")
+        shown = ", ".join(code(place) for place in places[:2] if place) + (" …" if len(places) > 2 else "")
+        lines.append(f"| {code(rule)} ({escaped(severity)}) | {shown} | {escaped(message)} | {escaped(fix)} |")
     return "\n".join(lines)
 
 
 def _titled(tables: list[Table]) -> str:
-    return "\n\n".join(f"**{table.title}**\n\n{table.markdown()}" for table in tables)
+    return "\n\n".join(f"**{escaped(table.title)}**\n\n{table.markdown()}" for table in tables)
 
 
 def study_text(result: dict) -> str:
     """Every table of a study."""
     data = result["data"]
-    about = f"{data['name']} ({data['source']}), {result['images']:,} test images. "
+    about = f"{_source(data)}, {result['images']:,} test images. "
     if not result["figures"]:
         about += "In brackets what the paper reports. The paper's quantisers are fake quantisation with float scales, "
         about += "outside the integer contract. "
@@ -211,7 +220,7 @@ def study_text(result: dict) -> str:
 
 def sensitivity_text(result: dict) -> str:
     """Ranking, eigenvalues, and the reason in words."""
-    return f"{_titled(sensitivity_tables(result))}\n\n{explanation(result)}"
+    return f"{_titled(sensitivity_tables(result))}\n\n{escaped(explanation(result))}"
 
 
 def search_text(result: dict) -> str:
@@ -222,5 +231,5 @@ def search_text(result: dict) -> str:
 def table_text(result: dict) -> str:
     """A file that is a table already: `title`, `headings`, `rows`, perhaps `labels` and `note`."""
     rows = [[str(cell) for cell in row] for row in result["rows"]]
-    table = Table(result["title"], result["headings"], rows, result.get("labels", 1))
-    return f"{result['note']}\n\n{table.markdown()}" if "note" in result else table.markdown()
+    table = Table(result["title"], result["headings"], rows, result["labels"])
+    return f"{paragraph(result['note'])}\n\n{table.markdown()}" if result["note"] else table.markdown()

@@ -20,10 +20,12 @@ from .pictures import eigenvalue_grids, measured_points, overview
 def rendered_readme(readme: str, results: list[Result]) -> str:
     """``readme`` with every ``<!-- name -->`` section filled from the result, or the zoo, of that name."""
     texts = {result.name: result.text for result in results} | {"zoo": lambda: zoo_table().markdown()}
-    for name, text in texts.items():
-        section = f"<!-- {name} -->\n{text() if f'<!-- {name} -->' in readme else ''}\n<!-- /{name} -->"
-        readme = re.sub(f"<!-- {name} -->.*?<!-- /{name} -->", lambda _, new=section: new, readme, flags=re.DOTALL)
-    return readme
+
+    def filled(section: re.Match) -> str:
+        name = section[1]
+        return f"<!-- {name} -->\n{texts[name]()}\n<!-- /{name} -->" if name in texts else section[0]
+
+    return re.sub(r"<!-- ([\w.+-]+) -->.*?<!-- /\1 -->", filled, readme, flags=re.DOTALL)
 
 
 def draw(results: list[Result], folder: Path, suffix: str, only: set[str] | None = None) -> dict[str, list[Path]]:

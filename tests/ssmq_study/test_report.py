@@ -65,7 +65,7 @@ def test_a_readme_gets_the_sections_it_asks_for(folder):
     results = load_results(folder)
     readme = "# Mine\n<!-- own -->\nold\n<!-- /own -->\n<!-- unknown -->\nkept\n<!-- /unknown -->\n"
     done = rendered_readme(readme, results)
-    assert "| tea & <milk> | 7 |" in done and "old" not in done and "kept" in done
+    assert "| tea &amp; &lt;milk&gt; | 7 |" in done and "old" not in done and "kept" in done
     assert rendered_readme(done, results) == done
 
 

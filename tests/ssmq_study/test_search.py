@@ -135,7 +135,7 @@ def test_two_processes_share_one_storage(tmp_path):
     one_thread = {**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
     pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "env": one_thread}
     workers = [subprocess.Popen([*command, "--out", tmp_path / name], **pipe) for name in ("one", "two")]
-    told = [worker.communicate(timeout=120)[0] for worker in workers]
+    told = [worker.communicate(timeout=600)[0] for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0], told
     (summary,) = optuna.get_all_study_summaries(storage)
     study = optuna.load_study(study_name=summary.study_name, storage=storage)

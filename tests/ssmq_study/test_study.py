@@ -12,9 +12,9 @@ import pytest
 from ssmq_brevitas.config import Training, load_config, parse_config
 from ssmq_brevitas.errors import SsmqError
 from ssmq_study.rows import Row, load_study
-from ssmq_study.runner import finished, run_rows
+from ssmq_study.row_files import Job, Settings, finished
+from ssmq_study.runner import run_rows
 from ssmq_study.study_tables import ranking, summary, tables
-from ssmq_study.worker import Job, Settings
 
 TINY = parse_config({"model": {"heads": 2, "modes": 1}, "train": {"float": {"epochs": 3, "batch": 512}}}, origin="test")
 SETTINGS = Settings(test_images=50)

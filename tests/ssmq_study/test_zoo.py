@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 
 import pytest
+from hypothesis import given, settings
+from mutations import mutated
 from ssmq_brevitas.checkpoint import load_checkpoint
 from ssmq_brevitas.data import load_data
 from ssmq_brevitas.errors import SsmqError
@@ -34,8 +38,9 @@ def test_a_card_keeps_the_numbers_of_other_data_and_a_damaged_one_is_refused(tmp
     (tmp_path / "model.json").write_text("{}")
     with pytest.raises(SsmqError, match="model.json: not a model card"):
         load_card(checkpoint)
-    with pytest.raises(SsmqError, match="zoo:nobody: not in the zoo"):
-        locate("zoo:nobody")
+    for name in ("nobody", "../edge-2x16", "zoo/../edge-2x16", "/etc/passwd", ""):
+        with pytest.raises(SsmqError, match=f"zoo:{name}: not in the zoo"):
+            locate(f"zoo:{name}")
 
 
 def test_the_hash_sees_one_pixel_and_one_label():
@@ -46,3 +51,30 @@ def test_the_hash_sees_one_pixel_and_one_label():
     data.y_train[0] += 1
     hashes.add(hash_of(data))
     assert len(hashes) == 3
+
+
+def test_a_damaged_card_is_refused_or_can_be_shown(tmp_path):
+    card = tmp_path / "model.json"
+    values = json.loads(locate(f"zoo:{names()[0]}").with_suffix(".json").read_text())
+
+    @settings(max_examples=100)
+    @given(mutated(values))
+    def tried(content: bytes):
+        card.write_bytes(content)
+        try:
+            found = load_card(tmp_path / "model.safetensors")
+        except SsmqError as error:
+            assert str(card) in str(error)
+            return
+        assert all(0 <= entry.accuracy <= 1 and "name" in entry.data for entry in found.measured)
+        assert found.bytes["total"] >= 0
+
+    tried()
+
+
+@pytest.mark.parametrize("change", ['"correct": 1001', '"correct": true', '"correct": -1', '"correct": 1e3', '"correct": NaN'])
+def test_a_number_that_cannot_be_is_no_card_s(tmp_path, change):
+    source = locate(f"zoo:{names()[0]}").with_suffix(".json").read_text()
+    (tmp_path / "model.json").write_text(re.sub(r'"correct": \d+', change, source, count=1).replace("10000", "1000"))
+    with pytest.raises(SsmqError, match="model.json: not a model card"):
+        load_card(tmp_path / "model.safetensors")

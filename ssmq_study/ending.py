@@ -1,0 +1,36 @@
+"""Processes that end with the one that started them, however it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+
+PATIENCE = 60.0  # seconds that a worker has to save its training
+_PR_SET_PDEATHSIG = 1
+
+
+def end_with_parent(parent: int) -> None:
+    """Ask for SIGINT when the process ``parent``, which started this one, is gone. Nothing happens but on Linux."""
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(signal.SIGINT), 0, 0, 0)
+    if os.getppid() != parent:  # it ended before it was asked for
+        raise KeyboardInterrupt
+
+
+def end_all(processes: list[subprocess.Popen]) -> None:
+    """Interrupt processes that lead a session each, with all that they started; kill what does not end of itself."""
+    until = time.monotonic() + PATIENCE
+    for sent in (signal.SIGINT, signal.SIGKILL):
+        for process in processes:
+            if process.poll() is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, sent)
+        for process in processes:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, until - time.monotonic()) if sent == signal.SIGINT else None)
