@@ -69,10 +69,9 @@ def _run(study, out: Path, patterns: list[str], workers: int, data_root: Path | 
     from ssmq_study.row_files import Settings, finished
     from ssmq_study.runner import run_rows
     from ssmq_study.study_tables import summary, tables
-    from ssmq_study.zoo import hash_of
 
     chosen = study.selected(patterns)
-    settings = Settings(embedded=data_root is None, data_hash=hash_of(load_data(data_root)), **short)
+    settings = Settings(embedded=data_root is None, data_hash=load_data(data_root).digest(), **short)
     if list_rows:
         for name, row in chosen.items():
             found = finished(out, row, settings)

@@ -22,7 +22,7 @@ class _Section(BaseModel):
 
 
 class Settings(_Section):
-    """What all rows of one study share; the rows of another have other results. ``data_hash`` is ``zoo.hash_of``."""
+    """What all rows of one study share; the rows of another have other results. ``data_hash`` is ``SequenceData.digest``."""
 
     dataset: Name = "mnist"
     embedded: bool = True

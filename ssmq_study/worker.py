@@ -28,7 +28,6 @@ from .accuracy import test_accuracy
 from .paper_quantisers import paper_ptq
 from .ending import end_with_parent
 from .row_files import Job, finished, read_job, start_file, start_hash
-from .zoo import hash_of
 
 CALIBRATION_IMAGES = 256  # as many as post_training takes
 ENGINES = {"float": "float", "paper-ptq": "the paper's quantisers, fake", "ptq": "integer", "qat": "integer"}
@@ -65,7 +64,7 @@ def run_job(job: Job, folder: Path) -> dict:
 
 def _data(job: Job) -> SequenceData:
     data, count = load_data(job.data_root, job.settings.dataset), job.settings.test_images
-    if job.settings.data_hash not in (None, hash_of(data)):
+    if job.settings.data_hash not in (None, data.digest()):
         raise SsmqError(f"the data in {job.data_root or 'the package'} are not what the study was started with")
     if count is None:
         return data
@@ -82,8 +81,10 @@ def _model(job: Job, data: SequenceData, folder: Path) -> tuple[torch.nn.Module,
     if row.kind == "float":
         if row.pretrained:
             model, found, note = load_checkpoint(start_file(folder.parent, row))
-            save_checkpoint(folder / "model.safetensors", model, found, note)
-            return model, []
+            # What is shipped serves the data that it was trained on; any others get a model of their own.
+            if data.was_learnt(note["data"]) and found.model == config.model:
+                save_checkpoint(folder / "model.safetensors", model, found, note)
+                return model, []
         return _trained(Classifier(config.model), config.train.float, job, data, folder)
     start, found, _ = load_checkpoint(start_file(folder.parent, row))
     if row.kind == "paper-ptq":

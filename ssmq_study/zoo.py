@@ -7,7 +7,6 @@ hash of a data set covers all its splits, so a number is compared with no other 
 from __future__ import annotations
 
 import difflib
-import hashlib
 import importlib.resources
 from pathlib import Path
 from typing import Self
@@ -74,15 +73,6 @@ class Card(_Section):
         return next((entry for entry in self.measured if entry.data_hash == data_hash), None)
 
 
-def hash_of(data: SequenceData) -> str:
-    """SHA-256 of all sequences and labels."""
-    digest = hashlib.sha256()
-    for split in ("train", "validation", "test"):
-        for kind in "xy":
-            digest.update(getattr(data, f"{kind}_{split}").numpy().tobytes())
-    return digest.hexdigest()
-
-
 def names() -> list[str]:
     """The quantised models of the zoo."""
     return sorted(path.stem for path in (_ASSETS / "zoo").glob("*.safetensors"))
@@ -116,7 +106,7 @@ def measure(checkpoint: Path, data: SequenceData) -> tuple[Measured, dict[str, f
     """Run all test sequences on the integer engine; also the footprint."""
     model, _, _ = load_checkpoint(checkpoint)
     correct = correct_on_integers(model, data.x_test, data.y_test)
-    found = Measured(data=data.describe(), data_hash=hash_of(data), images=len(data.y_test), correct=correct)
+    found = Measured(data=data.describe(), data_hash=data.digest(), images=len(data.y_test), correct=correct)
     return found, footprint(model).as_dict()
 
 
