@@ -13,6 +13,7 @@ from onnx import TensorProto, helper
 
 from .builder import OPSET, QONNX_DOMAIN
 from .errors import ExportError
+from .graph_file import length_of
 from .quant_function import quant_function
 from .states import successor
 
@@ -51,7 +52,7 @@ def sequence_graph(step: onnx.ModelProto, traced: tuple[str, ...] = ()) -> onnx.
         body_outputs,
         body_constants,
     )
-    length = int(properties["ssmq.length"])
+    length = length_of(step)
     scan = helper.make_node(
         "Scan",
         [*(f"{s}_initial" for s in states), "sequence"],

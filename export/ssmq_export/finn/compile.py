@@ -13,7 +13,7 @@ import onnx
 from ..check import check_model
 from ..errors import ExportError
 from ..estimate import estimate_graph, find_part
-from ..graph_file import DATAFLOW, FORM_KEY, load_graph, property_of
+from ..graph_file import DATAFLOW, FORM_KEY, length_of, load_graph, property_of
 from ..states import successor
 from .process import EXACT, work
 
@@ -81,7 +81,7 @@ def compile_graph(path: Path, part: str, fps: float, clock_ns: float, out: Path)
     if out.exists():
         raise ExportError(f"{out}: exists already: give another --out, or remove it")
     # FINN counts inferences: one inference of a step graph is one time step.
-    steps = int(property_of(graph, "ssmq.length")) if property_of(graph, FORM_KEY) == "dataflow" else 1
+    steps = length_of(graph) if property_of(graph, FORM_KEY) == "dataflow" else 1
     settings = {"part": part, "clock_ns": clock_ns, "inferences_per_second": max(1, round(fps * steps))}
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".finn-") as scratch:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..integer_types import integer_type
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -28,13 +30,6 @@ class Grid:
         """The same values on a finer grid."""
         shift = self.exponent - exponent
         return Grid(exponent, self.low << shift, self.high << shift)
-
-
-def integer_type(low: int, high: int) -> str:
-    """FINN's name of the narrowest type holding ``low .. high``."""
-    if low >= 0:
-        return f"UINT{max(1, high.bit_length())}"
-    return f"INT{max(2, high.bit_length() + 1, (-low - 1).bit_length() + 1)}"
 
 
 def uniform(channels: int, exponent: np.ndarray | int, low: int, high: int) -> Grid:

@@ -13,14 +13,13 @@ from __future__ import annotations
 import numpy as np
 from onnx import NodeProto
 
+from ..builder import TABLE_MARK
 from ..check.graph_view import integer_range
 from ..spec import Format
 from ..states import successor
 from . import grids
 from .graph import Graph
 from .grids import Grid
-
-TABLE_MARK = "ssmq.non_monotone"
 
 
 def grids_of(graph: Graph) -> dict[str, Grid]:
