@@ -55,26 +55,30 @@ def infer(nodes: list[onnx.NodeProto], known: dict[str, Tensor], constants: dict
     return found
 
 
+def _refuse_mixed(node: onnx.NodeProto, operands: list[Tensor]) -> None:
+    if len({operand.element for operand in operands}) > 1:
+        raise ExportError(f"{node.output[0]}: its operands are of different element types: {ADVICE}")
+
+
 def _elementwise(node: onnx.NodeProto, operands: list[Tensor], constants: dict) -> Tensor:
     varying = [operand for operand in operands if operand.varies]
-    element = (varying or operands)[0].element
-    if any(operand.element != element for operand in operands):
-        raise ExportError(f"{node.output[0]}: its operands are of different element types: {ADVICE}")
+    _refuse_mixed(node, operands)
     shape = np.broadcast_shapes(*(operand.shape for operand in operands))
     # One channel may meet many; nothing else may grow.
     if varying and (shape[:-1] != varying[0].shape[:-1] or shape[-1] not in {operand.shape[-1] for operand in varying}):
         raise ValueError
     if node.op_type == "Clip" and any(operand.varies for operand in operands[1:]):
         raise ExportError(f"{node.output[0]}: the limits of a Clip must be constants: {ADVICE}")
-    return Tensor(tuple(shape), element, bool(varying))
+    return Tensor(tuple(shape), operands[0].element, bool(varying))
 
 
 def _quant(node: onnx.NodeProto, operands: list[Tensor], constants: dict) -> Tensor:
     source, scale, zero, bits = operands
     if not all(name in constants for name in node.input[1:]):
         raise ExportError(f"{node.output[0]}: scale, zero point and width of a Quant must be constants: {ADVICE}")
-    if np.broadcast_shapes(source.shape, scale.shape) != source.shape or max(np.prod(zero.shape), np.prod(bits.shape)) > 1:
+    if np.broadcast_shapes(source.shape, scale.shape) != source.shape or zero.shape or bits.shape:
         raise ValueError
+    _refuse_mixed(node, operands)
     # qonnx's Quant gives float32 whatever it is given.
     return Tensor(source.shape, TensorProto.FLOAT, source.varies)
 
@@ -90,8 +94,7 @@ def _matmul(node: onnx.NodeProto, operands: list[Tensor], constants: dict) -> Te
         raise ExportError(f"{node.output[0]}: a MatMul wants a computed first and a constant second operand: {ADVICE}")
     if len(right.shape) != 2 or left.shape[-1] != right.shape[0] or right.shape[1] > MOST_CHANNELS:
         raise ValueError
-    if left.element != right.element:
-        raise ExportError(f"{node.output[0]}: its operands are of different element types: {ADVICE}")
+    _refuse_mixed(node, operands)
     return Tensor((*left.shape[:-1], right.shape[1]), left.element, True)
 
 
