@@ -5,14 +5,14 @@ from __future__ import annotations
 import onnx
 from onnx import StringStringEntryProto, TensorAnnotation, helper, numpy_helper
 
-from ..builder import FORM_KEY, FORMATS_KEY, OPSET, QONNX_DOMAIN
+from ..builder import FORM_KEY, FORMATS_KEY, LENGTH_KEY, OPSET, QONNX_DOMAIN
 from ..check.text import undecodable_field
 from ..errors import ExportError
 from ..scan_operands import SCAN_DOMAIN, SCAN_VERSION
 from ..states import successor
 from . import metadata, values
 from .constants import TYPES, constants_within
-from .names import refuse_names
+from .names import printable, refuse_names
 from .nodes import checked_nodes
 from .shapes import ADVICE, Tensor, declared, infer, port
 
@@ -28,6 +28,13 @@ def admit(model: onnx.ModelProto, *forms: str) -> onnx.ModelProto:
     Nodes come in an order of computation with names of their own; every tensor has its shape, for one sequence; constants
     are finite and in the file; formats, states and length fit the ports. Raises ExportError with what does not, and where.
     """
+    try:
+        return _admitted(model, forms)
+    except ExportError as error:
+        raise ExportError(printable(str(error))) from error
+
+
+def _admitted(model: onnx.ModelProto, forms: tuple[str, ...]) -> onnx.ModelProto:
     field = undecodable_field(model)
     if field is not None:
         raise ExportError(f"the graph holds text that is not UTF-8 ({field}): {ADVICE}")
@@ -49,29 +56,38 @@ def admit(model: onnx.ModelProto, *forms: str) -> onnx.ModelProto:
     metadata.check_states(properties, tensors, list(inputs), form)
     steps = metadata.length(properties)
     if form == "sequence-dataflow" and steps != inputs["u"].shape[1]:
-        raise ExportError(f"u: {inputs['u'].shape[1]} steps, but ssmq.length says {steps}: {ADVICE}")
+        raise ExportError(f"u: {inputs['u'].shape[1]} steps, but {LENGTH_KEY} says {steps}: {ADVICE}")
     values.check_states([name for name in inputs if name != "u"], formats)
+    types: dict[str, str] = {}
     if form == "step":
         values.check_grids(nodes, tensors, constants, formats)
-        types = {}
     else:
         types = values.datatypes(graph, tensors, constants)
-    ports = {*inputs, *outputs}
-    made = helper.make_graph(
-        nodes,
-        graph.name or "graph",
-        [declared(name, tensors[name]) for name in inputs],
-        [declared(name, tensors[name]) for name in outputs],
-        [numpy_helper.from_array(array, name) for name, array in constants.items()],
-        value_info=[declared(node.output[0], tensors[node.output[0]]) for node in nodes if node.output[0] not in ports],
-    )
+    made = _graph(graph.name or "graph", nodes, (list(inputs), outputs), constants, tensors)
     for name, datatype in types.items():
         entry = StringStringEntryProto(key="finn_datatype", value=datatype)
         made.quantization_annotation.append(TensorAnnotation(tensor_name=name, quant_parameter_tensor_names=[entry]))
+    return _model(made, form, properties)
+
+
+def _graph(name: str, nodes: list[onnx.NodeProto], ports: tuple[list[str], list[str]], constants, tensors) -> onnx.GraphProto:
+    inputs, outputs = ports
+    inner = [node.output[0] for node in nodes if node.output[0] not in outputs]
+    return helper.make_graph(
+        nodes,
+        name,
+        [declared(name, tensors[name]) for name in inputs],
+        [declared(name, tensors[name]) for name in outputs],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+        value_info=[declared(name, tensors[name]) for name in inner],
+    )
+
+
+def _model(graph: onnx.GraphProto, form: str, properties: dict[str, str]) -> onnx.ModelProto:
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(QONNX_DOMAIN, 1)]
     if form == "sequence-dataflow":
         opsets.append(helper.make_opsetid(SCAN_DOMAIN, SCAN_VERSION))
-    result = helper.make_model(made, opset_imports=opsets, producer_name="ssmq", ir_version=9)
+    result = helper.make_model(graph, opset_imports=opsets, producer_name="ssmq", ir_version=9)
     helper.set_model_props(result, properties)
     return result
 
@@ -80,7 +96,7 @@ def _form(properties: dict[str, str], forms: tuple[str, ...]) -> str:
     wanted = " or ".join(f"{form}.onnx" for form in forms)
     form = properties.get(FORM_KEY)
     if form not in forms or FORMATS_KEY not in properties:
-        described = f"a {form[:40]} graph" if form else "no graph of this program"
+        described = f"a {form} graph" if form else "no graph of this program"
         raise ExportError(f"holds {described}; give the {wanted} that `ssmq export` writes")
     return form
 

@@ -13,6 +13,7 @@ from ..errors import ExportError
 from ..scan_operands import SCAN_DOMAIN
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,199}")
+MOST_TOLD = 480
 _FLOAT = ("Mul", "Add", "Sub", "MatMul")
 OPERATORS = {
     "step": {*_FLOAT, "Quant", "Cast", "Div", "Neg", "Relu", "Clip", "Sigmoid", "Erf"},
@@ -37,6 +38,12 @@ def refuse_names(names: Iterable[str], what: str) -> None:
 def shown(text: str) -> str:
     """``text`` as a message may show it: quoted, escaped, not long."""
     return ascii(text if len(text) <= 60 else f"{text[:60]}...")
+
+
+def printable(message: str) -> str:
+    """``message`` on one line of ASCII, not long: it may quote what a file holds."""
+    plain = "".join(letter if " " <= letter <= "~" else ascii(letter)[1:-1] for letter in message)
+    return plain if len(plain) <= MOST_TOLD else f"{plain[:MOST_TOLD]} ..."
 
 
 def operator_domain(node: onnx.NodeProto) -> str:

@@ -87,6 +87,10 @@ def datatypes(graph: onnx.GraphProto, tensors: dict[str, Tensor], constants: dic
         for entry in note.quant_parameter_tensor_names
         if entry.key == "finn_datatype" and note.tensor_name in tensors
     }
+    if not found:
+        raise ExportError(
+            f"the graph has lost its integer types (quantization annotations), as onnx.version_converter drops them: {ADVICE}"
+        )
     for name in tensors:
         values = constants.get(name)
         if values is not None:

@@ -49,7 +49,11 @@ def build(step: onnx.ModelProto, folder: Path, part: str | None = None) -> HlsPr
     g++ fails, with the last meaningful line of what it said.
     """
     require_tools()
-    graph = hls_graph(admit(step, "step"))
+    step = admit(step, "step")
+    dotted = next((name for node in step.graph.node for name in (node.name, *node.output) if "." in name), None)
+    if dotted is not None:
+        raise ExportError(f"{dotted}: names become C++ identifiers in hls4ml: rename it without a dot")
+    graph = hls_graph(step)
     settings = {"types": graph.types, "folder": str(Path(folder).absolute()), "part": part and amd_part(part)}
     with tempfile.TemporaryDirectory(prefix="ssmq-hls4ml-") as scratch:
         job = Path(scratch)
