@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 
 import onnx
 
-from .builder import FORM_KEY, LENGTH_KEY
+from .builder import FORM_KEY, FORMATS_KEY, LENGTH_KEY
 from .door import admit
 from .errors import ExportError
 
@@ -37,9 +38,19 @@ def load_graph(path: Path | str, *forms: str) -> onnx.ModelProto:
             f"{path}: not an ONNX file, or a truncated one ({type(error).__name__}); {advice}"
         ) from error
     try:
-        return admit(model, *forms)
+        admitted = admit(model, *forms)
+        _refuse_inputs(admitted)
+        return admitted
     except ExportError as error:
         raise ExportError(f"{path}: {error}") from error
+
+
+def _refuse_inputs(model: onnx.ModelProto) -> None:
+    """Sequences are fed as codes of 8 bits times 2**-8, whatever a file says of its input."""
+    u = json.loads(property_of(model, FORMATS_KEY))["u"]
+    kind = u.get("datatype") or f"{'' if u['signed'] else 'U'}INT{u['bits']}"
+    if kind != "UINT8" or u["exponent"] not in (-8, [-8]):
+        raise ExportError(f"u: its format in {FORMATS_KEY} is not that of inputs, UINT8 times 2**-8: export the graph again")
 
 
 def property_of(model: onnx.ModelProto, key: str) -> str | None:

@@ -16,7 +16,7 @@ attributes, functions, domains) is refused or left behind, so no reader and no t
 
 from __future__ import annotations
 
-from .admission import admit
+from .admission import admit, admit_part
 from .names import refuse_foreign
 
-__all__ = ["admit", "refuse_foreign"]
+__all__ = ["admit", "admit_part", "refuse_foreign"]

@@ -28,13 +28,22 @@ def admit(model: onnx.ModelProto, *forms: str) -> onnx.ModelProto:
     Nodes come in an order of computation with names of their own; every tensor has its shape, for one sequence; constants
     are finite and in the file; formats, states and length fit the ports. Raises ExportError with what does not, and where.
     """
+    return _told(model, forms, True)
+
+
+def admit_part(model: onnx.ModelProto, *forms: str) -> onnx.ModelProto:
+    """As ``admit``, of a graph that need not be a whole network: its ports may be any."""
+    return _told(model, forms, False)
+
+
+def _told(model: onnx.ModelProto, forms: tuple[str, ...], whole: bool) -> onnx.ModelProto:
     try:
-        return _admitted(model, forms)
+        return _admitted(model, forms, whole)
     except ExportError as error:
         raise ExportError(printable(str(error))) from error
 
 
-def _admitted(model: onnx.ModelProto, forms: tuple[str, ...]) -> onnx.ModelProto:
+def _admitted(model: onnx.ModelProto, forms: tuple[str, ...], whole: bool) -> onnx.ModelProto:
     field = undecodable_field(model)
     if field is not None:
         raise ExportError(f"the graph holds text that is not UTF-8 ({field}): {ADVICE}")
@@ -46,18 +55,25 @@ def _admitted(model: onnx.ModelProto, forms: tuple[str, ...]) -> onnx.ModelProto
     refuse_names([graph.name or "graph"], "graph")
     refuse_names(constants, "tensor")
     inputs = _ports([info for info in graph.input if info.name not in constants], form)
-    formats = metadata.formats(properties, form)
-    _check_inputs(inputs, formats, form)
+    formats = metadata.formats(properties)
+    if whole:
+        _check_inputs(inputs, formats, form)
     nodes = checked_nodes(graph, form, {*inputs, *constants})
+    for name in (name for node in nodes if node.op_type == "Quant" for name in node.input[2:] if name in constants):
+        if constants[name].size == 1:
+            constants[name] = constants[name].reshape(())
     known = {name: Tensor(array.shape, ELEMENTS[array.dtype.type], False) for name, array in constants.items()}
     tensors = infer(nodes, {**known, **inputs}, constants)
-    outputs = _outputs(graph, inputs, tensors, form)
-    metadata.check_formats(formats, tensors, [*inputs, *outputs])
-    metadata.check_states(properties, tensors, list(inputs), form)
+    outputs = _outputs(graph, tensors)
+    metadata.check_formats(formats, tensors, [*inputs, *(outputs if whole else [])])
     steps = metadata.length(properties)
+    if whole:
+        _check_states(inputs, outputs, tensors, formats)
+        metadata.check_states(properties, tensors, list(inputs), form)
     if form == "sequence-dataflow" and steps != inputs["u"].shape[1]:
         raise ExportError(f"u: {inputs['u'].shape[1]} steps, but {LENGTH_KEY} says {steps}: {ADVICE}")
-    values.check_states([name for name in inputs if name != "u"], formats)
+    if form == "step":
+        properties[FORMATS_KEY] = metadata.written(properties[FORMATS_KEY], formats)
     types: dict[str, str] = {}
     if form == "step":
         values.check_grids(nodes, tensors, constants, formats)
@@ -131,23 +147,28 @@ def _check_inputs(inputs: dict[str, Tensor], formats: dict[str, metadata.Coded],
         raise ExportError(f"the graph has the inputs {', '.join(list(inputs)[:4])}, where u is the only one: {ADVICE}")
 
 
-def _outputs(graph: onnx.GraphProto, inputs: dict[str, Tensor], tensors: dict[str, Tensor], form: str) -> list[str]:
+def _outputs(graph: onnx.GraphProto, tensors: dict[str, Tensor]) -> list[str]:
     names = [info.name for info in graph.output]
-    states = [name for name in inputs if name != "u"]
-    for name in states:
-        if successor(name) not in names:
-            raise ExportError(f"{name}: the graph has no output {successor(name)} to follow it: {ADVICE}")
-    wanted = ["logits", *map(successor, states)]
-    if sorted(names) != sorted(wanted):
-        raise ExportError(f"the outputs are {', '.join(names[:6])}, not {', '.join(wanted[:6])}: {ADVICE}")
+    computed = {name for node in graph.node for name in node.output}
     for name in names:
-        if name not in tensors or not tensors[name].varies or name in inputs:
-            raise ExportError(f"{name}: is an output that no node computes: {ADVICE}")
+        if name not in tensors or not tensors[name].varies or name not in computed or names.count(name) > 1:
+            raise ExportError(f"{name}: is an output that no node computes, or one twice: {ADVICE}")
     for info in graph.output:
         dims = [dim.dim_value for dim in info.type.tensor_type.shape.dim]
         if dims and (len(dims) != len(tensors[info.name].shape) or dims[1:] != list(tensors[info.name].shape[1:])):
             raise ExportError(f"{info.name}: declared {dims}, computed {list(tensors[info.name].shape)}: {ADVICE}")
+    return names
+
+
+def _check_states(inputs: dict[str, Tensor], outputs: list[str], tensors: dict[str, Tensor], formats: dict) -> None:
+    """Every input but ``u`` is a state, and the outputs are ``logits`` and what follows the states."""
+    states = [name for name in inputs if name != "u"]
     for name in states:
+        if successor(name) not in outputs:
+            raise ExportError(f"{name}: the graph has no output {successor(name)} to follow it: {ADVICE}")
         if tensors[name] != tensors[successor(name)]:
             raise ExportError(f"{name}: its shape or type is not that of {successor(name)}, which follows it: {ADVICE}")
-    return names
+    wanted = ["logits", *map(successor, states)]
+    if sorted(outputs) != sorted(wanted):
+        raise ExportError(f"the outputs are {', '.join(outputs[:6])}, not {', '.join(wanted[:6])}: {ADVICE}")
+    values.check_states(states, formats)

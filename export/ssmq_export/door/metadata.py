@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -51,14 +52,25 @@ _FORMATS = TypeAdapter(dict[str, Coded])
 _STATES = TypeAdapter(list[State])
 
 
-def formats(properties: dict[str, str], form: str) -> dict[str, Coded]:
-    """The formats by tensor name, complete for ``form``."""
+def formats(properties: dict[str, str]) -> dict[str, Coded]:
+    """The formats by tensor name, each with its width and sign."""
     found = _read(_FORMATS, FORMATS_KEY, properties[FORMATS_KEY])
     for name, entry in found.items():
         whole = entry.bits is not None and entry.signed is not None
-        if not (whole if form == "step" else whole or integer_range(entry.datatype or "")):
+        limits = integer_range(entry.datatype or "")
+        if not whole and not (limits and limits[1] < 2**64):
             raise ExportError(f"{name}: its format in {FORMATS_KEY} says not how it is coded: {ADVICE}")
+        if not whole:
+            width = (limits[1] - limits[0]).bit_length()
+            found[name] = entry.model_copy(update={"bits": width, "signed": limits[0] < 0})
     return found
+
+
+def written(text: str, formats: dict[str, Coded]) -> str:
+    """The formats of a step graph with widths and signs where ``text``, as after a pass of the lowering, has datatypes."""
+    if all(entry.datatype is None for entry in formats.values()):
+        return text
+    return json.dumps({name: entry.model_dump(include={"bits", "signed", "exponent"}) for name, entry in formats.items()})
 
 
 def check_formats(found: dict[str, Coded], tensors: dict[str, Tensor], ports: list[str]) -> None:

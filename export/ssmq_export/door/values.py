@@ -38,9 +38,6 @@ def check_grids(
         if name in formats and values.dtype != np.int64:
             said = formats[name]
             _on_grid(name, values, np.asarray(said.exponent), said.signed, said.bits)
-    u = formats["u"]
-    if (u.bits, u.signed, u.exponents) != (8, False, [-8]):
-        raise ExportError(f"u: its format in {FORMATS_KEY} is not that of inputs, 8 bits unsigned times 2**-8: {ADVICE}")
 
 
 def _quantiser(node: onnx.NodeProto, tensors, constants) -> tuple[int, bool, np.ndarray]:
@@ -99,7 +96,7 @@ def datatypes(graph: onnx.GraphProto, tensors: dict[str, Tensor], constants: dic
                 raise ExportError(f"{name}: a constant that is not integer: {ADVICE}")
             found[name] = integer_type(int(values.min()), int(values.max()))
         _range(name, found.get(name))
-    if _range("u", found["u"]) != (0, 255):
+    if _range("u", found.get("u")) != (0, 255):
         raise ExportError(f"u: annotated {found['u']}, inputs are UINT8: {ADVICE}")
     return found
 

@@ -22,6 +22,9 @@ from ..child import end_with_parent
 
 BACKEND = "Vitis"
 NAME = "ssmq_step"
+# What hls4ml does to factors that its own quantisers left. Ours are exact where they stand; moved below a sum, a factor
+# takes its operand's narrow type along, and one that is 0 in all channels takes the operand away.
+MOVING = ("scale_down_add", "bias_down_add", "scale_down_mat_mul", "scale_down_conv")
 
 
 def build(job: Path) -> None:
@@ -37,10 +40,13 @@ def build(job: Path) -> None:
 
 def _convert(graph: onnx.ModelProto, settings: dict):
     from hls4ml.converters import convert_from_onnx_model
+    from hls4ml.model.flow import get_flow
 
     from .layer import register
 
     register(BACKEND)
+    passes = get_flow("parse_qonnx").optimizers
+    passes[:] = [name for name in passes if name not in MOVING]
     # Every type is given below; the default is narrow so that a layer without one cannot pass unnoticed.
     config = {"Model": {"Precision": {"default": "fixed<2,2>"}, "ReuseFactor": 1, "Strategy": "Latency"}}
     config["LayerName"] = {name: {"Precision": types} for name, types in settings["types"].items()}
