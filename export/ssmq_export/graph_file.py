@@ -6,10 +6,11 @@ import json
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import onnx
 
 from .builder import FORM_KEY, FORMATS_KEY, LENGTH_KEY
-from .door import admit
+from .door import admit, refuse_narrow
 from .errors import ExportError
 
 # The integer forms: of one step, and of a whole sequence.
@@ -40,6 +41,8 @@ def load_graph(path: Path | str, *forms: str) -> onnx.ModelProto:
     try:
         admitted = admit(model, *forms)
         _refuse_inputs(admitted)
+        if property_of(admitted, FORM_KEY) in DATAFLOW:
+            refuse_narrow(admitted)
         return admitted
     except ExportError as error:
         raise ExportError(f"{path}: {error}") from error
@@ -49,7 +52,7 @@ def _refuse_inputs(model: onnx.ModelProto) -> None:
     """Sequences are fed as codes of 8 bits times 2**-8, whatever a file says of its input."""
     u = json.loads(property_of(model, FORMATS_KEY))["u"]
     kind = u.get("datatype") or f"{'' if u['signed'] else 'U'}INT{u['bits']}"
-    if kind != "UINT8" or u["exponent"] not in (-8, [-8]):
+    if kind != "UINT8" or set(np.ravel(u["exponent"]).tolist()) != {-8}:
         raise ExportError(f"u: its format in {FORMATS_KEY} is not that of inputs, UINT8 times 2**-8: export the graph again")
 
 

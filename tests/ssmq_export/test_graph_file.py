@@ -78,6 +78,22 @@ def test_what_we_write_passes_as_it_is(form):
     assert before.metadata_props == after.metadata_props and before.opset_import == after.opset_import
 
 
+def test_what_we_write_can_be_read(tmp_path):
+    """In double, with several inputs, exponents a head, tables, and no norm."""
+    model = {"norm": "none", "activation": "hard_gelu", "channels": 3, "layers": 1}
+    config = small_config(model=model, scheme={"granularity": "head"}, bits={"a": 16, "x": 12})
+    step = step_graph(describe(small_model(config)[1]))
+    dataflow = lower(step)
+    for form, model in zip(FORMS, (step, dataflow, collapse(dataflow)), strict=True):
+        onnx.save(model, tmp_path / f"{form}.onnx")
+        assert len(load_graph(tmp_path / f"{form}.onnx", form).graph.node) == len(model.graph.node)
+    changed = graph("step")
+    prop(changed, "ssmq.formats", lambda formats: formats["u"].update(exponent=-7))
+    onnx.save(changed, tmp_path / "step.onnx")
+    with pytest.raises(ExportError, match="u: its format in ssmq.formats is not that of inputs, UINT8 times 2"):
+        load_graph(tmp_path / "step.onnx", "step")
+
+
 @pytest.mark.parametrize("kind", TEXTS)
 def test_no_hostile_name_passes_the_door(kind):
     text = TEXTS[kind]
@@ -323,6 +339,27 @@ def test_what_changes_no_meaning_changes_no_code(change):
     for form, changed in (("dataflow", dataflow), ("sequence-dataflow", whole)):
         found, before = (estimate_graph(model, part).as_dict() for model in (changed, graph(form)))
         assert found["total"] == before["total"] and found["cycles_per_step"] == before["cycles_per_step"]
+
+
+@pytest.mark.parametrize("tensor", ["encoder_product", "ax_re_0", "bu_re_1", "sum_im_0", "y_exact_0", "u_0", "residual_1", "logits"])
+def test_a_type_that_cannot_hold_its_tensor_is_refused(tensor, tmp_path):
+    """One bit less than it has, which the lowering made the narrowest."""
+    for width in (0, -1):
+        model = graph("dataflow")
+        (note,) = [n for n in model.graph.quantization_annotation if n.tensor_name == tensor]
+        entry = note.quant_parameter_tensor_names[0]
+        kind, bits = entry.value.split("INT")
+        entry.value = f"{kind}INT{int(bits) + width}"
+        onnx.save(model, tmp_path / "dataflow.onnx")
+        for read in (
+            lambda: load_graph(tmp_path / "dataflow.onnx", "dataflow"),
+            lambda model=model: estimate_graph(model, find_part("xc7z020")),
+        ):
+            if width:
+                with pytest.raises(ExportError, match=f"{tensor}: annotated {entry.value}, and its codes reach from"):
+                    read()
+            else:
+                read()
 
 
 def test_rates_and_clocks_are_numbers():

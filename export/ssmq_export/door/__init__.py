@@ -12,11 +12,13 @@ attributes, functions, domains) is refused or left behind, so no reader and no t
     metadata.py   formats, states and length
     values.py     what the numbers of a form must be: grids of a step graph, integers of a dataflow graph
     admission.py  the model made of all that
+    ranges.py     whether the integer types of a dataflow graph hold its codes
 """
 
 from __future__ import annotations
 
 from .admission import admit, admit_part
 from .names import refuse_foreign
+from .ranges import refuse_narrow
 
-__all__ = ["admit", "admit_part", "refuse_foreign"]
+__all__ = ["admit", "admit_part", "refuse_foreign", "refuse_narrow"]

@@ -86,12 +86,12 @@ def _admitted(model: onnx.ModelProto, forms: tuple[str, ...], whole: bool) -> on
     return _model(made, form, properties)
 
 
-def _graph(name: str, nodes: list[onnx.NodeProto], ports: tuple[list[str], list[str]], constants, tensors) -> onnx.GraphProto:
+def _graph(title: str, nodes: list[onnx.NodeProto], ports: tuple[list[str], list[str]], constants, tensors) -> onnx.GraphProto:
     inputs, outputs = ports
     inner = [node.output[0] for node in nodes if node.output[0] not in outputs]
     return helper.make_graph(
         nodes,
-        name,
+        title,
         [declared(name, tensors[name]) for name in inputs],
         [declared(name, tensors[name]) for name in outputs],
         [numpy_helper.from_array(array, name) for name, array in constants.items()],

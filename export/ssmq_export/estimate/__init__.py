@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 
 import onnx
 
-from ..door import admit
+from ..door import admit, refuse_narrow
 from ..errors import ExportError
 from ..graph_file import DATAFLOW, FORM_KEY, length_of, property_of
 from . import folding as folds
@@ -105,6 +105,7 @@ def estimate_graph(
         if wanted is not None and not LEAST <= wanted <= MOST:
             raise ExportError(f"{name} must be a number from {LEAST:g} to {MOST:g}, not {wanted:g}")
     model = admit(model, *DATAFLOW)
+    refuse_narrow(model)
     works, length = work_of(model), length_of(model)
     if fps is not None:
         chosen = folds.fold_for_rate(works, part, length, clock_mhz, fps)
