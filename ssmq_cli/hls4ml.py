@@ -41,7 +41,7 @@ def command(
     config = property_of(step, "ssmq.config")
     if config is None:
         raise ExportError(f"{graph}: does not say which data it is for; export it with `ssmq export`")
-    data = load(parse_config(json.loads(config), origin=str(graph)))
+    data = load(parse_config(_settings(config, graph), origin=str(graph)))
     values = data.x_test[:images, :steps].numpy() * 2.0**-8
     with console.status("hls4ml: convert, compile, compare"):
         found = compare_project(step, values, out, part)
@@ -53,6 +53,18 @@ def command(
         told = f"the HLS project is in {out}" if not agreement.differing else f"first difference: {agreement.first}"
         console.print(told, highlight=False, soft_wrap=True)
     raise typer.Exit(1 if agreement.differing else 0)
+
+
+def _settings(config: str, graph: Path) -> dict:
+    from ssmq_export.errors import ExportError
+
+    try:
+        values = json.loads(config)
+    except (ValueError, RecursionError):
+        values = None
+    if not isinstance(values, dict):
+        raise ExportError(f"{graph}: its metadata ssmq.config is no configuration; export it with `ssmq export`")
+    return values
 
 
 def _table(graph: Path, found) -> Table:

@@ -12,7 +12,9 @@ from .spec import Constant, Format
 
 OPSET = 18
 QONNX_DOMAIN = "qonnx.custom_op.general"
-FORMATS_KEY = "ssmq.formats"
+# Keys of a model's metadata, and of a node's: the difference of two counts that stands for a table.
+FORM_KEY, FORMATS_KEY, LENGTH_KEY = "ssmq.form", "ssmq.formats", "ssmq.length"
+TABLE_MARK = "ssmq.non_monotone"
 
 
 class GraphBuilder:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from .builder import OPSET, QONNX_DOMAIN
 from .errors import ExportError
 from .quant_function import quant_function
+from .runtime import session
 
 # Operators that act on every element alone; with one varying operand they are functions of that operand.
 ELEMENTWISE = frozenset({"Mul", "Add", "Sub", "Div", "Relu", "Clip", "Sigmoid", "Erf", "Cast", "Quant", "Neg"})
@@ -42,10 +42,8 @@ class ElementwiseFunction:
         )
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(QONNX_DOMAIN, 1)]
         model = helper.make_model(graph, opset_imports=opsets, functions=[quant_function()], ir_version=9)
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
         try:
-            self._session = onnxruntime.InferenceSession(model.SerializeToString(), options)
+            self._session = session(model)
         except Exception as error:  # ONNX Runtime's exceptions have no common class of their own
             raise ExportError(
                 f"{quant.output[0]}: ONNX Runtime cannot run the {self.dtype.name} function before this quantiser "

@@ -12,10 +12,12 @@ import os
 
 import numpy as np
 import onnx
-import onnxruntime
 
 from .builder import FORMATS_KEY
+from .door import refuse_foreign
+from .errors import ExportError
 from .graph_file import property_of
+from .runtime import session
 from .sequences import with_channels
 from .states import successor
 
@@ -25,11 +27,10 @@ AT_ONCE = 8
 
 def run_sequence(model: onnx.ModelProto, values: np.ndarray) -> dict[str, np.ndarray]:
     """ONNX Runtime on a sequence graph, traced (see ``sequence_graph``) or not."""
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options)
-    names = [port.name.removesuffix("_trace") for port in session.get_outputs()]
-    return dict(zip(names, session.run(None, {"sequence": _typed(with_channels(values), model)}), strict=True))
+    refuse_foreign(model.graph)
+    names = [port.name.removesuffix("_trace") for port in model.graph.output]
+    found = session(model).run(None, {"sequence": _typed(with_channels(values), model)})
+    return dict(zip(names, found, strict=True))
 
 
 def run_steps(model: onnx.ModelProto, values: np.ndarray, tensors: list[str]) -> dict[str, np.ndarray]:
@@ -42,6 +43,8 @@ def run_steps(model: onnx.ModelProto, values: np.ndarray, tensors: list[str]) ->
     from qonnx.core.modelwrapper import ModelWrapper
     from qonnx.core.onnx_exec import execute_onnx
 
+    refuse_foreign(model.graph)
+    _refuse_absent(model, tensors)
     values = with_channels(values)
     batch, length = values.shape[:2]
     wrapper = ModelWrapper(with_batch(model, batch))
@@ -74,11 +77,12 @@ def run_whole(model: onnx.ModelProto, values: np.ndarray, tensors: list[str]) ->
     from qonnx.core.modelwrapper import ModelWrapper
     from qonnx.core.onnx_exec import execute_onnx
 
+    refuse_foreign(model.graph)
     exponents = {name: np.asarray(fmt["exponent"]) for name, fmt in json.loads(property_of(model, FORMATS_KEY)).items()}
     codes = np.ldexp(with_channels(values).astype(np.float64), -exponents["u"])
     codes = _typed(codes[:, :, None], model)
     made = {name for node in model.graph.node for name in node.output}
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in ("logits", *tensors) if name in made}
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in ("logits", *tensors) if name in made & exponents.keys()}
     for start in range(0, len(codes), AT_ONCE):
         some = codes[start : start + AT_ONCE]
         results = execute_onnx(ModelWrapper(with_batch(model, len(some))), {"u": some}, return_full_exec_context=True)
@@ -86,6 +90,19 @@ def run_whole(model: onnx.ModelProto, values: np.ndarray, tensors: list[str]) ->
             found.append(np.ldexp(results[name][:, :, 0].astype(np.float64), exponents[name]))
     traces = {name: np.concatenate(found) for name, found in parts.items()}
     return {**traces, "logits": traces["logits"][:, 0]}
+
+
+def _refuse_absent(model: onnx.ModelProto, tensors: list[str]) -> None:
+    """Of a graph that is to be compared tensor by tensor, none may be lost or renamed."""
+    known = {port.name for port in model.graph.input} | {name for node in model.graph.node for name in node.output}
+    if property_of(model, "ssmq.form") == "dataflow":
+        known &= json.loads(property_of(model, FORMATS_KEY)).keys()
+    lost = [name for name in tensors if name not in known]
+    if lost:
+        raise ExportError(
+            f"{', '.join(lost[:3])}: not in the graph under {'this name' if len(lost) == 1 else 'these names'}: another tool has "
+            f"renamed or removed tensors; give the file as `ssmq export` wrote it"
+        )
 
 
 def with_batch(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:

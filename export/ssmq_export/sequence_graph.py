@@ -13,6 +13,7 @@ from onnx import TensorProto, helper
 
 from .builder import OPSET, QONNX_DOMAIN
 from .errors import ExportError
+from .graph_file import length_of
 from .quant_function import quant_function
 from .states import successor
 
@@ -26,6 +27,9 @@ def sequence_graph(step: onnx.ModelProto, traced: tuple[str, ...] = ()) -> onnx.
     states = [i.name for i in graph.input if i.name != "u"]
     following = {s: successor(s) for s in states}
     inside = _ancestors(graph, list(following.values()) + [name for name in traced if name != "pooled"])
+    if any(name not in inside for name in traced if name != "pooled"):
+        lost = next(name for name in traced if name not in inside and name != "pooled")
+        raise ExportError(f"{lost}: the step graph computes no such tensor to trace")
     shapes = {v.name: v for v in [*graph.value_info, *graph.input, *graph.output]}
     element = graph.input[0].type.tensor_type.elem_type
 
@@ -51,7 +55,7 @@ def sequence_graph(step: onnx.ModelProto, traced: tuple[str, ...] = ()) -> onnx.
         body_outputs,
         body_constants,
     )
-    length = int(properties["ssmq.length"])
+    length = length_of(step)
     scan = helper.make_node(
         "Scan",
         [*(f"{s}_initial" for s in states), "sequence"],
@@ -62,12 +66,18 @@ def sequence_graph(step: onnx.ModelProto, traced: tuple[str, ...] = ()) -> onnx.
         scan_input_axes=[1],
         **({"scan_output_axes": [1] * len(traced)} if traced else {}),
     )
-    after = [node for node in graph.node if node.output[0] not in inside]
+    final = {after: f"{state}_final" for state, after in following.items()}
     tail = []
-    for node in after:
+    for node in graph.node:
+        if node.output[0] in inside:
+            continue
+        lost = (inside | set(states) | {"u"}) - final.keys()
+        for name in node.input:
+            if name in lost:
+                raise ExportError(f"{node.output[0]}: reads {name}, of which only the steps know: only states leave the Scan")
         copy = onnx.NodeProto()
         copy.CopyFrom(node)
-        copy.input[:] = ["pool_final" if name == "pool_next" else name for name in node.input]
+        copy.input[:] = [final.get(name, name) for name in node.input]
         tail.append(copy)
     used = {name for node in tail for name in node.input}
     start_nodes, start_constants = _initial_states(states, channels, element)

@@ -36,11 +36,11 @@ def command(
 
     Both give the logits of every sequence; one that differs ends the benchmark.
     """
-    import onnxruntime
     from ssmq_brevitas.errors import SsmqError
     from ssmq_export.from_model import describe
     from ssmq_export.integer import IntegerModel
     from ssmq_export.lower import lower
+    from ssmq_export.runtime import session
     from ssmq_export.sequence_graph import sequence_graph
     from ssmq_export.sequences import with_channels
     from ssmq_export.step_graph import step_graph
@@ -51,15 +51,13 @@ def command(
     step = step_graph(describe(model))
     dataflow = lower(step)
     integer = IntegerModel(dataflow)
-    settings = onnxruntime.SessionOptions()
-    settings.log_severity_level = 3
-    session = onnxruntime.InferenceSession(sequence_graph(step).SerializeToString(), settings)
-    dtype = np.float64 if session.get_inputs()[0].type == "tensor(double)" else np.float32
+    running = session(sequence_graph(step))
+    dtype = np.float64 if running.get_inputs()[0].type == "tensor(double)" else np.float32
     values = (with_channels(codes) * 2.0**-8).astype(dtype)
 
     def onnx_runtime(values: np.ndarray, batch: int) -> np.ndarray:
         parts = [values[start : start + batch] for start in range(0, len(values), batch)]
-        return np.concatenate([session.run(["logits"], {"sequence": part})[0] for part in parts])
+        return np.concatenate([running.run(["logits"], {"sequence": part})[0] for part in parts])
 
     with console.status("integer model"):
         integer.forward(codes[:64])

@@ -1,6 +1,6 @@
 """Estimates of a dataflow graph on a part, without any vendor tool: cycles, LUT, FF, DSP, block RAM of every node.
 
-    estimate = estimate_graph(onnx.load("dataflow.onnx"), find_part("xc7z020clg400-1"), fps=1000, clock_mhz=100)
+    estimate = estimate_graph(load_graph("dataflow.onnx", "dataflow"), find_part("xc7z020clg400-1"), fps=1000)
     estimate.as_dict()
 
 ``work`` says what each node does, ``cost`` what that takes at a parallelism (from ``primitives``), ``timing`` how fast
@@ -14,14 +14,18 @@ from dataclasses import asdict, dataclass
 
 import onnx
 
+from ..door import admit, refuse_narrow
 from ..errors import ExportError
-from ..graph_file import property_of
+from ..graph_file import DATAFLOW, FORM_KEY, length_of, property_of
 from . import folding as folds
 from .cost import Folding, cycles, latency, resources
 from .parts import PARTS, RESOURCES, Part, find_part
 from .primitives import Cost
 from .timing import Timing, timing
 from .work import Work, work_of
+
+# Rates and clocks that are asked for; MHz as well as sequences a second.
+LEAST, MOST = 1e-3, 1e9
 
 __all__ = ["PARTS", "RESOURCES", "Estimate", "estimate_graph", "find_part"]
 
@@ -95,11 +99,14 @@ def estimate_graph(
     many as the part allows. Raises ExportError for a graph that is not integer all through, and when what is asked for
     is impossible, naming the node or the resource.
     """
-    works = work_of(model)
-    length = property_of(model, "ssmq.length")
-    if length is None or not length.isdecimal() or not int(length):
-        raise ExportError("the graph does not say how long a sequence is (ssmq.length): export it with `ssmq export`")
-    length = int(length)
+    if property_of(model, FORM_KEY) == "step":
+        raise ExportError("a step graph has no integer datatype; estimate the dataflow.onnx that `ssmq export` writes")
+    for name, wanted in (("fps", fps), ("clock_mhz", clock_mhz)):
+        if wanted is not None and not LEAST <= wanted <= MOST:
+            raise ExportError(f"{name} must be a number from {LEAST:g} to {MOST:g}, not {wanted:g}")
+    model = admit(model, *DATAFLOW)
+    refuse_narrow(model)
+    works, length = work_of(model), length_of(model)
     if fps is not None:
         chosen = folds.fold_for_rate(works, part, length, clock_mhz, fps)
     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,9 @@ import onnx
 
 from ..check import check_model
 from ..errors import ExportError
-from ..estimate import estimate_graph, find_part
-from ..graph_file import DATAFLOW, FORM_KEY, load_graph, property_of
+from ..estimate import LEAST, MOST, estimate_graph, find_part
+from ..estimate.parts import amd_part
+from ..graph_file import DATAFLOW, FORM_KEY, length_of, load_graph, property_of, save_graph
 from ..states import successor
 from .process import EXACT, work
 
@@ -68,9 +68,9 @@ def compile_graph(path: Path, part: str, fps: float, clock_ns: float, out: Path)
     missing or when it stops.
     """
     graph = load_graph(path, *DATAFLOW)
-    if not part.startswith(("xc", "xq")):
-        # FINN itself takes any name and falls back to UltraScale+.
-        raise ExportError(f"part {part!r}: FINN compiles for AMD parts: give a full name such as xc7z020clg400-1")
+    amd_part(part)  # FINN itself takes any name and falls back to UltraScale+
+    if not (LEAST <= fps <= MOST and 0.1 <= clock_ns <= 1e6):
+        raise ExportError(f"{fps:g} sequences a second at a clock of {clock_ns:g} ns cannot be asked for: give finite numbers")
     errors = [finding for finding in check_model(graph) if finding.severity == "error"]
     if errors:
         first = errors[0]
@@ -81,7 +81,7 @@ def compile_graph(path: Path, part: str, fps: float, clock_ns: float, out: Path)
     if out.exists():
         raise ExportError(f"{out}: exists already: give another --out, or remove it")
     # FINN counts inferences: one inference of a step graph is one time step.
-    steps = int(property_of(graph, "ssmq.length")) if property_of(graph, FORM_KEY) == "dataflow" else 1
+    steps = length_of(graph) if property_of(graph, FORM_KEY) == "dataflow" else 1
     settings = {"part": part, "clock_ns": clock_ns, "inferences_per_second": max(1, round(fps * steps))}
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".finn-") as scratch:
@@ -89,9 +89,10 @@ def compile_graph(path: Path, part: str, fps: float, clock_ns: float, out: Path)
         build.mkdir()
         inner.mkdir()
         (inner / "settings.json").write_text(json.dumps(settings))
-        work(["compile", str(path.resolve()), str(build.resolve()), str((inner / "settings.json").resolve())], inner)
+        save_graph(graph, inner / "dataflow.onnx")
+        work(["compile", str((inner / "dataflow.onnx").resolve()), str(build.resolve()), str((inner / "settings.json").resolve())], inner)
         result = json.loads((build / "result.json").read_text())
-        _hand_off(graph, path, build, result, settings)
+        _hand_off(graph, build, result, settings)
         build.replace(out)
     folding = json.loads((out / "report" / "auto_folding_config.json").read_text())
     folding = {
@@ -117,7 +118,7 @@ def _ours(graph: onnx.ModelProto, part: str, fps: float, clock_ns: float) -> dic
     return {"cycles": found["cycles_per_sequence" if whole else "cycles_per_step"], "resources": found["total"]}
 
 
-def _hand_off(graph: onnx.ModelProto, path: Path, build: Path, result: dict, settings: dict) -> None:
+def _hand_off(graph: onnx.ModelProto, build: Path, result: dict, settings: dict) -> None:
     inputs, outputs = result["ports"]
     shapes = {p.name: [d.dim_value for d in p.type.tensor_type.shape.dim] for p in graph.graph.input}
     types = {a.tensor_name: a.quant_parameter_tensor_names[0].value for a in graph.graph.quantization_annotation}
@@ -137,7 +138,7 @@ def _hand_off(graph: onnx.ModelProto, path: Path, build: Path, result: dict, set
     ]
     if loops:
         (build / "loopback.json").write_text(json.dumps({"states": loops}, indent=2))
-    shutil.copyfile(path, build / "dataflow.onnx")
+    save_graph(graph, build / "dataflow.onnx")
     config = {
         "output_dir": "build",
         "synth_clk_period_ns": settings["clock_ns"],

@@ -10,7 +10,8 @@ import numpy as np
 import onnx
 
 from ..builder import FORMATS_KEY
-from ..graph_file import property_of
+from ..door import admit
+from ..graph_file import DATAFLOW, property_of
 from ..states import successor
 from .process import work
 
@@ -20,6 +21,7 @@ def run_hardware_ops(dataflow: onnx.ModelProto, codes: np.ndarray) -> dict[str, 
 
     Returns the values of every state port after each step ``(B, T, channels)`` and ``logits`` ``(B, classes)``.
     """
+    dataflow = admit(dataflow, *DATAFLOW)
     formats = json.loads(property_of(dataflow, FORMATS_KEY))
     exponents = {name: np.asarray(fmt["exponent"]) for name, fmt in formats.items()}
     states = [port.name for port in dataflow.graph.input if port.name != "u"]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-import subprocess
-import sys
 from pathlib import Path
 
+from ..child import last_words, run_worker
 from ..errors import ExportError
 
 INSTALL = "pip install 'ssmq-brevitas[finn]' && pip install --no-deps finn-plus==1.6.1"
@@ -26,15 +24,7 @@ def work(arguments: list[str], scratch: Path) -> None:
     """Run the worker with ``scratch`` as FINN's own build folder. Raises ExportError with FINN's last words."""
     if not available():
         raise ExportError(f"finn-plus is not installed: {INSTALL}")
-    done = subprocess.run(
-        [sys.executable, "-m", "ssmq_export.finn.worker", *arguments],
-        env={**os.environ, "FINN_BUILD_DIR": str(scratch)},
-        cwd=scratch,
-        capture_output=True,
-        text=True,
-    )
+    done = run_worker("ssmq_export.finn.worker", arguments, scratch, FINN_BUILD_DIR=str(scratch))
     if done.returncode:
-        lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-        said = [line.removeprefix("finn: ") for line in lines if line.startswith("finn: ")] or lines[-1:] or ["nothing"]
-        steps = [line.removeprefix("step: ") for line in lines if line.startswith("step: ")]
-        raise ExportError(f"FINN stopped{f' in {steps[-1]}' if steps else ''}: {said[-1]}")
+        steps = [line.removeprefix("step: ").strip() for line in done.stderr.splitlines() if line.startswith("step: ")]
+        raise ExportError(f"FINN stopped{f' in {steps[-1]}' if steps else ''}: {last_words(done, 'finn: ')}")

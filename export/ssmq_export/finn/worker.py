@@ -9,6 +9,7 @@ simulator that only a Vivado installation builds, hence the placeholder.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import shutil
@@ -17,7 +18,9 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import onnx
 
+from ..child import end_with_parent
 from .process import EXACT
 
 MAPPING = ("step_tidy_up", "step_convert_to_hw", "step_minimize_bit_width_initial")
@@ -36,7 +39,9 @@ HARDWARE = "finn.custom_op.fpgadataflow"
 def _builder():
     """FINN's configuration and step modules, set up without Vivado."""
     os.environ["SANITIZE_QUANT_TENSORS"] = "0"
-    os.environ.setdefault("FINN_BUILD_DIR", tempfile.mkdtemp())
+    if "FINN_BUILD_DIR" not in os.environ:
+        scratch = os.environ["FINN_BUILD_DIR"] = tempfile.mkdtemp()
+        atexit.register(shutil.rmtree, scratch, ignore_errors=True)
     import finn.util.settings
 
     finn.util.settings.initialize_dummy_settings()
@@ -103,7 +108,8 @@ def _loaded(graph: Path):
 
     from .diagonal_scan import InferSequence
 
-    return ModelWrapper(str(graph)).transform(InferSequence())
+    # Not by its path: qonnx would open the files that a graph names.
+    return ModelWrapper(onnx.load(graph, load_external_data=False)).transform(InferSequence())
 
 
 def _mapped(steps, name: str, model, build):
@@ -121,8 +127,8 @@ def execute(graph: Path, inputs: Path, outputs: Path) -> None:
     config, steps = _builder()
     given = np.load(inputs)
     model = _loaded(graph)
-    out = Path(tempfile.mkdtemp())
-    build = _configured(config, out, {"clock_ns": 10.0, "part": "xc7z020clg400-1", "inferences_per_second": 1000})
+    out = tempfile.mkdtemp(dir=os.environ["FINN_BUILD_DIR"])
+    build = _configured(config, Path(out), {"clock_ns": 10.0, "part": "xc7z020clg400-1", "inferences_per_second": 1000})
     names = [port.name for port in model.graph.output]
     successors = json.loads(str(given["successors"]))
     ports = [port.name for port in model.graph.input]
@@ -149,6 +155,7 @@ def execute(graph: Path, inputs: Path, outputs: Path) -> None:
 
 def main(arguments: list[str]) -> None:
     """One line of what went wrong, last on standard error, or nothing."""
+    end_with_parent()
     kind, graph, second, third = arguments
     try:
         if kind == "compile":

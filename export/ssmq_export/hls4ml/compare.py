@@ -14,6 +14,7 @@ import onnx
 from ..agreement import Agreement, compare
 from ..engines import run_steps
 from ..errors import ExportError
+from ..estimate.parts import amd_part
 from .project import build, require_tools
 
 # What hls4ml writes into every project: a folder that holds it is one that may be replaced.
@@ -36,6 +37,8 @@ def compare_project(step: onnx.ModelProto, values: np.ndarray, folder: Path, par
     is not empty refused with ExportError.
     """
     require_tools()
+    if part is not None:
+        amd_part(part)
     if folder.exists() and not (folder / _MARK).is_file() and (not folder.is_dir() or any(folder.iterdir())):
         raise ExportError(f"{folder}: exists and is no HLS project; give another --out")
     ports = [port.name for port in step.graph.output]

@@ -2,55 +2,44 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
-import io
-import re
+import json
 import shutil
-import warnings
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import onnx
 
+from ..child import last_words, run_worker
+from ..door import admit
 from ..errors import ExportError
+from ..estimate.parts import amd_part
 from ..sequences import with_channels
 from ..states import successor
 from .graph import HlsGraph, hls_graph
 
-BACKEND = "Vitis"
-NAME = "ssmq_step"
 INSTALL = "pip install hls4ml==1.3.0"
 
 
 class HlsProject:
-    """A compiled project. ``graph`` says in which order its ports are; ``model`` is hls4ml's."""
+    """A compiled project. ``graph`` says in which order its ports are; ``library`` is what the worker made of it."""
 
-    def __init__(self, graph: HlsGraph, model):
-        self.graph, self.model = graph, model
-        self.channels = {port.name: port.type.tensor_type.shape.dim[1].dim_value for port in graph.model.graph.input}
-
-    def step(self, feed: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """One time step: float64 ``(B, channels)`` by input port -> the same by output port."""
-        batch = len(feed["u"])
-        inputs = [np.ascontiguousarray(feed[name], np.float64) for name in self.channels]
-        outputs = self.model.predict(inputs)
-        return {name: np.reshape(value, (batch, -1)) for name, value in zip(self.graph.outputs, outputs, strict=True)}
+    def __init__(self, graph: HlsGraph, library: dict):
+        self.graph, self.library = graph, library
 
     def run(self, values: np.ndarray, tensors: list[str]) -> dict[str, np.ndarray]:
         """As ``engines.run_steps``: ``values`` ``(B, T, ...)`` -> output ports ``(B, T, channels)``, last ``logits``."""
-        values = with_channels(values)
-        batch, length = values.shape[:2]
-        states = [name for name in self.channels if name != "u"]
-        state = {name: np.zeros((batch, self.channels[name])) for name in states}
-        traces: dict[str, list[np.ndarray]] = {name: [] for name in tensors}
-        for t in range(length):
-            results = self.step({"u": values[:, t], **state})
-            for name in tensors:
-                traces[name].append(results[name])
-            state = {name: results[successor(name)] for name in states}
-        stacked = {name: np.stack(steps, axis=1) for name, steps in traces.items()}
-        return {"logits": results["logits"], **stacked}
+        ports, outputs = [port.name for port in self.graph.model.graph.input], self.graph.outputs
+        following = [outputs.index(successor(name)) if name != "u" else 0 for name in ports]
+        with tempfile.TemporaryDirectory(prefix="ssmq-hls4ml-") as scratch:
+            job = Path(scratch)
+            (job / "library.json").write_text(json.dumps(self.library))
+            np.savez(job / "inputs.npz", values=with_channels(values), given=ports.index("u"), following=following)
+            _work("run", job)
+            with np.load(job / "outputs.npz") as found:
+                traces = {name: found[str(number)] for number, name in enumerate(outputs)}
+        return {"logits": traces["logits"][:, -1], **{name: traces[name] for name in tensors}}
 
 
 def build(step: onnx.ModelProto, folder: Path, part: str | None = None) -> HlsProject:
@@ -60,17 +49,24 @@ def build(step: onnx.ModelProto, folder: Path, part: str | None = None) -> HlsPr
     g++ fails, with the last meaningful line of what it said.
     """
     require_tools()
+    step = admit(step, "step")
+    dotted = next((name for node in step.graph.node for name in (node.name, *node.output) if "." in name), None)
+    if dotted is not None:
+        raise ExportError(f"{dotted}: names become C++ identifiers in hls4ml: rename it without a dot")
     graph = hls_graph(step)
-    heard = io.StringIO()
-    try:
-        # hls4ml prints its progress; a library does not.
-        with contextlib.redirect_stdout(heard), contextlib.redirect_stderr(heard), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            model = _convert(graph, folder, part)
-            model.compile()
-    except Exception as error:  # hls4ml raises bare Exception, and whatever its passes stumble over
-        raise ExportError(f"hls4ml failed: {_last_line(heard.getvalue(), error)}") from error
-    return HlsProject(graph, model)
+    settings = {"types": graph.types, "folder": str(Path(folder).absolute()), "part": part and amd_part(part)}
+    with tempfile.TemporaryDirectory(prefix="ssmq-hls4ml-") as scratch:
+        job = Path(scratch)
+        onnx.save(graph.model, job / "graph.onnx")
+        (job / "settings.json").write_text(json.dumps(settings))
+        _work("build", job)
+        return HlsProject(graph, json.loads((job / "library.json").read_text()))
+
+
+def _work(kind: str, job: Path) -> None:
+    done = run_worker("ssmq_export.hls4ml.worker", [kind, str(job)], job)
+    if done.returncode:
+        raise ExportError(f"hls4ml failed: {last_words(done, 'hls4ml: ')}")
 
 
 def available() -> bool:
@@ -84,33 +80,3 @@ def require_tools() -> None:
         raise ExportError(f"hls4ml is not installed: {INSTALL}")
     if shutil.which("g++") is None:
         raise ExportError("g++, which compiles the HLS project, is not on the PATH: install it (apt-get install g++)")
-
-
-def _convert(graph: HlsGraph, folder: Path, part: str | None):
-    from hls4ml.converters import convert_from_onnx_model
-
-    from .layer import register
-
-    register(BACKEND)
-    # Every type is given below; the default is narrow so that a layer without one cannot pass unnoticed.
-    config = {"Model": {"Precision": {"default": "fixed<2,2>"}, "ReuseFactor": 1, "Strategy": "Latency"}}
-    config["LayerName"] = {name: {"Precision": dict(types)} for name, types in graph.types.items()}
-    options = {"part": part} if part else {}
-    return convert_from_onnx_model(
-        graph.model,
-        output_dir=str(folder),
-        project_name=NAME,
-        backend=BACKEND,
-        hls_config=config,
-        io_type="io_parallel",
-        **options,
-    )
-
-
-def _last_line(heard: str, error: Exception) -> str:
-    """g++'s first error if there is one, else the exception's own text."""
-    compiler = re.search(r"^.*\b(?:fatal )?error: .*$", heard, re.MULTILINE)
-    if compiler:
-        return compiler.group(0).strip()
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__

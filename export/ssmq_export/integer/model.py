@@ -8,6 +8,7 @@ import numba
 import numpy as np
 import onnx
 
+from ..door import admit
 from ..errors import ExportError
 from ..graph_file import load_graph
 from . import kernels
@@ -29,7 +30,7 @@ class IntegerModel:
     """
 
     def __init__(self, graph: onnx.ModelProto, fused: bool = True):
-        self.graph = IntegerGraph(graph)
+        self.graph = IntegerGraph(admit(graph, "dataflow"))
         self.fused = fused
         self._programs: dict[tuple[str, ...], Program] = {}
         self.reset(0)
@@ -42,11 +43,7 @@ class IntegerModel:
             from ..from_model import dataflow_of_checkpoint
 
             return cls(dataflow_of_checkpoint(path))
-        graph = load_graph(path, "dataflow")
-        try:
-            return cls(graph)
-        except ExportError as error:
-            raise ExportError(f"{path}: {error}") from error
+        return cls(load_graph(path, "dataflow"))
 
     def forward(self, codes: np.ndarray) -> np.ndarray:
         """Logits codes int64 ``(B, classes)`` of whole sequences, codes uint8 ``(B, T, C)``; states start at 0.
@@ -104,6 +101,8 @@ class IntegerModel:
 
     def values(self, name: str, codes: np.ndarray) -> np.ndarray:
         """What ``codes`` of tensor ``name`` stand for, float64: code * 2**exponent."""
+        if name not in self.graph.exponents:
+            raise ExportError(f"{name}: the graph's metadata do not say which values its codes stand for: trace another tensor")
         return np.ldexp(codes.astype(np.float64), self.graph.exponents[name])
 
     def _given(self, codes: np.ndarray, *axes: str) -> np.ndarray:

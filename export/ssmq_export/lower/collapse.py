@@ -20,8 +20,9 @@ from onnx import NodeProto, helper
 
 from ..custom_op import DOMAIN, VERSION
 from ..custom_op.diagonal_scan import output_range
+from ..door import admit
 from ..errors import ExportError
-from ..graph_file import property_of
+from ..graph_file import length_of, property_of
 from ..integer.forms import Form
 from ..integer.graph import IntegerGraph
 from ..integer.stages import Stage, Stages
@@ -39,9 +40,10 @@ def collapse(dataflow: onnx.ModelProto) -> onnx.ModelProto:
 
 class _Collapse:
     def __init__(self, dataflow: onnx.ModelProto):
+        dataflow = admit(dataflow, "dataflow")
         self.integers = IntegerGraph(dataflow)
         self.graph = Graph(dataflow)
-        self.length = int(property_of(dataflow, "ssmq.length"))
+        self.length = length_of(dataflow)
         self.states = json.loads(property_of(dataflow, STATES_KEY) or "[]")
         if not self.states:
             raise ExportError(

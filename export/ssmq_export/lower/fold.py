@@ -12,13 +12,14 @@ from __future__ import annotations
 import numpy as np
 from onnx import NodeProto
 
+from ..builder import TABLE_MARK
 from ..elementwise import ELEMENTWISE, ElementwiseFunction
 from ..errors import ExportError
 from ..spec import Format
 from . import grids, thresholds
 from .graph import Graph
 from .grids import Grid
-from .ranges import TABLE_MARK, grids_of, output_format
+from .ranges import grids_of, output_format
 
 
 def fold(graph: Graph) -> None:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import ExportError
+from ..integer_types import integer_type
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -24,17 +27,21 @@ class Grid:
         """The narrowest FINN integer type that holds every code."""
         return integer_type(int(self.low.min()), int(self.high.max()))
 
+    @property
+    def magnitude(self) -> np.ndarray:
+        """Largest code of each channel, float64."""
+        return np.maximum(np.abs(self.low), np.abs(self.high)).astype(np.float64)
+
     def shifted(self, exponent: np.ndarray) -> Grid:
-        """The same values on a finer grid."""
+        """The same values on a finer grid. Raises ExportError past 62 bits, as ``product`` and ``matmul`` do."""
         shift = self.exponent - exponent
+        _refuse_wide(np.ldexp(self.magnitude, shift))
         return Grid(exponent, self.low << shift, self.high << shift)
 
 
-def integer_type(low: int, high: int) -> str:
-    """FINN's name of the narrowest type holding ``low .. high``."""
-    if low >= 0:
-        return f"UINT{max(1, high.bit_length())}"
-    return f"INT{max(2, high.bit_length() + 1, (-low - 1).bit_length() + 1)}"
+def _refuse_wide(magnitude: np.ndarray) -> None:
+    if np.any(magnitude >= 2.0**61):
+        raise ExportError("its codes need more than 62 bits: choose narrower formats")
 
 
 def uniform(channels: int, exponent: np.ndarray | int, low: int, high: int) -> Grid:
@@ -45,12 +52,14 @@ def uniform(channels: int, exponent: np.ndarray | int, low: int, high: int) -> G
 
 def product(left: Grid, right: Grid) -> Grid:
     """Elementwise product."""
+    _refuse_wide(left.magnitude * right.magnitude)
     corners = [a * b for a in (left.low, left.high) for b in (right.low, right.high)]
     return Grid(left.exponent + right.exponent, np.minimum.reduce(corners), np.maximum.reduce(corners))
 
 
 def matmul(source: Grid, weight: np.ndarray, exponent: np.ndarray) -> Grid:
     """``codes @ weight`` with integer ``weight`` (inputs, outputs); exact range from the weights themselves."""
+    _refuse_wide(source.magnitude @ np.abs(weight.astype(np.float64)))
     low, high = source.low[:, None], source.high[:, None]
     positive, negative = np.maximum(weight, 0), np.minimum(weight, 0)
     return Grid(

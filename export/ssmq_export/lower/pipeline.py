@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import onnx
 
+from ..door import admit_part
 from ..errors import ExportError
 from ..graph_file import FORM_KEY
 from .align import align
@@ -29,7 +30,7 @@ def stages(step: onnx.ModelProto) -> Iterator[tuple[str, onnx.ModelProto]]:
     """The name of every pass and the graph after it, a whole model that qonnx can execute."""
     if not any(p.key == FORM_KEY and p.value == "step" for p in step.metadata_props):
         raise ExportError("only a step graph written by this program can be lowered, and this is not one")
-    graph = Graph(step)
+    graph = Graph(admit_part(step, "step"))
     for run in PASSES:
         run(graph)
         yield run.__name__, graph.model()

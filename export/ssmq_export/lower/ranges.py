@@ -13,14 +13,14 @@ from __future__ import annotations
 import numpy as np
 from onnx import NodeProto
 
+from ..builder import TABLE_MARK
 from ..check.graph_view import integer_range
+from ..errors import ExportError
 from ..spec import Format
 from ..states import successor
 from . import grids
 from .graph import Graph
 from .grids import Grid
-
-TABLE_MARK = "ssmq.non_monotone"
 
 
 def grids_of(graph: Graph) -> dict[str, Grid]:
@@ -31,7 +31,10 @@ def grids_of(graph: Graph) -> dict[str, Grid]:
         exponent = 0 if graph.integers else graph.exponents[port]
         found[port] = grids.uniform(graph.channels(port), exponent, low, high)
     for node in graph.nodes:
-        grid = _grid(graph, node, found)
+        try:
+            grid = _grid(graph, node, found)
+        except ExportError as error:
+            raise ExportError(f"{node.output[0]}: {error}") from error
         if grid is not None:
             found[node.output[0]] = grid
     return found
@@ -64,7 +67,10 @@ def columns(codes: np.ndarray, exponent: np.ndarray, inputs: np.ndarray) -> tupl
     never = np.iinfo(np.int32).max
     found = np.where(codes != 0, combined, never).min(axis=0)
     found = np.where(found == never, combined.min(axis=0), found)
-    return codes << np.where(codes != 0, combined - found, 0), found
+    shift = np.where(codes != 0, combined - found, 0)
+    if np.any(np.ldexp(np.abs(codes.astype(np.float64)), shift) >= 2.0**61):
+        raise ExportError("its weights need more than 62 bits on one grid: choose narrower formats")
+    return codes << shift, found
 
 
 def is_table(node: NodeProto) -> bool:

@@ -1,0 +1,70 @@
+"""Whether the integer types that a dataflow graph is annotated with hold what its tensors can hold.
+
+Ports, thresholds, tables, running sums and what a DiagonalScan gives have the range of their type; sums and products of
+those have an exact one, channel by channel. Wider types are a waste; narrower ones would make an estimate of nonsense.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from ..builder import TABLE_MARK
+from ..check.graph_view import integer_range
+from ..errors import ExportError
+from ..states import successor
+from .shapes import ADVICE
+
+Range = tuple[np.ndarray, np.ndarray]
+# Where float64 still tells whether int64 would do.
+WIDEST = 2.0**61
+
+
+def refuse_narrow(model: onnx.ModelProto) -> None:
+    """Raise ExportError for a tensor of an admitted dataflow graph whose type cannot hold its sums or products."""
+    graph = model.graph
+    types = {note.tensor_name: note.quant_parameter_tensor_names[0].value for note in graph.quantization_annotation}
+    infos = [*graph.input, *graph.output, *graph.value_info]
+    channels = {info.name: info.type.tensor_type.shape.dim[-1].dim_value for info in infos}
+    constants = {tensor.name: numpy_helper.to_array(tensor).astype(np.float64) for tensor in graph.initializer}
+    running = {successor(port.name) for port in graph.input}
+
+    def annotated(name: str) -> Range:
+        low, high = integer_range(types[name])
+        return np.full(channels[name], float(low)), np.full(channels[name], float(high))
+
+    found = {port.name: annotated(port.name) for port in graph.input}
+    for node in graph.node:
+        name = node.output[0]
+        table = any(entry.key == TABLE_MARK for entry in node.metadata_props)
+        exact = None if table or name in running else _exact(node, found, constants)
+        low, high = annotated(name)
+        if exact is not None:
+            if max(np.abs(exact[0]).max(), np.abs(exact[1]).max()) >= WIDEST:
+                raise ExportError(f"{name}: its codes need more than 62 bits: choose narrower formats")
+            if np.any(exact[0] < low) or np.any(exact[1] > high):
+                raise ExportError(
+                    f"{name}: annotated {types[name]}, and its codes reach from {exact[0].min():.0f} to {exact[1].max():.0f}: {ADVICE}"
+                )
+        found[name] = exact or (low, high)
+
+
+def _exact(node: onnx.NodeProto, found: dict[str, Range], constants: dict[str, np.ndarray]) -> Range | None:
+    """The range of every channel; None where only the type says it."""
+    if node.op_type == "MatMul":
+        (low, high), weight = found[node.input[0]], constants[node.input[1]]
+        up, down = np.maximum(weight, 0), np.minimum(weight, 0)
+        return low @ up + high @ down, high @ up + low @ down
+    if node.op_type == "MultiThreshold":
+        bias = next(attribute.f for attribute in node.attribute if attribute.name == "out_bias")
+        rows, count = len(found[node.input[0]][0]), constants[node.input[1]].shape[1]
+        return np.full(rows, bias), np.full(rows, bias + count)
+    if node.op_type not in ("Mul", "Add", "Sub"):
+        return None
+    sides = [found[name] if name in found else (constants[name].reshape(-1),) * 2 for name in node.input]
+    (low, high), (other_low, other_high) = sides
+    if node.op_type == "Mul":
+        corners = [one * other for one in (low, high) for other in (other_low, other_high)]
+        return np.minimum.reduce(corners), np.maximum.reduce(corners)
+    return (low + other_low, high + other_high) if node.op_type == "Add" else (low - other_high, high - other_low)

@@ -1,0 +1,110 @@
+"""What the numbers of a form must be."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+
+from ..builder import FORMATS_KEY
+from ..check.graph_view import integer_range
+from ..errors import ExportError
+from ..integer_types import integer_type
+from ..states import successor
+from .metadata import Coded
+from .shapes import ADVICE, MOST_LEVELS, Tensor
+
+WIDEST = 32
+WIDEST_RANGE = 2**62
+
+
+def check_grids(
+    nodes: list[onnx.NodeProto], tensors: dict[str, Tensor], constants: dict[str, np.ndarray], formats: dict[str, Coded]
+) -> None:
+    """A step graph: every Quant rounds to the power-of-two grid that the metadata name, a parameter lies on its own."""
+    quantised: dict[str, tuple[int, bool, np.ndarray]] = {}
+    for node in nodes:
+        if node.op_type == "Cast" and node.input[0] in quantised:
+            quantised[node.output[0]] = quantised[node.input[0]]
+        if node.op_type != "Quant":
+            continue
+        quantised[node.output[0]] = bits, signed, exponent = _quantiser(node, tensors, constants)
+        if node.input[0] in constants:
+            _on_grid(node.input[0], constants[node.input[0]], exponent, signed, bits)
+    for name, (bits, signed, exponent) in quantised.items():
+        said = formats.get(name)
+        if said and ((said.bits, said.signed) != (bits, signed) or not _same(said, exponent)):
+            raise ExportError(f"{name}: its format in {FORMATS_KEY} is not that of its Quant: {ADVICE}")
+    for name, values in constants.items():
+        if name in formats and values.dtype != np.int64:
+            said = formats[name]
+            _on_grid(name, values, np.asarray(said.exponent), said.signed, said.bits)
+
+
+def _quantiser(node: onnx.NodeProto, tensors, constants) -> tuple[int, bool, np.ndarray]:
+    """Width, sign and exponents of a Quant."""
+    signed = bool(next(attribute.i for attribute in node.attribute if attribute.name == "signed"))
+    scale, zero, bits = (constants[name].astype(np.float64) for name in node.input[1:])
+    mantissa, exponent = np.frexp(scale)
+    width = float(bits.ravel()[0])
+    if np.any(mantissa != 0.5) or np.any(np.abs(exponent) > 200):
+        raise ExportError(f"node {node.name}: its scale is not a power of two: {ADVICE}")
+    if np.any(zero) or width != int(width) or not 1 + signed <= width <= WIDEST:
+        raise ExportError(f"node {node.name}: a Quant of {width:g} bits and zero point {zero.ravel()[0]:g}: {ADVICE}")
+    output = tensors[node.output[0]]
+    if output.varies and output.shape[-1] * 2**width > MOST_LEVELS:
+        raise ExportError(f"node {node.name}: {width:g} bits of {output.shape[-1]} channels are more than thresholds are made for")
+    return int(width), signed, exponent.astype(np.int64) - 1
+
+
+def _on_grid(name: str, values: np.ndarray, exponent: np.ndarray, signed: bool, bits: int) -> None:
+    codes = np.ldexp(values.astype(np.float64), -exponent)
+    low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
+    if np.any(codes != np.rint(codes)) or codes.min() < low or codes.max() > high:
+        raise ExportError(f"parameter {name} does not lie on its own grid: {ADVICE}")
+
+
+def _same(said: Coded, exponent: np.ndarray) -> bool:
+    one, other = np.asarray(said.exponents), exponent.ravel()
+    return (1 in (one.size, other.size) or one.size == other.size) and bool(np.all(one == other))
+
+
+def check_states(states: list[str], formats: dict[str, Coded]) -> None:
+    """A state is read as it was written."""
+    for name in states:
+        before, after = formats[name], formats[successor(name)]
+        if not _same(before, np.asarray(after.exponent)):
+            raise ExportError(f"{name}: its exponent in {FORMATS_KEY} is not that of {successor(name)}: {ADVICE}")
+
+
+def datatypes(graph: onnx.GraphProto, tensors: dict[str, Tensor], constants: dict[str, np.ndarray]) -> dict[str, str]:
+    """The integer type of every tensor of a dataflow graph. Raises ExportError for one without."""
+    found = {
+        note.tensor_name: entry.value
+        for note in graph.quantization_annotation
+        for entry in note.quant_parameter_tensor_names
+        if entry.key == "finn_datatype" and note.tensor_name in tensors
+    }
+    if not found:
+        raise ExportError(
+            f"the graph has lost its integer types (quantization annotations), as onnx.version_converter drops them: {ADVICE}"
+        )
+    for name in tensors:
+        values = constants.get(name)
+        if values is not None:
+            # What a constant holds is seen, not read off its annotation.
+            if np.any(values != np.rint(values)):
+                raise ExportError(f"{name}: a constant that is not integer: {ADVICE}")
+            found[name] = integer_type(int(values.min()), int(values.max()))
+        _range(name, found.get(name))
+    if _range("u", found.get("u")) != (0, 255):
+        raise ExportError(f"u: annotated {found['u']}, inputs are UINT8: {ADVICE}")
+    return found
+
+
+def _range(name: str, datatype: str | None) -> tuple[int, int]:
+    found = integer_range(datatype) if datatype else None
+    if found is None:
+        raise ExportError(f"{name}: annotated {datatype or 'with no type'}, which is no integer type: {ADVICE}")
+    if found[0] < -WIDEST_RANGE or found[1] >= WIDEST_RANGE:
+        raise ExportError(f"{name}: {datatype} needs more than 63 bits: choose narrower formats")
+    return found

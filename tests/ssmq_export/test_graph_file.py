@@ -1,0 +1,368 @@
+"""The door for graphs: what other tools do to ours is accepted or named, what a file claims is not believed."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+
+import numpy as np
+import onnx
+import pytest
+from conftest import small_codes, small_config, small_model
+from hostile import CANARY, TEXTS
+from onnx import TensorProto, helper, numpy_helper
+from ssmq_export import hls4ml
+from ssmq_export.door import admit
+from ssmq_export.engines import run_sequence, run_steps, run_whole
+from ssmq_export.errors import ExportError
+from ssmq_export.estimate import estimate_graph, find_part
+from ssmq_export.finn import run_hardware_ops
+from ssmq_export.from_model import describe
+from ssmq_export.graph_file import load_graph
+from ssmq_export.integer import IntegerModel
+from ssmq_export.lower import collapse, lower
+from ssmq_export.sequence_graph import sequence_graph
+from ssmq_export.step_graph import step_graph
+
+FORMS = ("step", "dataflow", "sequence-dataflow")
+
+
+@functools.cache
+def _graphs() -> dict[str, onnx.ModelProto]:
+    step = step_graph(describe(small_model(small_config(model={"norm": "batch", "activation": "relu"}))[1]))
+    dataflow = lower(step)
+    return {"step": step, "dataflow": dataflow, "sequence-dataflow": collapse(dataflow)}
+
+
+def graph(form: str) -> onnx.ModelProto:
+    """A copy, to be damaged."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(_graphs()[form])
+    return copy
+
+
+def renamed(model: onnx.ModelProto, old: str, new: str) -> onnx.ModelProto:
+    """As a tool, or a forger, does it: in nodes, ports, types and metadata."""
+    for node in model.graph.node:
+        node.input[:] = [new if name == old else name for name in node.input]
+        node.output[:] = [new if name == old else name for name in node.output]
+    held = (model.graph.input, model.graph.output, model.graph.value_info, model.graph.initializer)
+    for entry in (entry for entries in held for entry in entries if entry.name == old):
+        entry.name = new
+    for note in model.graph.quantization_annotation:
+        if note.tensor_name == old:
+            note.tensor_name = new
+    for entry in model.metadata_props:
+        entry.value = entry.value.replace(json.dumps(old), json.dumps(new))
+    return model
+
+
+def refused(model: onnx.ModelProto, form: str) -> str:
+    """The message of the door, which is one printable line of bounded length."""
+    with pytest.raises(ExportError) as error:
+        admit(model, form)
+    message = str(error.value)
+    assert message.isprintable() and message.isascii() and len(message) < 500, message
+    return message
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_we_write_passes_as_it_is(form):
+    before, after = graph(form), admit(graph(form), form)
+    for part in ("input", "output", "initializer", "value_info"):
+        assert list(getattr(before.graph, part)) == list(getattr(after.graph, part)), part
+    assert [node.SerializeToString() for node in after.graph.node] == [
+        node.SerializeToString() for node in admit(after, form).graph.node
+    ]
+    assert before.metadata_props == after.metadata_props and before.opset_import == after.opset_import
+
+
+def test_what_we_write_can_be_read(tmp_path):
+    """In double, with several inputs, exponents a head, tables, and no norm."""
+    model = {"norm": "none", "activation": "hard_gelu", "channels": 3, "layers": 1}
+    config = small_config(model=model, scheme={"granularity": "head"}, bits={"a": 16, "x": 12})
+    step = step_graph(describe(small_model(config)[1]))
+    dataflow = lower(step)
+    for form, model in zip(FORMS, (step, dataflow, collapse(dataflow)), strict=True):
+        onnx.save(model, tmp_path / f"{form}.onnx")
+        assert len(load_graph(tmp_path / f"{form}.onnx", form).graph.node) == len(model.graph.node)
+    changed = graph("step")
+    prop(changed, "ssmq.formats", lambda formats: formats["u"].update(exponent=-7))
+    onnx.save(changed, tmp_path / "step.onnx")
+    with pytest.raises(ExportError, match="u: its format in ssmq.formats is not that of inputs, UINT8 times 2"):
+        load_graph(tmp_path / "step.onnx", "step")
+
+
+@pytest.mark.parametrize("kind", TEXTS)
+def test_no_hostile_name_passes_the_door(kind):
+    text = TEXTS[kind]
+    for form, tensor in (("step", "ax_re_0"), ("step", "x_re_0"), ("step", "encoder_weight_param"), ("dataflow", "sum_re_1")):
+        assert "name" in refused(renamed(graph(form), tensor, text), form)
+    for form in FORMS:
+        if text:
+            model = graph(form)
+            model.graph.node[0].name = text
+            assert "node name" in refused(model, form)
+            model = graph(form)
+            model.graph.name = text
+            assert "graph name" in refused(model, form)
+            model = graph(form)
+            model.graph.node[2].domain = text
+            assert "domain" in refused(model, form)
+        model = graph(form)
+        model.graph.node[1].op_type = text
+        assert "no operator of a" in refused(model, form)
+        model = graph(form)
+        model.metadata_props[0].value = text  # ssmq.form
+        refused(model, form)
+
+
+@pytest.mark.parametrize("kind", TEXTS)
+def test_text_that_nobody_asked_for_stays_outside(kind):
+    model = graph("step")
+    text = TEXTS[kind] + CANARY
+    model.doc_string = model.graph.doc_string = model.producer_name = model.domain = text
+    for entry in (*model.graph.node, *model.graph.input, *model.graph.value_info, *model.graph.initializer):
+        entry.doc_string = text
+    for props in (model.metadata_props, model.graph.metadata_props, model.graph.node[0].metadata_props):
+        props.add(key=CANARY, value=text)
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = text
+    assert CANARY.encode() not in admit(model, "step").SerializeToString()
+
+
+@pytest.mark.parametrize(
+    "attribute", ["backend", "code_gen_dir_ipgen", "executable_path", "rtlsim_so", "exec_mode", "preferred_impl_style", "axis"]
+)
+def test_attributes_that_choose_code_are_refused(attribute):
+    for form in FORMS:
+        model = graph(form)
+        model.graph.node[0].attribute.append(helper.make_attribute(attribute, f"/tmp/{CANARY}"))
+        assert f"has no attribute '{attribute}' here" in refused(model, form)
+
+
+def test_every_reader_and_engine_has_the_door(tmp_path):
+    """A foreign domain would be imported, external data opened, by whoever comes first."""
+    foreign = {form: graph(form) for form in FORMS}
+    for model in foreign.values():
+        model.graph.node[2].domain = CANARY
+    codes = small_codes(2).numpy()
+    values = codes * 2.0**-8
+    readers = [
+        lambda: lower(foreign["step"]),
+        lambda: collapse(foreign["dataflow"]),
+        lambda: IntegerModel(foreign["dataflow"]),
+        lambda: estimate_graph(foreign["dataflow"], find_part("xc7z020")),
+        lambda: estimate_graph(foreign["sequence-dataflow"], find_part("xc7z020")),
+        lambda: run_hardware_ops(foreign["dataflow"], codes),
+        lambda: run_steps(foreign["step"], values, []),
+        lambda: run_whole(foreign["sequence-dataflow"], values, []),
+        lambda: run_sequence(sequence_graph(foreign["step"]), values),
+    ]
+    if hls4ml.available():
+        readers.append(lambda: hls4ml.build(foreign["step"], tmp_path / "hls"))
+    for form in FORMS:
+        onnx.save(foreign[form], tmp_path / f"{form}.onnx")
+        readers.append(functools.partial(load_graph, tmp_path / f"{form}.onnx", form))
+    for read in readers:
+        with pytest.raises(ExportError, match=f"domain '{CANARY}'"):
+            read()
+
+
+def constant(model, name: str) -> TensorProto:
+    return next(tensor for tensor in model.graph.initializer if tensor.name == name)
+
+
+def prop(model, key: str, change) -> None:
+    (entry,) = [entry for entry in model.metadata_props if entry.key == key]
+    value = json.loads(entry.value)
+    change(value)
+    entry.value = json.dumps(value)
+
+
+def outside(model):
+    tensor = constant(model, "encoder_weight_param")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="weights.bin")
+
+
+def sparse(model):
+    values, indices = helper.make_tensor("z", 1, [1], [1.0]), helper.make_tensor("i", 7, [1], [0])
+    model.graph.sparse_initializer.append(helper.make_sparse_tensor(values, indices, [4]))
+
+
+def huge(model):
+    tensor = constant(model, "encoder_weight_param")
+    tensor.dims[:] = [2**31, 2**31]
+
+
+def short(model):
+    tensor = constant(model, "encoder_weight_param")
+    tensor.raw_data = tensor.raw_data[:-4]
+
+
+def number(name: str, value: float):
+    def change(model):
+        tensor = constant(model, name)
+        values = numpy_helper.to_array(tensor).copy()
+        values.flat[0] = value
+        tensor.CopyFrom(numpy_helper.from_array(values, name))
+
+    return change
+
+
+def twice(model):
+    copy = model.graph.node.add()
+    copy.CopyFrom(next(node for node in model.graph.node if node.output[0] == "residual_0"))
+    copy.input[0] = copy.input[1]
+
+
+def circle(model):
+    next(node for node in model.graph.node if node.output[0] == "residual_0").input[0] = "u_2"
+
+
+def of_port(name: str, change):
+    return lambda model: change(next(port for port in model.graph.input if port.name == name).type.tensor_type)
+
+
+def function(model):
+    """Quant with another meaning."""
+    node = helper.make_node("Identity", ["x"], ["y"])
+    opsets = [helper.make_opsetid("", 18)]
+    ports = ["x", "s", "z", "b"]
+    model.functions.append(helper.make_function("qonnx.custom_op.general", "Quant", ports, ["y"], [node], opsets))
+
+
+STEP_FAULTS = {
+    "'encoder_weight_param': its values are stored outside the file, which is never opened": outside,
+    "z: a sparse constant": sparse,
+    r"encoder_weight_param: a constant of the shape \[2147483648, 2147483648\], which is none or too large": huge,
+    r"encoder_weight_param: a constant of the shape \[1, 4\] with 3 values": short,
+    "encoder_weight_param: a constant that is not finite": number("encoder_weight_param", np.nan),
+    "encoder_weight_param does not lie on its own grid": number("encoder_weight_param", 1e20),
+    "u_0: its scale is not a power of two": number("u_0_scale", 0.3),
+    "u_0: a Quant of 200 bits": number("u_0_bits", 200),
+    "u_0: a Quant of 8 bits and zero point 1": number("u_0_zero_point", 1),
+    "residual_0: is made by 2 nodes": twice,
+    "is computed from itself": circle,
+    "encoder_product: its operand gone is not computed": lambda m: m.graph.node.__getitem__(2).input.__setitem__(1, "gone"),
+    r"x_re_0: a port of the shape \[1, 0\]": of_port("x_re_0", lambda t: t.shape.dim[1].ClearField("dim_value")),
+    r"x_re_0: a port of the shape \[1, 1099511627776\]": of_port("x_re_0", lambda t: setattr(t.shape.dim[1], "dim_value", 2**40)),
+    "x_re_0: a port that is no tensor of floats": of_port("x_re_0", lambda t: setattr(t, "elem_type", TensorProto.STRING)),
+    "the shapes of its operands do not fit": of_port("x_re_0", lambda t: setattr(t.shape.dim[1], "dim_value", 13)),
+    "brings functions": function,
+    "of ONNX opset 12, 13 to": lambda m: setattr(m.opset_import[0], "version", 12),
+    "of ONNX IR version 99": lambda m: setattr(m, "ir_version", 99),
+    "ssmq.formats is missing or damaged .x_re_0.exponent": lambda m: prop(m, "ssmq.formats", lambda f: f["x_re_0"].update(exponent="1")),
+    "x_re_0: its exponent in ssmq.formats is not that of x_re_next_0": lambda m: prop(
+        m, "ssmq.formats", lambda f: f["x_re_0"].update(exponent=-3)
+    ),
+    "u_0: its format in ssmq.formats is not that of its Quant": lambda m: prop(m, "ssmq.formats", lambda f: f["u_0"].update(bits=7)),
+    "x_re_0: 2 exponents in ssmq.formats for its channels": lambda m: prop(
+        m, "ssmq.formats", lambda f: f["x_re_0"].update(exponent=[-7, -7])
+    ),
+    "ssmq.formats is missing or damaged": lambda m: prop(m, "ssmq.formats", lambda f: f["u_0"].update(exponent=10**30)),
+    "pool: what ssmq.states says of it is not so": lambda m: prop(m, "ssmq.states", lambda s: s[-1].update(shape=[5])),
+    "the states in ssmq.states are not the input ports": lambda m: prop(m, "ssmq.states", lambda s: s.pop()),
+}
+
+
+@pytest.mark.parametrize("fault", STEP_FAULTS)
+def test_a_fault_is_named(fault):
+    model = graph("step")
+    STEP_FAULTS[fault](model)
+    assert re.search(fault, refused(model, "step"))
+
+
+@pytest.mark.parametrize("length", ["0", "-1", "1e3", "9" * 30, "٣", "x"])
+def test_a_length_is_a_number_of_steps(length):
+    for form in FORMS:
+        model = graph(form)
+        next(entry for entry in model.metadata_props if entry.key == "ssmq.length").value = length
+        assert "ssmq.length is" in refused(model, form)
+
+
+def test_deep_metadata_end_in_a_message():
+    model = graph("step")
+    next(entry for entry in model.metadata_props if entry.key == "ssmq.formats").value = "[" * 100_000
+    assert "missing or damaged" in refused(model, "step")
+
+
+def codes_of(dataflow: onnx.ModelProto) -> np.ndarray:
+    return IntegerModel(dataflow).forward(small_codes(3).numpy())
+
+
+def reversed_nodes(model):
+    nodes = list(model.graph.node)[::-1]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+
+
+def batch_of_eight(model):
+    for port in (model.graph.input[0], model.graph.output[0]):
+        port.type.tensor_type.shape.dim[0].dim_value = 8
+    del model.graph.value_info[:]
+
+
+def nameless(model):
+    for node in model.graph.node:
+        node.name = ""
+
+
+def one_name(model):
+    """An estimate sums latencies by name."""
+    for node in model.graph.node:
+        node.name = "node"
+
+
+def constant_nodes(model):
+    for tensor in model.graph.initializer:
+        model.graph.node.insert(0, helper.make_node("Constant", [], [tensor.name], value=tensor))
+    del model.graph.initializer[:]
+
+
+def other_domains(model):
+    for node in model.graph.node:
+        node.domain = {"": "ai.onnx", "qonnx.custom_op.general": "onnx.brevitas"}.get(node.domain, node.domain)
+
+
+@pytest.mark.parametrize("change", [reversed_nodes, batch_of_eight, nameless, one_name, constant_nodes, other_domains])
+def test_what_changes_no_meaning_changes_no_code(change):
+    expected = codes_of(graph("dataflow"))
+    step, dataflow = graph("step"), graph("dataflow")
+    change(step)
+    change(dataflow)
+    assert np.array_equal(codes_of(lower(step)), expected) and np.array_equal(codes_of(dataflow), expected)
+    whole = graph("sequence-dataflow")
+    change(whole)
+    part = find_part("xc7z020")
+    for form, changed in (("dataflow", dataflow), ("sequence-dataflow", whole)):
+        found, before = (estimate_graph(model, part).as_dict() for model in (changed, graph(form)))
+        assert found["total"] == before["total"] and found["cycles_per_step"] == before["cycles_per_step"]
+
+
+@pytest.mark.parametrize("tensor", ["encoder_product", "ax_re_0", "bu_re_1", "sum_im_0", "y_exact_0", "u_0", "residual_1", "logits"])
+def test_a_type_that_cannot_hold_its_tensor_is_refused(tensor, tmp_path):
+    """One bit less than it has, which the lowering made the narrowest."""
+    for width in (0, -1):
+        model = graph("dataflow")
+        (note,) = [n for n in model.graph.quantization_annotation if n.tensor_name == tensor]
+        entry = note.quant_parameter_tensor_names[0]
+        kind, bits = entry.value.split("INT")
+        entry.value = f"{kind}INT{int(bits) + width}"
+        onnx.save(model, tmp_path / "dataflow.onnx")
+        for read in (
+            lambda: load_graph(tmp_path / "dataflow.onnx", "dataflow"),
+            lambda model=model: estimate_graph(model, find_part("xc7z020")),
+        ):
+            if width:
+                with pytest.raises(ExportError, match=f"{tensor}: annotated {entry.value}, and its codes reach from"):
+                    read()
+            else:
+                read()
+
+
+def test_rates_and_clocks_are_numbers():
+    for asked in ({"fps": np.inf}, {"fps": 1e12}, {"fps": np.nan}, {"fps": 0}, {"clock_mhz": np.inf}, {"clock_mhz": -1}):
+        with pytest.raises(ExportError, match=f"{next(iter(asked))} must be a number from 0.001 to 1e[+]09, not"):
+            estimate_graph(graph("dataflow"), find_part("xc7z020"), **asked)
