@@ -71,7 +71,7 @@ def _run(study, out: Path, patterns: list[str], workers: int, data_root: Path | 
     from ssmq_study.study_tables import summary, tables
 
     chosen = study.selected(patterns)
-    settings = Settings(embedded=data_root is None, data_hash=load_data(data_root).digest(), **short)
+    settings = Settings(embedded=data_root is None, data_hash=load_data(data_root).digest, **short)
     if list_rows:
         for name, row in chosen.items():
             found = finished(out, row, settings)

@@ -43,7 +43,7 @@ def grids(config: Config) -> tuple[str, str]:
 def study_name(config: Config, bench: Bench, widths: list[int], cost: Cost) -> str:
     """Names what is searched: equal for all workers of one search, different for anything else."""
     weights = hashlib.sha256(b"".join(t.numpy().tobytes() for t in bench.floating.state_dict().values())).hexdigest()
-    about = [config.model_dump(mode="json"), bench.data.digest(), len(bench.y), widths, weights, cost.about()]
+    about = [config.model_dump(mode="json"), bench.data.digest, len(bench.y), widths, weights, cost.about()]
     return f"{config.name[:200]}-{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:12]}"
 
 

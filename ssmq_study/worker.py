@@ -64,7 +64,7 @@ def run_job(job: Job, folder: Path) -> dict:
 
 def _data(job: Job) -> SequenceData:
     data, count = load_data(job.data_root, job.settings.dataset), job.settings.test_images
-    if job.settings.data_hash not in (None, data.digest()):
+    if job.settings.data_hash not in (None, data.digest):
         raise SsmqError(f"the data in {job.data_root or 'the package'} are not what the study was started with")
     if count is None:
         return data

@@ -106,7 +106,7 @@ def measure(checkpoint: Path, data: SequenceData) -> tuple[Measured, dict[str, f
     """Run all test sequences on the integer engine; also the footprint."""
     model, _, _ = load_checkpoint(checkpoint)
     correct = correct_on_integers(model, data.x_test, data.y_test)
-    found = Measured(data=data.describe(), data_hash=data.digest(), images=len(data.y_test), correct=correct)
+    found = Measured(data=data.describe(), data_hash=data.digest, images=len(data.y_test), correct=correct)
     return found, footprint(model).as_dict()
 
 

@@ -23,7 +23,7 @@ def test_every_model_of_the_zoo_is_what_its_card_says(name):
     model, config, _ = load_checkpoint(checkpoint)
     assert (card.name, card.config, card.bytes) == (name, config, footprint(model).as_dict())
     found, _ = measure(checkpoint, data)
-    assert card.on(data.digest()) == found
+    assert card.on(data.digest) == found
 
 
 def test_a_card_keeps_the_numbers_of_other_data_and_a_damaged_one_is_refused(tmp_path):
@@ -45,11 +45,11 @@ def test_a_card_keeps_the_numbers_of_other_data_and_a_damaged_one_is_refused(tmp
 
 def test_the_hash_sees_one_pixel_and_one_label():
     data = load_data()
-    hashes = {data.digest()}
+    hashes = {data.digest}
     data.x_test[0, 0] += 1
-    hashes.add(data.digest())
+    hashes.add(data.digest)
     data.y_train[0] += 1
-    hashes.add(data.digest())
+    hashes.add(data.digest)
     assert len(hashes) == 3
 
 
