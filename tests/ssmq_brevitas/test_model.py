@@ -75,7 +75,7 @@ def test_precision_follows_the_accumulators():
 
 
 def test_a_scheme_past_float64_is_refused_by_name():
-    with pytest.raises(SsmqError, match="accumulator of y needs 55 bits, more than the 53"):
+    with pytest.raises(SsmqError, match="accumulator of y needs 54 bits, more than the 53"):
         small_config(bits={"c": 24, "x": 24}, model={"modes": 64})
     # Narrow enough by its widths, too wide once the exponents are known.
     config = small_config(bits={"a": 24, "x": 24, "c": 20, "d": 24, "u": 16}, scheme={"granularity": "head"})
