@@ -8,6 +8,7 @@ import torch
 from conftest import small_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.parameterisations import PARAMETERISATIONS
 from ssmq_brevitas.s4d import S4D
 
@@ -99,3 +100,15 @@ def test_gradients_reach_what_is_trained(kind):
     (re.sum() + 2 * im.sum()).backward()
     for name, parameter in found.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("granularity", ["tensor", "head"])
+@pytest.mark.parametrize("name", ["log_dt", "log_a_re", "a_im"])
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_no_grid_is_fitted_to_what_is_no_number(kind, granularity, name, wrong):
+    layer = S4D(4, 6)
+    getattr(layer, name).data[1] = wrong
+    scheme = small_config(scheme={"parameterisation": kind, "granularity": granularity}).scheme
+    with pytest.raises(SsmqError, match="must be finite numbers"):
+        PARAMETERISATIONS[kind](4, 6, scheme).fit(layer)
