@@ -69,5 +69,10 @@ def fake_quantise(x: Tensor, scale: Tensor, low: int, high: int) -> Tensor:
     """``x`` on the grid of codes ``low .. high`` times ``scale``, one power of two."""
     if x.device.type == "cpu":
         return _FakeQuantise.apply(x, scale.item(), low, high)
+    return on_any_device(x, scale, low, high)
+
+
+def on_any_device(x: Tensor, scale: Tensor, low: int, high: int) -> Tensor:
+    """The same by torch's own operator."""
     zero_point = torch.zeros((), dtype=torch.int32, device=x.device)
     return torch.fake_quantize_per_tensor_affine(x, scale.float(), zero_point, low, high)
