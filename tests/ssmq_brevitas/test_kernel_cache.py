@@ -45,7 +45,7 @@ def twice(tmp_path) -> Path:
     (package / "middle.py").write_text("from .inner.helpers import helper\n")
     (package / "inner").mkdir()
     (package / "inner" / "helpers.py").write_text("from numba import njit\n@njit\ndef helper(x):\n    return x * 2\n")
-    shutil.copytree(ROOT / "ssmq_jit", tmp_path / "ssmq_jit")
+    copied(tmp_path, "ssmq_jit")
     return package
 
 
@@ -112,9 +112,9 @@ def test_where_no_folder_can_be_written_kernels_run_uncached(twice):
 
 
 def copied(folder: Path, *packages: str) -> Path:
-    """Copies without data, with whatever lies in the caches."""
+    """Copies without data and caches: other tests may be writing theirs."""
     for package in packages:
-        skipped = shutil.ignore_patterns("assets", "*.safetensors", "*.pyc")
+        skipped = shutil.ignore_patterns("assets", "*.safetensors", "__pycache__")
         shutil.copytree(ROOT / package, folder / package, ignore=skipped)
     return folder
 

@@ -60,6 +60,20 @@ def test_polar_grids_stay_inside_the_unit_disk(kind, a, magnitude, phase, seed):
     assert torch.all(re.double().square() + im.double().square() < 1)
 
 
+@pytest.mark.parametrize("kind, parameter, most", [("polar", "magnitude", 2.0), ("log_polar", "log_decay", -30.0)])
+def test_the_slowest_mode_at_half_a_turn_does_not_round_onto_the_circle(kind, parameter, most):
+    """-0.998 is nearest to the code of -1, which is none of an open disk: the one before it is taken."""
+    _, found = fitted(kind, {"a": 3, "a_magnitude": 8, "a_phase": 3})
+    found.phase_power.set_exponent(-3)
+    with torch.no_grad():
+        getattr(found, parameter).fill_(most)
+        found.phase.fill_(0.5)
+    if kind == "log_polar":
+        found.log_decay_range.copy_(torch.tensor([-9.0, 0.0]))
+    re, im = found()
+    assert set(re.flatten().tolist()) == {-0.75} and not im.any()
+
+
 def test_polar_grids_have_as_many_values_as_their_codes():
     _, found = fitted("polar", {"a": 16, "a_magnitude": 1, "a_phase": 3})
     found.phase_power.set_exponent(-3)
