@@ -36,14 +36,15 @@ def fresh(folder: Path, script: str, *arguments: str, home: str | None = None, l
 
 @pytest.fixture
 def twice(tmp_path) -> Path:
-    """A package whose kernel takes its one helper from a second file, by way of a third."""
+    """A package whose kernel takes its one helper from another file, by way of two more."""
     package = tmp_path / "twice"
     package.mkdir()
     (package / "__init__.py").write_text("")
     kernel = "from ssmq_jit import kernel\nfrom . import middle\nf = middle.helper\n@kernel()\ndef run(x):\n    return f(x)\n"
     (package / "kernels.py").write_text(kernel)
-    (package / "middle.py").write_text("from .inner.helpers import helper\n")
+    (package / "middle.py").write_text("from .inner import helper\n")
     (package / "inner").mkdir()
+    (package / "inner" / "__init__.py").write_text("from .helpers import helper\n")
     (package / "inner" / "helpers.py").write_text("from numba import njit\n@njit\ndef helper(x):\n    return x * 2\n")
     copied(tmp_path, "ssmq_jit")
     return package

@@ -42,7 +42,7 @@ OWN = {
     "polar": {"magnitude", "phase"},
     "log_polar": {"log_decay", "phase"},
 }
-TRAINING = Training(epochs=1, batch=4, learning_rate=2e-3, learning_rate_a=3e-5, weight_decay=0.25, clip=1e9)
+TRAINING = Training(epochs=1, batch=4, learning_rate=2e-3, learning_rate_a=3e-5, weight_decay=0.25, clip=1e3)
 
 
 def built(kind: str):
