@@ -2,79 +2,115 @@
 
 Every sum between two quantisers must be exact. float32 holds integers exactly to 24 bits and float64 to 53, so a
 model whose widest accumulator needs at most 24 runs in float32, at most 53 in float64, and is refused beyond.
+
+A width is that of the narrowest two's complement which holds every value that the sum takes when each of its codes runs
+through its whole format, on the finest grid among its terms: what formats allow, no more and no less. Zero is a code of
+every format, so a partial sum, in whatever order, needs no more.
 """
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from .errors import SsmqError
+from .formats import Format
 
 FLOAT32_BITS, FLOAT64_BITS = 24, 53
 
+Term = tuple[int, int, np.ndarray]
+"""Least value, greatest value, and the exponent of the grid they are counted on."""
 
-def product_bits(left: int, right: int, terms: int = 1) -> int:
-    """Signed bits that hold ``terms`` products of a ``left``-bit and a ``right``-bit signed code."""
-    return left + right - 1 + math.ceil(math.log2(terms)) if terms > 1 else left + right - 1
+
+def signed_bits(low: int, high: int) -> int:
+    """Bits of the narrowest two's complement that holds ``low`` .. ``high``, with 0 among them."""
+    return max(-low - 1, high).bit_length() + 1
+
+
+def _codes(fmt: Format, times: int = 1) -> Term:
+    return times * fmt.low, times * fmt.high, fmt.exponent
+
+
+def _products(left: Format, right: Format, times: int = 1, less: int = 0) -> Term:
+    """``times`` products of any codes of two formats, ``less`` others subtracted."""
+    ends = [a * b for a in (left.low, left.high) for b in (right.low, right.high)]
+    low, high = times * min(ends) - less * max(ends), times * max(ends) - less * min(ends)
+    return low, high, left.exponent + right.exponent
+
+
+def _sum_bits(*terms: Term) -> int:
+    exponents = np.stack([np.ravel(e) for e in np.broadcast_arrays(*(exponent for _, _, exponent in terms))])
+    # Python's integers: shifts are as long as exponents differ, and a float's logarithm is wrong just above 2**52.
+    shifts = np.unique(exponents - exponents.min(axis=0), axis=1).T.tolist()
+    return max(
+        signed_bits(*(sum(term[end] << shift for term, shift in zip(terms, row, strict=True)) for end in (0, 1)))
+        for row in shifts
+    )
+
+
+def _linear(inputs: int, weight: Format, feeding: Format, bias: Format) -> tuple[Term, Term]:
+    return _products(weight, feeding, inputs), _codes(bias)
+
+
+def _state(a: Format, b: Format, x: Format, u: Format) -> tuple[Term, Term]:
+    """Of the imaginary part, which adds both its products: the real part, which subtracts one, is never wider."""
+    return _products(a, x, 2), _products(b, u)
+
+
+def _readout(modes: int, c: Format, d: Format, x: Format, u: Format) -> tuple[Term, Term]:
+    """2 Re is a shift by one place."""
+    low, high, exponent = _products(c, x, modes, modes)
+    return (low, high, exponent + 1), _products(d, u)
 
 
 def least_widths(model, bits) -> dict[str, int]:
-    """Accumulator widths before exponents are known: what the bit widths alone require, by tensor name."""
+    """Accumulator widths before exponents are known, by tensor name: all terms on one grid, others only add to a sum."""
+
+    def fmt(width: int, signed: bool = True, exponent: int = 0) -> Format:
+        return Format(width, signed, np.int64(exponent))
+
+    u, x, bias, activation = fmt(bits.u), fmt(bits.x), fmt(bits.bias), fmt(bits.activation)
+    mixing = fmt(bits.activation, model.activation != "relu")
+    mixed = _linear(model.heads, fmt(bits.linear), mixing, bias)
+    gated = mixed if model.gate == "none" else (_products(activation, fmt(bits.activation, False)),)
     return {
-        "encoder": product_bits(bits.encoder, bits.input + 1, model.channels) + 1,
-        "x": product_bits(bits.a, bits.x, 2) + 1,
-        "y": product_bits(bits.c, bits.x, 2 * model.modes) + 1,
-        "mix": product_bits(bits.linear, bits.activation, model.heads) + 1,
-        "pool": bits.u + math.ceil(math.log2(model.length)),
-        "logits": product_bits(bits.decoder, bits.pool, model.heads) + 1,
+        "encoder": _sum_bits(*_linear(model.channels, fmt(bits.encoder), fmt(bits.input, False), bias)),
+        "x": _sum_bits(*_state(fmt(bits.a), fmt(2), x, u)),  # B̄ has at least the 2 bits of a power of two
+        "y": _sum_bits(*_readout(model.modes, fmt(bits.c), fmt(bits.d, exponent=1), x, u)),
+        "mix": _sum_bits(*mixed),
+        "u": _sum_bits(_codes(u), *gated),
+        "pool": _sum_bits(_codes(u, model.length)),
+        "logits": _sum_bits(*_linear(model.heads, fmt(bits.decoder), fmt(bits.pool), bias)),
     }
 
 
-def _sum_bits(*terms: tuple[np.ndarray, np.ndarray]) -> int:
-    """Signed bits of a sum of terms, each (largest absolute code, exponent), on the finest grid among them."""
-    largest, exponents = zip(*(np.broadcast_arrays(np.asarray(m, np.float64), e) for m, e in terms), strict=True)
-    finest = np.minimum.reduce(np.broadcast_arrays(*exponents))
-    total = sum(np.ldexp(m, e - finest) for m, e in zip(largest, exponents, strict=True))
-    return math.ceil(math.log2(float(np.max(total)) + 1)) + 1
+def _by_head(fmt: Format) -> Format:
+    """Of B̄ and C, exponents ``()`` or ``(H, N or 1)``: re and im share theirs."""
+    return Format(fmt.bits, fmt.signed, fmt.exponent.reshape(fmt.exponent.shape[:2]))
 
 
-def _linear_terms(layer, feeding) -> list[tuple]:
-    weight, bias = layer.weight_format, layer.bias_format
-    products = layer.in_features * weight.magnitude * feeding.magnitude
-    return [(products, weight.exponent + feeding.exponent), (bias.magnitude, bias.exponent)]
+def _layer(layer, feeding: Format) -> tuple[Term, Term]:
+    return _linear(layer.in_features, layer.weight_format, feeding, layer.bias_format)
 
 
 def accumulator_widths(model) -> dict[str, int]:
     """Accumulator widths of a quantised model by tensor name, from its formats alone (no data)."""
     u = model.sites["u"].format
-    widths = {"encoder": _sum_bits(*_linear_terms(model.encoder, model.sites["input"].format))}
+    widths = {"encoder": _sum_bits(*_layer(model.encoder, model.sites["input"].format))}
     for k, block in enumerate(model.blocks):
-        ssm = block.ssm
-        a, b, c, d, x = (m.format for m in (ssm.a, ssm.b_quant, ssm.c_quant, ssm.d_quant, ssm.state))
-        shape = (ssm.heads, ssm.modes)
-        b_exponent = np.broadcast_to(b.exponent, (*shape, 1))[..., 0]
-        c_exponent = np.broadcast_to(c.exponent, (*shape, 1))[..., 0]
-        widths[f"{k}.x"] = _sum_bits(
-            (2 * a.magnitude * x.magnitude, a.exponent + x.exponent),
-            (b.magnitude * u.magnitude, b_exponent + u.exponent),
-        )
-        # C is constant over the modes of a head, so the sum over them lies on one grid; 2 Re shifts it by one.
-        widths[f"{k}.y"] = _sum_bits(
-            (2 * ssm.modes * c.magnitude * x.magnitude, (c_exponent + x.exponent)[:, 0] + 1),
-            (d.magnitude * u.magnitude, d.exponent + u.exponent),
-        )
-        widths[f"{k}.mix"] = _sum_bits(*_linear_terms(block.linear, block.sites["mix_in"].format))
-        if block.gate is None:
-            mixed = _linear_terms(block.linear, block.sites["mix_in"].format)
-        else:
-            value, gate = block.sites["value"].format, block.sites["gate"].format
-            mixed = [(value.magnitude * gate.magnitude, value.exponent + gate.exponent)]
-        widths[f"{k}.u"] = _sum_bits((u.magnitude, u.exponent), *mixed)
-        u = block.sites["u"].format
-    widths["pool"] = _sum_bits((u.magnitude * model.model.length, u.exponent))
-    widths["logits"] = _sum_bits(*_linear_terms(model.decoder, model.sites["pool"].format))
+        ssm, sites = block.ssm, block.sites
+        b, c, x = _by_head(ssm.b_quant.format), _by_head(ssm.c_quant.format), ssm.state.format
+        d = Format(ssm.d_quant.bits, True, ssm.d_quant.format.exponent[..., None])
+        mixed = _layer(block.linear, sites["mix_in"].format)
+        gated = mixed if block.gate is None else (_products(sites["value"].format, sites["gate"].format),)
+        widths |= {
+            f"{k}.x": _sum_bits(*_state(ssm.a.format, b, x, u)),
+            f"{k}.y": _sum_bits(*_readout(ssm.modes, c, d, x, u)),
+            f"{k}.mix": _sum_bits(*mixed),
+            f"{k}.u": _sum_bits(_codes(u), *gated),
+        }
+        u = sites["u"].format
+    widths["pool"] = _sum_bits(_codes(u, model.model.length))
+    widths["logits"] = _sum_bits(*_layer(model.decoder, model.sites["pool"].format))
     return widths
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numba import njit, prange
+from numba import prange
+from ssmq_jit import kernel
 from torch import Tensor
 
 from .lanes import WIDTH, clamp, equal, load, magic, splat, store, where
@@ -15,7 +16,7 @@ from .lanes import WIDTH, clamp, equal, load, magic, splat, store, where
 _CHUNK = 4096
 
 
-@njit(parallel=True, cache=True)
+@kernel(parallel=True)
 def _forward(x, scale, low, high, rounder, y, inside):
     """Fill ``y`` and ``inside``, one bit an element; all flat, padded to whole lanes."""
     one = x.dtype.type(1)
@@ -29,7 +30,7 @@ def _forward(x, scale, low, high, rounder, y, inside):
             store(y, row * WIDTH, kept * step)
 
 
-@njit(parallel=True, cache=True)
+@kernel(parallel=True)
 def _backward(gradient, inside, result):
     for chunk in prange((inside.size + _CHUNK - 1) // _CHUNK):
         for row in range(chunk * _CHUNK, min((chunk + 1) * _CHUNK, inside.size)):
@@ -68,5 +69,10 @@ def fake_quantise(x: Tensor, scale: Tensor, low: int, high: int) -> Tensor:
     """``x`` on the grid of codes ``low .. high`` times ``scale``, one power of two."""
     if x.device.type == "cpu":
         return _FakeQuantise.apply(x, scale.item(), low, high)
+    return on_any_device(x, scale, low, high)
+
+
+def on_any_device(x: Tensor, scale: Tensor, low: int, high: int) -> Tensor:
+    """The same by torch's own operator."""
     zero_point = torch.zeros((), dtype=torch.int32, device=x.device)
     return torch.fake_quantize_per_tensor_affine(x, scale.float(), zero_point, low, high)

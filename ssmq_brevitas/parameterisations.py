@@ -22,6 +22,7 @@ import torch
 from torch import nn
 
 from .config import Scheme
+from .errors import SsmqError
 from .formats import Format, fit_exponent
 from .quantizers import ParameterQuantizer, PowerOfTwoScale
 from .s4d import S4D
@@ -56,7 +57,9 @@ class Parameterisation(nn.Module):
         return None
 
     def fit(self, s4d: S4D) -> None:
-        """Take over Ā of a float layer and choose the format."""
+        """Take over Ā of a float layer and choose the format. Raises SsmqError if A or Δ are not finite."""
+        if not all(torch.isfinite(value).all() for value in s4d.continuous()):
+            raise SsmqError("A and Δ of the float model must be finite numbers, some are not: did its training diverge?")
         a, _, _ = s4d.discrete()
         a = a.detach()
         if self.cartesian.power.scale.dim():

@@ -130,7 +130,10 @@ def _equalise(ssm: QuantS4D, b: torch.Tensor, scheme: Scheme, u_site: Quantizer,
 
     β is such that the states of the layer peak in (1/2, 1] and that B̄ / β is a power of two.
     """
-    exponent = np.floor(np.log2(b.abs().numpy() / np.maximum(states.largest, 1e-30))).astype(np.int64)
+    # A state that never moved has no range and sets nobody else's; the least exponent keeps it small if it moves yet.
+    moved = states.largest > 0
+    exponent = np.floor(np.log2(b.abs().numpy() / np.where(moved, states.largest, 1))).astype(np.int64)
+    exponent = np.where(moved, exponent, exponent.min(where=moved, initial=exponent.max()))
     exponent = np.maximum(exponent, exponent.max() - (2**MODE_EXPONENT_BITS - 1))
     for _ in range(2):  # the state's format says which exponents are of use, and they move the states
         beta = b / torch.from_numpy(np.exp2(exponent))

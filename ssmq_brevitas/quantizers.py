@@ -16,8 +16,9 @@ from brevitas.core.zero_point import ZeroZeroPoint
 from brevitas.quant import Int8ActPerTensorFloat, Int8Bias, Int8WeightPerTensorFloat
 from torch import nn
 
+from .errors import SsmqError
 from .fake_quantise import fake_quantise
-from .formats import Format
+from .formats import Format, whole_exponent
 
 
 class PowerOfTwoScale(nn.Module):
@@ -28,13 +29,18 @@ class PowerOfTwoScale(nn.Module):
         self.register_buffer("scale", torch.ones(shape))
 
     def set_exponent(self, exponent: np.ndarray | int) -> None:
-        values = np.ldexp(1.0, np.broadcast_to(exponent, self.scale.shape).astype(int))
+        """Raises SsmqError for what is no whole number or no float32 scale."""
+        values = np.ldexp(1.0, np.broadcast_to(whole_exponent(exponent), self.scale.shape))
         self.scale.copy_(torch.from_numpy(np.asarray(values)))
 
     @property
     def exponent(self) -> np.ndarray:
-        """Integer exponents, the shape of ``scale``."""
-        return np.frexp(self.scale.cpu().numpy())[1].astype(np.int64) - 1
+        """Integer exponents, the shape of ``scale``. Raises SsmqError if a scale is no power of two."""
+        significand, exponent = np.frexp(self.scale.cpu().numpy())
+        if np.any(significand != 0.5):
+            wrong = self.scale.cpu().numpy()[significand != 0.5].flat[0]
+            raise SsmqError(f"a scale must be a power of two, not {wrong}")
+        return exponent.astype(np.int64) - 1
 
     def forward(self, x: torch.Tensor, threshold: torch.Tensor | None = None) -> torch.Tensor:
         return self.scale

@@ -22,6 +22,7 @@ import torch
 from numba import njit, prange
 from pydantic import BaseModel, ConfigDict, Field
 from ssmq_brevitas.model import Classifier
+from ssmq_jit import kernel
 from torch import nn
 
 COMPONENTS = ("a", "b", "c", "d", "x", "activations", "all")
@@ -87,7 +88,7 @@ class ActivationQuantiser(nn.Module):
         return quantise(flat, low, high, self.spec).reshape(values.shape)
 
 
-@njit(parallel=True, cache=True)
+@kernel(parallel=True)
 def _scan(u, a, b, c, d, kind, bits, symmetric, scales, lows, highs, y):
     """y_t = 2 Re(C x_t) + D u_t with x_t = Q(clip(Ā x_{t-1} + B̄ u_t)); parameters (2, H, N), u and y (B, T, H)."""
     heads, modes = a.shape[1], a.shape[2]
@@ -122,7 +123,7 @@ def _scan(u, a, b, c, d, kind, bits, symmetric, scales, lows, highs, y):
                 y[sample, t, h] = np.float32(2) * total + d[h] * u[sample, t, h]
 
 
-@njit(cache=True)
+@njit
 def _range(low, high, bits, symmetric):
     """``code_range`` for one pair of numbers."""
     if symmetric:

@@ -38,6 +38,11 @@ def test_export_needs_torch_in_one_place_only():
     assert users == {"from_model.py"}
 
 
+def test_what_compiles_kernels_stands_below_all_others():
+    for path, names in imports("ssmq_jit").items():
+        assert not {name for name in names if name.startswith("ssmq_") or name in ("torch", "onnx")}, path
+
+
 def test_nobody_below_knows_the_study_or_the_command_line():
     assert all(not names & {"ssmq_study", "ssmq_cli"} for names in imports("export/ssmq_export").values())
     assert all(not names & {"ssmq_cli", "typer", "rich"} for names in imports("ssmq_study").values())

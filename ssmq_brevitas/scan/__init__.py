@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from .function import DiagonalScan, traced_scan
@@ -31,4 +32,7 @@ def diagonal_scan(
     parameters = (a_re, a_im, b_re, b_im, c_re, c_im, d)
     if return_codes:
         return traced_scan(u, parameters, state_scale, state_bits)
+    if not torch.is_grad_enabled():
+        # Else the parameters' requires_grad would have the states kept for a backward pass that never comes.
+        u, *parameters = (value.detach() for value in (u, *parameters))
     return DiagonalScan.apply(u, *parameters, state_scale, state_bits)

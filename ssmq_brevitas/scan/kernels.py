@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit, prange
+from ssmq_jit import kernel
 
 from ..lanes import WIDTH, accumulate, clamp, equal, fma, fnma, load, splat, store, where
 
@@ -20,7 +21,7 @@ SPAN = 48
 GROUP = 4
 
 
-@njit(cache=True)
+@njit
 def _gather(source, length, heads, tile, start, steps, block):
     """Copy ``steps`` time steps of a tile from ``(B, T, H)`` to ``block`` ``(SPAN, 16)``; no lane, no value: 0."""
     lanes = source.size // length
@@ -41,7 +42,7 @@ def _gather(source, length, heads, tile, start, steps, block):
             block[:, lane] = 0
 
 
-@njit(cache=True)
+@njit
 def _scatter(block, length, heads, tile, start, steps, target):
     """The way back."""
     lanes = target.size // length
@@ -59,12 +60,12 @@ def _scatter(block, length, heads, tile, start, steps, target):
             flat[at + t * heads] = block[t, lane]
 
 
-@njit(cache=True)
+@njit
 def _parameters(p, at):
     return load(p, at), load(p, at + 16), load(p, at + 32), load(p, at + 48), load(p, at + 64), load(p, at + 80)
 
 
-@njit(cache=True)
+@njit
 def _rounded(re, im, a_re, a_im, b_re, b_im, drive, magic):
     """The sum Ā x + B̄ u of one mode, exact, then rounded."""
     s_re = fma(a_re, re, fnma(a_im, im, b_re * drive))
@@ -72,13 +73,13 @@ def _rounded(re, im, a_re, a_im, b_re, b_im, drive, magic):
     return (s_re + magic) - magic, (s_im + magic) - magic
 
 
-@njit(cache=True)
+@njit
 def _next(re, im, a_re, a_im, b_re, b_im, drive, magic, low, high):
     s_re, s_im = _rounded(re, im, a_re, a_im, b_re, b_im, drive, magic)
     return clamp(s_re, low, high), clamp(s_im, low, high)
 
 
-@njit(cache=True)
+@njit
 def _forward_span(p, at, steps, low_code, high_code, rounder, u, y, x):
     """Four modes, from ``p.flat[at]`` on, over one span: add to ``y``, move ``x`` ``(4, 2, 16)`` on.
 
@@ -110,7 +111,7 @@ def _forward_span(p, at, steps, low_code, high_code, rounder, u, y, x):
     store(x, 112, im3)
 
 
-@njit(parallel=True, cache=True)
+@kernel(parallel=True)
 def forward(p, d, low, high, rounder, span, u, y, ends):
     """Fill ``y`` and, unless it is empty, ``ends`` ``(tiles, spans, N, 2, 16)``: the states after each span."""
     length, heads = u.shape[1], u.shape[2]
@@ -134,7 +135,7 @@ def forward(p, d, low, high, rounder, span, u, y, ends):
                 ends[tile, start // span] = x
 
 
-@njit(cache=True)
+@njit
 def _keep(states, inside, mode, t, s_re, s_im, re, im):
     row = (mode * states.shape[1] + t + 1) * 2 * WIDTH
     store(states, row, re)
@@ -142,7 +143,7 @@ def _keep(states, inside, mode, t, s_re, s_im, re, im):
     inside[mode, t, 0], inside[mode, t, 1] = equal(s_re, re), equal(s_im, im)
 
 
-@njit(cache=True)
+@njit
 def _states_span(p, at, steps, low_code, high_code, rounder, u, x, states, inside):
     """Four modes over one span again, from ``x`` on.
 
@@ -173,13 +174,13 @@ def _states_span(p, at, steps, low_code, high_code, rounder, u, x, states, insid
         _keep(states, inside, 3, t, s_re, s_im, re3, im3)
 
 
-@njit(cache=True)
+@njit
 def _adjoint(l_re, l_im, c_re, c_im, weight, inside, t):
     """The gradient of one mode's sums, 0 where they saturated."""
     return where(inside[t, 0], fma(c_re, weight, l_re)), where(inside[t, 1], fnma(c_im, weight, l_im))
 
 
-@njit(cache=True)
+@njit
 def _store_sums(sums, ga_re, ga_im, gb_re, gb_im, gc_re, gc_im):
     accumulate(sums, 0, ga_re)
     accumulate(sums, 16, ga_im)
@@ -189,7 +190,7 @@ def _store_sums(sums, ga_re, ga_im, gb_re, gb_im, gc_re, gc_im):
     accumulate(sums, 80, gc_im)
 
 
-@njit(cache=True)
+@njit
 def _backward_span(p, at, steps, u, g, states, inside, gu, adjoint, sums):
     """Two modes backwards over one span; adds to ``gu`` and ``sums`` ``(2, 6, 16)``, moves ``adjoint`` ``(2, 2, 16)`` on."""
     a_re, a_im, b_re, b_im, c_re, c_im = _parameters(p, at)
@@ -226,7 +227,7 @@ def _backward_span(p, at, steps, u, g, states, inside, gu, adjoint, sums):
     _store_sums(sums[1], gA_re, gA_im, gB_re, gB_im, gC_re, gC_im)
 
 
-@njit(parallel=True, cache=True)
+@kernel(parallel=True)
 def backward(p, d, low, high, rounder, u, ends, gy, gu, sums, sums_d):
     """Fill ``gu`` and add to the float64 ``sums`` ``(tiles, N, 6, 16)`` (as ``p``) and ``sums_d`` ``(tiles, 16)``."""
     length, heads = u.shape[1], u.shape[2]

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from .. import options
 from ..options import console
-from .timing import described, machine, medians
+from .timing import Device, described, finishing, machine, medians, refuse_missing
 
 NAME = "scan"
 # heads, modes, batch, length: sequential MNIST at three sizes, then growth at one number of steps a call.
@@ -24,6 +24,7 @@ LOOP_LIMIT = 2**25
 def command(
     plot: Annotated[Path | None, typer.Option(help="Picture of the growth with the length, log-log.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Small sizes only: does it run, in seconds.")] = False,
+    device: Device = "cpu",
     as_json: options.AsJson = False,
 ) -> None:
     """One layer, forward and backward: exact fused recurrence, float S4D by FFT, Brevitas step by step.
@@ -31,12 +32,13 @@ def command(
     Gradients of the input and of every parameter included; medians of interleaved rounds. The loop is left out where
     its autograd graph would need more than about 5 GB.
     """
+    refuse_missing(device)
     sizes = [(16, 4, 4, 2**k) for k in (4, 6)] if quick else [*SIZES, *GROWTH]
     rows = []
     for size in sizes:
         with console.status("{} heads, {} modes, batch {}, {} steps".format(*size)):
-            rows.append(measure(*size))
-    result = {"machine": machine(), "rows": rows}
+            rows.append(measure(*size, device))
+    result = {"machine": machine(device), "rows": rows}
     if plot is not None:
         from ssmq_brevitas.plots import growth
 
@@ -60,7 +62,7 @@ def command(
     console.print(table)
 
 
-def measure(heads: int, modes: int, batch: int, length: int) -> dict[str, float]:
+def measure(heads: int, modes: int, batch: int, length: int, device: str = "cpu") -> dict[str, float]:
     """One row: the same layer three ways, an 8-bit scheme."""
     import torch
     from ssmq_brevitas.calibrate import state_statistics
@@ -79,8 +81,9 @@ def measure(heads: int, modes: int, batch: int, length: int) -> dict[str, float]
     quantised = QuantS4D(heads, modes, scheme)
     with torch.no_grad():
         fit_layer(quantised, floating, scheme, site, state_statistics(floating, u[:1, :512]))
-    u.requires_grad_()
-    gradient = torch.randn(batch, length, heads)
+    u = u.to(device).requires_grad_()
+    gradient = torch.randn(batch, length, heads).to(device)
+    floating, quantised = floating.to(device), quantised.to(device)
 
     def both_passes(layer, engine: str | None = None):
         leaves = [u, *(p for p in layer.parameters() if p.requires_grad)]
@@ -90,7 +93,7 @@ def measure(heads: int, modes: int, batch: int, length: int) -> dict[str, float]
                 layer.engine = layer.state.engine = engine
             torch.autograd.grad(layer(u), leaves, gradient)
 
-        return run
+        return finishing(run, device)
 
     candidates = {"fused_s": both_passes(quantised, "fused"), "float_fft_s": both_passes(floating)}
     if heads * modes * batch * length <= LOOP_LIMIT:

@@ -10,10 +10,38 @@ import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Device = Annotated[Literal["cpu", "cuda"], typer.Option(help="Where the tensors lie.")]
 
 ROUNDS = 15
 # A candidate is not repeated beyond this many seconds.
 BUDGET = 12.0
+
+
+def refuse_missing(device: str) -> None:
+    """Raise SsmqError where torch finds no such device."""
+    import torch
+    from ssmq_brevitas.errors import SsmqError
+
+    if device == "cuda" and not torch.cuda.is_available():
+        raise SsmqError("torch finds no CUDA device: install a CUDA build of torch, or leave out --device cuda")
+
+
+def finishing(run: Callable[[], object], device: str) -> Callable[[], object]:
+    """``run``, over when the device has done what it was given."""
+    import torch
+
+    if device == "cpu":
+        return run
+
+    def finished() -> None:
+        run()
+        torch.cuda.synchronize()
+
+    return finished
 
 
 def medians(candidates: dict[str, Callable[[], object]]) -> dict[str, float]:
@@ -30,12 +58,16 @@ def medians(candidates: dict[str, Callable[[], object]]) -> dict[str, float]:
     return {name: statistics.median(values[1:]) for name, values in times.items()}
 
 
-def machine() -> dict[str, str | int]:
-    """What the numbers were measured on: processor, cores, memory, releases."""
+def machine(device: str = "cpu") -> dict[str, str | int]:
+    """What the numbers were measured on: processor, cores, memory, releases; on CUDA the accelerator too."""
     about = {"processor": _processor(), "cores": len(os.sched_getaffinity(0)), "system": platform.system()}
     if hasattr(os, "sysconf"):
         about["memory_gib"] = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
     about["python"] = platform.python_version()
+    if device == "cuda":
+        import torch
+
+        about["accelerator"] = torch.cuda.get_device_name()
     return about | {name: version(name) for name in ("torch", "numba", "brevitas", "onnxruntime")}
 
 
@@ -51,7 +83,8 @@ def _processor() -> str:
 
 def described(about: dict[str, str | int]) -> str:
     """The machine in one line."""
+    accelerator = f"{about['accelerator']}, " if "accelerator" in about else ""
     return (
-        f"{about['cores']} cores of {about['processor']}, Python {about['python']}, "
+        f"{accelerator}{about['cores']} cores of {about['processor']}, Python {about['python']}, "
         + ", ".join(f"{name} {about[name]}" for name in ("torch", "numba", "brevitas", "onnxruntime"))
     )

@@ -11,7 +11,7 @@ from rich.table import Table
 from .. import options
 from ..options import console
 from .scan import LOOP_LIMIT
-from .timing import described, machine, medians
+from .timing import Device, described, finishing, machine, medians, refuse_missing
 
 NAME = "train"
 PRESETS = ("paper-h16", "edge-2x16", "edge-4x16", "paper-h64")
@@ -19,14 +19,16 @@ PRESETS = ("paper-h16", "edge-2x16", "edge-4x16", "paper-h64")
 
 def command(
     presets: Annotated[list[str] | None, typer.Argument(help="Presets or TOML files; all presets if none is given.")] = None,
+    device: Device = "cpu",
     as_json: options.AsJson = False,
 ) -> None:
     """Seconds of one optimiser step: float S4D by FFT, quantisation-aware with fused kernels, the same by Brevitas."""
+    refuse_missing(device)
     rows = []
     for preset in presets or PRESETS:
         with console.status(preset):
-            rows.append(measure(preset))
-    result = {"machine": machine(), "rows": rows}
+            rows.append(measure(preset, device))
+    result = {"machine": machine(device), "rows": rows}
     if as_json:
         typer.echo(json.dumps(result, indent=2))
         return
@@ -46,7 +48,7 @@ def command(
     console.print(table)
 
 
-def measure(preset: str) -> dict[str, float | int | str]:
+def measure(preset: str, device: str = "cpu") -> dict[str, float | int | str]:
     """One row, with the preset's own batch."""
     import torch
     from ssmq_brevitas.config import load_config
@@ -64,6 +66,9 @@ def measure(preset: str) -> dict[str, float | int | str]:
     floating = Classifier(shape)
     quantised = post_training(floating.eval(), config, codes, images=8)
 
+    floating, quantised = floating.to(device), quantised.to(device)
+    codes, classes = codes.to(device), classes.to(device)
+
     def step_of(model, engine: str | None = None):
         optimiser = optimiser_for(model, config.train.qat)
         model.train()
@@ -75,7 +80,7 @@ def measure(preset: str) -> dict[str, float | int | str]:
             F.cross_entropy(model(codes).float(), classes).backward()
             optimiser.step()
 
-        return run
+        return finishing(run, device)
 
     candidates = {"float_fft_s": step_of(floating), "fused_s": step_of(quantised, "fused")}
     if shape.layers * shape.heads * shape.modes * batch * shape.length <= LOOP_LIMIT:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from conftest import small_codes, small_config, small_model
+from conftest import LENGTH, small_codes, small_config, small_model
 from ssmq_brevitas.bounds import accumulator_widths
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.model import PositiveBatchNorm
@@ -20,8 +20,7 @@ BLOCKS = {
 
 
 def by_engine(model, codes, engine):
-    for block in model.blocks:
-        block.ssm.engine = engine
+    model.use_engine(engine)
     with torch.no_grad():
         return model(codes)
 
@@ -33,8 +32,14 @@ def test_fused_model_equals_the_brevitas_loop(block, parameterisation, granulari
     scheme = {"parameterisation": parameterisation, "granularity": granularity}
     _, model = small_model(small_config(model=BLOCKS[block], scheme=scheme))
     codes = small_codes(6, seed=5)
+    state, site = model.blocks[0].ssm.state, model.blocks[0].sites["mix_in"]
+    calls = {module: [] for module in (state, site)}
+    for module in calls:  # Brevitas' own quantiser inside
+        module.act_quant.register_forward_hook(lambda *_, module=module: calls[module].append(1))
     logits = by_engine(model, codes, "fused")
+    assert not any(calls.values())
     assert torch.equal(logits, by_engine(model, codes, "reference"))
+    assert len(calls[state]) == 2 * LENGTH and len(calls[site]) == 1
     assert len(torch.unique(logits)) > 10  # not all saturated or dead
 
 
@@ -75,7 +80,7 @@ def test_precision_follows_the_accumulators():
 
 
 def test_a_scheme_past_float64_is_refused_by_name():
-    with pytest.raises(SsmqError, match="accumulator of y needs 55 bits, more than the 53"):
+    with pytest.raises(SsmqError, match="accumulator of y needs 54 bits, more than the 53"):
         small_config(bits={"c": 24, "x": 24}, model={"modes": 64})
     # Narrow enough by its widths, too wide once the exponents are known.
     config = small_config(bits={"a": 24, "x": 24, "c": 20, "d": 24, "u": 16}, scheme={"granularity": "head"})

@@ -8,6 +8,7 @@ import torch
 from conftest import small_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.parameterisations import PARAMETERISATIONS
 from ssmq_brevitas.s4d import S4D
 
@@ -59,6 +60,20 @@ def test_polar_grids_stay_inside_the_unit_disk(kind, a, magnitude, phase, seed):
     assert torch.all(re.double().square() + im.double().square() < 1)
 
 
+@pytest.mark.parametrize("kind, parameter, most", [("polar", "magnitude", 2.0), ("log_polar", "log_decay", -30.0)])
+def test_the_slowest_mode_at_half_a_turn_does_not_round_onto_the_circle(kind, parameter, most):
+    """-0.998 is nearest to the code of -1, which is none of an open disk: the one before it is taken."""
+    _, found = fitted(kind, {"a": 3, "a_magnitude": 8, "a_phase": 3})
+    found.phase_power.set_exponent(-3)
+    with torch.no_grad():
+        getattr(found, parameter).fill_(most)
+        found.phase.fill_(0.5)
+    if kind == "log_polar":
+        found.log_decay_range.copy_(torch.tensor([-9.0, 0.0]))
+    re, im = found()
+    assert set(re.flatten().tolist()) == {-0.75} and not im.any()
+
+
 def test_polar_grids_have_as_many_values_as_their_codes():
     _, found = fitted("polar", {"a": 16, "a_magnitude": 1, "a_phase": 3})
     found.phase_power.set_exponent(-3)
@@ -99,3 +114,15 @@ def test_gradients_reach_what_is_trained(kind):
     (re.sum() + 2 * im.sum()).backward()
     for name, parameter in found.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("granularity", ["tensor", "head"])
+@pytest.mark.parametrize("name", ["log_dt", "log_a_re", "a_im"])
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_no_grid_is_fitted_to_what_is_no_number(kind, granularity, name, wrong):
+    layer = S4D(4, 6)
+    getattr(layer, name).data[1] = wrong
+    scheme = small_config(scheme={"parameterisation": kind, "granularity": granularity}).scheme
+    with pytest.raises(SsmqError, match="must be finite numbers"):
+        PARAMETERISATIONS[kind](4, 6, scheme).fit(layer)

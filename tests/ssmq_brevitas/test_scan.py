@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ssmq_brevitas.quantizers import Quantizer
 from ssmq_brevitas.s4d import S4D
-from ssmq_brevitas.scan import diagonal_scan
+from ssmq_brevitas.scan import cpu, diagonal_scan
 from ssmq_brevitas.scan.kernels import SPAN
 from ssmq_brevitas.scan.reference import reference_scan
 
@@ -124,7 +124,14 @@ def test_same_call_twice_gives_the_same_bits():
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
 
 
-@pytest.mark.parametrize("bits", [8, 12, 20])
-def test_nothing_is_kept_when_no_gradient_is_asked(bits):
-    y = diagonal_scan(torch.ones(2, 5, 1), *[torch.full((1, 1), 0.5)] * 6, torch.ones(1), torch.tensor(0.25), bits)
-    assert not y.requires_grad
+@pytest.mark.parametrize("trained, mode, kept", [(True, torch.enable_grad, True), (True, torch.no_grad, False),
+                                                 (False, torch.enable_grad, False)])  # fmt: skip
+def test_states_are_kept_for_a_backward_pass_that_comes_and_for_no_other(monkeypatch, trained, mode, kept):
+    """Evaluation runs trained parameters with gradients switched off. What the backend hands back is listened to."""
+    heard, forward = [], cpu.forward
+    monkeypatch.setattr(cpu, "forward", lambda *arguments: heard.append(forward(*arguments)) or heard[-1])
+    parameters = [torch.full((1, 1), 0.5, requires_grad=trained) for _ in range(6)]
+    with mode():
+        y = diagonal_scan(torch.ones(2, 5, 1), *parameters, torch.ones(1), torch.tensor(0.25), 8)
+    (_, saved), = heard
+    assert (saved is not None) == y.requires_grad == kept

@@ -15,6 +15,7 @@ import numpy as np
 from onnx import helper
 from qonnx.core.datatype import DataType
 from qonnx.custom_op.base import CustomOp
+from ssmq_jit import kernel
 
 from ..check.graph_view import integer_range
 from ..errors import ExportError
@@ -100,7 +101,7 @@ def output_range(parameters: dict[str, np.ndarray], low: int, high: int, state_b
     return int(lowest.min()), int(highest.max())
 
 
-@numba.njit(cache=True)
+@kernel()
 def _scan(u, a_re, a_im, b_re, b_im, c_re, c_im, d, shift, bits):
     batch, steps, heads = u.shape
     modes = a_re.shape[1]
@@ -124,7 +125,7 @@ def _scan(u, a_re, a_im, b_re, b_im, c_re, c_im, d, shift, bits):
     return y
 
 
-@numba.njit(cache=True, inline="always")
+@numba.njit(inline="always")
 def _rounded(total, shift):
     """``total / 2**shift``, ties to even."""
     if shift == 0:

@@ -3,14 +3,14 @@
 Stored rows are ``narrow`` int16 ``(rows, lanes)``, which halves their memory, and ``wide`` int32 or int64, the type of
 the accumulators; ``rows`` int64 holds one operation a line, its columns named below. Scalars are read into locals
 before a lane loop, or every iteration would load them again. Helpers are inlined by numba: a call would count
-references to every array, atomically, with the threads fighting over the counters. numba's cache watches this file
-only: after a change in machine.py or to the kinds in thresholds.py, touch it.
+references to every array, atomically, with the threads fighting over the counters.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit, prange
+from ssmq_jit import kernel
 
 from .machine import add, both, multiply, shift_right, subtract
 from .thresholds import ROUND, SCALE, SEARCH, TABLE
@@ -28,7 +28,7 @@ LEFT, LEFT_WIDE, RIGHT, RIGHT_WIDE = 4, 5, 6, 7
 RE, IM, INPUT, RE_WEIGHTS, IM_WEIGHTS, RE_ROUND, IM_ROUND = 1, 2, 3, 4, 8, 12, 17
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _add8(acc, narrow, row, weight, j):
     integer = acc.dtype.type
     i0, i1, i2, i3 = row[j], row[j + 1], row[j + 2], row[j + 3]
@@ -43,7 +43,7 @@ def _add8(acc, narrow, row, weight, j):
         acc[b] = add(acc[b], s)
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _add2(acc, narrow, row, weight, j):
     integer = acc.dtype.type
     i0, i1 = row[j], row[j + 1]
@@ -52,14 +52,14 @@ def _add2(acc, narrow, row, weight, j):
         acc[b] = add(acc[b], add(multiply(w0, narrow[i0, b]), multiply(w1, narrow[i1, b])))
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _add1(acc, source, row, weight, j):
     i, w = row[j], acc.dtype.type(weight[j])
     for b in range(acc.shape[0]):
         acc[b] = add(acc[b], multiply(w, source[i, b]))
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _sum(acc, rows, r, narrow, wide, term_row, narrow_weight, wide_weight):
     """``acc = constant + sum of the operation's terms``."""
     start = acc.dtype.type(rows[r, CONSTANT])
@@ -80,19 +80,19 @@ def _sum(acc, rows, r, narrow, wide, term_row, narrow_weight, wide_weight):
         _add1(acc, wide, term_row, wide_weight, j)
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _store(acc, target, out):
     for b in range(acc.shape[0]):
         target[out, b] = acc[b]
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def rounded(s, shift, half, odd):
     """Half to even if ``odd`` is 1, down if it and ``half`` are 0; see ``thresholds.Row``."""
     return shift_right(add(add(s, half), both(shift_right(s, shift), odd)), shift)
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _round(acc, rows, r, target, out):
     integer = acc.dtype.type
     bits = acc.itemsize * 8 - 1
@@ -104,7 +104,7 @@ def _round(acc, rows, r, target, out):
         target[out, b] = min(max(rounded(acc[b], shift, half, odd), first), last)
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _scale(acc, rows, r, target, out):
     integer = acc.dtype.type
     base, top = integer(rows[r, PARAMETER]), integer(rows[r, PARAMETER + 1])
@@ -116,7 +116,7 @@ def _scale(acc, rows, r, target, out):
         target[out, b] = np.int64((distance * multiplier + offset) >> shift) + first
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _table(acc, rows, r, table, target, out):
     integer = acc.dtype.type
     base, top = integer(rows[r, PARAMETER]), integer(rows[r, PARAMETER + 1])
@@ -127,7 +127,7 @@ def _table(acc, rows, r, table, target, out):
         target[out, b] = table[bucket, 2] if s >= table[bucket, 0] else table[bucket, 1]
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _search(acc, rows, r, table, target, out):
     count, first, start = rows[r, PARAMETER], rows[r, PARAMETER + 1], rows[r, TABLE_START]
     for b in range(acc.shape[0]):
@@ -141,7 +141,7 @@ def _search(acc, rows, r, table, target, out):
         target[out, b] = first + left
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _finish(acc, rows, r, table, target, out):
     kind = rows[r, KIND]
     if kind == ROUND:
@@ -156,14 +156,14 @@ def _finish(acc, rows, r, table, target, out):
         _store(acc, target, out)
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _multiply(left, i, right, j, acc):
     integer = acc.dtype.type
     for b in range(acc.shape[0]):
         acc[b] = multiply(integer(left[i, b]), right[j, b])
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _product(acc, rows, r, narrow, wide):
     """``acc = left * right``"""
     left, right = rows[r, LEFT], rows[r, RIGHT]
@@ -177,7 +177,7 @@ def _product(acc, rows, r, narrow, wide):
         _multiply(narrow, left, narrow, right, acc)
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _pair(acc, rows, r, narrow):
     """One complex mode in place: two sums of (re, im, input), each rounded; ``acc`` lends its type."""
     integer = acc.dtype.type
@@ -200,7 +200,7 @@ def _pair(acc, rows, r, narrow):
         narrow[q, b] = min(max(rounded(t, im_shift, im_half, im_odd), im_first), im_last)
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _operation(rows, r, term_row, narrow_weight, wide_weight, table, narrow, wide, acc):
     kind = rows[r, KIND]
     if kind == PAIR:
@@ -216,7 +216,7 @@ def _operation(rows, r, term_row, narrow_weight, wide_weight, table, narrow, wid
             _finish(acc, rows, r, table, narrow, rows[r, OUT])
 
 
-@njit(parallel=True, cache=True)
+@kernel(parallel=True)
 def run(codes, u_row, rows, every, term_row, narrow_weight, wide_weight, table, narrow_copies, wide_copies, shape,
         kept_narrow, kept_wide, logits_rows, logits, traced, trace):  # fmt: skip
     """All steps of ``codes`` uint8 ``(B, T, C)``; fills ``logits`` int64 ``(B, classes)``.

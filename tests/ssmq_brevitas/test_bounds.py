@@ -1,0 +1,227 @@
+"""Accumulator widths hold every sum that the codes can make, and one bit less does not.
+
+Sums are made by the model's own modules and quantisers from values far outside their formats, so that every code is at
+one of its ends, and counted in Python's integers. Nothing here knows how ``bounds`` arrives at a width.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+from conftest import LENGTH, small_config
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ssmq_brevitas.bounds import accumulator_widths, least_widths, refuse_wide, signed_bits
+from ssmq_brevitas.errors import SsmqError
+from ssmq_brevitas.quantize import empty_quantised, settle_precision
+from ssmq_brevitas.quantizers import PowerOfTwoScale
+
+FAR = (-(2.0**100), 2.0**100)
+BITS = ("a", "b", "c", "d", "x", "u", "y", "activation", "linear", "encoder", "decoder", "pool", "bias")
+
+
+def width_of(values, grid) -> int:
+    """Bits that the values need, counted in steps of ``2**grid``; both broadcast."""
+    values, grid = np.broadcast_arrays(values, grid)
+    codes = [value / 2.0 ** int(exponent) for value, exponent in zip(values.flat, grid.flat, strict=True)]
+    assert all(code == int(code) for code in codes)  # exact in float64, as the widths here are far below 53
+    low, high = int(min(codes)), int(max(codes))
+    return next(bits for bits in range(1, 99) if -(1 << (bits - 1)) <= low and high < 1 << (bits - 1))
+
+
+def fill(parameter: torch.Tensor, value: float) -> None:
+    parameter.data = torch.full_like(parameter.data, value)
+
+
+def ends(site) -> list[torch.Tensor]:
+    """Least and greatest value that comes out of a site's quantiser."""
+    return [site(torch.tensor(value, dtype=torch.float64)) for value in FAR]
+
+
+def linear_sums(layer, feeding) -> tuple[torch.Tensor, np.ndarray]:
+    """Outputs ``(n, out)`` of a layer with weights, bias and inputs at their ends, and their grid."""
+    outputs = []
+    for weight, bias, value in product(FAR, FAR, ends(feeding)):
+        fill(layer.weight, weight)
+        fill(layer.bias, bias)
+        outputs.append(layer(value.expand(1, layer.in_features))[0])
+    grid = min(layer.weight_format.exponent + feeding.format.exponent, layer.bias_format.exponent)
+    return torch.stack(outputs), np.asarray(grid)
+
+
+def scan_sums(ssm, u) -> tuple[tuple, tuple]:
+    """The sums of a state and of y, each with its grid: every combination of ends, the same in all heads and modes."""
+    state, y = [], []
+    for a_re, a_im, b, c_re, c_im, d in product(FAR, repeat=6):
+        fill(ssm.a.a_re, a_re)
+        fill(ssm.a.a_im, a_im)
+        fill(ssm.b, b)
+        fill(ssm.c, c_re)
+        ssm.c.data[..., 1] = c_im
+        fill(ssm.d, d)
+        p = ssm.parameters_on_grid()
+        for x_re, x_im, drive in product(ends_of(ssm.state, p["a_re"]), ends_of(ssm.state, p["a_re"]), ends(u)):
+            state.append(p["a_re"] * x_re - p["a_im"] * x_im + p["b_re"] * drive)
+            state.append(p["a_re"] * x_im + p["a_im"] * x_re + p["b_im"] * drive)
+            y.append(2 * (p["c_re"] * x_re - p["c_im"] * x_im).sum(dim=-1) + p["d"] * drive)
+    shape = ssm.heads, ssm.modes
+    a, b, c, x = (spread(m.format.exponent, shape) for m in (ssm.a, ssm.b_quant, ssm.c_quant, ssm.state))
+    d = np.broadcast_to(ssm.d_quant.format.exponent, ssm.heads)
+    y_grid = np.minimum((c + x + 1).min(axis=1), d + u.format.exponent)
+    return (torch.stack(state), np.minimum(a + x, b + u.format.exponent)), (torch.stack(y), y_grid)
+
+
+def ends_of(site, like: torch.Tensor) -> list[torch.Tensor]:
+    return [site(torch.full_like(like, value)) for value in FAR]
+
+
+def spread(exponent: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Exponents one a mode, whether they were one a tensor, a head or a mode."""
+    return np.broadcast_to(exponent[..., 0] if exponent.ndim == 3 else exponent, shape)
+
+
+@torch.no_grad()
+def needed(model) -> dict[str, int]:
+    """Bits that the sums of a quantised model take, by the names of ``accumulator_widths``."""
+    model = model.double()
+    u = model.sites["u"]
+    found = {"encoder": width_of(*linear_sums(model.encoder, model.sites["input"]))}
+    for k, block in enumerate(model.blocks):
+        state, y = scan_sums(block.ssm, u)
+        mix, grid = linear_sums(block.linear, block.sites["mix_in"])
+        found |= {f"{k}.x": width_of(*state), f"{k}.y": width_of(*y), f"{k}.mix": width_of(mix, grid)}
+        if block.gate is not None:
+            value, gate = block.sites["value"], block.sites["gate"]
+            mix = torch.stack([v * g for v, g in product(ends(value), ends(gate))])
+            grid = value.format.exponent + gate.format.exponent
+        sums = torch.stack([mix + end for end in ends(u)])
+        found[f"{k}.u"] = width_of(sums, np.minimum(grid, u.format.exponent))
+        u = block.sites["u"]
+    pooled = torch.stack([end.expand(LENGTH).sum() for end in ends(u)])
+    found["pool"] = width_of(pooled, u.format.exponent)
+    found["logits"] = width_of(*linear_sums(model.decoder, model.sites["pool"]))
+    return found
+
+
+def powers(model) -> list[PowerOfTwoScale]:
+    return [module for module in model.modules() if isinstance(module, PowerOfTwoScale)]
+
+
+@st.composite
+def configs(draw):
+    model = {
+        "heads": draw(st.integers(1, 3)),
+        "modes": draw(st.integers(1, 4)),
+        "layers": draw(st.integers(1, 2)),
+        "channels": draw(st.integers(1, 3)),
+        "activation": draw(st.sampled_from(["relu", "hard_gelu"])),
+        "gate": draw(st.sampled_from(["none", "hard_sigmoid"])),
+    }
+    scheme = {"granularity": draw(st.sampled_from(["tensor", "head"])), "equalise": draw(st.booleans())}
+    bits = {name: draw(st.integers(2, 8)) for name in BITS} | {"input": draw(st.integers(1, 8))}
+    return small_config(model=model, scheme=scheme, bits=bits)
+
+
+@settings(max_examples=25)
+@given(configs(), st.integers(0, 4), st.integers(0, 2**32 - 1))
+def test_every_width_is_reached_and_one_bit_less_is_too_few(config, apart, seed):
+    model, rng = empty_quantised(config), np.random.default_rng(seed)
+    for power in powers(model):
+        power.set_exponent(rng.integers(-apart, apart + 1, power.scale.shape or None))
+    widths = accumulator_widths(model)
+    assert widths == needed(model)
+    least = least_widths(config.model, config.scheme.bits)
+    assert all(least[name.rsplit(".", 1)[-1]] <= width for name, width in widths.items())
+
+
+@settings(max_examples=25)
+@given(configs())
+def test_least_widths_are_those_of_terms_on_one_grid(config):
+    model = empty_quantised(config)
+    for block in model.blocks:
+        block.ssm.d_quant.power.set_exponent(1)  # beside the 2 of 2 Re(C x)
+    least = least_widths(config.model, config.scheme.bits)
+    found = {name.rsplit(".", 1)[-1]: width for name, width in needed(model).items()}
+    if not config.scheme.equalise:  # a B̄ of more than the two bits of a power of two adds to a state's sum
+        assert least.pop("x") <= found.pop("x")
+    assert least == found
+
+
+@given(st.integers(-(2**60), 0), st.integers(0, 2**60))
+def test_signed_bits_are_the_least_that_hold_both_ends(low, high):
+    bits = signed_bits(low, high)
+    assert -(2 ** (bits - 1)) <= low and high <= 2 ** (bits - 1) - 1
+    assert bits == 1 or low < -(2 ** (bits - 2)) or high > 2 ** (bits - 2) - 1
+
+
+@pytest.mark.parametrize("low, high, bits", [(0, 0, 1), (-1, 0, 1), (0, 1, 2), (-2**52, 2**52 - 1, 53), (0, 2**52, 54)])
+def test_signed_bits_at_the_edges(low, high, bits):
+    assert signed_bits(low, high) == bits
+
+
+def with_widest(bits: int):
+    """A model whose widest accumulator, ``logits``, has exactly ``bits``: its bias lies far above its products."""
+    model = empty_quantised(small_config(bits={name: 4 for name in BITS}))
+    for exponent in range(60):
+        model.decoder.bias_power.set_exponent(exponent)
+        if accumulator_widths(model)["logits"] == bits:
+            return model
+    raise AssertionError(bits)
+
+
+@pytest.mark.parametrize("bits, dtype", [(23, torch.float32), (24, torch.float32), (25, torch.float64), (53, torch.float64)])
+def test_precision_at_the_edges(bits, dtype):
+    model = with_widest(bits)
+    assert max(accumulator_widths(model).values()) == bits
+    for start in (model.float(), model.double()):
+        settled = settle_precision(start)
+        assert {parameter.dtype for parameter in settled.parameters()} == {dtype}
+
+
+def test_sums_of_24_bits_are_exact_in_float32():
+    """Weights and bias at their ends, both signs: the logits equal those in float64, to the last place."""
+    model = with_widest(24)
+    found = []
+    for dtype in (torch.float32, torch.float64):
+        model = model.to(dtype)
+        outputs = []
+        for weight, bias, value in product(FAR, (*FAR, 2.0**15, -1.0, 0.0), FAR):
+            fill(model.decoder.weight, weight)
+            fill(model.decoder.bias, bias)
+            outputs.append(model.decoder(model.sites["pool"](torch.full((1, 4), value, dtype=dtype))).detach().double())
+        found.append(torch.cat(outputs))
+    assert torch.equal(*found) and found[0].abs().max() >= 2**22
+
+
+def test_past_53_bits_a_model_is_refused_by_the_tensor_s_name():
+    with pytest.raises(SsmqError, match="^the accumulator of logits needs 54 bits, more than the 53 that are exact: narrow"):
+        settle_precision(with_widest(54))
+    refuse_wide({"fits": 53})
+    with pytest.raises(SsmqError, match="accumulator of wide needs 54"):
+        refuse_wide({"fits": 53, "wide": 54, "wider": 99})
+
+
+@pytest.mark.parametrize(
+    "name, bits, key, most, model",
+    [
+        ("y", {"c": 24, "x": 24, "d": 16, "u": 16}, "modes", 31, {}),  # 32: 2^52 - 2^28 and, of D u, 2^30
+        ("mix", {"linear": 24, "activation": 24}, "heads", 63, {"activation": "hard_gelu"}),  # 64 of 2^46, and the bias
+        ("mix", {"linear": 24, "activation": 24}, "heads", 32, {"activation": "relu"}),  # 33 of -2^23 (2^24 - 1)
+        ("logits", {"decoder": 24, "pool": 24}, "heads", 63, {}),
+        ("encoder", {"encoder": 24, "input": 8}, "channels", 2**29 // 255, {}),  # each -2^23 255
+        ("pool", {"u": 24}, "length", 2**29, {}),  # each -2^23
+    ],
+)
+def test_the_most_that_fits_in_53_bits_and_one_more(name, bits, key, most, model):
+    config = small_config(model=model, bits=bits)
+    for count, width in ((most, 53), (most + 1, 54)):
+        assert least_widths(config.model.model_copy(update={key: count}), config.scheme.bits)[name] == width
+
+
+def test_a_configuration_that_no_exponent_can_save_is_refused():
+    small_config(bits={"decoder": 24, "pool": 24}, model={"heads": 63})
+    with pytest.raises(SsmqError, match="accumulator of logits needs 54 bits"):
+        small_config(bits={"decoder": 24, "pool": 24}, model={"heads": 64})

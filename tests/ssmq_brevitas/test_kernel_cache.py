@@ -1,0 +1,205 @@
+"""Cached machine code is that of the sources, whatever happened to the cache's files or where there can be none."""
+
+from __future__ import annotations
+
+import ast
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import small_codes, small_config, small_model
+from ssmq_export.from_model import describe
+from ssmq_export.lower import lower
+from ssmq_export.step_graph import step_graph
+from ssmq_jit import sources
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("ssmq_jit", "ssmq_brevitas", "export/ssmq_export", "ssmq_study", "ssmq_cli")
+
+
+def fresh(folder: Path, script: str, *arguments: str, home: str | None = None, limit: int | None = None):
+    """What a new process prints that finds the packages in ``folder`` only; ``limit`` on the bytes of a file it writes."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("NUMBA_", "XDG_", "PYTHON"))}
+    kept |= {"PYTHONPATH": f"{folder}{os.pathsep}{folder / 'export'}", "HOME": home or str(folder)}
+    # Python's own cache tells sources apart by second and size, and a change of one figure comes too soon for it.
+    kept |= {"NUMBA_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    before = None if limit is None else lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    command = [sys.executable, "-W", "error::RuntimeWarning", "-c", script, *arguments]
+    found = subprocess.run(command, env=kept, capture_output=True, text=True, preexec_fn=before, cwd=folder, timeout=600)
+    assert found.returncode == 0, found.stderr
+    return found.stdout.split()
+
+
+@pytest.fixture
+def twice(tmp_path) -> Path:
+    """A package whose kernel takes its one helper from another file, by way of two more."""
+    package = tmp_path / "twice"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    kernel = "from ssmq_jit import kernel\nfrom . import middle\nf = middle.helper\n@kernel()\ndef run(x):\n    return f(x)\n"
+    (package / "kernels.py").write_text(kernel)
+    (package / "middle.py").write_text("from .inner import helper\n")
+    (package / "inner").mkdir()
+    (package / "inner" / "__init__.py").write_text("from .helpers import helper\n")
+    (package / "inner" / "helpers.py").write_text("from numba import njit\n@njit\ndef helper(x):\n    return x * 2\n")
+    copied(tmp_path, "ssmq_jit")
+    return package
+
+
+RUN = "from twice.kernels import run; print(run(5), sum(run.stats.cache_hits.values()))"
+
+
+def change(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert text.count(old) >= 1
+    file.write_text(text.replace(old, new))
+
+
+def test_a_kernel_is_compiled_once_and_again_when_a_helper_changed(twice):
+    folder = twice.parent
+    assert fresh(folder, RUN) == ["10", "0"]
+    assert fresh(folder, RUN) == ["10", "1"]
+    change(twice / "inner" / "helpers.py", "x * 2", "x * 3")
+    assert fresh(folder, RUN) == ["15", "0"]
+    change(twice / "inner" / "helpers.py", "x * 3", "x * 2")
+    assert fresh(folder, RUN)[0] == "10"
+
+
+def test_a_run_that_ended_between_index_and_code_leaves_no_stale_code(twice):
+    """numba writes the index first: that of the new sources must not lead to the code of the old ones."""
+    folder = twice.parent
+    assert fresh(folder, RUN) == ["10", "0"]
+    change(twice / "inner" / "helpers.py", "x * 2", "x * 3")
+    end = "import os; from numba.core.caching import IndexDataCacheFile as F; F._save_data = lambda *a: os._exit(0)\n"
+    assert fresh(folder, end + RUN) == []
+    assert fresh(folder, RUN)[0] == "15"
+
+
+@pytest.mark.parametrize("kind, content", [("nbi", b""), ("nbc", b"\x80\x04\x95noise"), ("nbc", None)])
+def test_damaged_files_cost_a_compilation_and_are_replaced(twice, kind, content):
+    folder = twice.parent
+    fresh(folder, RUN)
+    for path in twice.rglob(f"*.{kind}"):
+        path.write_bytes(path.read_bytes()[:-20] if content is None else content)
+    assert fresh(folder, RUN) == ["10", "0"]
+    assert fresh(folder, RUN) == ["10", "1"]
+
+
+def test_a_full_disk_costs_a_compilation(twice):
+    assert fresh(twice.parent, RUN, limit=0) == ["10", "0"]
+
+
+def no_caches(folder: Path) -> str:
+    """Files where the caches' folders would be, which stops root too; returns a home of that kind."""
+    for path in {path.parent for path in folder.rglob("*.py")}:
+        shutil.rmtree(path / "__pycache__", ignore_errors=True)
+        (path / "__pycache__").write_text("")
+    home = folder / "home"
+    home.write_text("")
+    return str(home)
+
+
+def test_where_no_folder_can_be_written_kernels_run_uncached(twice):
+    home = no_caches(twice.parent)
+    for _ in range(2):
+        assert fresh(twice.parent, RUN, home=home) == ["10", "0"]
+
+
+# From here on the project's own packages.
+
+
+def copied(folder: Path, *packages: str) -> Path:
+    """Copies without data and caches: other tests may be writing theirs."""
+    for package in packages:
+        skipped = shutil.ignore_patterns("assets", "*.safetensors", "__pycache__")
+        shutil.copytree(ROOT / package, folder / package, ignore=skipped)
+    return folder
+
+
+QUANTISE = """
+import torch
+from ssmq_brevitas.fake_quantise import fake_quantise
+print(*fake_quantise(torch.tensor([-9.0, 0.4, 3.0, 99.0]), torch.tensor(1.0), -4, 3).int().tolist())
+"""
+
+
+def test_the_quantiser_follows_a_change_of_lanes(tmp_path):
+    folder = copied(tmp_path, "ssmq_jit", "ssmq_brevitas")
+    assert fresh(folder, QUANTISE) == ["-4", "0", "3", "3"]
+    change(folder / "ssmq_brevitas" / "lanes.py", 'fcmp_ordered("<", value, high_value)', 'fcmp_ordered(">", value, high_value)')
+    assert fresh(folder, QUANTISE) == ["3", "3", "3", "99"]
+
+
+def test_every_kernel_of_the_project_can_be_had_without_a_cache(tmp_path):
+    """Read-only install and a home that cannot be written."""
+    folder = copied(tmp_path, *PACKAGES)
+    imports = "import ssmq_brevitas.scan.kernels, ssmq_export.integer.kernels, ssmq_export.custom_op.diagonal_scan\n"
+    imports += "import ssmq_study.paper_quantisers\n"
+    assert fresh(folder, imports + QUANTISE, home=no_caches(folder)) == ["-4", "0", "3", "3"]
+
+
+SCAN = """
+import torch
+from ssmq_brevitas.scan import diagonal_scan
+one, zero = torch.ones(1, 1), torch.zeros(1, 1)
+u = torch.tensor([-9.0, 0.4, 3.0, 99.0])[None, :, None]
+print(*diagonal_scan(u, zero, zero, one, zero, one / 2, zero, zero[0], torch.tensor(1.0), 3).int().flatten().tolist())
+"""
+INTEGER = """
+import sys, numpy as np, onnx
+from ssmq_export.integer import IntegerModel
+print(*IntegerModel(onnx.load(sys.argv[1])).forward(np.load(sys.argv[2])).ravel())
+"""
+
+
+@pytest.mark.slow
+def test_the_recurrence_follows_a_change_of_lanes(tmp_path):
+    folder = copied(tmp_path, "ssmq_jit", "ssmq_brevitas")
+    assert fresh(folder, SCAN) == ["-4", "0", "3", "3"]
+    change(folder / "ssmq_brevitas" / "lanes.py", 'fcmp_ordered("<", value, high_value)', 'fcmp_ordered(">", value, high_value)')
+    assert fresh(folder, SCAN) == ["3", "3", "3", "99"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "file, old, new",
+    [
+        ("machine.py", 'multiply = _binary("mul"', 'multiply = _binary("add"'),
+        ("thresholds.py", "ROUND, SCALE, TABLE, SEARCH = 1, 2, 3, 4", "ROUND, SCALE, TABLE, SEARCH = 3, 2, 1, 4"),
+    ],
+)
+def test_the_integer_model_follows_a_change_of_its_helpers(tmp_path, file, old, new):
+    """``thresholds`` numbers the kinds for the program and for the kernels: changed in both, every logit stays."""
+    import numpy as np
+    import onnx
+
+    onnx.save(lower(step_graph(describe(small_model(small_config())[1]))), tmp_path / "m.onnx")
+    np.save(tmp_path / "codes.npy", small_codes(4).numpy())
+    folder = copied(tmp_path, "ssmq_jit", "export/ssmq_export")
+    arguments = str(tmp_path / "m.onnx"), str(tmp_path / "codes.npy")
+    before = fresh(folder, INTEGER, *arguments)
+    change(folder / "export" / "ssmq_export" / "integer" / file, old, new)
+    assert (fresh(folder, INTEGER, *arguments) == before) == (file == "thresholds.py")
+
+
+@pytest.mark.parametrize(
+    "file, others",
+    [
+        ("ssmq_brevitas/scan/kernels.py", {"ssmq_brevitas/lanes.py"}),
+        ("ssmq_brevitas/fake_quantise.py", {"ssmq_brevitas/lanes.py"}),
+        ("export/ssmq_export/integer/kernels.py", {f"export/ssmq_export/integer/{n}.py" for n in ("machine", "thresholds")}),
+    ],
+)
+def test_what_the_kernels_are_made_of(file, others):
+    assert {path.relative_to(ROOT).as_posix() for path in sources(ROOT / file)} == {file} | others
+
+
+def test_no_kernel_is_cached_in_another_way():
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                assert not (isinstance(node, ast.Call) and any(k.arg == "cache" for k in node.keywords)), path
