@@ -1,7 +1,7 @@
 """Pass 1, clean: only what computes is left.
 
 1. A parameter's Quant, and the Cast behind it in double graphs, becomes an initialiser under the name of its result.
-   The parameter must lie on its own grid, a power of two.
+   The parameter must lie on its own grid, a power of two, and in its range.
 2. A Quant that changes nothing disappears: its operand lies on the same grid and in the same range already.
 """
 
@@ -44,8 +44,8 @@ def _exponent(graph: Graph, node, values: np.ndarray) -> np.ndarray:
     if np.any(mantissa != 0.5):
         raise ExportError(f"node {node.name}: its scale is not a power of two")
     exponent = exponent.astype(np.int64) - 1
-    codes = np.ldexp(values.astype(np.float64), -exponent)
-    if np.any(codes != np.rint(codes)):
+    codes, fmt = np.ldexp(values.astype(np.float64), -exponent), output_format(graph, node)
+    if np.any((codes != np.rint(codes)) | (codes < fmt.low) | (codes > fmt.high)):
         raise ExportError(f"node {node.name}: parameter {node.input[0]} does not lie on its own grid")
     return exponent.reshape(-1) if exponent.size > 1 else exponent.reshape(())
 
