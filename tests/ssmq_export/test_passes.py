@@ -143,6 +143,7 @@ def test_a_renamed_tensor_is_renamed_everywhere():
     assert nodes(graph)[1:3] == [("Mul", "s", "k", "other"), ("Add", "other", "b", "q")]
     assert graph.datatypes["other"] == "INT8" and graph.exponents["other"] == 0 and graph.channels("other") == 2
     assert graph.infos["other"].name == "other"
+    assert [d.dim_value for d in graph.infos["other"].type.tensor_type.shape.dim] == [1, 2]
     assert "p" not in {*graph.datatypes, *graph.exponents, *graph.infos}
 
 
@@ -166,7 +167,9 @@ def test_formats_of_exact_tensors_hold_their_ranges():
 
 
 def test_only_a_step_graph_of_this_program_is_lowered():
-    model = dataflow(mixed, u="INT4", y="UINT2").model()
+    graph = dataflow(mixed, u="INT4", y="UINT2")
+    graph.properties["note"] = "step"
+    model = graph.model()
     with pytest.raises(ExportError, match="only a step graph written by this program can be lowered"):
         lower(model)
 
