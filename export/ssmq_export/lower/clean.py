@@ -1,7 +1,7 @@
 """Pass 1, clean: only what computes is left.
 
 1. A parameter's Quant, and the Cast behind it in double graphs, becomes an initialiser under the name of its result.
-   The parameter must lie on its own grid, a power of two, and in its range.
+   The parameter must lie on its own grid, a power of two.
 2. A Quant that changes nothing disappears: its operand lies on the same grid and in the same range already.
 """
 
