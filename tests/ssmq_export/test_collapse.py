@@ -103,6 +103,8 @@ class Step:
         cx = [g.node("MatMul", [x, g.constant(f"c_{p}", c)], f"cx_{p}", HEADS) for x, p, c in (("x_re_next_0", "re", c_re), (new_im, "im", c_im))]
         y = g.node("Sub", cx, "cx", HEADS)
         du = g.node("Mul", [u, g.constant("d", D[None])], "du", HEADS)
+        if self.has("forgets"):
+            return du
         y = g.node("Add", [y, du], "y", HEADS)
         return g.node("Add", [y, g.constant("c0", ((1, 0),))], "y_moved", HEADS) if self.has("offset") else y
 
@@ -219,7 +221,7 @@ NAMED = {
     "the states of the step before": ({"reads_old": True}, "u_1: reads the states of the step before"),
     "products of states": ({"squares": True}, "xx: multiplies states; they leave a layer through a sum"),
     "two ways out": ({"reads_state_twice": True}, "x_re_next_0: leaves the layer through y, both, not through one"),
-    "no way out": ({"c_re": np.zeros((SIZE, HEADS)), "c_im": np.zeros((SIZE, HEADS))}, "leaves the layer through no sum, not through one"),
+    "no way out": ({"forgets": True}, "leaves the layer through no sum, not through one"),
     "thresholds off by one": ({"rows_re": off_by_one()}, "x_re_next_0: the thresholds of channel 2 are no rounding shift"),
     "half up": ({"rows_im": (LEVELS << 5)[None] - 16}, "x_im_next_0: the thresholds of channel 0 are no rounding shift"),
     "two shifts": ({"shift_im": 6}, "x_im_next_0: its rounding is not that of x_re_next_0 \\(channel 0\\)"),
