@@ -239,7 +239,7 @@ def _judged(drawn: list[tuple[Path, str, list[str]]], scratch: Path) -> Iterator
             if end != "passed":
                 raise SystemExit(f"without any mutant the tests of {module} do not pass:\n{log.read_text()[-3000:]}")
         (tree / module).write_text(source)
-        end, seconds = run(tree, tests, 30 + 3 * needed[tuple(tests)], log)
+        end, seconds = run(tree, tests, 5 + 3 * needed[tuple(tests)], log)
         shutil.copy2(ROOT / module, tree / module)
         said = [line for line in log.read_text().splitlines() if line.startswith(("FAILED", "ERROR"))]
         by = said[0] if said else end

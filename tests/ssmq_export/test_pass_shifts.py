@@ -165,7 +165,20 @@ def times(factor):
     return draw
 
 
+def term(g):
+    """A sum with 4 is none, though 4 is a power of two."""
+    ports(g, "u", "v")
+    matmul(g), g.node("Add", ["s", g.constant("four", ((4, 4),))], "t", CHANNELS), add(g)
+
+
+def matrix(g):
+    ports(g, "u", "v")
+    matmul(g), matmul(g, "s", "t", ((4, 2), (1, 8))), add(g)
+
+
 STAY = {
+    "a term that is a power of two": (term, ("y",)),
+    "weights that are powers of two": (matrix, ("y",)),
     "of a sum with another reader": (forked, ("y", "z")),
     "of a graph output": (times(((4,),)), ("y", "s")),
     "of a port": (port_itself, ("y",)),
