@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hand_graphs import computed, every_code, fmt, nodes, op_types, port, step, weight
 from ssmq_export.errors import ExportError
+from ssmq_export.lower import PASSES
 from ssmq_export.lower.clean import clean
 
 
@@ -114,3 +115,29 @@ def test_rule_2_a_port_keeps_its_quant(double):
     graph = requantised(fmt(4), fmt(4), double, port_too=True)
     clean(graph)
     assert op_types(graph) == ["Quant", *(["Cast"] if double else []), "Add", "Mul"]
+
+
+@pytest.mark.parametrize("double", [False, True], ids=["float", "double"])
+def test_rule_3_a_parameter_that_several_nodes_read_becomes_one_a_node(double):
+    """Each comes onto the grid of its own reader later."""
+
+    def draw(g):
+        port(g, "u", 2, fmt(4, [-2, 0]))
+        shared = g.weight("w", weight([[3, 5]], -3))
+        for op, name in (("Mul", "a"), ("Add", "b"), ("Sub", "c")):
+            g.node(op, ["u", shared], name, 2)
+            g.note_format(name, fmt(24, -3))
+            g.output(name, 2)
+
+    graph = step(draw, double)
+    codes = {"u": every_code(2, -8, 7)}
+    before = computed(graph, codes)
+    clean(graph)
+    assert nodes(graph) == [("Mul", "u", "w", "a"), ("Add", "u", "w_of_b", "b"), ("Sub", "u", "w_of_c", "c")]
+    once = graph.model()
+    clean(graph)
+    assert graph.model() == once
+    for run in PASSES:
+        run(graph)
+    after = computed(graph, codes)
+    assert all(np.array_equal(before[name], after[name]) for name in "abc")

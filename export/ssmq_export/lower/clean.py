@@ -3,6 +3,7 @@
 1. A parameter's Quant, and the Cast behind it in double graphs, becomes an initialiser under the name of its result.
    The parameter must lie on its own grid, a power of two.
 2. A Quant that changes nothing disappears: its operand lies on the same grid and in the same range already.
+3. A parameter that several nodes read becomes one a node: later passes rewrite constants where they stand.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ def clean(graph: Graph) -> None:
     """Raises ExportError naming a parameter that is not on its grid."""
     _parameters(graph)
     _idle_quants(graph)
+    _shared(graph)
 
 
 def _parameters(graph: Graph) -> None:
@@ -69,3 +71,14 @@ def _idle_quants(graph: Graph) -> None:
         for reader in readers.get(last.output[0], []):
             reader.input[:] = [node.input[0] if name == last.output[0] else name for name in reader.input]
         graph.nodes = [other for other in graph.nodes if other is not node and other is not last]
+
+
+def _shared(graph: Graph) -> None:
+    read: set[str] = set()
+    for node in graph.nodes:
+        for k, name in enumerate(node.input):
+            if name in read:
+                node.input[k] = own = f"{name}_of_{node.output[0]}"
+                graph.constants[own], graph.exponents[own] = graph.constants[name], graph.exponents[name]
+            elif not graph.varies(name) and name in graph.exponents:
+                read.add(name)
