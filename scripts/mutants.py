@@ -158,10 +158,14 @@ def tests_of(module: Path) -> list[str]:
     return list(dict.fromkeys(str(p.relative_to(ROOT)) for t in patterns for p in sorted((ROOT / "tests").glob(t))))
 
 
-def run(tree: Path, tests: list[str], seconds: float, log: Path) -> tuple[str, float]:
-    """How pytest ends in a fork that sees ``tree`` (passed, failed, or out of time), and its CPU time."""
+def run(tree: Path, tests: list[str], seconds: float, log: Path, compiled: bool = False) -> tuple[str, float]:
+    """How pytest ends in a fork that sees ``tree`` (passed, failed, or out of time), and its CPU time.
+
+    ``compiled`` keeps bytecode: of the unchanged tree only, since a mutant may look as old and large as another.
+    """
     child = os.fork()
     if not child:
+        sys.dont_write_bytecode = not compiled
         _test(tree, tests, seconds, log)
     deadline = time.monotonic() + 20 * seconds
     while True:
@@ -189,7 +193,6 @@ def _test(tree: Path, tests: list[str], seconds: float, log: Path) -> None:
     os.chdir(tree)
     places = [str(tree), str(tree / "export")]
     sys.path[:0], os.environ["PYTHONPATH"] = places, os.pathsep.join(places)
-    sys.dont_write_bytecode = True
     import pytest
 
     code = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests]))
@@ -235,7 +238,7 @@ def _judged(drawn: list[tuple[Path, str, list[str]]], scratch: Path) -> Iterator
     for number, (module, source, diff) in enumerate(drawn, start=1):
         tests = tests_of(module)
         if tuple(tests) not in needed:
-            end, needed[tuple(tests)] = run(tree, tests, 600, log)
+            end, needed[tuple(tests)] = run(tree, tests, 600, log, compiled=True)
             if end != "passed":
                 raise SystemExit(f"without any mutant the tests of {module} do not pass:\n{log.read_text()[-3000:]}")
         (tree / module).write_text(source)
