@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil, prod
 
+from ..errors import ExportError
 from . import primitives as p
 from .parts import Family
 from .primitives import Cost
@@ -19,18 +20,29 @@ SCAN_LOOP = UPDATE + 2
 @dataclass(frozen=True)
 class Folding:
     """``lanes``: operations done in parallel along each of the work's dims. ``use_dsp``: products in hardware
-    multipliers where they are worth one."""
+    multipliers where they are worth one. ExportError for lanes that are none, and where they do not divide the dims."""
 
     lanes: tuple[int, ...]
     use_dsp: bool = True
+
+    def __post_init__(self):
+        if not self.lanes or not all(type(lanes) is int and lanes > 0 for lanes in self.lanes):
+            raise ExportError(f"lanes must be whole numbers from 1, not {self.lanes}")
 
     @property
     def parallel(self) -> int:
         return prod(self.lanes)
 
 
+def _fit(work: Work, folding: Folding) -> None:
+    if len(folding.lanes) != len(work.dims) or any(n % lanes for n, lanes in zip(work.dims, folding.lanes, strict=True)):
+        sizes, lanes = (", ".join(map(str, numbers)) for numbers in (work.dims, folding.lanes))
+        raise ExportError(f"node {work.name}: its lanes must be divisors of {sizes}, not {lanes}")
+
+
 def cycles(work: Work, folding: Folding) -> int:
     """Cycles between two steps of one node: its operations over its lanes, FINN's (MW / SIMD) (MH / PE)."""
+    _fit(work, folding)
     return work.items // folding.parallel
 
 
@@ -40,6 +52,7 @@ def latency(work: Work, folding: Folding) -> int:
     A multiplier has 3 pipeline stages (those of a DSP48, UG479; one in LUTs is given as many); a sum waits for all
     terms of its first output and for the adder tree; thresholds are found bit by bit; a state takes a write and a read.
     """
+    _fit(work, folding)
     if work.kind == "scan":
         summed = next(part for part in work.parts if part.kind == "gather")
         return UPDATE + latency(summed, folding)
@@ -60,6 +73,7 @@ def latency(work: Work, folding: Folding) -> int:
 
 def resources(work: Work, folding: Folding, family: Family) -> Cost:
     """What the node takes: its lanes, its memory, its control."""
+    _fit(work, folding)
     if work.parts:
         parts = sum((resources(part, _of_part(work, part, folding), family) for part in work.parts), Cost())
         return parts + p.control(cycles(work, folding))

@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from onnx import NodeProto
 
@@ -98,8 +100,9 @@ class _Alignment:
 
 def multiplied(graph: Graph, nodes: list[NodeProto], name: str, shift: np.ndarray) -> str:
     """Append the product of ``name`` with ``2**shift`` to ``nodes`` and return its name."""
-    number = 1 + sum(node.op_type == "Mul" and node.output[0].startswith(f"{name}_aligned") for node in nodes)
-    suffix = "" if number == 1 else f"_{number}"
+    taken = {*graph.infos, *graph.constants}
+    free = ("" if number == 1 else f"_{number}" for number in itertools.count(1))
+    suffix = next(end for end in free if not taken & {f"{name}_aligned{end}", f"{name}_shift{end}"})
     factor = np.ldexp(1.0, shift[:1] if np.all(shift == shift[0]) else shift)[None]
     constant = graph.constant(f"{name}_shift{suffix}", factor)
     nodes.append(graph.node("Mul", [name, constant], f"{name}_aligned{suffix}", len(shift)))

@@ -3,6 +3,7 @@
 1. A parameter's Quant, and the Cast behind it in double graphs, becomes an initialiser under the name of its result.
    The parameter must lie on its own grid, a power of two.
 2. A Quant that changes nothing disappears: its operand lies on the same grid and in the same range already.
+3. A parameter that several nodes read becomes one a node: later passes rewrite constants where they stand.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ def clean(graph: Graph) -> None:
     """Raises ExportError naming a parameter that is not on its grid."""
     _parameters(graph)
     _idle_quants(graph)
+    _shared(graph)
 
 
 def _parameters(graph: Graph) -> None:
@@ -44,8 +46,8 @@ def _exponent(graph: Graph, node, values: np.ndarray) -> np.ndarray:
     if np.any(mantissa != 0.5):
         raise ExportError(f"node {node.name}: its scale is not a power of two")
     exponent = exponent.astype(np.int64) - 1
-    codes = np.ldexp(values.astype(np.float64), -exponent)
-    if np.any(codes != np.rint(codes)):
+    codes, fmt = np.ldexp(values.astype(np.float64), -exponent), output_format(graph, node)
+    if np.any((codes != np.rint(codes)) | (codes < fmt.low) | (codes > fmt.high)):
         raise ExportError(f"node {node.name}: parameter {node.input[0]} does not lie on its own grid")
     return exponent.reshape(-1) if exponent.size > 1 else exponent.reshape(())
 
@@ -69,3 +71,14 @@ def _idle_quants(graph: Graph) -> None:
         for reader in readers.get(last.output[0], []):
             reader.input[:] = [node.input[0] if name == last.output[0] else name for name in reader.input]
         graph.nodes = [other for other in graph.nodes if other is not node and other is not last]
+
+
+def _shared(graph: Graph) -> None:
+    read: set[str] = set()
+    for node in graph.nodes:
+        for k, name in enumerate(node.input):
+            if name in read:
+                node.input[k] = own = f"{name}_of_{node.output[0]}"
+                graph.constants[own], graph.exponents[own] = graph.constants[name], graph.exponents[name]
+            elif not graph.varies(name) and name in graph.exponents:
+                read.add(name)

@@ -85,10 +85,8 @@ def _values(codes: np.ndarray, grid: Grid) -> np.ndarray:
 
 def _table(graph: Graph, grid: Grid, source: str, outputs: np.ndarray, codes: str, fmt: Format) -> list[NodeProto]:
     start, rises, falls = thresholds.rise_and_fall(outputs, int(grid.low.min()))
-    if np.any(start != start[0]):
-        raise ExportError(f"{codes.removesuffix('_codes')}: channels of a tabulated function must start at one code")
     parts, counted = [], []
-    for kind, rows, bias in (("rises", rises, int(start[0])), ("falls", falls, 0)):
+    for kind, rows, bias in (("rises", rises, start), ("falls", falls, 0)):
         parts.append(f"{codes.removesuffix('_codes')}_{kind}")
         datatype = grids.integer_type(bias, bias + rows.shape[1])
         counted.append(graph.thresholds(source, parts[-1], _values(rows, grid), bias, datatype))

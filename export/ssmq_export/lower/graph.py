@@ -52,7 +52,7 @@ class Graph:
             self.form,
             [self.infos[name] for name in self.inputs],
             [self.infos[name] for name in self.outputs],
-            [numpy_helper.from_array(np.ascontiguousarray(self.constants[name]), name) for name in self.constants],
+            [numpy_helper.from_array(np.asarray(self.constants[name], order="C"), name) for name in self.constants],
             value_info=[self.infos[name] for name in computed if name in self.infos],
         )
         if self.integers:

@@ -1,7 +1,8 @@
 """Pass 4, shifts: a shift goes into the constant that feeds it, where nobody else needs the unshifted sum.
 
 1. Behind a MatMul, into its weights. 2. Behind a product with a constant, into that. 3. Behind a sum, onto both of its
-operands, where rules 1 and 2 may take it. Ports and thresholds are left alone: a shift behind them stays.
+operands, where rules 1 and 2 may take it. Ports and thresholds are left alone: a shift behind them stays,
+as does one that is a graph output.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ def shifts(graph: Graph) -> None:
 def _fold_one(graph: Graph) -> bool:
     readers, producers = graph.readers(), graph.producers()
     for node in graph.nodes:
-        if not _is_shift(graph, node):
+        if not _is_shift(graph, node) or node.output[0] in graph.outputs:
             continue
         before = producers.get(node.input[0])
         if before is None or len(readers[node.input[0]]) > 1 or node.input[0] in graph.outputs:
@@ -57,13 +58,13 @@ def _push(graph: Graph, node: NodeProto, factor: np.ndarray) -> None:
         if not graph.varies(name):
             graph.constant(name, graph.constants[name] * factor)
             continue
-        same = [n for n in graph.nodes if _is_shift(graph, n) and n.input[0] == name]
-        same = [n for n in same if np.array_equal(np.broadcast_to(graph.constants[n.input[1]], factor.shape), factor)]
+        place = next(i for i, other in enumerate(graph.nodes) if other is node)
+        before = graph.nodes[:place]
+        same = [n for n in before if n.input[0] == name and _is_shift(graph, n)]
+        same = [n for n in same if np.array_equal(*np.broadcast_arrays(graph.constants[n.input[1]], factor))]
         if same:
             node.input[k] = same[0].output[0]
         else:
-            place = next(i for i, other in enumerate(graph.nodes) if other is node)
-            before = graph.nodes[:place]
             node.input[k] = multiplied(graph, before, name, shift)
             graph.nodes = [*before, *graph.nodes[place:]]
             graph.exponents[node.input[k]] = graph.exponents[name] - shift

@@ -47,20 +47,19 @@ def table(function: ElementwiseFunction, low: np.ndarray, high: np.ndarray, tens
     return function(np.broadcast_to(codes, (len(codes), len(low))))
 
 
-def rise_and_fall(outputs: np.ndarray, first: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def rise_and_fall(outputs: np.ndarray, first: int) -> tuple[int, np.ndarray, np.ndarray]:
     """Split a table into (start, rises, falls): f(s) = start + #{rises <= s} - #{falls <= s}, a channel a row.
 
-    Rows are padded with the code after the last, which no input reaches.
+    A channel that starts above another rises at ``first`` already. Rows are padded with the code after the last, which
+    no input reaches.
     """
-    steps = np.diff(outputs, axis=0)  # (codes - 1, channels)
+    start = int(outputs[0].min())
+    steps = np.diff(outputs, axis=0, prepend=start)  # (codes, channels)
+    positions = first + np.arange(len(outputs))
+    rises = [np.repeat(positions, np.maximum(step, 0)) for step in steps.T]
+    falls = [np.repeat(positions, np.maximum(-step, 0)) for step in steps.T]
     never = first + len(outputs)
-    rises, falls = [], []
-    positions = np.arange(first + 1, never)
-    for channel in range(outputs.shape[1]):
-        step = steps[:, channel]
-        rises.append(np.repeat(positions, np.maximum(step, 0)))
-        falls.append(np.repeat(positions, np.maximum(-step, 0)))
-    return outputs[0], _padded(rises, never), _padded(falls, never)
+    return start, _padded(rises, never), _padded(falls, never)
 
 
 def _padded(rows: list[np.ndarray], fill: int) -> np.ndarray:

@@ -1,0 +1,256 @@
+"""Do the tests notice? Draws small faults ("mutants") in the code, runs the tests that cover each, and lists what survives.
+
+    python scripts/mutants.py                                    # 100 mutants of the bounds, the passes and the rules
+    python scripts/mutants.py --count 40 --seed 7 export/ssmq_export/integer/*.py --json survivors.json
+
+A mutant is another operator, comparison or constant, a dropped term, condition or statement, or a function that does
+nothing. The same seed draws the same mutants. Third-party packages are imported once; every mutant is a fork that
+imports the project from a copy of the tree, so that nothing here is edited and no mutant sees another.
+
+Ends with 1 if fewer than ``--least`` of 100 mutants are killed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import difflib
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+DEFAULT = ("ssmq_brevitas/bounds.py", "export/ssmq_export/lower/*.py", "export/ssmq_export/check/**/*.py")
+# Tests of a module, the quickest first: the first of these patterns that fits it.
+COVERED = (
+    ("ssmq_brevitas/bounds.py", ("ssmq_brevitas/test_bounds.py",)),
+    ("export/ssmq_export/lower/collapse.py", ("ssmq_export/test_collapse.py", "ssmq_export/test_diagonal_scan.py")),
+    ("export/ssmq_export/lower/*", (
+        "ssmq_export/test_grids.py", "ssmq_export/test_ranges.py", "ssmq_export/test_pass*.py", "ssmq_export/test_lowering.py",
+    )),
+    ("export/ssmq_export/check/*", ("ssmq_export/test_check*.py",)),
+    ("export/ssmq_export/integer/*", (
+        "ssmq_export/test_forms.py", "ssmq_export/test_thresholds.py", "ssmq_export/test_stages.py", "ssmq_export/test_pairs.py",
+        "ssmq_export/test_integer_model.py",
+    )),
+    ("export/ssmq_export/estimate/*", ("ssmq_export/test_folding.py", "ssmq_export/test_estimate*.py")),
+    ("ssmq_brevitas/*", ("ssmq_brevitas/test_*.py",)),
+    ("export/*", ("ssmq_export/test_*.py",)),
+)  # fmt: skip
+# Mutants that compute the same: (modules, what stood in the line, what stands there instead, why).
+EQUIVALENT = (
+    ("*", "output[0]", "output[-1]", "a node of these graphs has one result"),
+    ("export/ssmq_export/lower/collapse.py", "len(levels) // 2", "*", "only how soon a wrong shift is told: all levels follow"),
+)
+PRELOADED = (
+    "numpy", "torch", "brevitas.nn", "brevitas.quant", "numba", "onnx", "onnxruntime", "qonnx.core.modelwrapper",
+    "qonnx.core.onnx_exec", "qonnx.custom_op.registry", "hypothesis", "pytest", "scipy.optimize", "safetensors.torch",
+    "pydantic", "rich.console", "typer",
+)  # fmt: skip
+SWAPPED = {
+    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult, ast.Mod: ast.Mult,
+    ast.Pow: ast.Mult, ast.LShift: ast.RShift, ast.RShift: ast.LShift, ast.BitAnd: ast.BitOr, ast.BitOr: ast.BitAnd,
+    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
+    ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In, ast.And: ast.Or, ast.Or: ast.And,
+}  # fmt: skip
+NAMES = {"min": "max", "max": "min", "any": "all", "all": "any", "minimum": "maximum", "maximum": "minimum", "ceil": "floor"}
+MEMORY = 6 << 30
+
+
+def changed(node: ast.AST) -> Iterator[ast.AST]:
+    """What may stand in the place of ``node``."""
+    match node:
+        case ast.BinOp(left, op, right):
+            if type(op) in SWAPPED:
+                yield ast.BinOp(left, SWAPPED[type(op)](), right)
+            if isinstance(op, (ast.Add, ast.Sub)):
+                yield from (left, right)
+        case ast.BoolOp(op, values):
+            yield ast.BoolOp(SWAPPED[type(op)](), values)
+            yield from (ast.BoolOp(op, values[:k] + values[k + 1 :]) for k in range(len(values)))
+        case ast.Compare(left, ops, comparators):
+            for k, op in enumerate(ops):
+                yield ast.Compare(left, [*ops[:k], SWAPPED[type(op)](), *ops[k + 1 :]], comparators)
+        case ast.Constant(bool(value)):
+            yield ast.Constant(not value)
+        case ast.Constant(int(value) | float(value)):
+            yield from (ast.Constant(value + 1), ast.Constant(value - 1))
+        case ast.UnaryOp(ast.Not() | ast.USub(), operand):
+            yield operand
+        case ast.Name(name, context) if name in NAMES:
+            yield ast.Name(NAMES[name], context)
+        case ast.Attribute(value, name, context) if name in NAMES:
+            yield ast.Attribute(value, NAMES[name], context)
+        case ast.If(test, body, orelse):
+            yield ast.If(ast.UnaryOp(ast.Not(), test), body, orelse)
+        case ast.IfExp(test, body, orelse):
+            yield from (body, orelse)
+        case ast.comprehension(target, iterable, [first, *rest], is_async):
+            yield ast.comprehension(target, iterable, rest, is_async)
+            yield ast.comprehension(target, iterable, [ast.UnaryOp(ast.Not(), first), *rest], is_async)
+        case ast.Continue() | ast.Break() | ast.AugAssign() | ast.Raise():
+            yield ast.Pass()
+        case ast.Expr(value) if not isinstance(value, ast.Constant):
+            yield ast.Pass()
+        case ast.Assign([ast.Attribute() | ast.Subscript()]):
+            yield ast.Pass()
+        case ast.FunctionDef():
+            changed_function = ast.FunctionDef(**{name: getattr(node, name) for name in node._fields})
+            changed_function.body = [ast.Return(None)]
+            yield changed_function
+
+
+def sites(tree: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.AST]]:
+    """Every mutant of ``tree``: (parent, field, place in the field if it is a list, what is put there).
+
+    Annotations and decorators say nothing at run time, ``strict`` of zip is an assertion.
+    """
+    for field, value in ast.iter_fields(tree):
+        if field in ("annotation", "returns", "decorator_list") or (isinstance(tree, ast.keyword) and tree.arg == "strict"):
+            continue
+        for place, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
+            if isinstance(child, ast.AST):
+                yield from ((tree, field, place, other) for other in changed(child))
+                yield from sites(child)
+
+
+def mutated(tree: ast.AST, site: tuple) -> str:
+    """The source with one site changed."""
+    parent, field, place, other = site
+    holder, key = (parent.__dict__, field) if place is None else (getattr(parent, field), place)
+    kept, holder[key] = holder[key], other
+    source = ast.unparse(ast.fix_missing_locations(tree))
+    holder[key] = kept
+    return source
+
+
+def mutants(modules: list[Path], seed: int) -> Iterator[tuple[Path, str, list[str]]]:
+    """(module, its mutated source, diff) in the order of ``seed``, without those known to be equivalent."""
+    trees = {module: ast.parse((ROOT / module).read_text()) for module in modules}
+    every = [(module, site) for module, tree in trees.items() for site in sites(tree)]
+    print(f"{len(every)} mutants of {len(modules)} modules, seed {seed}", flush=True)
+    random.Random(seed).shuffle(every)
+    for module, site in every:
+        source = mutated(trees[module], site)
+        lines = ast.unparse(trees[module]).splitlines(), source.splitlines()
+        diff = list(difflib.unified_diff(*lines, str(module), str(module), n=1, lineterm=""))
+        before, after = (" ".join(d[1:].strip() for d in diff[2:] if d[0] == sign) for sign in "-+")
+        if not any(_same(module, before, after, *known) for known in EQUIVALENT):
+            yield module, source, diff
+
+
+def _same(module: Path, before: str, after: str, modules: str, old: str, new: str, why: str) -> bool:
+    return fnmatch(str(module), modules) and old in before and (new == "*" or before.replace(old, new) == after)
+
+
+def tests_of(module: Path) -> list[str]:
+    """Test files of a module, each once."""
+    patterns = next(tests for pattern, tests in COVERED if fnmatch(str(module), pattern))
+    return list(dict.fromkeys(str(p.relative_to(ROOT)) for t in patterns for p in sorted((ROOT / "tests").glob(t))))
+
+
+def run(tree: Path, tests: list[str], seconds: float, log: Path, compiled: bool = False) -> tuple[str, float]:
+    """How pytest ends in a fork that sees ``tree`` (passed, failed, or out of time), and its CPU time.
+
+    ``compiled`` keeps bytecode: of the unchanged tree only, since a mutant may look as old and large as another.
+    """
+    child = os.fork()
+    if not child:
+        sys.dont_write_bytecode = not compiled
+        _test(tree, tests, seconds, log)
+    deadline = time.monotonic() + 20 * seconds
+    while True:
+        done, status, used = os.wait4(child, os.WNOHANG)
+        if done or time.monotonic() > deadline:
+            break
+        time.sleep(0.02)
+    if not done:
+        os.killpg(child, signal.SIGKILL)
+        _, status, used = os.wait4(child, 0)
+    code = os.waitstatus_to_exitcode(status)
+    if code == 77:
+        raise SystemExit(f"the tests did not run in {tree}: see {log}")
+    end = {0: "passed", -signal.SIGKILL: "out of time", -signal.SIGXCPU: "out of time"}.get(code, "failed")
+    return end, used.ru_utime + used.ru_stime
+
+
+def _test(tree: Path, tests: list[str], seconds: float, log: Path) -> None:
+    """In the fork: run the tests and leave. CPU time, not the clock, so that a busy machine kills nothing."""
+    os.setpgid(0, 0)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) + 1, int(seconds) + 2))
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(file, 1), os.dup2(file, 2)
+    os.chdir(tree)
+    places = [str(tree), str(tree / "export")]
+    sys.path[:0], os.environ["PYTHONPATH"] = places, os.pathsep.join(places)
+    import pytest
+
+    code = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests]))
+    ours = [m.__file__ for n, m in sys.modules.items() if n.split(".")[0].startswith("ssmq_") and getattr(m, "__file__", None)]
+    sys.stdout.flush()
+    os._exit(code if all(file.startswith(str(tree)) for file in ours) else 77)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("modules", nargs="*", help="paths from the project's root")
+    parser.add_argument("--count", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--least", type=float, default=95)
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    modules = [Path(m).resolve().relative_to(ROOT) for m in given.modules]
+    modules = modules or sorted({path.relative_to(ROOT) for pattern in DEFAULT for path in ROOT.glob(pattern)})
+    drawn = [mutant for mutant, _ in zip(mutants(modules, given.seed), range(given.count), strict=False)]
+    with tempfile.TemporaryDirectory() as scratch:
+        results = list(_judged(drawn, Path(scratch)))
+    killed = sum(found["killed"] for found in results)
+    print(f"\n{killed} of {len(results)} killed")
+    if given.json:
+        given.json.write_text(json.dumps({"seed": given.seed, "killed": killed, "mutants": results}, indent=2) + "\n")
+    raise SystemExit(killed * 100 < given.least * len(results))
+
+
+def _judged(drawn: list[tuple[Path, str, list[str]]], scratch: Path) -> Iterator[dict]:
+    os.environ["NUMBA_CACHE_DIR"] = str(scratch / "numba")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    import torch
+
+    # Triton reads this once, when it is first imported.
+    if not torch.cuda.is_available():
+        os.environ.setdefault("TRITON_INTERPRET", "1")
+    for name in PRELOADED:
+        __import__(name)
+    tree, log = scratch / "tree", scratch / "log"
+    ignored = shutil.ignore_patterns(".*", "__pycache__", "results", "docs", "notebooks", "runs")
+    shutil.copytree(ROOT, tree, ignore=ignored)
+    needed: dict[tuple[str, ...], float] = {}
+    for number, (module, source, diff) in enumerate(drawn, start=1):
+        tests = tests_of(module)
+        if tuple(tests) not in needed:
+            end, needed[tuple(tests)] = run(tree, tests, 600, log, compiled=True)
+            if end != "passed":
+                raise SystemExit(f"without any mutant the tests of {module} do not pass:\n{log.read_text()[-3000:]}")
+        (tree / module).write_text(source)
+        end, seconds = run(tree, tests, 5 + 3 * needed[tuple(tests)], log)
+        shutil.copy2(ROOT / module, tree / module)
+        said = [line for line in log.read_text().splitlines() if line.startswith(("FAILED", "ERROR"))]
+        by = said[0] if said else end
+        print(f"{number:4} {'survived' if end == 'passed' else 'killed  '} {seconds:5.1f} s  {module}  {by[:90]}", flush=True)
+        if end == "passed":
+            print("\n".join(diff), flush=True)
+        yield {"module": str(module), "killed": end != "passed", "by": by, "seconds": round(seconds, 1), "diff": diff}
+
+
+if __name__ == "__main__":
+    main()
