@@ -27,6 +27,8 @@ Width = Annotated[int, Field(ge=2, le=24)]
 Count = Annotated[int, Field(ge=1, le=2**16)]
 Rate = Annotated[float, Field(gt=0, le=1e6)]
 Step = Annotated[float, Field(ge=1e-6, le=1e3)]
+# A function that is not monotone runs as a table with an entry for every code of y.
+TABLE_BITS = 16
 
 
 class _Section(BaseModel):
@@ -161,6 +163,13 @@ class Config(_Section):
         from .bounds import least_widths, refuse_wide
 
         refuse_wide(least_widths(self.model, self.scheme.bits))
+        return self
+
+    @model_validator(mode="after")
+    def _tables_are_bounded(self) -> Self:
+        activation, width = self.model.activation, self.scheme.bits.y
+        if activation != "relu" and width > TABLE_BITS:
+            raise ValueError(f"scheme.bits.y is {width}, but {activation} is a table of 2**y entries: at most {TABLE_BITS}")
         return self
 
 

@@ -29,7 +29,7 @@ def command(
     """Run every engine on whole test sequences and compare each code of each tensor with eager Brevitas.
 
     FINN's hardware operators and hls4ml's C++ take part where finn-plus, hls4ml and g++ are installed; they show their
-    states and logits only. Exit code 1 if one code differs.
+    states and logits only. An engine that fails is a row that says why. Exit code 1 if one code differs or an engine fails.
     """
     from ssmq_export.graph_file import load_graph
 
@@ -41,7 +41,7 @@ def command(
         typer.echo(json.dumps({"engines": rows}, indent=2))
     else:
         console.print(agreement_table(rows))
-    raise typer.Exit(1 if any(row["differing"] for row in rows) else 0)
+    raise typer.Exit(0 if agree(rows) else 1)
 
 
 def agreements(model, graphs: Sequence, codes, slow_images: int, foreign: Sequence = ()) -> list[dict]:
@@ -73,6 +73,11 @@ def _foreign(step, dataflow) -> list:
     return engines
 
 
+def agree(rows: list[dict]) -> bool:
+    """Whether every engine ran and no code differs."""
+    return not any(row["differing"] or row["failed"] for row in rows)
+
+
 def agreement_table(rows: list[dict]) -> Table:
     """Rows as ``ssmq_export.agreement.Agreement.as_dict`` gives them, the reference first."""
     table = Table(title="do the engines agree?")
@@ -80,8 +85,9 @@ def agreement_table(rows: list[dict]) -> Table:
         table.add_column(heading, justify="left" if heading in ("engine", "first") else "right")
     for number, row in enumerate(rows):
         differing = str(row["differing"]) if number else "reference"
-        numbers = (str(row["sequences"]), f"{row['codes']:,}", differing)
-        table.add_row(row["engine"], *numbers, row["first"] or "-", f"{row['seconds']:.1f}")
+        numbers = (str(row["sequences"]), f"{row['codes']:,}", "-" if row["failed"] else differing)
+        first = f"failed: {row['failed']}" if row["failed"] else row["first"] or "-"
+        table.add_row(row["engine"], *numbers, first, f"{row['seconds']:.1f}")
     return table
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import cache
 
 import numpy as np
 import onnx
@@ -28,7 +29,10 @@ class Engine:
 
 @dataclass(frozen=True)
 class Agreement:
-    """One engine against the reference: how much was compared and what differed first (tensor and step)."""
+    """One engine against the reference: how much was compared and what differed first (tensor and step).
+
+    ``failed`` says why an engine that stopped stopped; what it computed before is not counted.
+    """
 
     engine: str
     sequences: int
@@ -36,9 +40,15 @@ class Agreement:
     differing: int
     first: str = ""
     seconds: float = 0.0
+    failed: str = ""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the engine ran and no code differs."""
+        return not (self.differing or self.failed)
 
     def as_dict(self) -> dict:
-        """``{"engine", "sequences", "codes", "differing", "first", "seconds"}``"""
+        """``{"engine", "sequences", "codes", "differing", "first", "seconds", "failed"}``"""
         return asdict(self)
 
     def __add__(self, other: Agreement) -> Agreement:
@@ -96,8 +106,8 @@ def verify(
 ) -> list[Agreement]:
     """Run every engine over ``codes`` uint8 ``(B, T, ...)``, slow ones over the first ``slow_sequences``, and compare.
 
-    The first row is the reference itself. ``on_engine`` is called before each engine with the number of the first
-    sequence it is given.
+    The first row is the reference itself. An engine that raises an exception is a row that says so, and is given no more
+    sequences. ``on_engine`` is called before each engine with the number of the first sequence it is given.
     """
     rows: dict[str, Agreement] = {}
     for start, stop in _chunks(len(codes), slow_sequences):
@@ -109,16 +119,24 @@ def verify(
         size = sum(value.size for value in expected.values())
         found = [Agreement(reference.name, len(some), size, 0, "", time.perf_counter() - began)]
         for engine in others:
-            if engine.slow and stop > slow_sequences:
+            stopped = engine.name in rows and rows[engine.name].failed
+            if stopped or (engine.slow and stop > slow_sequences):
                 continue
             on_engine(engine.name, start)
-            began = time.perf_counter()
-            trace = engine.run(some, tensors)
-            spent = Agreement(engine.name, 0, 0, 0, "", time.perf_counter() - began)
-            found.append(spent + compare(engine.name, expected, trace, start))
+            found.append(_compared(engine, some, tensors, expected, start))
         for row in found:
-            rows[row.engine] = rows[row.engine] + row if row.engine in rows else row
+            rows[row.engine] = rows[row.engine] + row if row.engine in rows and not row.failed else row
     return list(rows.values())
+
+
+def _compared(engine: Engine, codes: np.ndarray, tensors: list[str], expected: Trace, start: int) -> Agreement:
+    began = time.perf_counter()
+    try:
+        found = compare(engine.name, expected, engine.run(codes, tensors), start)
+    except Exception as error:  # other people's tools raise whatever they stumble over
+        reason = " ".join(str(error).split()) or type(error).__name__
+        found = Agreement(engine.name, 0, 0, 0, failed=reason)
+    return replace(found, seconds=time.perf_counter() - began)
 
 
 def _chunks(sequences: int, slow_sequences: int) -> list[tuple[int, int]]:
@@ -139,6 +157,10 @@ def graph_engines(
     def values(codes: np.ndarray) -> np.ndarray:
         return codes * 2.0**-8
 
+    @cache
+    def integers() -> IntegerModel:
+        return IntegerModel(dataflow)
+
     return [
         Engine("qonnx step", lambda codes, names: engines.run_steps(step, values(codes), names), slow=True),
         Engine(
@@ -150,5 +172,5 @@ def graph_engines(
             "dataflow graph (DiagonalScan)",
             lambda codes, names: engines.run_whole(sequence_dataflow, values(codes), names),
         ),
-        Engine("integer model", IntegerModel(dataflow).trace),
+        Engine("integer model", lambda codes, names: integers().trace(codes, names)),
     ]

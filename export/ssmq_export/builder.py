@@ -64,6 +64,12 @@ class GraphBuilder:
             self.values[name].type.tensor_type.elem_type = TensorProto.DOUBLE
         return self.node("Cast", [result], output, channels, to=TensorProto.FLOAT)
 
+    def looked_up(self, table: np.ndarray, place: str, output: str, channels: int) -> str:
+        """The entry of ``table`` that each integer of ``place`` numbers: no two libraries' erf agree in the last place."""
+        index = self.node("Cast", [place], f"{output}_index", channels, to=TensorProto.INT64)
+        self.values[index].type.tensor_type.elem_type = TensorProto.INT64
+        return self.node("Gather", [self.constant(f"{output}_table", table), index], output, channels)
+
     def note_format(self, tensor: str, fmt: Format) -> None:
         """Remember how ``tensor`` is coded; written into the model's metadata."""
         exponent = np.asarray(fmt.exponent).ravel().tolist()

@@ -16,7 +16,7 @@ from .quant_function import quant_function
 from .runtime import session
 
 # Operators that act on every element alone; with one varying operand they are functions of that operand.
-ELEMENTWISE = frozenset({"Mul", "Add", "Sub", "Div", "Relu", "Clip", "Sigmoid", "Erf", "Cast", "Quant", "Neg"})
+ELEMENTWISE = frozenset({"Mul", "Add", "Sub", "Div", "Relu", "Clip", "Sigmoid", "Erf", "Cast", "Gather", "Quant", "Neg"})
 _RISING = frozenset({"Add", "Relu", "Clip", "Sigmoid", "Erf", "Cast", "Quant"})
 
 

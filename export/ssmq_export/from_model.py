@@ -76,7 +76,15 @@ def _layer(block, model) -> Layer:
         gate=model.model.gate,
         linear=_linear(block.linear),
         sites={name: _format(site.format) for name, site in block.sites.items()},
+        table=_table(block) if model.model.activation == "gelu" else None,
     )
+
+
+def _table(block) -> np.ndarray:
+    """The activation's value at every code of ``y``."""
+    fmt = block.sites["y"].format
+    values = torch.from_numpy(fmt.values(np.arange(fmt.low, fmt.high + 1)))
+    return block.activation(values.to(block.linear.weight.dtype)).numpy()
 
 
 def trace(model: Classifier, codes: np.ndarray, engine: str) -> dict[str, np.ndarray]:

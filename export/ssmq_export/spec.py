@@ -52,7 +52,10 @@ class Linear:
 
 @dataclass(frozen=True)
 class Layer:
-    """One block. ``a``, ``b``, ``c`` hold (re, im) pairs of ``(H, N)`` constants."""
+    """One block. ``a``, ``b``, ``c`` hold (re, im) pairs of ``(H, N)`` constants.
+
+    ``table`` holds the activation's value at every code of ``y``, from the lowest on, where no exact operators give it.
+    """
 
     a: tuple[Constant, Constant]
     b: tuple[Constant, Constant]
@@ -64,6 +67,7 @@ class Layer:
     gate: str
     linear: Linear
     sites: dict[str, Format]
+    table: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ def _layer(g: GraphBuilder, u: str, k: int, layer: Layer, spec: ModelSpec) -> st
         y = g.node("Add", [y, g.constant(f"norm_offset_{k}", offset[None])], f"norm_{k}", heads)
     if "y" in layer.sites:
         y = g.quant(y, f"y_{k}", layer.sites["y"], heads)
-    y = _activation(g, y, k, layer.activation, heads)
+    y = _activation(g, y, k, layer, heads)
     mixed = g.quant(y, f"mix_in_{k}", layer.sites["mix_in"], heads)
     if layer.gate == "none":
         mixed = _linear(g, mixed, f"mix_{k}", layer.linear)
@@ -153,20 +153,19 @@ def _recurrence(g: GraphBuilder, u: str, k: int, layer: Layer, spec: ModelSpec) 
     return g.node("Add", [cx, du], f"y_exact_{k}", heads)
 
 
-def _activation(g: GraphBuilder, y: str, k: int, kind: str, heads: int) -> str:
-    if kind == "relu":
+def _activation(g: GraphBuilder, y: str, k: int, layer: Layer, heads: int) -> str:
+    if layer.activation == "relu":
         return y  # the unsigned quantiser that follows starts at 0
-    if kind == "hard_gelu":
+    if layer.activation == "hard_gelu":
         line = g.node("Mul", [y, g.constant(f"gelu_slope_{k}", 0.375)], f"gelu_line_{k}", heads)
         line = g.node("Add", [line, g.constant(f"gelu_half_{k}", 0.5)], f"gelu_shifted_{k}", heads)
         limits = [g.constant(f"gelu_zero_{k}", 0.0), g.constant(f"gelu_one_{k}", 1.0)]
         gate = g.node("Clip", [line, *limits], f"gelu_gate_{k}", heads)
         return g.node("Mul", [y, gate], f"gelu_{k}", heads)
-    half = g.node("Mul", [y, g.constant(f"gelu_root_{k}", math.sqrt(0.5))], f"gelu_scaled_{k}", heads)
-    erf = g.node("Erf", [half], f"gelu_erf_{k}", heads)
-    gate = g.node("Add", [erf, g.constant(f"gelu_one_{k}", 1.0)], f"gelu_twice_{k}", heads)
-    doubled = g.node("Mul", [y, gate], f"gelu_doubled_{k}", heads)
-    return g.node("Mul", [doubled, g.constant(f"gelu_half_{k}", 0.5)], f"gelu_{k}", heads)
+    fmt = layer.sites["y"]
+    codes = g.node("Mul", [y, g.constant(f"gelu_codes_per_one_{k}", np.ldexp(1.0, -fmt.exponent))], f"gelu_code_{k}", heads)
+    place = g.node("Sub", [codes, g.constant(f"gelu_lowest_{k}", fmt.low)], f"gelu_place_{k}", heads)
+    return g.looked_up(layer.table, place, f"gelu_{k}", heads)
 
 
 def _gate(g: GraphBuilder, x: str, k: int, kind: str, heads: int) -> str:

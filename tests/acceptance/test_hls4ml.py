@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 from conftest import LENGTH, small_codes, small_config, small_model
 from ssmq_export import hls4ml
 from ssmq_export.agreement import compare
@@ -54,6 +55,33 @@ def test_every_output_code_is_qonnx_s(changes):
     found = compare("hls4ml", run_steps(step, values, ports), hls4ml.run_hls4ml(step, values, [*ports, "u_0"]))
     sizes = sum(port.type.tensor_type.shape.dim[1].dim_value for port in step.graph.output)
     assert (found.differing, found.codes) == (0, 6 * LENGTH * sizes), found.first
+
+
+def nothing(ssm) -> None:
+    ssm.d.zero_()
+
+
+def alike(ssm) -> None:
+    """One factor in both products of a sum."""
+    ssm.a.a_re.fill_(0.5)
+    ssm.a.a_im.fill_(0.5)
+
+
+@needs_tools
+@pytest.mark.parametrize(("heads", "change"), [(1, nothing), (3, alike)], ids=["1 head, D = 0", "one factor in both products"])
+def test_factors_stay_where_they_are(heads, change):
+    """hls4ml moves some below the sum that follows, and takes what has a factor of 0 for a constant."""
+    config = small_config(model={"heads": heads, "layers": 1, "norm": "none", "activation": "relu", "gate": "none"})
+    _, model = small_model(config)
+    with torch.no_grad():
+        change(model.blocks[0].ssm)
+    values = small_codes(3).numpy() * 2.0**-8
+    step = step_graph(describe(model))
+    ports = hls4ml.output_ports(step)
+    expected = run_steps(step, values, ports)
+    found = compare("hls4ml", expected, hls4ml.run_hls4ml(step, values, ports))
+    assert (found.differing, found.sequences) == (0, 3), found.first
+    assert len(np.unique(expected["x_re_next_0"])) > 3
 
 
 @needs_tools

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ssmq_brevitas.config import load_config, preset_names, to_toml
+from ssmq_brevitas.config import load_config, parse_config, preset_names, to_toml
 from ssmq_brevitas.errors import SsmqError
 
 
@@ -108,3 +108,12 @@ def test_the_readmes_example_is_valid(tmp_path):
     (tmp_path / "mine.toml").write_text(readme.split("```toml\n")[1].split("```")[0])
     config = load_config(tmp_path / "mine.toml")
     assert config.scheme.parameterisation == "log_polar" and config.scheme.bits.a_magnitude == 4
+
+
+def test_a_table_past_16_bits_is_refused_before_anything_is_trained():
+    """Thresholds of a monotone function have no such bound."""
+    wide = {"scheme": {"bits": {"y": 17}}}
+    for activation in ("gelu", "hard_gelu"):
+        with pytest.raises(SsmqError, match=f"y is 17, but {activation} is a table of 2..y entries: at most 16"):
+            parse_config({"model": {"activation": activation}, **wide}, origin="x.toml")
+    assert parse_config({"model": {"activation": "relu"}, **wide}, origin="x.toml").scheme.bits.y == 17

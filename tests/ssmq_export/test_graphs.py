@@ -171,3 +171,40 @@ def test_verify_finds_the_one_code_that_differs():
     assert (rows["wrong"].codes, rows["wrong"].differing) == (whole, 2)
     assert rows["wrong"].first == f"x, sequence {TRACED + 7}, step 3"
     assert (rows["slow"].sequences, rows["slow"].codes, rows["slow"].differing) == (30, 30 * 13, 0)
+
+
+def test_an_engine_that_fails_is_a_row_and_the_others_are_compared():
+    """Whenever it fails, once: what it is given no more cannot agree."""
+    codes = np.zeros((TRACED + 1, 5), np.uint8)
+    calls = []
+
+    def run(some, tensors):
+        return {"x": some[..., None].astype(float), "logits": np.zeros((len(some), 3))}
+
+    def failing(some, tensors):
+        calls.append(len(some))
+        if len(some) == TRACED:
+            return run(some, tensors)
+        raise RuntimeError("no room\n  left")
+
+    misshapen = Engine("misshapen", lambda some, tensors: {"x": np.zeros((len(some), 5, 7)), "logits": np.zeros((1, 2))})
+    others = [Engine("failing", failing), misshapen, Engine("right", run)]
+    reference, failed, wrong, right = verify(Engine("reference", run), others, np.concatenate([codes, codes]), 0)
+    assert (failed.failed, failed.codes, failed.sequences, failed.agrees) == ("no room left", 0, 0, False)
+    assert calls == [TRACED, TRACED, 2] and "broadcast" in wrong.failed and not wrong.agrees
+    assert (right.codes, right.sequences) == (reference.codes, 2 * len(codes)) and right.agrees
+    with pytest.raises(RuntimeError):  # without a reference there is no table
+        verify(Engine("reference", failing), others, codes[:3], 0)
+
+
+def test_an_integer_model_that_refuses_the_graph_is_a_row_too():
+    _, model = small_model(small_config(model=EDGE))
+    step = step_graph(describe(model))
+    dataflow = lower(step)
+    whole = collapse(dataflow)
+    note = next(note for note in dataflow.graph.quantization_annotation if note.tensor_name == "u")
+    note.quant_parameter_tensor_names[0].value = "UINT7"
+    eager, _ = model_engines(model)
+    rows = {row.engine: row for row in verify(eager, graph_engines(step, dataflow, whole), small_codes(3).numpy(), 1)}
+    assert "UINT7" in rows["integer model"].failed
+    assert [name for name, row in rows.items() if not row.agrees] == ["integer model"]

@@ -68,3 +68,12 @@ def test_a_graph_of_another_form_is_refused():
     _, quantised = small_model(small_config())
     with pytest.raises(ExportError, match="hls4ml gets the step graph"):
         hls_graph(lower(step_graph(describe(quantised))))
+
+
+def test_a_gelu_in_doubles_is_a_threshold_layer():
+    """Behind a Cast, which has no place in fixed point."""
+    config = small_config(model={"activation": "gelu", "layers": 1}, bits={"a": 12, "x": 12, "c": 10, "u": 12})
+    step = step_graph(describe(small_model(config)[1]))
+    assert "Cast" in {node.op_type for node in step.graph.node}
+    operators = [node.op_type for node in hls_graph(step).model.graph.node]
+    assert operators.count("SsmqThresholds") == 2 and not {"Cast", "Gather"} & set(operators)

@@ -5,17 +5,20 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from conftest import small_codes, small_config, small_model
+import torch
+from conftest import LENGTH, small_codes, small_config, small_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import helper
+from onnx import helper, numpy_helper
+from ssmq_export.agreement import compare
 from ssmq_export.builder import GraphBuilder
 from ssmq_export.elementwise import ElementwiseFunction, constants_of
-from ssmq_export.engines import with_batch
+from ssmq_export.engines import run_whole, with_batch
 from ssmq_export.errors import ExportError
 from ssmq_export.export import export_graphs
 from ssmq_export.from_model import describe, trace
-from ssmq_export.lower import PASSES, lower, prove
+from ssmq_export.integer import IntegerModel
+from ssmq_export.lower import PASSES, collapse, lower, prove
 from ssmq_export.lower.graph import Graph
 from ssmq_export.lower.shifts import shifts
 from ssmq_export.lower.thresholds import monotone_thresholds, rise_and_fall
@@ -222,9 +225,52 @@ def test_with_batch_changes_only_varying_tensors():
     assert shapes["u_0"] == [7, 4] and shapes["b_re_0"] == [4, 12]
 
 
-def test_a_function_that_onnx_runtime_lacks_is_one_error():
-    """Erf in double precision: a GELU behind sums too wide for float32."""
+def test_a_table_is_the_model_s_own_function_where_floats_need_to_be_double():
+    """GELU behind sums too wide for float32, where ONNX Runtime has no erf: every code of y, not only those that occur."""
     config = small_config(model={"activation": "gelu", "layers": 1}, bits={"a": 12, "x": 12, "c": 10, "u": 12})
-    step = step_graph(describe(small_model(config)[1]))
-    with pytest.raises(ExportError, match="ONNX Runtime cannot run the float64 function before this quantiser"):
-        lower(step)
+    _, model = small_model(config)
+    step = step_graph(describe(model))
+    assert step.graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.DOUBLE
+    rises, falls = (
+        next(numpy_helper.to_array(t) for t in lower(step).graph.initializer if t.name == f"mix_in_0_{kind}_thresholds")
+        for kind in ("rises", "falls")
+    )
+    sites = model.blocks[0].sites
+    fmt = sites["y"].format
+    codes = np.arange(fmt.low, fmt.high + 1)
+    values = torch.from_numpy(fmt.values(codes))
+    expected = sites["mix_in"].format.codes((values * (1 + torch.erf(values / 2**0.5)) / 2).numpy())
+    counted = (codes[:, None] >= rises[0]).sum(axis=1) - (codes[:, None] >= falls[0]).sum(axis=1)
+    assert np.array_equal(counted, expected - expected[0]) and len(set(expected)) > 20
+
+
+@pytest.mark.parametrize("part", ["c", "d", "b"])
+def test_pruned_parameters_leave_the_graphs_whole(part):
+    """What is 0 in a whole layer is still read: by name in the graph, by a weight of 0 in its sums."""
+    _, model = small_model(small_config(model={"layers": 1}, scheme={"equalise": False}))
+    with torch.no_grad():
+        getattr(model.blocks[0].ssm, part).zero_()
+    dataflow = lower(step_graph(describe(model)))
+    codes = small_codes(4).numpy()
+    expected = trace(model, codes, "reference")
+    tensors = [name for name in expected if name not in ("logits", "pooled")]
+    found = run_whole(collapse(dataflow), codes * 2.0**-8, tensors)
+    for agreement in (compare("scan", expected, found), compare("integer", expected, IntegerModel(dataflow).trace(codes, tensors))):
+        assert (agreement.differing, agreement.sequences) == (0, 4) and agreement.codes > 4 * LENGTH * 8
+
+
+def test_a_quantiser_that_changes_nothing_keeps_its_codes_under_its_name():
+    """An encoder's sum on the grid of u and inside its range; the input's codes, too, may be what the port carries."""
+    config = small_config(model={"layers": 1}, bits={"input": 4, "encoder": 3, "bias": 6, "u": 8})
+    _, model = small_model(config)
+    encoder, sites = model.encoder, model.sites
+    exponent = int(encoder.weight_power.exponent) + int(sites["input"].power.exponent)
+    sites["u"].power.set_exponent(exponent)
+    encoder.bias_power.set_exponent(exponent)
+    codes = small_codes(4).numpy()
+    expected = trace(model, codes, "reference")
+    dataflow = lower(step_graph(describe(model)))
+    whole = run_whole(collapse(dataflow), codes * 2.0**-8, ["u_0"])
+    integer = IntegerModel(dataflow).trace(codes, ["u_0", "x_re_next_0"])
+    for found in (whole, integer):
+        assert compare("", expected, found).differing == 0 and "u_0" in found

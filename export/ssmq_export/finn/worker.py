@@ -10,6 +10,7 @@ simulator that only a Vivado installation builds, hence the placeholder.
 from __future__ import annotations
 
 import atexit
+import importlib
 import json
 import os
 import shutil
@@ -86,7 +87,7 @@ def compile_graph(graph: Path, out: Path, settings: dict) -> None:
             for node in model.get_nodes_by_op_type("DiagonalScan_rtl"):
                 getCustomOp(node).fold(build._resolve_cycles_per_frame())
         if name == MAPPING[-1]:
-            foreign = [node for node in model.graph.node if not node.domain.startswith(HARDWARE)]
+            foreign = _unmapped(model)
             result["nodes"] = len(model.graph.node)
             result["mapped"] = len(model.graph.node) - len(foreign)
             result["unmapped"] = [{"node": node.name, "op": node.op_type} for node in foreign]
@@ -112,12 +113,34 @@ def _loaded(graph: Path):
     return ModelWrapper(onnx.load(graph, load_external_data=False)).transform(InferSequence())
 
 
+def _unmapped(model) -> list:
+    """The nodes that FINN's conversion left as they were."""
+    return [node for node in model.graph.node if not node.domain.startswith(HARDWARE)]
+
+
 def _mapped(steps, name: str, model, build):
     """The model after FINN's step ``name``, and what that step leaves undone."""
     from .duplicate_inputs import DuplicateInputs
 
     model = getattr(steps, name)(model, build)
     return model.transform(DuplicateInputs()) if name == "step_convert_to_hw" else model
+
+
+class _Doubles:
+    """NumPy for FINN's modules, in which float32, the container of their results, is float64."""
+
+    float32 = np.float64
+
+    def __getattr__(self, name: str):
+        return getattr(np, name)
+
+
+def _exact_containers() -> None:
+    """Hardware streams are integers of any width; FINN's Python holds them in float32, which ends at 24 bits."""
+    from finn.custom_op import fpgadataflow
+
+    for name in ("duplicatestreams", "elementwise_binary", "globalaccpool", "thresholding"):
+        importlib.import_module(f"{fpgadataflow.__name__}.{name}").np = _Doubles()
 
 
 def execute(graph: Path, inputs: Path, outputs: Path) -> None:
@@ -135,15 +158,18 @@ def execute(graph: Path, inputs: Path, outputs: Path) -> None:
     shapes = [model.get_tensor_shape(name) for name in ports]
     for name in MAPPING:
         model = _mapped(steps, name, model, build)
+    if _unmapped(model):
+        raise RuntimeError(f"{_unmapped(model)[0].name} has no hardware operator")
+    _exact_containers()
     inner = [port.name for port in model.graph.input]
     outer = dict(zip([port.name for port in model.graph.output], names, strict=True))
     codes = given["codes"]
     traces: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for sequence in codes:
-        state = {name: np.zeros(shape, np.float32) for name, shape in zip(ports, shapes, strict=True)}
+        state = {name: np.zeros(shape) for name, shape in zip(ports, shapes, strict=True)}
         # One step an inference, or all of them.
         for inputs in sequence.reshape(-1, *shapes[ports.index("u")]):
-            state["u"] = inputs.astype(np.float32)
+            state["u"] = inputs.astype(np.float64)
             found = execute_onnx(model, {place: state[name] for place, name in zip(inner, ports, strict=True)})
             found = {name: found[place] for place, name in outer.items()}
             for name, value in found.items():

@@ -5,7 +5,7 @@
    they are; Clip, which hls4ml does not know, becomes the difference of two Relus.
 3. A Quant of such a tensor stays a Quant (AP_RND_CONV, AP_SAT). One with an exponent a channel gets the shifts before
    and after it as multiplications.
-4. Where a float operator rounds (batch norm) or has no fixed-point form (Erf, Sigmoid), everything from the last exact
+4. Where a float operator rounds (batch norm) or has no fixed-point form (a table, Sigmoid), everything from the last exact
    tensor to the Quant becomes the thresholds that the same search finds for the dataflow graph.
 5. A Cast disappears: fixed-point numbers are as wide as they need to be.
 """
@@ -102,7 +102,7 @@ class _Preparation:
         elif node.op_type == "Quant":
             self._quantise(node)
         elif node.op_type == "Cast" and node.input[0] in self.quantised:
-            self.values[output], self.written[output] = self.values[varying[0]], self._name(varying[0])
+            self.values[output], self.written[output] = Value(self.values[varying[0]].grid, output), self._name(varying[0])
         elif node.op_type == "MatMul":
             self._matmul(node)
         elif node.op_type in ELEMENTWISE:

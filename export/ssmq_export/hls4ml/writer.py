@@ -112,8 +112,8 @@ class HlsWriter:
 
 
 def spread(values: np.ndarray, channels: int) -> np.ndarray:
-    """One value a channel, ``(1, channels)``: hls4ml's C++ does not broadcast."""
-    return np.broadcast_to(np.asarray(values, np.float64).reshape(-1), (channels,))[None].copy()
+    """One value a channel, ``(channels,)``: hls4ml's C++ does not broadcast."""
+    return np.broadcast_to(np.asarray(values, np.float64).reshape(-1), (channels,)).copy()
 
 
 def _keep(graph: onnx.GraphProto, wanted: set[str]) -> None:

@@ -2,7 +2,8 @@
 
 1. A parameter's Quant, and the Cast behind it in double graphs, becomes an initialiser under the name of its result.
    The parameter must lie on its own grid, a power of two.
-2. A Quant that changes nothing disappears: its operand lies on the same grid and in the same range already.
+2. The Quant of a port that changes nothing disappears: the port lies on the same grid and in the same range already.
+   That of a sum stays, whatever it changes: layers read codes, and every coded tensor keeps its name.
 3. A parameter that several nodes read becomes one a node: later passes rewrite constants where they stand.
 """
 
@@ -56,7 +57,7 @@ def _idle_quants(graph: Graph) -> None:
     found = grids_of(graph)
     readers = graph.readers()
     for node in list(graph.nodes):
-        if node.op_type != "Quant" or node.input[0] not in found:
+        if node.op_type != "Quant" or node.input[0] not in graph.inputs:
             continue
         source, fmt = found[node.input[0]], output_format(graph, node)
         exponents = np.broadcast_to(fmt.exponent, source.exponent.shape)

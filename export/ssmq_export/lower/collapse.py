@@ -84,7 +84,7 @@ class _Collapse:
         heads, modes = entries["re"]["shape"]
         sums = [self.made[successor(state)] for state in (re, im)]
         y, form = self._leaves(sums, (re, im))
-        source = self._source(y, [form, *(stage.form for stage in sums)], {re, im, *(stage.output for stage in sums)})
+        source = self._source(y, [stage.output for stage in sums], {re, im})
         a_rr, a_ri, b_re = (self._diagonal(sums[0], name, heads, modes) for name in (re, im, source))
         a_ir, a_ii, b_im = (self._diagonal(sums[1], name, heads, modes) for name in (re, im, source))
         if not (np.array_equal(a_rr, a_ii) and np.array_equal(a_ri, -a_ir)):
@@ -109,15 +109,24 @@ class _Collapse:
             "DiagonalScan", names, [y], name=f"DiagonalScan_{y}", domain=DOMAIN, state_bits=bits, PE=1
         )
 
-    def _source(self, y: str, forms: list[Form], states: set[str]) -> str:
+    def _source(self, y: str, after: list[str], before: set[str]) -> str:
         """The tensor besides the states that the layer's sums read."""
-        rows = np.concatenate([form.row for form in forms])
-        read = {name for name, stored in self.stages.stored.items() if np.any(stored.reads(rows))} - states
+        read = set().union(*(self._operands(name) for name in (y, *after))) - before - set(after)
         if len(read) != 1:
             raise ExportError(
                 f"{y}: its layer reads {', '.join(sorted(read)) or 'nothing'} besides its states, not one input"
             )
         return read.pop()
+
+    def _operands(self, tensor: str) -> set[str]:
+        """The stored tensors of which ``tensor`` is a sum or product, those with a weight of 0 (pruned) included."""
+        found: set[str] = set()
+        for name in self.integers.producers[tensor].inputs:
+            if name in self.stages.stored:
+                found.add(name)
+            elif name in self.integers.producers:
+                found |= self._operands(name)
+        return found
 
     def _diagonal(self, stage: Stage, name: str, heads: int, modes: int) -> np.ndarray:
         """Weights (H, N) with which channel c of a state's sum reads ``name``: channel c of a state, or its head."""
@@ -137,11 +146,12 @@ class _Collapse:
         for stage in self.stages.order:
             if stage in sums:
                 continue
-            if any(self._reads(stage, state) for state in before):
+            read = self._operands(stage.output)
+            if read & set(before):
                 raise ExportError(
                     f"{stage.output}: reads the states of the step before, which a DiagonalScan keeps inside"
                 )
-            if any(self._reads(stage, one.output) for one in sums):
+            if read & {one.output for one in sums}:
                 if stage.form is None:
                     raise ExportError(f"{stage.output}: multiplies states; they leave a layer through a sum")
                 node = self.integers.producers[stage.output]
@@ -151,11 +161,6 @@ class _Collapse:
                 f"{sums[0].output}: leaves the layer through {', '.join(found) or 'no sum'}, not through one"
             )
         return found.popitem()
-
-    def _reads(self, stage: Stage, tensor: str) -> bool:
-        if stage.form is None:
-            return tensor in stage.factors
-        return bool(np.any(self.stages.stored[tensor].reads(stage.form.row)))
 
     def _gathered(self, y: str, form: Form, name: str, heads: int) -> np.ndarray:
         """Weights (H, channels of ``name`` a head) with which head h of ``y`` sums its own modes."""
