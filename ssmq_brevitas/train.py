@@ -155,7 +155,7 @@ def train(
     Raises SsmqError if the file is the state of another training (nothing is changed then), if a batch cannot fit into
     the memory, and at the first step that is not finite: then nothing can be gone on from, and the file is removed.
     """
-    accelerator = Accelerator(cpu=not torch.cuda.is_available())
+    accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision="no")
     refuse_large(model, training, len(data.y_train), accelerator.device)
     about = identity(model, data, training, seed)
     optimiser = optimiser_for(model, training)
