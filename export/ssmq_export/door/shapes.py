@@ -88,6 +88,15 @@ def _cast(node: onnx.NodeProto, operands: list[Tensor], constants: dict) -> Tens
     return Tensor(operands[0].shape, element, operands[0].varies)
 
 
+def _gather(node: onnx.NodeProto, operands: list[Tensor], constants: dict) -> Tensor:
+    table, index = operands
+    if node.input[0] not in constants or not index.varies or index.element != TensorProto.INT64:
+        raise ExportError(f"{node.output[0]}: a Gather wants a constant table and a computed index of integers: {ADVICE}")
+    if len(table.shape) != 1:
+        raise ValueError
+    return Tensor(index.shape, table.element, True)
+
+
 def _matmul(node: onnx.NodeProto, operands: list[Tensor], constants: dict) -> Tensor:
     left, right = operands
     if not left.varies or right.varies:
@@ -128,6 +137,7 @@ def _sum(node: onnx.NodeProto, operands: list[Tensor], constants: dict) -> Tenso
 _RULES = {
     "Quant": _quant,
     "Cast": _cast,
+    "Gather": _gather,
     "MatMul": _matmul,
     "MultiThreshold": _thresholds,
     "DiagonalScan": _scan,

@@ -215,9 +215,7 @@ class _Preparation:
             return
         table = thresholds.table(function, grid.low, grid.high, output)
         start, rises, falls = thresholds.rise_and_fall(table, int(grid.low.min()))
-        if np.any(start != start[0]):
-            raise ExportError(f"{output}: channels of a tabulated function must start at one code")
-        for name, levels, lowest in ((f"{output}_rises", rises, int(start[0])), (f"{output}_falls", falls, 0)):
+        for name, levels, lowest in ((f"{output}_rises", rises, start), (f"{output}_falls", falls, 0)):
             counted = grids.uniform(result.channels, result.exponent, lowest, lowest + levels.shape[1])
             count(name, levels, lowest, counted)
         self.writer.node("Sub", [f"{output}_rises", f"{output}_falls"], output, result, {})
