@@ -7,8 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 from onnx import TensorProto
 
+from ..attributes import text_attribute
 from ..catalogue import Hit, rule
-from ..graph_view import GraphView, integer_range, text_attribute
+from ..datatype import integer_range
+from ..graph_view import GraphView
 from .operators import MAPPED
 
 SHOWN = 3

@@ -8,7 +8,8 @@ import numpy as np
 import onnx
 
 from ..catalogue import Hit, rule
-from ..graph_view import GraphView, integer_range
+from ..datatype import integer_range
+from ..graph_view import GraphView
 
 # Operators whose result lies on a power-of-two grid if all that they compute with does.
 EXACT = frozenset({"MatMul", "Mul", "Add", "Sub", "Relu", "Identity", "Reshape", "Transpose", "Concat", "Split", "Pad"})

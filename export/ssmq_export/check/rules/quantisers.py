@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..attributes import attribute
 from ..catalogue import Hit, rule
-from ..graph_view import GraphView, attribute
+from ..graph_view import GraphView
 
 
 def _no_number(view: GraphView, name: str) -> bool:

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..attributes import number_attribute, text_attribute
 from ..catalogue import Hit, rule
-from ..graph_view import GraphView, integer_range, number_attribute, text_attribute
+from ..datatype import integer_range
+from ..graph_view import GraphView
 
 DEFAULT_LEVELS = 255
 
