@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from functools import cached_property
 
@@ -42,6 +43,12 @@ class GraphView:
             for annotation in self.graph.quantization_annotation
             for entry in annotation.quant_parameter_tensor_names
             if entry.key == "finn_datatype"
+        }
+        self.layouts = {  # as qonnx writes them: ['N', 'C']
+            annotation.tensor_name: re.findall(r"'(\w)'", entry.value)
+            for annotation in self.graph.quantization_annotation
+            for entry in annotation.quant_parameter_tensor_names
+            if entry.key == "tensor_layout"
         }
         self.opsets = {entry.domain or "": entry.version for entry in model.opset_import}
         # Of the standard operators.

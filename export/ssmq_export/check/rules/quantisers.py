@@ -18,6 +18,15 @@ def _no_number(view: GraphView, name: str) -> bool:
     return name in view.producers or name in view.inputs
 
 
+@rule("quant-attributes", "error", "set signed and narrow (0 or 1)")
+def quant_attributes(view: GraphView) -> Iterator[Hit]:
+    """QONNX requires both; tools that guess them guess differently."""
+    for node in view.quants:
+        missing = [name for name in ("signed", "narrow") if attribute(node, name) is None]
+        if missing:
+            yield view.label(node), view.output(node), f"has no attribute {' and '.join(missing)}"
+
+
 @rule("weight-quant-fork", "error", "give each consumer a Quant of its own (the initialiser may be shared)")
 def weight_quant_fork(view: GraphView) -> Iterator[Hit]:
     """FINN folds a weight Quant into its one consumer; with two it folds neither and leaves a float tensor behind."""
