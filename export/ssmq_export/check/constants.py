@@ -8,6 +8,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
+from .attributes import integers_attribute
+
 # A sparse or a computed constant may claim any size.
 LARGEST = 1 << 24
 PLAIN = {"value_float": np.float32, "value_floats": np.float32, "value_int": np.int64, "value_ints": np.int64}
@@ -63,6 +65,7 @@ WRAPPERS: dict[str, Callable[..., np.ndarray]] = {
     "Mul": np.multiply,
 }
 RESHAPED = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze"})
+COMPUTED = RESHAPED | WRAPPERS.keys() | {"Transpose"}
 
 
 def computed(node: onnx.NodeProto, operands: list[np.ndarray | None], shape: list[int] | None) -> np.ndarray | None:
@@ -72,6 +75,8 @@ def computed(node: onnx.NodeProto, operands: list[np.ndarray | None], shape: lis
     try:
         if node.op_type in RESHAPED and shape is not None:
             return operands[0].reshape(shape)
+        if node.op_type == "Transpose":
+            return operands[0].transpose(integers_attribute(node, "perm"))
         known = node.op_type in WRAPPERS and all(v is not None and v.dtype.kind in "biuf" for v in operands)
         if known and np.prod(np.broadcast_shapes(*(v.shape for v in operands)), dtype=np.float64) <= LARGEST:
             with np.errstate(all="ignore"):

@@ -98,7 +98,8 @@ class GraphView:
     def _static(self) -> set[str]:
         static = set(self.initializers) | self.sparse
         for node in self.nodes:
-            if all(name in static for name in node.input if name):
+            sized = node.op_type == "Shape" and node.input and self.shape(node.input[0]) is not None
+            if sized or all(name in static for name in node.input if name):
                 static.update(node.output)
         return static
 

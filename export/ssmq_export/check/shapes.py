@@ -10,6 +10,8 @@ from onnx import TypeProto, defs, helper, shape_inference
 
 STANDARD = frozenset({"", "ai.onnx"})
 QONNX = "qonnx.custom_op.general"
+# Brevitas' older name of the same.
+QONNX_NAMES = frozenset({QONNX, "onnx.brevitas"})
 # Operators with graphs in them: their inference would have to look inside.
 NESTED = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 # Constants that decide a shape are short.
@@ -42,7 +44,7 @@ def inferred(
     """Types of the outputs by name, as far as they can be known. Raises MisfitError."""
     if node.domain in STANDARD:
         return _standard(node, operands, constant, opset)
-    rule = CUSTOM.get(node.op_type) if node.domain == QONNX else None
+    rule = CUSTOM.get(node.op_type) if node.domain in QONNX_NAMES else None
     if rule is None or not operands or operands[0] is None or not node.output:
         return {}
     try:
@@ -60,7 +62,7 @@ def _standard(node, operands, constant, opset) -> dict[str, TypeProto]:
     if schema is None or node.op_type in NESTED or None in wanted:
         return {}
     data = {}
-    for name in node.input[1:]:
+    for name in node.input:
         values = constant(name) if name else None
         if values is not None and values.dtype.kind in "iuf" and values.size <= SHORT:
             data[name] = onnx.numpy_helper.from_array(values, name)

@@ -12,7 +12,7 @@ import onnx
 from onnx import TypeProto
 
 from .attributes import number_attribute, text_attribute
-from .constants import RESHAPED, WRAPPERS, computed
+from .constants import COMPUTED, computed
 from .datatype import is_integer, is_signed
 from .shapes import STANDARD, MisfitError, dims, inferred, schema_of
 
@@ -50,7 +50,9 @@ class Tidied:
             self._datatypes(node)
             if not all(view.is_constant(name) for name in node.output if name):
                 self.nodes.append(node)
-            elif node.op_type in WRAPPERS or node.op_type in RESHAPED:
+            elif node.op_type == "Shape" and node.input:
+                self.values[view.output(node)] = np.asarray(self.shape(node.input[0]) or (), np.int64)
+            elif node.op_type in COMPUTED:
                 shape = self.shape(node.output[0]) if node.output else None
                 self.values[view.output(node)] = computed(node, [self._array(name) for name in node.input], shape)
 
@@ -87,7 +89,8 @@ class Tidied:
             operands = [types.get(name, FLOAT) for name in node.input]
             for name in node.output:
                 annotated = self._view.datatypes.get(name, FLOAT)
-                types[name] = _datatype(node, operands, annotated)
+                # Constants are folded before types are inferred.
+                types[name] = annotated if self._view.is_constant(name) else _datatype(node, operands, annotated)
         if node.op_type in ELEMENTWISE and len(node.input) == 2 and node.output:
             if all(is_integer(self.hardware.get(name, FLOAT)) or self._view.is_constant(name) for name in node.input):
                 self.hardware[node.output[0]] = "INT32"

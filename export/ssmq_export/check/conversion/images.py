@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...custom_op import DOMAIN as OURS
+from ..attributes import integers_attribute
 from ..datatype import bits, integer_range
 from .site import Site
 from .table import converts
@@ -66,6 +67,11 @@ def max_pool(site: Site) -> Iterator[str]:
 
 
 def _transposed(site: Site) -> Iterator[str]:
+    readers, last = site.readers(), None
+    if len(readers) == 1 and integers_attribute(readers[0], "perm") == [0, 2, 3, 1] and readers[0].output:
+        last = readers[0].output[0]
+    if last in site.view.outputs and not site.view.consumers.get(last):
+        yield "is turned to channels last by the last operator of the graph, and FINN stops at it: pool channels last"
     if site.is_first():
         yield "is the first operator and has channels first: FINN leaves its transposition on the host; use channels last"
 
@@ -108,16 +114,14 @@ def reduce_window(site: Site) -> Iterator[str]:
         yield "is converted only over the windows of an Im2Col (Im2Col, Reshape, and this over axis -2)"
 
 
-@converts("Resize", "Upsample", becomes="UpsampleNearestNeighbour", integers=(0,))
+@converts("Upsample", becomes="UpsampleNearestNeighbour", integers=(0,))
 def upsample(site: Site) -> Iterator[str]:
     """Nearest neighbours of data marked as NHWC (qonnx: InferDataLayouts), by scales (1, h, w, 1)."""
-    scales = site.constant(len(site.node.input) - 1)
+    scales = site.constant(1)
     yield from _image(site)
     if site.text("mode", "nearest") != "nearest" or not site.given("mode"):
         yield "does not repeat the nearest (mode)"
     elif site.view.layouts.get(site.node.input[0]) != ["N", "H", "W", "C"]:
         yield "reads data whose layout is not marked as NHWC, and FINN leaves it: mark it (qonnx: InferDataLayouts)"
-    elif site.node.op_type == "Resize" and site.is_constant(3):
-        yield "has a size in place of scales"
     elif scales is None or scales.size != 4 or scales.ravel()[0] != 1 or scales.ravel()[3] != 1 or scales.min() < 1:
         yield "has scales other than a constant (1, h, w, 1) from 1 on"

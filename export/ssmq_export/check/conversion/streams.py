@@ -137,13 +137,18 @@ def _is_converted(op: str) -> bool:
 def transpose(site: Site) -> Iterator[str]:
     """Behind another operator, with its permutation given: FINN leaves the first node of a graph on the host."""
     perm, readers = site.integers("perm"), site.readers()
-    undone = bool(readers) and perm is not None and all(_undoes(perm, node) for node in readers)
+    paired = bool(readers) and perm is not None and all(_undoes(perm, node) for node in readers)
     if perm is None:
         yield "has no permutation: write perm"
-    elif site.is_first() and not undone:
+    elif site.is_first() and not paired and not _pooled(perm, readers):
         yield "is the first operator, which FINN leaves on the host: store the input transposed"
-    elif undone and len(readers) == 1 and not site.is_output() and _ends(site, readers[0]):
+    elif paired and len(readers) == 1 and not site.is_output() and _ends(site, readers[0]):
         yield "is undone by the last operator of the graph, and FINN stops at the pair: remove both"
+
+
+def _pooled(perm: list[int], readers: list) -> bool:
+    """Whether the transposition meets the one that FINN puts before a pool with channels first."""
+    return perm == [0, 3, 1, 2] and bool(readers) and all(node.op_type == "MaxPool" for node in readers)
 
 
 def _undoes(perm: list[int], node) -> bool:

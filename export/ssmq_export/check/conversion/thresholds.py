@@ -29,9 +29,9 @@ def multi_threshold(site: Site) -> Iterator[str]:
     values, rank = site.constant(1), len(site.shape() or ())
     layout = site.text("data_layout", "") or BY_RANK.get(rank, "NC")
     axis = layout.index("C") if "C" in layout else 1
-    if rank and axis >= rank:
+    if rank > 1 and axis >= rank:
         yield f"has the data layout {layout} and {rank} dimensions"
-    elif rank and values is not None and values.ndim == 2 and len(values) > 1 and axis != rank - 1:
+    elif rank > 1 and values is not None and values.ndim == 2 and len(values) > 1 and axis != rank - 1:
         yield f"has its channels on axis {axis} (data layout {layout}), and FINN on the last one"
     if values is not None and values.size and not absorbed(site.view, site.node):
         unsigned = not is_signed(site.hardware_type())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -14,6 +15,8 @@ from ..graph_view import GraphView
 from .operators import OURS
 
 SHOWN = 3
+# FINN's, of any width, integer or not.
+DATATYPE = re.compile(r"U?INT[0-9]+|BINARY|BIPOLAR|TERNARY|FLOAT(16|32|<[0-9, ]+>)|FIXED<[0-9]+,-?[0-9]+>|SCALEDINT<[0-9]+>", re.ASCII)
 # Integers that a float container holds exactly.
 EXACT_BITS = {TensorProto.BFLOAT16: 8, TensorProto.FLOAT16: 11, TensorProto.FLOAT: 24, TensorProto.DOUBLE: 53}
 
@@ -37,10 +40,20 @@ def integer_datatypes(view: GraphView) -> Iterator[Hit]:
         found = TABLE.get(node.op_type)
         for k in found.integers if found is not None else ():
             name = node.input[k] if len(node.input) > k else ""
-            if name in view.producers and not view.is_constant(name) and not is_integer(kinds.get(name, "FLOAT32")):
+            judged = any(node.op_type == "MultiThreshold" for node in view.producers.get(name, ()))  # threshold-output
+            if name in view.producers and not judged and not view.is_constant(name) and not is_integer(kinds.get(name, "FLOAT32")):
                 wrong.setdefault(name, view.label(view.producers[name][0]))
     hits = [(label, name, f"has the type {kinds.get(name, 'FLOAT32')}, no integer one") for name, label in wrong.items()]
     yield from _some(hits, "tensors have no integer type")
+
+
+@rule("unknown-datatype", "error", "use a name that qonnx knows (INT8, UINT4, BIPOLAR, FLOAT32 ...)")
+def unknown_datatype(view: GraphView) -> Iterator[Hit]:
+    """FINN reads every annotation in its way and stops at a name that it does not know."""
+    for name, datatype in view.datatypes.items():
+        known = DATATYPE.fullmatch(datatype)
+        if not known and name in view.producers:
+            yield view.label(view.producers[name][0]), name, f"is annotated {datatype!r}, which is no datatype"
 
 
 @rule("inferred-datatype", "warning", "annotate inner tensors with the types that FINN infers (qonnx: InferDataTypes)")
@@ -56,6 +69,9 @@ def inferred_datatype(view: GraphView) -> Iterator[Hit]:
             contradicted = node.op_type == "MultiThreshold" and annotated != inferred
             if is_integer(inferred) and (contradicted or not is_integer(annotated)):
                 hits.append((view.label(node), name, f"is annotated {annotated}, and FINN infers {inferred}"))
+        levels = node.input[1] if node.op_type == "MultiThreshold" and len(node.input) > 1 else ""
+        if view.is_constant(levels) and not is_integer(view.datatypes.get(levels, "FLOAT32")):
+            hits.append((view.label(node), levels, "has no integer type, and FINN takes that of the data"))
     yield from _some(hits, "tensors are not annotated as FINN infers them")
 
 
@@ -64,10 +80,12 @@ def _fault(view: GraphView, name: str, annotated: bool) -> str | None:
     datatype = view.tidied.datatypes.get(name, "FLOAT32")
     limits = integer_range(datatype)
     values = view.array(name)
-    if values is None:
+    if values is None and name in view.initializers:
         return None  # stored outside, or malformed: other rules
     if limits is None and (annotated or datatype != "FLOAT32"):
         return f"is a constant of type {datatype}"
+    if values is None:
+        return None  # computed by an operator that is not followed here
     if view.numbers(name) is None:
         return "is a constant that holds no numbers"
     if not np.all(np.isfinite(values)) or np.any(values != np.rint(values)):

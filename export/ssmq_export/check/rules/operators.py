@@ -10,10 +10,10 @@ from ...custom_op import DOMAIN as OUR_DOMAIN
 from ..catalogue import Hit, rule
 from ..conversion import TABLE, Site
 from ..graph_view import QUANTS, GraphView
-from ..shapes import QONNX
+from ..shapes import QONNX, QONNX_NAMES
 from ..tidy import fits
 
-QONNX_DOMAINS = frozenset({"", "ai.onnx", QONNX, "qonnx.custom_op.channels_last"})
+QONNX_DOMAINS = frozenset({"", "ai.onnx", *QONNX_NAMES, "qonnx.custom_op.channels_last"})
 HARDWARE_DOMAIN = "finn.custom_op.fpgadataflow"
 # What `ssmq finn` gives a hardware operator: the recurrence has one of ours, the sum over time FINN's GlobalAccPool.
 OURS = frozenset({"DiagonalScan"})
@@ -43,6 +43,7 @@ INSTEAD = {
     "Unsqueeze": "write it as Reshape to a constant shape",
     "GlobalAveragePool": "sum with ReduceSum over axes [1, 2], channels last, and scale in the layer behind",
     "AveragePool": "write it as QuantAvgPool2d (qonnx), channels last",
+    "Resize": "FINN 1.6.1 converts Upsample in its place",
     "Min": "make it a MultiThreshold",
     "Max": "make it a MultiThreshold, or Relu where the other side is 0",
     "Neg": "multiply by -1",
@@ -92,7 +93,7 @@ def known_domain(view: GraphView) -> Iterator[Hit]:
             yield view.label(node), "", f"{node.op_type} belongs to the unknown domain {node.domain!r}"
         elif domain not in view.opsets and not (domain == "" and "ai.onnx" in view.opsets):
             yield view.label(node), "", f"the domain {domain or 'ai.onnx'!r} is not declared"
-        elif conversion is not None and conversion.domain != domain:
+        elif conversion is not None and conversion.domain != (QONNX if domain in QONNX_NAMES else domain):
             yield view.label(node), "", f"{node.op_type} is of the domain {conversion.domain or 'ai.onnx'!r}, not {domain or 'ai.onnx'!r}"
 
 

@@ -69,7 +69,7 @@ def duplicate_tensor(view: GraphView) -> Iterator[Hit]:
         taken = len(nodes) + (name in view.initializers) + (name in view.inputs)
         if taken > 1:
             yield view.label(nodes[-1]), name, f"has {taken} producers"
-    for what, entries in (("constants", view.graph.initializer), ("input ports", view.graph.input)):
+    for what, entries in (("constants", view.graph.initializer), ("input ports", view.graph.input), ("output ports", view.graph.output)):
         for name, count in Counter(entry.name for entry in entries).items():
             if count > 1:
                 yield "", name, f"names {count} {what}"
