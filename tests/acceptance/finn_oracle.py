@@ -90,9 +90,9 @@ def different(original, mapped) -> str:
     from qonnx.custom_op.registry import getCustomOp
     from qonnx.transformation.infer_shapes import InferShapes
 
-    for port in mapped.graph.output:
+    for port in [p for p in mapped.graph.input if mapped.find_consumers(p.name)] + list(mapped.graph.output):
         if not mapped.get_tensor_datatype(port.name).is_integer():
-            return f"the output is {mapped.get_tensor_datatype(port.name)}"
+            return f"the port {port.name} is {mapped.get_tensor_datatype(port.name)}"
     for tensor in mapped.graph.initializer:
         values = mapped.get_initializer(tensor.name)
         if mapped.get_tensor_datatype(tensor.name).is_integer() and np.any(values != np.rint(values)):
@@ -122,6 +122,9 @@ def different(original, mapped) -> str:
     answers = [execute_onnx(m, dict(zip(p, values, strict=True))) for m, p in zip(sides, ports, strict=True)]
     for name, inner in zip(*outputs, strict=True):
         left, right = answers[0][name], answers[1][inner]
+        limits = mapped.get_tensor_datatype(inner)
+        if right.min() < limits.min() or right.max() > limits.max():
+            return f"codes outside {limits} at {name}"
         if left.shape != right.shape or np.any(left.astype(np.float64) != right.astype(np.float64)):
             # The quotient of integers is no integer: FINN's divider cuts it off. And its Python of an MVAU with thresholds takes
             # axis 1 of three dimensions for the channels, its hardware the last.

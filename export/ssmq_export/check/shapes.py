@@ -10,6 +10,8 @@ from onnx import TypeProto, defs, helper, shape_inference
 
 STANDARD = frozenset({"", "ai.onnx"})
 QONNX = "qonnx.custom_op.general"
+# Of DiagonalScan; its package imports qonnx, which this one does without.
+OUR_DOMAIN = "ssmq_export.custom_op"
 # Brevitas' older name of the same.
 QONNX_NAMES = frozenset({QONNX, "onnx.brevitas"})
 # Operators with graphs in them: their inference would have to look inside.

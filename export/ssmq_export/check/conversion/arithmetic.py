@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..shapes import QONNX
 from .site import Site
 from .table import converts
 
@@ -20,7 +21,7 @@ def matmul(site: Site) -> Iterator[str]:
         yield f"has a second operand of the shape {weight}, and FINN wants two dimensions"
 
 
-@converts("XnorPopcountMatMul", becomes="MVAU", domain="qonnx.custom_op.general", codes=(0, 1), vectors=True)
+@converts("XnorPopcountMatMul", becomes="MVAU", domain=QONNX, codes=(0, 1), vectors=True)
 def xnor_popcount(site: Site) -> Iterator[str]:
     """BINARY data and a constant BINARY weight of two dimensions."""
     wrong = next((kind for kind in (site.datatype(0), site.datatype(1)) if kind != "BINARY"), None)
@@ -46,6 +47,8 @@ def relu(site: Site) -> Iterator[str]:
     """Integers of one dimension at least."""
     if site.shape() == []:
         yield f"reads {site.node.input[0]}, a stream without dimensions"
+    if site.datatype() == "BIPOLAR":
+        yield "reads BIPOLAR data, for which FINN computes a type too narrow to hold 1"
 
 
 @converts("Abs", becomes="ElementwiseAbsDiff")

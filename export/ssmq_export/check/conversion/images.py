@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...custom_op import DOMAIN as OURS
 from ..attributes import integers_attribute
 from ..datatype import bits, integer_range
+from ..shapes import OUR_DOMAIN, QONNX
 from .site import Site
 from .table import converts
 
-QONNX = "qonnx.custom_op.general"
 
 
 def _missing(site: Site, *names: str) -> Iterator[str]:
@@ -96,7 +95,7 @@ def reduce_sum(site: Site) -> Iterator[str]:
     """The sum over height and width of four dimensions (axes [1, 2], or [1] where the width is 1)."""
     shape, axes = site.shape(), site.listed(1)
     found = None if axes is None or shape is None else {axis % len(shape) for axis in axes} if shape else set()
-    if OURS in site.view.opsets or shape is None:
+    if OUR_DOMAIN in site.view.opsets or shape is None:
         return  # time-sum judges the sequence graph
     if len(shape) != 4 or not (found == {1, 2} or (found == {1} and shape[2] == 1)):
         listed = "computed axes" if axes is None else f"axes {axes[:4]}"

@@ -8,10 +8,10 @@ import onnx
 
 from ..datatype import is_signed
 from ..graph_view import GraphView
+from ..shapes import QONNX
 from .site import Site
 from .table import converts
 
-QONNX = "qonnx.custom_op.general"
 BY_RANK = {2: "NC", 3: "NWC", 4: "NCHW"}
 
 

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 from onnx import NodeProto
 
-from ...custom_op import DOMAIN as OUR_DOMAIN
 from ..catalogue import Hit, rule
 from ..conversion import TABLE, Site
 from ..graph_view import QUANTS, GraphView
-from ..shapes import QONNX, QONNX_NAMES
+from ..shapes import OUR_DOMAIN, QONNX, QONNX_NAMES
 from ..tidy import fits
 
 QONNX_DOMAINS = frozenset({"", "ai.onnx", *QONNX_NAMES, "qonnx.custom_op.channels_last"})

@@ -119,12 +119,13 @@ def node_names(view: GraphView) -> Iterator[Hit]:
 def static_shapes(view: GraphView) -> Iterator[Hit]:
     """Stream widths, folding and buffer depths are computed from shapes; FINN needs every one of them at compile time."""
     ports = [name for name in view.inputs if view.shape(name) is None]
-    ports += [name for name in view.outputs if view.tidied.shape(name) is None]
+    ports += [name for name in view.outputs if view.shape(name) is None]
     for name in ports[:SHOWN]:
         yield "", name, "is a port whose shape is not fully static"
     if ports:
         return  # inner shapes follow from the ports
-    inner = [name for name in view.producers if view.tidied.shape(name) is None]
+    contradicted = {tensor for _, tensor, _ in view.tidied.contradictions}  # declared-type
+    inner = [name for name in view.producers if view.tidied.shape(name) is None and name not in contradicted]
     for name in inner[:SHOWN]:
         yield view.label(view.producers[name][0]), name, "has no fully static shape"
     if len(inner) > SHOWN:
