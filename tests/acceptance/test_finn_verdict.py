@@ -1,0 +1,50 @@
+"""`check` says what FINN does: its verdict and that of FINN's own steps on graphs drawn over all operators that FINN converts."""
+
+from __future__ import annotations
+
+import pytest
+from drawn_graphs import draw
+from finn_oracle import Oracle
+from ssmq_export import finn
+from ssmq_export.check import check_model
+from test_check_cases import INTEGER
+
+pytestmark = pytest.mark.skipif(not finn.available(), reason=finn.INSTALL)
+
+SHORT, LONG, AGREEING = 60, 300, 0.98
+
+
+@pytest.fixture(scope="module")
+def oracle():
+    with Oracle() as started:
+        yield started
+
+
+def difference(oracle: Oracle, model) -> str:
+    """What the two say, empty if both call the graph legal or both do not."""
+    mapped, said = oracle.ask(model)
+    errors = [f"{f.rule} at {f.node}: {f.message}" for f in check_model(model) if f.severity == "error"]
+    return "" if mapped == (not errors) else f"FINN {'maps it' if mapped else said}, check says {errors or 'legal'}"
+
+
+def test_finn_does_with_the_listed_graphs_what_they_say(oracle):
+    said = {name: oracle.ask(model) for name, (model, _) in INTEGER.items()}
+    assert {name: mapped for name, (mapped, _) in said.items()} == {name: not words for name, (_, words) in INTEGER.items()}, said
+
+
+def test_check_agrees_with_finn_on_drawn_graphs(oracle):
+    differences = {seed: found for seed in range(SHORT) if (found := difference(oracle, draw(seed)))}
+    assert differences == {}
+
+
+@pytest.mark.slow
+def test_check_agrees_with_finn_on_many_drawn_graphs(oracle):
+    differences = {seed: found for seed in range(1000, 1000 + LONG) if (found := difference(oracle, draw(seed)))}
+    print(*differences.items(), sep="\n")
+    assert len(differences) <= (1 - AGREEING) * LONG, differences
+
+
+def test_both_verdicts_are_drawn(oracle):
+    """A sample that FINN refuses throughout would agree with a check that refuses everything."""
+    mapped = sum(oracle.ask(draw(seed))[0] for seed in range(SHORT))
+    assert SHORT / 4 < mapped < SHORT * 3 / 4
