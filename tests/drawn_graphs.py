@@ -111,6 +111,7 @@ def threshold(g, rng, x: Stream) -> Stream:
     scale = one_of(rng, 1.0, 2.0, 0.5) if chance(rng, 0.06) or datatype == "BIPOLAR" else 1.0
     levels = one_of(rng, "INT4", "INT8", "INT4", "FLOAT32") if chance(rng, 0.1) else "INT4"
     domain = QONNX if not chance(rng, 0.03) else one_of(rng, "", "qonnx.custom_op.channels_last", "onnx.brevitas")
+    g.domains.update({domain} - {""})
     values = values + (0.5 if levels == "FLOAT32" else 0)
     name = g.threshold(x.name, values, x.shape, datatype, domain=domain, scale=scale, bias=float(bias), layout=layout, levels=levels)
     return Stream(name, x.shape, datatype)

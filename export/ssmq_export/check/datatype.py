@@ -32,4 +32,5 @@ def is_signed(datatype: str) -> bool:
 def bits(datatype: str) -> int | None:
     """Width of an integer type."""
     limits = integer_range(datatype)
-    return None if limits is None else (limits[1] - limits[0]).bit_length()
+    one = datatype in ("BINARY", "BIPOLAR")
+    return None if limits is None else 1 if one else (limits[1] - limits[0]).bit_length()

@@ -93,6 +93,8 @@ class Tidied:
                 annotated = self._view.datatypes.get(name, FLOAT)
                 # Constants are folded before types are inferred.
                 types[name] = annotated if self._view.is_constant(name) else _datatype(node, operands, annotated)
+        if node.op_type == "Concat" and any(is_signed(self.hardware.get(name, FLOAT)) for name in node.input):
+            self.hardware[self._view.output(node)] = "INT32"  # FINN takes the type that holds them all
         if node.op_type in ELEMENTWISE and len(node.input) == 2 and node.output:
             if all(is_integer(self.hardware.get(name, FLOAT)) or self._view.is_constant(name) for name in node.input):
                 self.hardware[node.output[0]] = "INT32"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..datatype import bits
 from ..shapes import QONNX
+from ..tidy import ELEMENTWISE
 from .site import Site
 from .table import converts
 
@@ -37,9 +39,25 @@ def xnor_popcount(site: Site) -> Iterator[str]:
 @converts("And", "Or", "Xor", becomes="ElementwiseAnd and its kin", codes=(0, 1))
 def elementwise(site: Site) -> Iterator[str]:
     """Two streams, or a stream and a constant, that broadcast; of one dimension at least. FINN's Div cuts off."""
-    for k in (0, 1):
+    for k in range(len(site.node.input)):
         if not site.is_constant(k) and site.shape(k) == []:
             yield f"reads {site.node.input[k]}, a stream without dimensions: FINN changes its shape"
+    if site.node.op_type in ("Add", "Sub") and "BIPOLAR" in (site.datatype(0), site.datatype(1)) and _one_bit(site, 0) and _one_bit(site, 1):
+        yield "joins BIPOLAR data with data as narrow, and FINN computes a type that does not hold 2: annotate one INT2"
+
+
+def _one_bit(site: Site, k: int) -> bool:
+    """Whether FINN gives an operand one bit; the type of a constant follows from its values."""
+    values = site.constant(k)
+    return bits(site.datatype(k)) == 1 if values is None else bool((abs(values) <= 1).all())
+
+
+@converts("Max", becomes="ElementwiseMax", codes=(0, 1))
+def maximum(site: Site) -> Iterator[str]:
+    """As Add, of two operands; FINN looks for it only in a graph that has an Add, Sub, Mul, Div or comparison too."""
+    if len(site.node.input) != 2 or not any(node.op_type in ELEMENTWISE for node in site.view.tidied.nodes):
+        yield "is converted only with two operands, in a graph with an Add, Sub, Mul or Div: make it a MultiThreshold, or Relu"
+    yield from elementwise(site)
 
 
 @converts("Relu", becomes="ElementwiseMax")

@@ -44,7 +44,6 @@ INSTEAD = {
     "AveragePool": "write it as QuantAvgPool2d (qonnx), channels last",
     "Resize": "FINN 1.6.1 converts Upsample in its place",
     "Min": "make it a MultiThreshold",
-    "Max": "make it a MultiThreshold, or Relu where the other side is 0",
     "Neg": "multiply by -1",
     **dict.fromkeys(("Identity", "Dropout", "Cast"), NOTHING),
     **dict.fromkeys(
