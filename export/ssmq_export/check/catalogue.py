@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from .conversion import TABLE
 from .finding import Finding, Severity
 from .graph_view import GraphView
 
@@ -46,4 +47,9 @@ def catalogue_markdown() -> str:
     lines = ["# Legality rules", "", "What `ssmq check` judges, in this order. Generated from the rules themselves.", ""]
     for found in RULES:
         lines += [f"## `{found.id}` ({found.severity})", "", found.why, "", f"Fix: {found.fix}", ""]
+    lines += ["## Operators", "", "What finn-plus 1.6.1 converts, and when; `conversion` says what stands in the way.", ""]
+    lines += ["| operator | becomes | when |", "|---|---|---|"]
+    for op, found in sorted(TABLE.items()):
+        lines.append(f"| {op} | {found.becomes} | {' '.join(found.why.split())} |")
+    lines.append("")
     return "\n".join(lines)

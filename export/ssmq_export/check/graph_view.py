@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections import defaultdict
 from functools import cached_property
 
 import numpy as np
 import onnx
-from onnx import TensorProto, numpy_helper
 
-# At most four digits: a foreign file must not make 2**bits eat the memory.
-_INTEGER = re.compile(r"(U?)INT([1-9][0-9]{0,3})")
-_NARROW = {"BINARY": (0, 1), "BIPOLAR": (-1, 1), "TERNARY": (-1, 1)}
+from .attributes import attribute  # noqa: F401  (readers of a view need it)
+from .constants import of_node, stored
+from .datatype import integer_range  # noqa: F401
+from .tidy import Tidied
 
-
-def integer_range(datatype: str) -> tuple[int, int] | None:
-    """Range of a FINN integer type (INT8, UINT4, BIPOLAR ...); None for any other."""
-    if datatype in _NARROW:
-        return _NARROW[datatype]
-    match = _INTEGER.fullmatch(datatype)
-    if not match:
-        return None
-    bits = int(match.group(2))
-    return (0, 2**bits - 1) if match.group(1) else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+# IntQuant is QONNX's newer name of Quant.
+QUANTS = frozenset({"Quant", "IntQuant"})
+QUANTISERS = QUANTS | {"BipolarQuant", "FloatQuant", "Trunc", "QuantizeLinear", "DequantizeLinear"}
 
 
 class GraphView:
@@ -52,7 +44,16 @@ class GraphView:
             for entry in annotation.quant_parameter_tensor_names
             if entry.key == "finn_datatype"
         }
+        self.layouts = {  # as qonnx writes them: ['N', 'C']
+            annotation.tensor_name: re.findall(r"'(\w)'", entry.value)
+            for annotation in self.graph.quantization_annotation
+            for entry in annotation.quant_parameter_tensor_names
+            if entry.key == "tensor_layout"
+        }
         self.opsets = {entry.domain or "": entry.version for entry in model.opset_import}
+        # Of the standard operators.
+        self.opset = max(1, self.opsets.get("", self.opsets.get("ai.onnx", 1)))
+        self.sparse = {tensor.values.name for tensor in self.graph.sparse_initializer}
         self._arrays: dict[str, np.ndarray | None] = {}
 
     def output(self, node: onnx.NodeProto) -> str:
@@ -73,23 +74,20 @@ class GraphView:
         dims = [d.dim_value if d.HasField("dim_value") else 0 for d in info.type.tensor_type.shape.dim]
         return dims if all(d > 0 for d in dims) else None
 
-    def array(self, tensor: str) -> np.ndarray | None:
-        """A constant's values; None if it is not constant, stored outside the file or malformed."""
+    def given(self, tensor: str) -> np.ndarray | None:
+        """Values of an initialiser or of a Constant node; None for anything else, stored outside the file or malformed."""
         if tensor not in self._arrays:
-            self._arrays[tensor] = None
-            proto = self.initializers.get(tensor)
-            if proto is None and self.producers.get(tensor, [None])[0] is not None:
-                node = self.producers[tensor][0]
-                if node.op_type == "Constant":
-                    proto = next((a.t for a in node.attribute if a.name == "value"), None)
-            if proto is not None and proto.data_location != TensorProto.EXTERNAL:
-                try:
-                    values = numpy_helper.to_array(proto)
-                    # NumPy knows bfloat16, int4 and their kin as opaque bytes; float32 holds all of them.
-                    self._arrays[tensor] = values.astype(np.float32) if values.dtype.kind == "V" else values
-                except Exception:  # arbitrary bytes: the decoder raises whatever it stumbles over
-                    self._arrays[tensor] = None
+            producers = self.producers.get(tensor)
+            if tensor in self.initializers:
+                self._arrays[tensor] = stored(self.initializers[tensor])
+            else:
+                self._arrays[tensor] = of_node(producers[0]) if producers and producers[0].op_type == "Constant" else None
         return self._arrays[tensor]
+
+    def array(self, tensor: str) -> np.ndarray | None:
+        """As ``given``, and values that are simply computed from those."""
+        values = self.given(tensor)
+        return self.tidied.values.get(tensor) if values is None else values
 
     def numbers(self, tensor: str) -> np.ndarray | None:
         """As ``array``; None too for text and complex values, which cannot be compared with a range."""
@@ -98,9 +96,10 @@ class GraphView:
 
     @cached_property
     def _static(self) -> set[str]:
-        static = set(self.initializers)
+        static = set(self.initializers) | self.sparse
         for node in self.nodes:
-            if all(name in static for name in node.input if name):
+            sized = node.op_type == "Shape" and node.input and self.shape(node.input[0]) is not None
+            if sized or all(name in static for name in node.input if name):
                 static.update(node.output)
         return static
 
@@ -109,40 +108,20 @@ class GraphView:
         return tensor in self._static
 
     @cached_property
-    def weight_quants(self) -> list[onnx.NodeProto]:
-        """Quant nodes of parameters."""
-        return [n for n in self.nodes if n.op_type == "Quant" and n.input and self.is_constant(n.input[0])]
+    def quants(self) -> list[onnx.NodeProto]:
+        return [node for node in self.nodes if node.op_type in QUANTS]
 
     @cached_property
-    def quants(self) -> list[onnx.NodeProto]:
-        return [n for n in self.nodes if n.op_type == "Quant"]
+    def weight_quants(self) -> list[onnx.NodeProto]:
+        """Quant nodes of parameters."""
+        return [node for node in self.quants if node.input and self.is_constant(node.input[0])]
 
     @cached_property
     def lowered(self) -> bool:
-        """Whether this is to be judged as an integer graph: no Quant is left in it."""
-        return not self.quants
+        """Whether this is to be judged as an integer graph: no quantiser is left in it."""
+        return not any(node.op_type in QUANTISERS for node in self.nodes)
 
-
-def attribute(node: onnx.NodeProto, name: str, default=None):
-    """An attribute's value, bytes as text."""
-    for found in node.attribute:
-        if found.name == name:
-            try:
-                value = onnx.helper.get_attribute_value(found)
-            except ValueError:  # an attribute without a type
-                return default
-            if isinstance(value, bytes):
-                return value.decode(errors="replace")
-            return default if value is None else value
-    return default
-
-
-def text_attribute(node: onnx.NodeProto, name: str, default: str) -> str:
-    """An attribute as text, whatever its type: foreign files hold lists and numbers where a name belongs."""
-    return str(attribute(node, name, default))
-
-
-def number_attribute(node: onnx.NodeProto, name: str, default: float) -> float:
-    """An attribute as a number, NaN if it is none."""
-    value = attribute(node, name, default)
-    return float(value) if isinstance(value, (int, float)) else math.nan
+    @cached_property
+    def tidied(self) -> Tidied:
+        """The graph as FINN's tidy-up leaves it."""
+        return Tidied(self)

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 
 from onnx import NodeProto
 
+from ..attributes import attribute
 from ..catalogue import Hit, rule
-from ..graph_view import GraphView, attribute, integer_range
+from ..datatype import integer_range
+from ..graph_view import GraphView
 from .operators import OUR_DOMAIN
 from .streams import WIDEST
 

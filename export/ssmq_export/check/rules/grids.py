@@ -8,7 +8,8 @@ import numpy as np
 import onnx
 
 from ..catalogue import Hit, rule
-from ..graph_view import GraphView, integer_range
+from ..datatype import integer_range
+from ..graph_view import QUANTS, GraphView
 
 # Operators whose result lies on a power-of-two grid if all that they compute with does.
 EXACT = frozenset({"MatMul", "Mul", "Add", "Sub", "Relu", "Identity", "Reshape", "Transpose", "Concat", "Split", "Pad"})
@@ -41,7 +42,7 @@ def float_matmul_operand(view: GraphView) -> Iterator[Hit]:
 def _scale(view: GraphView, tensor: str) -> np.ndarray | None:
     """Scale of the Quant that writes ``tensor``, a stream; None for anything else."""
     producers: list[onnx.NodeProto] = view.producers.get(tensor, [])
-    if len(producers) != 1 or producers[0].op_type != "Quant" or view.is_constant(tensor):
+    if len(producers) != 1 or producers[0].op_type not in QUANTS or view.is_constant(tensor):
         return None
     return view.numbers(producers[0].input[1]) if len(producers[0].input) > 1 else None
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..attributes import attribute
 from ..catalogue import Hit, rule
-from ..graph_view import GraphView, attribute
+from ..graph_view import GraphView
 
 
 def _no_number(view: GraphView, name: str) -> bool:
@@ -15,6 +16,15 @@ def _no_number(view: GraphView, name: str) -> bool:
     if view.array(name) is not None:
         return True  # text or complex
     return name in view.producers or name in view.inputs
+
+
+@rule("quant-attributes", "error", "set signed and narrow (0 or 1)")
+def quant_attributes(view: GraphView) -> Iterator[Hit]:
+    """QONNX requires both; tools that guess them guess differently."""
+    for node in view.quants:
+        missing = [name for name in ("signed", "narrow") if attribute(node, name) is None]
+        if missing:
+            yield view.label(node), view.output(node), f"has no attribute {' and '.join(missing)}"
 
 
 @rule("weight-quant-fork", "error", "give each consumer a Quant of its own (the initialiser may be shared)")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...scan_operands import INPUTS, unfit_shapes, unfit_shift, unfit_state
+from ..attributes import attribute
 from ..catalogue import Hit, rule
-from ..graph_view import GraphView, attribute
+from ..graph_view import GraphView
 from .operators import OUR_DOMAIN
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from onnx import TensorProto
 
 from ..catalogue import Hit, rule
-from ..graph_view import GraphView, integer_range
+from ..datatype import integer_range
+from ..graph_view import GraphView
 
 # An AXI stream of Vitis HLS is no wider.
 WIDEST = 8191

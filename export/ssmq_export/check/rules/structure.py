@@ -69,7 +69,7 @@ def duplicate_tensor(view: GraphView) -> Iterator[Hit]:
         taken = len(nodes) + (name in view.initializers) + (name in view.inputs)
         if taken > 1:
             yield view.label(nodes[-1]), name, f"has {taken} producers"
-    for what, entries in (("constants", view.graph.initializer), ("input ports", view.graph.input)):
+    for what, entries in (("constants", view.graph.initializer), ("input ports", view.graph.input), ("output ports", view.graph.output)):
         for name, count in Counter(entry.name for entry in entries).items():
             if count > 1:
                 yield "", name, f"names {count} {what}"
@@ -78,7 +78,7 @@ def duplicate_tensor(view: GraphView) -> Iterator[Hit]:
 @rule("dangling-tensor", "error", "connect the input, or remove the node")
 def dangling_tensor(view: GraphView) -> Iterator[Hit]:
     """An input that nothing produces has no stream to connect."""
-    known = view.producers.keys() | view.initializers.keys() | set(view.inputs)
+    known = view.producers.keys() | view.initializers.keys() | set(view.inputs) | view.sparse
     for node in view.nodes:
         for name in node.input:
             if name and name not in known:
@@ -86,6 +86,22 @@ def dangling_tensor(view: GraphView) -> Iterator[Hit]:
     for name in view.outputs:
         if name not in known:
             yield "", name, "is an output port that nothing produces"
+
+
+@rule("passed-through", "error", "remove the output, or put an operator before it")
+def passed_through(view: GraphView) -> Iterator[Hit]:
+    """An output of the accelerator comes out of an operator; FINN stops at one that is an input or a constant."""
+    for name in view.outputs:
+        if name in view.inputs or (view.is_constant(name) and name not in view.sparse):
+            yield "", name, f"is an output, and {'an input' if name in view.inputs else 'a constant'} too"
+
+
+@rule("sparse-constant", "error", "store it dense")
+def sparse_constant(view: GraphView) -> Iterator[Hit]:
+    """A constant stored as a sparse initialiser; qonnx and FINN read dense ones only."""
+    for name in sorted(view.sparse):
+        users = view.consumers.get(name, [])
+        yield view.label(users[0]) if users else "", name, "is a sparse constant"
 
 
 @rule("node-names", "warning", "name every node, each differently (qonnx: GiveUniqueNodeNames)")
@@ -99,15 +115,17 @@ def node_names(view: GraphView) -> Iterator[Hit]:
             yield name, "", f"{count} nodes share this name"
 
 
-@rule("static-shapes", "error", "fix the input shapes and run shape inference (qonnx: InferShapes)")
+@rule("static-shapes", "error", "fix the input shapes; give the shapes of what a foreign operator makes")
 def static_shapes(view: GraphView) -> Iterator[Hit]:
     """Stream widths, folding and buffer depths are computed from shapes; FINN needs every one of them at compile time."""
-    ports = [name for name in [*view.inputs, *view.outputs] if view.shape(name) is None]
+    ports = [name for name in view.inputs if view.shape(name) is None]
+    ports += [name for name in view.outputs if view.shape(name) is None]
     for name in ports[:SHOWN]:
         yield "", name, "is a port whose shape is not fully static"
     if ports:
         return  # inner shapes follow from the ports
-    inner = [name for name in view.producers if view.shape(name) is None]
+    contradicted = {tensor for _, tensor, _ in view.tidied.contradictions}  # declared-type
+    inner = [name for name in view.producers if view.tidied.shape(name) is None and name not in contradicted]
     for name in inner[:SHOWN]:
         yield view.label(view.producers[name][0]), name, "has no fully static shape"
     if len(inner) > SHOWN:

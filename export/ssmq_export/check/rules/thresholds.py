@@ -5,33 +5,37 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from onnx import NodeProto
 
+from ..attributes import number_attribute, text_attribute
 from ..catalogue import Hit, rule
-from ..graph_view import GraphView, integer_range, number_attribute, text_attribute
+from ..conversion.thresholds import absorbed
+from ..datatype import integer_range
+from ..graph_view import GraphView
 
 DEFAULT_LEVELS = 255
 
 
-def _nodes(view: GraphView) -> Iterator[tuple]:
+def _nodes(view: GraphView) -> Iterator[tuple[NodeProto, np.ndarray | None]]:
+    """Nodes, and their thresholds if those are a table of numbers."""
     for node in view.nodes:
         if node.op_type == "MultiThreshold" and len(node.input) > 1:
             values = view.numbers(node.input[1])
-            if values is not None and values.ndim == 2:
-                yield node, values
+            yield node, values if values is not None and values.ndim == 2 else None
 
 
 @rule("threshold-order", "error", "sort each channel's thresholds; a function that falls needs a table (two nodes)")
 def threshold_order(view: GraphView) -> Iterator[Hit]:
     """FINN finds the level by binary search, which is wrong on thresholds that do not ascend."""
     for node, values in _nodes(view):
-        falling = np.flatnonzero((values[:, 1:] < values[:, :-1]).any(axis=1))  # a difference wraps if unsigned
-        if falling.size:
-            yield view.label(node), node.input[1], f"does not ascend in {falling.size} channels, first {falling[0]}"
+        falling = [] if values is None else np.flatnonzero((values[:, 1:] < values[:, :-1]).any(axis=1))
+        if len(falling):  # compared, for a difference wraps if unsigned
+            yield view.label(node), node.input[1], f"does not ascend in {len(falling)} channels, first {falling[0]}"
 
 
 @rule("threshold-shape", "error", "give (channels, levels), or (1, levels) for all channels alike")
 def threshold_shape(view: GraphView) -> Iterator[Hit]:
-    """Thresholds are a memory with one row a channel."""
+    """Thresholds are a constant memory with one row a channel, and one level at least."""
     for node in view.nodes:
         if node.op_type != "MultiThreshold" or len(node.input) < 2:
             continue
@@ -39,37 +43,50 @@ def threshold_shape(view: GraphView) -> Iterator[Hit]:
         if not view.is_constant(name) and (name in view.producers or name in view.inputs):
             yield view.label(node), name, "holds thresholds that are computed, not constant"
             continue
-        shape, data = view.shape(node.input[1]), view.shape(node.input[0])
+        values = view.array(name)
+        shape = list(values.shape) if values is not None else view.tidied.shape(name)
+        data = view.tidied.shape(node.input[0])
         if shape is None or not data:
             continue
         if len(shape) != 2 or shape[0] not in (1, data[-1]):
-            yield view.label(node), node.input[1], f"has the shape {shape} for {data[-1]} channels"
+            yield view.label(node), name, f"has the shape {shape} for {data[-1]} channels"
+        elif shape[1] == 0:
+            yield view.label(node), name, "holds no level at all"
 
 
-@rule("threshold-output", "error", "set out_scale 1, an integer out_bias, and an out_dtype that holds every level")
+@rule("threshold-output", "error", "set out_scale 1, an integer out_bias (below 0 if signed), and an out_dtype that holds every level")
 def threshold_output(view: GraphView) -> Iterator[Hit]:
-    """FINN reads the output's type and bias off these attributes, not off the annotation; levels outside the type wrap."""
+    """FINN reads the output's type and bias off these attributes; levels outside the type wrap, and a signed type counts from
+    a negative bias. BIPOLAR (out_scale 2, out_bias -1) exists only right behind a MatMul."""
     for node, values in _nodes(view):
-        scale, bias = number_attribute(node, "out_scale", 1.0), number_attribute(node, "out_bias", 0.0)
-        datatype = text_attribute(node, "out_dtype", "")
-        annotated = view.datatypes.get(view.output(node), "")
-        limits = integer_range(datatype)
-        if scale != 1.0 or bias % 1:
-            yield view.label(node), view.output(node), f"has out_scale {scale} and out_bias {bias}"
-        elif limits is None:
-            yield view.label(node), view.output(node), f"has the out_dtype {datatype or 'none'}"
-        elif bias < limits[0] or bias + values.shape[1] > limits[1]:
-            top = int(bias) + values.shape[1]
-            yield view.label(node), view.output(node), f"counts {int(bias)} .. {top}, outside {datatype}"
-        elif datatype != annotated and integer_range(annotated) is not None:
-            yield view.label(node), view.output(node), f"has the out_dtype {datatype} and is annotated {annotated}"
+        wrong = _wrong_output(view, node, 0 if values is None else values.shape[1])
+        if wrong:
+            yield view.label(node), view.output(node), wrong
+
+
+def _wrong_output(view: GraphView, node: NodeProto, levels: int) -> str | None:
+    scale, bias = number_attribute(node, "out_scale", 1.0), number_attribute(node, "out_bias", 0.0)
+    datatype = text_attribute(node, "out_dtype", "")
+    limits = integer_range(datatype)
+    if datatype == "BIPOLAR":
+        fits = (scale, bias) == (2.0, -1.0) and absorbed(view, node)
+        return None if fits else "is BIPOLAR, which FINN makes only right behind a MatMul, with out_scale 2 and out_bias -1"
+    if scale != 1.0 or bias % 1:
+        return f"has out_scale {scale} and out_bias {bias}"
+    if limits is None:
+        return f"has the out_dtype {datatype or 'none'}"
+    if bias < limits[0] or bias + levels > limits[1]:
+        return f"counts {int(bias)} .. {int(bias) + levels}, outside {datatype}"
+    if limits[0] < 0 and bias >= 0:
+        return f"is signed ({datatype}) and counts from out_bias {int(bias)}: FINN wants it below 0, or an unsigned type"
+    return None
 
 
 @rule("threshold-count", "warning", "use at most 8 output bits, or set FINN's requant_bitwidth_threshold above them")
 def threshold_count(view: GraphView) -> Iterator[Hit]:
     """The threshold memory doubles with every bit; beyond 8 FINN's default is Requant, which rounds ties otherwise."""
     for node, values in _nodes(view):
-        if values.shape[1] > DEFAULT_LEVELS:
+        if values is not None and values.shape[1] > DEFAULT_LEVELS:
             yield view.label(node), node.input[1], f"has {values.shape[1]} levels a channel"
 
 

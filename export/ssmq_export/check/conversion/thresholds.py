@@ -1,0 +1,39 @@
+"""MultiThreshold: here what the rules on thresholds leave to say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import onnx
+
+from ..datatype import is_signed
+from ..graph_view import GraphView
+from ..shapes import QONNX
+from .site import Site
+from .table import converts
+
+BY_RANK = {2: "NC", 3: "NWC", 4: "NCHW"}
+
+
+def absorbed(view: GraphView, node: onnx.NodeProto) -> bool:
+    """Whether FINN makes a MultiThreshold part of the MVAU before it."""
+    source = node.input[0] if node.input else ""
+    before = view.producers.get(source, [None])[0]
+    alone = len(view.consumers.get(source, [])) == 1
+    return before is not None and before.op_type in ("MatMul", "XnorPopcountMatMul") and alone
+
+
+@converts("MultiThreshold", becomes="Thresholding, or part of the MVAU before it", domain=QONNX, codes=(0,), vectors=True)
+def multi_threshold(site: Site) -> Iterator[str]:
+    """Channels last, unless all share one row of thresholds; no negative threshold for data that is never negative."""
+    values, rank = site.constant(1), len(site.shape() or ())
+    layout = site.text("data_layout", "") or BY_RANK.get(rank, "NC")
+    axis = layout.index("C") if "C" in layout else 1
+    if rank > 1 and axis >= rank:
+        yield f"has the data layout {layout} and {rank} dimensions"
+    elif rank > 1 and values is not None and values.ndim == 2 and len(values) > 1 and axis != rank - 1:
+        yield f"has its channels on axis {axis} (data layout {layout}), and FINN on the last one"
+    if values is not None and values.size and not absorbed(site.view, site.node):
+        unsigned = not is_signed(site.hardware_type())
+        if unsigned and values.min() < 0:
+            yield f"has thresholds below 0, and its data is {site.hardware_type()}: FINN stops at them; clip them to 0"
