@@ -77,6 +77,7 @@ def _admitted(model: onnx.ModelProto, forms: tuple[str, ...], whole: bool) -> on
     types: dict[str, str] = {}
     if form == "step":
         values.check_grids(nodes, tensors, constants, formats)
+        values.check_tables(nodes, constants, outputs)
     else:
         types = values.datatypes(graph, tensors, constants)
     made = _graph(graph.name or "graph", nodes, (list(inputs), outputs), constants, tensors)

@@ -27,9 +27,10 @@ _ATTRIBUTES = {
         "rounding_mode": (_TEXT, lambda v: v == b"ROUND", b"ROUND"),
     },
     "Cast": {
-        "to": (_INT, lambda v: v in (TensorProto.FLOAT, TensorProto.DOUBLE), None),
+        "to": (_INT, lambda v: v in (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT64), None),
         "saturate": (_INT, lambda v: v == 1, None),
     },
+    "Gather": {"axis": (_INT, lambda v: v == 0, 0)},
     "MultiThreshold": {
         "out_dtype": (_TEXT, lambda v: integer_range(v.decode(errors="replace")) is not None, None),
         "out_scale": (_FLOAT, lambda v: v == 1, 1.0),

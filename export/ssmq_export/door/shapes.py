@@ -88,6 +88,13 @@ def _cast(node: onnx.NodeProto, operands: list[Tensor], constants: dict) -> Tens
     return Tensor(operands[0].shape, element, operands[0].varies)
 
 
+def _gather(node: onnx.NodeProto, operands: list[Tensor], constants: dict) -> Tensor:
+    table, places = operands
+    if table.varies or len(table.shape) != 1 or not places.varies:
+        raise ExportError(f"{node.output[0]}: a Gather wants a constant row and a computed place in it: {ADVICE}")
+    return Tensor(places.shape, table.element, True)
+
+
 def _matmul(node: onnx.NodeProto, operands: list[Tensor], constants: dict) -> Tensor:
     left, right = operands
     if not left.varies or right.varies:
@@ -128,6 +135,7 @@ def _sum(node: onnx.NodeProto, operands: list[Tensor], constants: dict) -> Tenso
 _RULES = {
     "Quant": _quant,
     "Cast": _cast,
+    "Gather": _gather,
     "MatMul": _matmul,
     "MultiThreshold": _thresholds,
     "DiagonalScan": _scan,
