@@ -66,7 +66,10 @@ class GraphBuilder:
 
     def looked_up(self, table: np.ndarray, place: str, output: str, channels: int) -> str:
         """The entry of ``table`` that each integer of ``place`` numbers: no two libraries' erf agree in the last place."""
-        index = self.node("Cast", [place], f"{output}_index", channels, to=TensorProto.INT64)
+        limits = [self.constant(f"{output}_first", 0), self.constant(f"{output}_last", len(table) - 1)]
+        # Every place is inside; the limits say so to a reader of the file.
+        inside = self.node("Clip", [place, *limits], f"{output}_inside", channels)
+        index = self.node("Cast", [inside], f"{output}_index", channels, to=TensorProto.INT64)
         self.values[index].type.tensor_type.elem_type = TensorProto.INT64
         return self.node("Gather", [self.constant(f"{output}_table", table), index], output, channels)
 

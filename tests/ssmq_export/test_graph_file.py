@@ -366,3 +366,45 @@ def test_rates_and_clocks_are_numbers():
     for asked in ({"fps": np.inf}, {"fps": 1e12}, {"fps": np.nan}, {"fps": 0}, {"clock_mhz": np.inf}, {"clock_mhz": -1}):
         with pytest.raises(ExportError, match=f"{next(iter(asked))} must be a number from 0.001 to 1e[+]09, not"):
             estimate_graph(graph("dataflow"), find_part("xc7z020"), **asked)
+
+
+def gelu() -> onnx.ModelProto:
+    return step_graph(describe(small_model(small_config(model={"activation": "gelu", "layers": 1}))[1]))
+
+
+def longer(model):
+    limit = constant(model, "gelu_0_last")
+    limit.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(limit) + 1, limit.name))
+
+
+def unclipped(model):
+    next(node for node in model.graph.node if node.op_type == "Cast").input[0] = "gelu_place_0"
+
+
+def cast_only(model):
+    next(node for node in model.graph.node if node.op_type == "Clip").op_type = "Neg"
+
+
+def of_places(model):
+    model.graph.node.append(helper.make_node("Add", ["gelu_0_index", "gelu_0_index"], ["twice"], name="twice"))
+
+
+def places_out(model):
+    model.graph.output.append(helper.make_tensor_value_info("gelu_0_index", TensorProto.INT64, [1, 4]))
+
+
+def of_floats(model):
+    next(node for node in model.graph.node if node.op_type == "Gather").input[1] = "gelu_0_inside"
+
+
+def computed(model):
+    next(node for node in model.graph.node if node.op_type == "Gather").input[0] = "y_0"
+
+
+@pytest.mark.parametrize("fault", [longer, unclipped, cast_only, of_places, places_out, of_floats, computed])
+def test_a_table_is_read_inside_its_bounds_or_refused(fault):
+    model = gelu()
+    assert [n.op_type for n in admit(model, "step").graph.node] == [n.op_type for n in model.graph.node]
+    fault(model)
+    with pytest.raises(ExportError):
+        admit(model, "step")

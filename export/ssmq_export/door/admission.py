@@ -15,7 +15,6 @@ from .constants import TYPES, constants_within
 from .names import printable, refuse_names
 from .nodes import checked_nodes
 from .shapes import ADVICE, Tensor, declared, infer, port
-from .tables import check_tables
 
 # Operators that ours are made of mean the same in all of these; before 13 ReduceSum and Clip took attributes.
 OLDEST_OPSET, OLDEST_IR = 13, 3
@@ -78,7 +77,7 @@ def _admitted(model: onnx.ModelProto, forms: tuple[str, ...], whole: bool) -> on
     types: dict[str, str] = {}
     if form == "step":
         values.check_grids(nodes, tensors, constants, formats)
-        check_tables(nodes, constants, formats)
+        values.check_tables(nodes, constants, outputs)
     else:
         types = values.datatypes(graph, tensors, constants)
     made = _graph(graph.name or "graph", nodes, (list(inputs), outputs), constants, tensors)

@@ -30,7 +30,7 @@ _ATTRIBUTES = {
         "to": (_INT, lambda v: v in (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT64), None),
         "saturate": (_INT, lambda v: v == 1, None),
     },
-    "Gather": {"axis": (_INT, lambda v: v == 0, None)},
+    "Gather": {"axis": (_INT, lambda v: v == 0, 0)},
     "MultiThreshold": {
         "out_dtype": (_TEXT, lambda v: integer_range(v.decode(errors="replace")) is not None, None),
         "out_scale": (_FLOAT, lambda v: v == 1, 1.0),

@@ -89,12 +89,10 @@ def _cast(node: onnx.NodeProto, operands: list[Tensor], constants: dict) -> Tens
 
 
 def _gather(node: onnx.NodeProto, operands: list[Tensor], constants: dict) -> Tensor:
-    table, index = operands
-    if node.input[0] not in constants or not index.varies or index.element != TensorProto.INT64:
-        raise ExportError(f"{node.output[0]}: a Gather wants a constant table and a computed index of integers: {ADVICE}")
-    if len(table.shape) != 1:
-        raise ValueError
-    return Tensor(index.shape, table.element, True)
+    table, places = operands
+    if table.varies or len(table.shape) != 1 or not places.varies:
+        raise ExportError(f"{node.output[0]}: a Gather wants a constant row and a computed place in it: {ADVICE}")
+    return Tensor(places.shape, table.element, True)
 
 
 def _matmul(node: onnx.NodeProto, operands: list[Tensor], constants: dict) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+from onnx import TensorProto
 
 from ..builder import FORMATS_KEY
 from ..check.graph_view import integer_range
@@ -38,6 +39,26 @@ def check_grids(
         if name in formats and values.dtype != np.int64:
             said = formats[name]
             _on_grid(name, values, np.asarray(said.exponent), said.signed, said.bits)
+
+
+def check_tables(nodes: list[onnx.NodeProto], constants: dict[str, np.ndarray], outputs: list[str]) -> None:
+    """A step graph: a place in a table is clipped to the table before it becomes int64, and serves nothing else."""
+    makers = {node.output[0]: node for node in nodes}
+    casts = [node for node in nodes if node.op_type == "Cast"]
+    places = {node.output[0] for node in casts if any(a.name == "to" and a.i == TensorProto.INT64 for a in node.attribute)}
+    if places & set(outputs):
+        raise ExportError(f"{min(places & set(outputs))}: an output that is no tensor of floats: {ADVICE}")
+    for node in nodes:
+        name = node.output[0]
+        if node.op_type != "Gather" and places & set(node.input):
+            raise ExportError(f"{name}: {node.op_type} of a place in a table, which only a Gather reads: {ADVICE}")
+        if node.op_type == "Gather":
+            cast = makers[node.input[1]]
+            clip = makers.get(cast.input[0]) if node.input[1] in places else None
+            limits = [constants[limit] for limit in clip.input[1:]] if clip is not None and clip.op_type == "Clip" else []
+            last = len(constants[node.input[0]]) - 1 if node.input[0] in constants else -1
+            if not limits or limits[0].min() < 0 or limits[1].max() > last:
+                raise ExportError(f"{name}: its place in the table is not clipped to it: {ADVICE}")
 
 
 def _quantiser(node: onnx.NodeProto, tensors, constants) -> tuple[int, bool, np.ndarray]:
