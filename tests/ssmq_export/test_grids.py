@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ssmq_export.check.graph_view import integer_range
+from ssmq_export.errors import ExportError
 from ssmq_export.lower import grids
 from ssmq_export.lower.grids import Grid, integer_type
 
@@ -81,3 +82,23 @@ def test_a_matrix_product_reaches_its_ends(left, right, weights):
     values = [a * weights[0] + b * weights[1] for a in left for b in right]
     found = grids.matmul(of(left, right), np.array(weights)[:, None], np.array([3]))
     assert (found.low[0], found.high[0], found.exponent[0]) == (min(values), max(values), 3)
+
+
+def test_codes_past_62_bits_are_refused():
+    """From 2**61 on, in one channel of several."""
+    wide, one = Grid(np.zeros(2, int), np.array([0, -(2**31)]), np.array([1, 5])), np.array([0, 0])
+    fine = -np.array([0, 29])
+    assert wide.shifted(fine).low.tolist() == [0, -(2**60)]
+    twice = Grid(np.zeros(2, int), np.array([0, 0]), np.array([1, 2**29]))
+    assert grids.product(wide, twice).low.tolist() == [0, -(2**60)]
+    assert grids.matmul(wide, np.array([[1], [2**29]]), one[:1]).low.tolist() == [-(2**60)]
+    four = Grid(np.zeros(2, int), np.array([0, 0]), np.array([1, 2**30]))
+    for refused in (
+        lambda: wide.shifted(fine * 30 // 29),
+        lambda: grids.product(wide, four),
+        lambda: grids.product(four, wide),
+        lambda: grids.matmul(wide, np.array([[1], [2**30]]), one[:1]),
+        lambda: grids.matmul(wide, np.array([[1], [-(2**30)]]), one[:1]),
+    ):
+        with pytest.raises(ExportError, match="its codes need more than 62 bits: choose narrower formats"):
+            refused()

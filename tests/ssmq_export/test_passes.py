@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ssmq_export.builder import GraphBuilder
 from ssmq_export.check.graph_view import integer_range
 from ssmq_export.errors import ExportError
-from ssmq_export.lower import PASSES, lower
+from ssmq_export.lower import PASSES, lower, prove
 from ssmq_export.lower.datatypes import datatypes
 from ssmq_export.lower.formats import exact_formats
 from ssmq_export.lower.graph import Graph, shared_row
@@ -295,3 +295,29 @@ def test_every_code_of_a_chain_of_all_passes():
         run(graph)
     assert np.array_equal(before["y"], computed(graph, {"u": every_code(2, -8, 7)})["y"])
     assert "Mul" in op_types(graph), "the port's own shift stays"
+
+
+def network(g: GraphBuilder) -> None:
+    """u -> a quantised -> moved -> b quantised -> logits; the moved sum goes with fold."""
+    port(g, "u", 2, fmt(8, -8, signed=False))
+    g.quant("u", "a", fmt(4, -3), 2)
+    g.node("Add", ["a", g.weight("term", weight([[1, -2]], -4))], "moved", 2)
+    g.note_format("moved", fmt(6, -4))
+    g.quant("moved", "b", fmt(3, -1), 2)
+    g.node("MatMul", ["b", g.weight("m", weight([[1, 2, 3], [-1, 0, 2]]))], "logits", 3)
+    g.note_format("logits", fmt(16, -1))
+    g.output("logits", 3)
+
+
+def test_a_proof_compares_every_coded_tensor_that_both_graphs_have():
+    model = step(network).model()
+    found = list(prove(model))
+    assert [one.name for one in found] == [run.__name__ for run in PASSES]
+    steps, logits = 2 * 24, 2 * 3
+    # u is given; a, moved and b are compared at every step, moved as long as it is there.
+    assert [one.agreement.codes for one in found] == [steps * 6 + logits] + [steps * 4 + logits] * 5
+    assert [(one.agreement.differing, one.agreement.sequences) for one in found] == [(0, 2)] * 6
+    few = next(prove(model, np.zeros((3, 5, 2), np.uint8)))
+    assert few.agreement.codes == 3 * 5 * 6 + 3 * 3
+    assert found[-1].model == lower(model)
+

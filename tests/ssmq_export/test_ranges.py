@@ -9,6 +9,7 @@ import pytest
 from hand_graphs import dataflow, fmt, port, step, weight
 from hypothesis import given
 from hypothesis import strategies as st
+from ssmq_export.errors import ExportError
 from ssmq_export.lower.clean import clean
 from ssmq_export.lower.fold import fold
 from ssmq_export.lower.ranges import columns, grids_of
@@ -155,3 +156,13 @@ def test_columns_keep_every_value_on_the_coarsest_grid_that_holds_them(inputs, o
         used = codes[:, k] != 0
         combined = (exponent + source[:, None])[:, k]
         assert column[k] == (combined[used] if used.any() else combined).min()
+
+
+def test_a_tensor_whose_codes_are_too_wide_is_named():
+    def draw(g):
+        port(g, "u", 1, fmt(32, 0))
+        g.node("Mul", ["u", "u"], "square", 1)
+        g.output(g.node("Mul", ["square", "u"], "cube", 1), 1)
+
+    with pytest.raises(ExportError, match="^square: its codes need more than 62 bits"):
+        grids_of(step(draw))
