@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,7 @@ import typer
 from rich.table import Table
 
 from . import options
-from .options import console
+from .output import console, print_json, say
 
 NAME = "estimate"
 
@@ -39,7 +38,7 @@ def command(
         raise ExportError(f"--fps must be more than 0, not {fps:g}")
     found = estimate_graph(load_graph(graph, *DATAFLOW), part, fps=fps, clock_mhz=clock, fastest=fastest).as_dict()
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        print_json(found)
         return
     console.print(_table(graph, found))
     bytes_ = found["bytes"]
@@ -50,7 +49,7 @@ def command(
         f"{found['multiplications_per_step']:,} multiplications a step",
         f"bytes: {bytes_['constants']:,.0f} constants, {bytes_['state']:,.0f} state, {bytes_['buffers']:,.0f} buffers",
     ):
-        console.print(line, highlight=False, soft_wrap=True)
+        say(line)
 
 
 def _table(graph: Path, found: dict) -> Table:

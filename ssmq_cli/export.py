@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from . import options
-from .options import console
+from .output import console
 
 NAME = "export"
 

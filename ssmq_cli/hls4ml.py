@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from . import options
-from .options import console
+from .output import console, print_json, say
 
 NAME = "hls4ml"
 
@@ -47,11 +47,11 @@ def command(
         found = compare_project(step, values, out, part)
     agreement = found.agreement
     if as_json:
-        typer.echo(json.dumps({**agreement.as_dict(), "steps": found.steps, "seconds": found.seconds}))
+        print_json({**agreement.as_dict(), "steps": found.steps, "seconds": found.seconds})
     else:
         console.print(_table(graph, found))
         told = f"the HLS project is in {out}" if not agreement.differing else f"first difference: {agreement.first}"
-        console.print(told, highlight=False, soft_wrap=True)
+        say(told)
     raise typer.Exit(1 if agreement.differing else 0)
 
 

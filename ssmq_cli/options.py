@@ -10,11 +10,7 @@ from pathlib import Path
 from typing import Annotated, get_type_hints
 
 import typer
-from rich.console import Console
 from ssmq_brevitas.errors import SsmqError
-
-console = Console()
-errors = Console(stderr=True)
 
 MOST_SEED = 2**32 - 1  # times a million it is still a number that a generator takes
 DEFAULT_PRESET = "edge-2x16"

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from . import options
-from .options import console
+from .output import console, say
 
 NAME = "ptq"
 
@@ -52,4 +52,4 @@ def command(
         test = test_accuracy(candidate, data)
         table.add_row(label, f"{100 * test:.2f} %", f"{footprint(candidate).total:,.0f}")
     console.print(table)
-    console.print(f"-> {out}")
+    say(f"-> {out}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +11,7 @@ import typer
 from ssmq_brevitas.errors import SsmqError
 
 from . import options
-from .options import console
+from .output import console, print_json, say
 from .tables import show
 
 NAME = "search"
@@ -82,10 +81,10 @@ def command(
             candidates = [entry for entry in candidates if entry[cost.unit] <= budget]
         found = write_front(bench, config, candidates, out, cost)
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        print_json(found)
         return
     show(front_table(found))
-    console.print(f"front.json, front.png and scheme files are in {out}", highlight=False, soft_wrap=True)
+    say(f"front.json, front.png and scheme files are in {out}")
 
 
 def _cost(objective: Objective, target: str | None, fps: float | None, clock: float):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.table import Table as RichTable
 
-from .options import console
+from .output import console
 
 
 def show(table) -> None:
@@ -14,4 +14,4 @@ def show(table) -> None:
         rich.add_column(heading, justify="left" if column < table.labels else "right", no_wrap=not column)
     for row in table.rows:
         rich.add_row(*row)
-    console.print(rich, highlight=False)
+    console.print(rich)

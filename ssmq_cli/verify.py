@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +10,7 @@ import typer
 from rich.table import Table
 
 from . import options
-from .options import console
+from .output import console, print_json
 
 NAME = "verify"
 FORMS = ("step", "dataflow", "sequence-dataflow")
@@ -38,7 +37,7 @@ def command(
     codes = load(config).x_test[:images].numpy()
     rows = agreements(model, graphs, codes, slow_images, _foreign(*graphs[:2]))
     if as_json:
-        typer.echo(json.dumps({"engines": rows}, indent=2))
+        print_json({"engines": rows})
     else:
         console.print(agreement_table(rows))
     raise typer.Exit(0 if agree(rows) else 1)

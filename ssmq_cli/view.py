@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from ssmq_export.errors import ExportError
 
-from .options import console, located
+from .options import located
+from .output import say
 
 NAME = "view"
 
@@ -29,5 +30,5 @@ def command(
     if not file.is_file():
         raise ExportError(f"{file}: no such file")
     address = netron.start(str(file), address=("127.0.0.1", port or None), browse=browser)
-    console.print(f"{file} at http://{address[0]}:{address[1]} (Ctrl-C ends)", soft_wrap=True)
+    say(f"{file} at http://{address[0]}:{address[1]} (Ctrl-C ends)")
     netron.wait()

@@ -8,7 +8,7 @@ import pytest
 from conftest import small_config, small_model
 from ssmq_brevitas.checkpoint import save_checkpoint
 from ssmq_brevitas.errors import SsmqError
-from ssmq_cli.main import app
+from ssmq_cli.commands import app
 from ssmq_export.errors import ExportError
 from ssmq_study.zoo import load_card, locate, names
 from typer.testing import CliRunner
