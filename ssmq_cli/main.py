@@ -26,6 +26,8 @@ def main() -> None:
             signal.signal(number, end)
     try:
         code = _run()
+        if received[1:]:
+            code = 128 + received[-1]
     except BaseException as error:
         from .failures import tell
 
