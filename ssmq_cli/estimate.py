@@ -17,9 +17,9 @@ NAME = "estimate"
 def command(
     graph: Annotated[Path, typer.Argument(help="A dataflow graph (dataflow.onnx of ssmq export).")],
     target: Annotated[str, typer.Option("--target", help="Part: Xilinx 7-series, UltraScale+ or Lattice ECP5.")],
-    fps: Annotated[float | None, typer.Option(help="Choose the parallelism for so many sequences a second.")] = None,
+    fps: Annotated[float | None, typer.Option(help="Choose the parallelism for so many sequences a second.", **options.RATE)] = None,
     fastest: Annotated[bool, typer.Option("--fastest", help="Choose the most parallelism that fits the part.")] = False,
-    clock: Annotated[float, typer.Option(help="Clock in MHz.", min=0.001)] = 100.0,
+    clock: Annotated[float, typer.Option(help="Clock in MHz.", **options.MEGAHERTZ)] = 100.0,
     as_json: options.AsJson = False,
 ) -> None:
     """Cycles, LUT, FF, DSP and block RAM of every node, without a vendor tool.
@@ -34,8 +34,6 @@ def command(
     part = find_part(target)
     if fps is not None and fastest:
         raise ExportError("--fps and --fastest contradict each other: give one of them")
-    if fps is not None and not fps > 0:
-        raise ExportError(f"--fps must be more than 0, not {fps:g}")
     found = estimate_graph(load_graph(graph, *DATAFLOW), part, fps=fps, clock_mhz=clock, fastest=fastest).as_dict()
     if as_json:
         print_json(found)

@@ -30,10 +30,13 @@ def command(
     from ssmq_brevitas.checkpoint import load_checkpoint
     from ssmq_brevitas.errors import SsmqError
     from ssmq_study.zoo import load_card, locate, measure, write_card
-    from ssmq_study.zoo_table import zoo_table
+    from ssmq_study.zoo_table import zoo_cards, zoo_table
 
     if list_models:
-        show(zoo_table())
+        if as_json:
+            print_json({"models": [card.model_dump(mode="json") for card in zoo_cards()]})
+        else:
+            show(zoo_table())
         return
     if not model:
         raise SsmqError("which model? give zoo:NAME or a checkpoint; --list names the zoo")

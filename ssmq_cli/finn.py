@@ -17,9 +17,9 @@ NAME = "finn"
 def command(
     graph: Annotated[Path, typer.Argument(help="dataflow.onnx or sequence-dataflow.onnx of ssmq export.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Build folder to leave; it must not exist.")],
-    part: Annotated[str, typer.Option(help="FPGA part.")] = "xc7z020clg400-1",
-    fps: Annotated[float, typer.Option(help="Sequences a second to fold for.", min=0.001)] = 10.0,
-    clock: Annotated[float, typer.Option(help="Clock, MHz.", min=1)] = 100.0,
+    part: Annotated[str, typer.Option(help="FPGA part.", **options.XILINX)] = "xc7z020clg400-1",
+    fps: Annotated[float, typer.Option(help="Sequences a second to fold for.", **options.RATE)] = 10.0,
+    clock: Annotated[float, typer.Option(help="Clock, MHz.", **options.MEGAHERTZ)] = 100.0,
     as_json: options.AsJson = False,
 ) -> None:
     """Run finn-plus's own steps up to Vivado: convert, partition, specialise, fold, minimise widths, estimate.

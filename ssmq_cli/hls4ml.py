@@ -20,9 +20,9 @@ NAME = "hls4ml"
 def command(
     graph: Annotated[Path, typer.Argument(help="A step graph (step.onnx of ssmq export).")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the HLS project; an earlier one is replaced.")],
-    images: Annotated[int, typer.Option(help="Test images to run.", min=1)] = 20,
-    steps: Annotated[int | None, typer.Option(help="Time steps of each image; all by default.", min=1)] = None,
-    part: Annotated[str, typer.Option(help="Part that the project is for.")] = "xc7z020clg400-1",
+    images: Annotated[int, typer.Option(help="Test images to run.", **options.COUNT)] = 20,
+    steps: Annotated[int | None, typer.Option(help="Time steps of each image; all by default.", **options.COUNT)] = None,
+    part: Annotated[str, typer.Option(help="Part that the project is for.", **options.XILINX)] = "xc7z020clg400-1",
     as_json: options.AsJson = False,
     *,
     load: Callable,

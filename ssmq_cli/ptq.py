@@ -20,7 +20,7 @@ def command(
     checkpoint: Annotated[Path, options.checkpoint_argument("Float checkpoint (ssmq train)")],
     out: Annotated[Path, typer.Option("--out", "-o", help="File for the quantised checkpoint.")],
     preset: options.Preset = options.DEFAULT_PRESET,
-    images: Annotated[int, typer.Option(help="Calibration images, from the training set.", min=1)] = 256,
+    images: Annotated[int, typer.Option(help="Calibration images, from the training set.", **options.COUNT)] = 256,
     *,
     load: Callable,
 ) -> None:

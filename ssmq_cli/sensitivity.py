@@ -19,7 +19,7 @@ NAME = "sensitivity"
 def command(
     checkpoint: Annotated[Path, options.checkpoint_argument("Float checkpoint")],
     widths: Annotated[str, typer.Option(help="Widths to try, in bits.")] = "4,6,8,10,12",
-    images: Annotated[int, typer.Option(help="Validation images.", min=1)] = 500,
+    images: Annotated[int, typer.Option(help="Validation images.", **options.COUNT)] = 500,
     plot: Annotated[Path | None, typer.Option(help="Picture of the table (.png, .svg, .pdf).")] = None,
     preset: Annotated[str | None, typer.Option("--preset", "-p", help="Take the scheme from there.")] = None,
     as_json: options.AsJson = False,

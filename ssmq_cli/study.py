@@ -20,7 +20,7 @@ def studies() -> None:
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the rows and study.json.")]
 Rows = Annotated[list[str] | None, typer.Option("--rows", help="Shell pattern of row ids; may be repeated.")]
-Workers = Annotated[int, typer.Option(help="Rows at a time.", min=1)]
+Workers = Annotated[int, typer.Option(help="Rows at a time.", min=1, max=1024)]
 DataRoot = Annotated[Path | None, typer.Option(help="Folder of MNIST instead of the embedded subset.")]
 ListRows = Annotated[bool, typer.Option("--list", help="Name the rows and what is finished; run nothing.")]
 

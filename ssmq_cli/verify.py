@@ -19,8 +19,8 @@ FORMS = ("step", "dataflow", "sequence-dataflow")
 @options.takes_data
 def command(
     folder: Annotated[Path, typer.Argument(help="Folder of `ssmq run` or `ssmq export`: graphs and checkpoint.")],
-    images: Annotated[int, typer.Option(help="Test sequences for the fast engines.", min=1)] = 1000,
-    slow_images: Annotated[int, typer.Option(help="Test sequences for the engines that go node by node.", min=1)] = 20,
+    images: Annotated[int, typer.Option(help="Test sequences for the fast engines.", **options.COUNT)] = 1000,
+    slow_images: Annotated[int, typer.Option(help="Test sequences for the engines that go node by node.", **options.COUNT)] = 20,
     as_json: options.AsJson = False,
     *,
     load: Callable,

@@ -26,7 +26,7 @@ def command(
         Path | None, typer.Argument(help="Quantised checkpoint; the preset's, quantised without training, if none.")
     ] = None,
     preset: options.Preset = "edge-4x16",
-    images: Annotated[int, typer.Option(help="Sequences to classify, the test set over and over.", min=1)] = 10_000,
+    images: Annotated[int, typer.Option(help="Sequences to classify, the test set over and over.", min=1, max=200_000)] = 10_000,
     as_json: options.AsJson = False,
     *,
     load: Callable,
