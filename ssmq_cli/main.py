@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import warnings
 
 # Python makes Ctrl-C a KeyboardInterrupt; these become one too, and what cleans up after it cleans up after them.
 ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -46,7 +47,9 @@ def _run() -> int:
         # A character that the terminal's encoding does not have becomes an escape.
         stream.reconfigure(errors="backslashreplace")
     from .commands import execute
+    from .output import show_warning
 
+    warnings.showwarning = show_warning
     try:
         return execute(sys.argv[1:])
     finally:

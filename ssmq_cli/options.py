@@ -6,6 +6,7 @@ import functools
 import importlib.resources
 import inspect
 import math
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -186,3 +187,5 @@ def refuse_picture(path: Path) -> None:
         raise SsmqError(f"{path}: a picture's name must end in .png, .svg or .pdf")
     if not path.absolute().parent.is_dir():
         raise SsmqError(f"{path}: its folder does not exist")
+    if not os.access(path.absolute().parent, os.W_OK):
+        raise SsmqError(f"{path}: its folder cannot be written")

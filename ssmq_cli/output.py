@@ -14,6 +14,7 @@ from contextlib import contextmanager
 import typer
 from rich.console import Console
 from rich.status import Status
+from rich.table import Table
 from rich.text import Text
 from ssmq_export.visible import visible
 
@@ -32,6 +33,11 @@ class _Plain(Console):
 
     def print(self, *found, **options) -> None:
         with _named(self.stderr):
+            for one in found:
+                if isinstance(one, Table) and isinstance(one.title, str):
+                    # A line of its own: within the width of the table a path would be folded.
+                    super().print(one_line(one.title), soft_wrap=True)
+                    one.title = None
             super().print(*found, **options)
 
     def on_broken_pipe(self) -> None:
@@ -56,6 +62,11 @@ def one_line(text: str) -> str:
 def say(line: str) -> None:
     """Print one line, however long."""
     console.print(one_line(line), soft_wrap=True)
+
+
+def show_warning(message: Warning | str, *where: object) -> None:
+    """In place of ``warnings.showwarning``: libraries warn of names, too."""
+    errors.print(one_line(f"warning: {message}"), soft_wrap=True)
 
 
 def json_text(found) -> str:

@@ -9,7 +9,7 @@ from .output import console
 
 def show(table) -> None:
     """Print an ``ssmq_study.table.Table``."""
-    rich = RichTable(title=table.title, title_justify="left")
+    rich = RichTable(title=table.title)
     for column, heading in enumerate(table.headings):
         rich.add_column(heading, justify="left" if column < table.labels else "right", no_wrap=not column)
     for row in table.rows:
