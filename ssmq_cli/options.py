@@ -15,8 +15,6 @@ from typing import Annotated, get_type_hints
 import typer
 from ssmq_brevitas.errors import SsmqError
 
-from .output import console  # noqa: F401  (commands that print only this way take it from here)
-
 DEFAULT_PRESET = "edge-2x16"
 Preset = Annotated[str, typer.Option("--preset", "-p", help="Preset name or TOML file.")]
 # Times a million it is still a number that a generator takes.
