@@ -31,11 +31,6 @@ def widened(work: Work, folding: Folding) -> Folding | None:
     return None
 
 
-def total(works: list[Work], foldings: list[Folding], part: Part) -> Cost:
-    """Resources of all nodes."""
-    return sum((resources(w, f, part.family) for w, f in zip(works, foldings, strict=True)), Cost())
-
-
 def shortage(cost: Cost, part: Part) -> str | None:
     """The resource that the part has least of by comparison, if it has too little of any."""
     name = max(RESOURCES, key=lambda resource: getattr(cost, resource) / getattr(part, resource))
