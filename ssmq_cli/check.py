@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +9,7 @@ from typing import Annotated
 import typer
 
 from . import options
-from .options import console
+from .output import console, print_json, say
 
 NAME = "check"
 
@@ -28,11 +27,11 @@ def command(
     findings = check_file(graph)
     illegal = sum(finding.severity == "error" for finding in findings)
     if as_json or sarif:
-        typer.echo(json.dumps(to_sarif(findings, graph) if sarif else to_json(findings), indent=2))
+        print_json(to_sarif(findings, graph) if sarif else to_json(findings))
     else:
         if findings:
             console.print(to_table(findings))
         counts = Counter(finding.severity for finding in findings)
         told = ", ".join(f"{count} {kind}{'s' * (count > 1)}" for kind, count in counts.items())
-        console.print(f"{graph}: {'illegal' if illegal else 'legal'}" + (f" ({told})" if told else ""), soft_wrap=True)
+        say(f"{graph}: {'illegal' if illegal else 'legal'}" + (f" ({told})" if told else ""))
     raise typer.Exit(1 if illegal else 0)

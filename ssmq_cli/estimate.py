@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,7 @@ import typer
 from rich.table import Table
 
 from . import options
-from .options import console
+from .output import console, print_json, say
 
 NAME = "estimate"
 
@@ -18,9 +17,9 @@ NAME = "estimate"
 def command(
     graph: Annotated[Path, typer.Argument(help="A dataflow graph (dataflow.onnx of ssmq export).")],
     target: Annotated[str, typer.Option("--target", help="Part: Xilinx 7-series, UltraScale+ or Lattice ECP5.")],
-    fps: Annotated[float | None, typer.Option(help="Choose the parallelism for so many sequences a second.")] = None,
+    fps: Annotated[float | None, typer.Option(help="Choose the parallelism for so many sequences a second.", **options.RATE)] = None,
     fastest: Annotated[bool, typer.Option("--fastest", help="Choose the most parallelism that fits the part.")] = False,
-    clock: Annotated[float, typer.Option(help="Clock in MHz.", min=0.001)] = 100.0,
+    clock: Annotated[float, typer.Option(help="Clock in MHz.", **options.MEGAHERTZ)] = 100.0,
     as_json: options.AsJson = False,
 ) -> None:
     """Cycles, LUT, FF, DSP and block RAM of every node, without a vendor tool.
@@ -35,11 +34,9 @@ def command(
     part = find_part(target)
     if fps is not None and fastest:
         raise ExportError("--fps and --fastest contradict each other: give one of them")
-    if fps is not None and not fps > 0:
-        raise ExportError(f"--fps must be more than 0, not {fps:g}")
     found = estimate_graph(load_graph(graph, *DATAFLOW), part, fps=fps, clock_mhz=clock, fastest=fastest).as_dict()
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        print_json(found)
         return
     console.print(_table(graph, found))
     bytes_ = found["bytes"]
@@ -50,7 +47,7 @@ def command(
         f"{found['multiplications_per_step']:,} multiplications a step",
         f"bytes: {bytes_['constants']:,.0f} constants, {bytes_['state']:,.0f} state, {bytes_['buffers']:,.0f} buffers",
     ):
-        console.print(line, highlight=False, soft_wrap=True)
+        say(line)
 
 
 def _table(graph: Path, found: dict) -> Table:

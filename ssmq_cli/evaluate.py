@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 from . import options
-from .options import console, errors
+from .output import errors, print_json, say
 from .tables import show
 
 NAME = "evaluate"
@@ -31,10 +30,13 @@ def command(
     from ssmq_brevitas.checkpoint import load_checkpoint
     from ssmq_brevitas.errors import SsmqError
     from ssmq_study.zoo import load_card, locate, measure, write_card
-    from ssmq_study.zoo_table import zoo_table
+    from ssmq_study.zoo_table import zoo_cards, zoo_table
 
     if list_models:
-        show(zoo_table())
+        if as_json:
+            print_json({"models": [card.model_dump(mode="json") for card in zoo_cards()]})
+        else:
+            show(zoo_table())
         return
     if not model:
         raise SsmqError("which model? give zoo:NAME or a checkpoint; --list names the zoo")
@@ -45,16 +47,16 @@ def command(
     known = load_card(checkpoint) if card is None else write_card(checkpoint, card, found)
     if as_json:
         numbers = {"images": found.images, "correct": found.correct, "accuracy": found.accuracy}
-        typer.echo(json.dumps({**numbers, "bytes": sizes["total"]}))
+        print_json({**numbers, "bytes": sizes["total"]})
     else:
         about = f"{data.name} ({data.source}): {found.correct:,} of {found.images:,} test images"
-        console.print(f"{about}, {100 * found.accuracy:.2f} %, {sizes['total']:,.0f} bytes", highlight=False)
+        say(f"{about}, {100 * found.accuracy:.2f} %, {sizes['total']:,.0f} bytes")
     expected = known and known.on(found.data_hash)
     if card is not None:
-        console.print(f"-> {checkpoint.with_suffix('.json')}", highlight=False, soft_wrap=True)
+        say(f"-> {checkpoint.with_suffix('.json')}")
     elif expected is None:
-        errors.print("no card has a number for this data", highlight=False)
+        errors.print("no card has a number for this data")
     elif expected.correct != found.correct:
         raise SsmqError(f"{model}: its card says {expected.correct} correct on this data, not {found.correct}")
     elif not as_json:
-        console.print("exactly as its card says", highlight=False)
+        say("exactly as its card says")

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from . import options
-from .options import console
+from .output import console
 
 NAME = "export"
 
@@ -19,7 +19,7 @@ NAME = "export"
 def command(
     checkpoint: Annotated[Path, options.checkpoint_argument("Quantised checkpoint (ssmq ptq or ssmq train --from)")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the graphs.")],
-    images: Annotated[int, typer.Option(help="Test images to compare the graphs with the model on.", min=1)] = 8,
+    images: Annotated[int, typer.Option(help="Test images to compare the graphs with the model on.", **options.COUNT)] = 8,
     *,
     load: Callable,
 ) -> None:
@@ -39,7 +39,7 @@ def command(
     if checkpoint.resolve().parent != out.resolve():
         # What was exported, whatever the file has become meanwhile.
         save_checkpoint(out / "model.safetensors", model, config, note)
-    table = Table(title=f"{options.own_name(checkpoint)}: compared on {images} images of {data.name} ({data.source})")
+    table = Table(title=f"{options.own_name(checkpoint)}: compared on {len(codes)} images of {data.name} ({data.source})")
     for heading in ("graph", "nodes", "codes compared", "differing"):
         table.add_column(heading, justify="left" if heading == "graph" else "right")
     for (form, path), agreement in zip(exported.paths.items(), exported.agreements, strict=True):

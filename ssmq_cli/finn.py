@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,7 @@ import typer
 from rich.table import Table
 
 from . import options
-from .options import console
+from .output import console, print_json, say
 
 NAME = "finn"
 
@@ -18,9 +17,9 @@ NAME = "finn"
 def command(
     graph: Annotated[Path, typer.Argument(help="dataflow.onnx or sequence-dataflow.onnx of ssmq export.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Build folder to leave; it must not exist.")],
-    part: Annotated[str, typer.Option(help="FPGA part.")] = "xc7z020clg400-1",
-    fps: Annotated[float, typer.Option(help="Sequences a second to fold for.", min=0.001)] = 10.0,
-    clock: Annotated[float, typer.Option(help="Clock, MHz.", min=1)] = 100.0,
+    part: Annotated[str, typer.Option(help="FPGA part.", **options.XILINX)] = "xc7z020clg400-1",
+    fps: Annotated[float, typer.Option(help="Sequences a second to fold for.", **options.RATE)] = 10.0,
+    clock: Annotated[float, typer.Option(help="Clock, MHz.", **options.MEGAHERTZ)] = 100.0,
     as_json: options.AsJson = False,
 ) -> None:
     """Run finn-plus's own steps up to Vivado: convert, partition, specialise, fold, minimise widths, estimate.
@@ -33,7 +32,7 @@ def command(
     with console.status("finn-plus"):
         found = compile_graph(graph, part, fps, 1000 / clock, out)
     if as_json:
-        typer.echo(json.dumps(found.as_dict(), indent=2))
+        print_json(found.as_dict())
     else:
         title = f"{graph}: finn-plus for {part}, {fps:g} sequences a second at {clock:g} MHz"
         table = Table(title=title, caption=f"{found.mapped} of {found.nodes} nodes mapped, {found.partitions} partition(s)")
@@ -44,8 +43,8 @@ def command(
             table.add_row(name, f"{cycles:,}", *(f"{resources[key]:,.0f}" for key in ("lut", "dsp", "bram")))
         console.print(table)
         for node in found.unmapped:
-            console.print(f"not mapped: {node['op']} {node['node']}", highlight=False)
-        console.print(f"the build folder is {out}", highlight=False, soft_wrap=True)
+            say(f"not mapped: {node['op']} {node['node']}")
+        say(f"the build folder is {out}")
     raise typer.Exit(1 if found.unmapped else 0)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,7 @@ import typer
 from rich.table import Table
 
 from . import options
-from .options import console
+from .output import console, print_json
 
 NAME = "footprint"
 
@@ -26,7 +25,7 @@ def command(
     model, config, _ = load_checkpoint(checkpoint)
     found = footprint(model)
     if as_json:
-        typer.echo(json.dumps(found.as_dict()))
+        print_json(found.as_dict())
         return
     table = Table(title=options.own_name(checkpoint))
     for heading in ("parameters", "state", "total", "FP32 total", "saved"):

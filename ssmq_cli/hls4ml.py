@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from . import options
-from .options import console
+from .output import console, print_json, say
 
 NAME = "hls4ml"
 
@@ -20,9 +20,9 @@ NAME = "hls4ml"
 def command(
     graph: Annotated[Path, typer.Argument(help="A step graph (step.onnx of ssmq export).")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the HLS project; an earlier one is replaced.")],
-    images: Annotated[int, typer.Option(help="Test images to run.", min=1)] = 20,
-    steps: Annotated[int | None, typer.Option(help="Time steps of each image; all by default.", min=1)] = None,
-    part: Annotated[str, typer.Option(help="Part that the project is for.")] = "xc7z020clg400-1",
+    images: Annotated[int, typer.Option(help="Test images to run.", **options.COUNT)] = 20,
+    steps: Annotated[int | None, typer.Option(help="Time steps of each image; all by default.", **options.COUNT)] = None,
+    part: Annotated[str, typer.Option(help="Part that the project is for.", **options.XILINX)] = "xc7z020clg400-1",
     as_json: options.AsJson = False,
     *,
     load: Callable,
@@ -47,11 +47,11 @@ def command(
         found = compare_project(step, values, out, part)
     agreement = found.agreement
     if as_json:
-        typer.echo(json.dumps({**agreement.as_dict(), "steps": found.steps, "seconds": found.seconds}))
+        print_json({**agreement.as_dict(), "steps": found.steps, "seconds": found.seconds})
     else:
         console.print(_table(graph, found))
         told = f"the HLS project is in {out}" if not agreement.differing else f"first difference: {agreement.first}"
-        console.print(told, highlight=False, soft_wrap=True)
+        say(told)
     raise typer.Exit(1 if agreement.differing else 0)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from .options import console
+from .output import console
 
 NAME = "lower"
 

@@ -1,63 +1,57 @@
-"""Entry point: commands, and errors as one line."""
+"""Entry point: whatever happens ends in one line and an exit code that says so, from the first import on.
+
+Nothing heavy is imported before Ctrl-C, SIGTERM and SIGHUP are caught.
+"""
 
 from __future__ import annotations
 
+import signal
 import sys
+import warnings
 
-import typer
-from rich.text import Text
-from ssmq_brevitas.errors import Interrupted, SsmqError
-from ssmq_export.errors import ExportError
-
-from . import (
-    bench,
-    check,
-    estimate,
-    evaluate,
-    export,
-    finn,
-    footprint,
-    hls4ml,
-    lower,
-    ptq,
-    report,
-    run,
-    search,
-    sensitivity,
-    study,
-    train,
-    verify,
-    view,
-)
-from .options import errors
-
-app = typer.Typer(
-    name="ssmq",
-    help="Quantised S4D from PyTorch and Brevitas to QONNX and integer FPGA dataflow graphs, bit for bit.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
-COMMANDS = (
-    (run, train, ptq, footprint, export, lower, check, verify, estimate, finn, hls4ml)
-    + (sensitivity, search, evaluate, report, view)
-)
-for module in COMMANDS:
-    app.command(module.NAME)(module.command)
-app.add_typer(bench.app, name="bench")
-app.add_typer(study.app, name="study")
+# Python makes Ctrl-C a KeyboardInterrupt; these become one too, and what cleans up after it cleans up after them.
+ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 def main() -> None:
-    """Run the command line; every expected failure ends in one line and a non-zero exit."""
+    """Run the command line. Exit code 0; 1 failed or refused; 2 no such command or option; 128 + the ending signal."""
+    received = [signal.SIGINT]
+
+    def end(number: int, frame: object) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    for number in ENDING:
+        # Under nohup SIGHUP is ignored, and stays so.
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, end)
     try:
-        app()
-    except (SsmqError, ExportError) as error:
-        _fail(str(error), 130 if isinstance(error, Interrupted) else 1)
-    except OSError as error:
-        _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)
+        code = _run()
+        if received[1:]:
+            code = 128 + received[-1]
+    except BaseException as error:
+        from .failures import tell
 
-
-def _fail(message: str, code: int) -> None:
-    errors.print("[bold red]error:[/]", Text(" ".join(message.split())), highlight=False, soft_wrap=True)
+        code = tell(error, 128 + received[-1])
+        if code is None:
+            raise
+    for number in (signal.SIGINT, *ENDING):
+        # Nothing is left to clean up: from here on a signal just ends the process.
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
     sys.exit(code)
+
+
+def _run() -> int:
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        # A character that the terminal's encoding does not have becomes an escape.
+        stream.reconfigure(errors="backslashreplace")
+    from .commands import execute
+    from .output import show_warning
+
+    warnings.showwarning = show_warning
+    try:
+        return execute(sys.argv[1:])
+    finally:
+        if sys.stdout is not None:
+            sys.stdout.flush()

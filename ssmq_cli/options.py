@@ -5,22 +5,55 @@ from __future__ import annotations
 import functools
 import importlib.resources
 import inspect
+import math
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, get_type_hints
 
 import typer
-from rich.console import Console
 from ssmq_brevitas.errors import SsmqError
 
-console = Console()
-errors = Console(stderr=True)
-
-MOST_SEED = 2**32 - 1  # times a million it is still a number that a generator takes
 DEFAULT_PRESET = "edge-2x16"
 Preset = Annotated[str, typer.Option("--preset", "-p", help="Preset name or TOML file.")]
-Seed = Annotated[int, typer.Option(help="Seed of initialisation and shuffling.", min=0, max=MOST_SEED)]
+# Times a million it is still a number that a generator takes.
+SEEDS = {"min": 0, "max": 2**32 - 1}
+Seed = Annotated[int, typer.Option(help="Seed of initialisation and shuffling.", **SEEDS)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def number(least: float, most: float) -> dict:
+    """Settings of an option whose value is a number in this range: neither infinity nor NaN is one.
+
+    What Typer's own ``min`` and ``max`` compare with NaN is never out of range.
+    """
+
+    def parsed(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not least <= value <= most:
+            raise typer.BadParameter(f"{text} is no number from {least:,g} to {most:,g}")
+        return value
+
+    return {"parser": parsed, "metavar": "NUMBER"}
+
+
+# Images, sequences, rows, trials: more than anybody has, and small enough to be counted with.
+COUNT = {"min": 1, "max": 10_000_000}
+RATE = number(1e-6, 1e9)
+MEGAHERTZ = number(0.001, 10_000)
+
+
+def _part(text: str) -> str:
+    if not re.fullmatch(r"xc[a-z]*\d[0-9a-z]*(-[0-9a-z]+)+", text, re.ASCII | re.IGNORECASE):
+        raise typer.BadParameter(f"{text} is no part with package and speed grade, such as xc7z020clg400-1")
+    return text
+
+
+XILINX = {"parser": _part, "metavar": "PART"}
 
 
 def located(model: str) -> Path:
@@ -63,11 +96,11 @@ _DATA = {
         False,
     ),
     "permute": (
-        Annotated[int | None, typer.Option(help="Seed of one fixed permutation of the pixels.", min=0, max=MOST_SEED, **_PANEL)],
+        Annotated[int | None, typer.Option(help="Seed of one fixed permutation of the pixels.", **SEEDS, **_PANEL)],
         None,
     ),
     "downsample": (
-        Annotated[int, typer.Option(help="Average blocks of this many pixels a side.", min=1, **_PANEL)],
+        Annotated[int, typer.Option(help="Average blocks of this many pixels a side.", **COUNT, **_PANEL)],
         1,
     ),
 }
@@ -152,3 +185,5 @@ def refuse_picture(path: Path) -> None:
         raise SsmqError(f"{path}: a picture's name must end in .png, .svg or .pdf")
     if not path.absolute().parent.is_dir():
         raise SsmqError(f"{path}: its folder does not exist")
+    if not os.access(path.absolute().parent, os.W_OK):
+        raise SsmqError(f"{path}: its folder cannot be written")

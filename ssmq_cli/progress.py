@@ -9,21 +9,21 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ssmq_brevitas.errors import Interrupted
 
-from .options import console
+from .output import console, one_line
 
 
 @contextmanager
 def training_bar(label: str) -> Iterator:
     """Yields the ``on_step`` callback of ``ssmq_brevitas.train.train``; Ctrl-C becomes an Interrupted."""
     columns = [
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("loss {task.fields[loss]}  validation {task.fields[validation]}"),
         TimeRemainingColumn(),
     ]
     with Progress(*columns, console=console) as bar:
-        task = bar.add_task(label, total=None, loss="-", validation="-")
+        task = bar.add_task(one_line(label), total=None, loss="-", validation="-")
 
         def on_step(state) -> None:
             shown = {"validation": f"{100 * state.validation:.2f} %"} if state.validation is not None else {}

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from . import options
-from .options import console
+from .output import console, say
 
 NAME = "ptq"
 
@@ -20,7 +20,7 @@ def command(
     checkpoint: Annotated[Path, options.checkpoint_argument("Float checkpoint (ssmq train)")],
     out: Annotated[Path, typer.Option("--out", "-o", help="File for the quantised checkpoint.")],
     preset: options.Preset = options.DEFAULT_PRESET,
-    images: Annotated[int, typer.Option(help="Calibration images, from the training set.", min=1)] = 256,
+    images: Annotated[int, typer.Option(help="Calibration images, from the training set.", **options.COUNT)] = 256,
     *,
     load: Callable,
 ) -> None:
@@ -52,4 +52,4 @@ def command(
         test = test_accuracy(candidate, data)
         table.add_row(label, f"{100 * test:.2f} %", f"{footprint(candidate).total:,.0f}")
     console.print(table)
-    console.print(f"-> {out}")
+    say(f"-> {out}")

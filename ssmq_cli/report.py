@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import console
+from .output import console, say
 
 NAME = "report"
 
@@ -30,4 +30,4 @@ def command(
             write_readme(readme, found)
         write_page(out, found)
     told = f"{len(found)} results  ->  {out}" + ("" if readme is None else f", {readme}")
-    console.print(told, highlight=False, soft_wrap=True)
+    say(told)

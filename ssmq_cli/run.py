@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Callable
@@ -13,7 +12,7 @@ import typer
 from rich.table import Table
 
 from . import options
-from .options import console
+from .output import console, json_text, say
 from .progress import training_bar
 from .verify import FORMS, agree, agreement_table, agreements
 
@@ -28,7 +27,7 @@ def command(
     ] = None,
     preset: options.Preset = options.DEFAULT_PRESET,
     epochs: Annotated[int | None, typer.Option(help="Epochs of quantisation-aware training.", min=0, max=1_000_000)] = None,
-    images: Annotated[int, typer.Option(help="Test images on which the engines are compared.", min=1)] = 100,
+    images: Annotated[int, typer.Option(help="Test images on which the engines are compared.", **options.COUNT)] = 100,
     seed: options.Seed = 0,
     *,
     load: Callable,
@@ -49,7 +48,7 @@ def command(
     with sole_use(out):
         summary = _whole_way(config, data, out, images, seed)
     _print(summary)
-    console.print(f"everything is in {out}  ({summary['seconds']:.0f} s)", highlight=False, soft_wrap=True)
+    say(f"everything is in {out}  ({summary['seconds']:.0f} s)")
     if summary["check"]["errors"] or not agree(summary["verify"]):
         raise typer.Exit(1)
 
@@ -70,7 +69,7 @@ def _whole_way(config, data, out: Path, images: int, seed: int) -> dict:
         f"{config.name} on {data.name} ({data.source}): {len(data.y_train)} training, "
         f"{len(data.y_validation)} validation, {len(data.y_test)} test images"
     )
-    console.print(title, highlight=False)
+    say(title)
 
     floating = _float_model(config, data, out, seed)
     naive_scheme = config.scheme.model_copy(update=NAIVE)
@@ -95,7 +94,7 @@ def _whole_way(config, data, out: Path, images: int, seed: int) -> dict:
         "graphs": nodes,
         "seconds": round(time.monotonic() - began, 1),
     }
-    write_whole(out / "summary.json", json.dumps(summary, indent=2).encode())
+    write_whole(out / "summary.json", json_text(summary).encode())
     return summary
 
 
@@ -132,7 +131,7 @@ def _float_model(config, data, out: Path, seed: int):
     if shipped is not None:
         model, found, note = load_checkpoint(shipped)
         if found.model == config.model and data.was_learnt(note["data"]):
-            console.print(f"float model: {shipped.name}, trained on {note['data']['name']}", highlight=False)
+            say(f"float model: {shipped.name}, trained on {note['data']['name']}")
             return model
     torch.manual_seed(seed)
     return _trained(Classifier(config.model), config, data, out, "float", seed)
@@ -193,5 +192,5 @@ def _print(summary: dict) -> None:
     verdict = summary["check"]
     for table in (stages, engines):
         console.print(table)
-    console.print(", ".join(f"{form}.onnx: {count} nodes" for form, count in summary["graphs"].items()), highlight=False)
-    console.print(f"ssmq check dataflow.onnx: {verdict['errors']} errors, {verdict['warnings']} warnings", highlight=False)
+    say(", ".join(f"{form}.onnx: {count} nodes" for form, count in summary["graphs"].items()))
+    say(f"ssmq check dataflow.onnx: {verdict['errors']} errors, {verdict['warnings']} warnings")

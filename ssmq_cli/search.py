@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +11,7 @@ import typer
 from ssmq_brevitas.errors import SsmqError
 
 from . import options
-from .options import console
+from .output import console, print_json, say
 from .tables import show
 
 NAME = "search"
@@ -29,17 +28,17 @@ class Objective(StrEnum):
 def command(
     checkpoint: Annotated[Path, options.checkpoint_argument("Float checkpoint")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the front: JSON, plot, scheme files.")],
-    budget: Annotated[float | None, typer.Option(help="Of the objective; without it, a front.", min=1)] = None,
+    budget: Annotated[float | None, typer.Option(help="Of the objective; without it, a front.", **options.number(1, 1e12))] = None,
     objective: Annotated[Objective, typer.Option(help="What the budget counts.")] = Objective.bytes,
     target: Annotated[str | None, typer.Option(help="Part whose LUTs are counted, as for ssmq estimate.")] = None,
-    fps: Annotated[float | None, typer.Option(help="Fold for so many sequences a second, and count the LUTs.")] = None,
-    clock: Annotated[float, typer.Option(help="Clock in MHz, with --fps.", min=0.001)] = 100.0,
-    trials: Annotated[int, typer.Option(help="Go on to so many Optuna trials (the thorough way).", min=0)] = 0,
+    fps: Annotated[float | None, typer.Option(help="Fold for so many sequences a second, and count the LUTs.", **options.RATE)] = None,
+    clock: Annotated[float, typer.Option(help="Clock in MHz, with --fps.", **options.MEGAHERTZ)] = 100.0,
+    trials: Annotated[int, typer.Option(help="Go on to so many Optuna trials (the thorough way).", min=0, max=1_000_000)] = 0,
     storage: Annotated[str | None, typer.Option(help="Optuna storage to share, each adding --trials; else OUT/search.db.")] = None,
     widths: Annotated[str, typer.Option(help="Widths to choose from, in bits.")] = "3,4,5,6,8,10,12",
-    images: Annotated[int, typer.Option(help="Validation images.", min=1)] = 500,
+    images: Annotated[int, typer.Option(help="Validation images.", **options.COUNT)] = 500,
     preset: Annotated[str | None, typer.Option("--preset", "-p", help="Take the scheme from there.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the trials; workers on a --storage have their own.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the trials; workers on a --storage have their own.", **options.SEEDS)] = 0,
     as_json: options.AsJson = False,
     *,
     load: Callable,
@@ -82,10 +81,10 @@ def command(
             candidates = [entry for entry in candidates if entry[cost.unit] <= budget]
         found = write_front(bench, config, candidates, out, cost)
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        print_json(found)
         return
     show(front_table(found))
-    console.print(f"front.json, front.png and scheme files are in {out}", highlight=False, soft_wrap=True)
+    say(f"front.json, front.png and scheme files are in {out}")
 
 
 def _cost(objective: Objective, target: str | None, fps: float | None, clock: float):
@@ -98,6 +97,4 @@ def _cost(objective: Objective, target: str | None, fps: float | None, clock: fl
         return BYTES
     if target is None:
         raise SsmqError("--objective lut needs a part: --target, as ssmq estimate takes it")
-    if fps is not None and not fps > 0:
-        raise SsmqError(f"--fps must be more than 0, not {fps:g}")
     return Luts(find_part(target), fps, clock)

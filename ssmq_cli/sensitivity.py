@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +9,7 @@ from typing import Annotated
 import typer
 
 from . import options
-from .options import console
+from .output import console, print_json, say
 from .tables import show
 
 NAME = "sensitivity"
@@ -20,7 +19,7 @@ NAME = "sensitivity"
 def command(
     checkpoint: Annotated[Path, options.checkpoint_argument("Float checkpoint")],
     widths: Annotated[str, typer.Option(help="Widths to try, in bits.")] = "4,6,8,10,12",
-    images: Annotated[int, typer.Option(help="Validation images.", min=1)] = 500,
+    images: Annotated[int, typer.Option(help="Validation images.", **options.COUNT)] = 500,
     plot: Annotated[Path | None, typer.Option(help="Picture of the table (.png, .svg, .pdf).")] = None,
     preset: Annotated[str | None, typer.Option("--preset", "-p", help="Take the scheme from there.")] = None,
     as_json: options.AsJson = False,
@@ -45,10 +44,10 @@ def command(
     if plot is not None:
         heat_map(found, plot)
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        print_json(found)
         return
     for table in sensitivity_tables(found):
         show(table)
-    console.print(explanation(found), highlight=False)
+    console.print(explanation(found))
     if plot is not None:
-        console.print(f"-> {plot}", highlight=False, soft_wrap=True)
+        say(f"-> {plot}")

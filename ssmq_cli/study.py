@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .options import console
+from .output import json_text, say
 from .tables import show
 
 app = typer.Typer(help="Studies: many trainings as rows that are run once each.", no_args_is_help=True)
@@ -21,7 +20,7 @@ def studies() -> None:
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the rows and study.json.")]
 Rows = Annotated[list[str] | None, typer.Option("--rows", help="Shell pattern of row ids; may be repeated.")]
-Workers = Annotated[int, typer.Option(help="Rows at a time.", min=1)]
+Workers = Annotated[int, typer.Option(help="Rows at a time.", min=1, max=1024)]
 DataRoot = Annotated[Path | None, typer.Option(help="Folder of MNIST instead of the embedded subset.")]
 ListRows = Annotated[bool, typer.Option("--list", help="Name the rows and what is finished; run nothing.")]
 
@@ -76,22 +75,22 @@ def _run(study, out: Path, patterns: list[str], workers: int, data_root: Path | 
         for name, row in chosen.items():
             found = finished(out, row, settings)
             told = f"{100 * found['accuracy']:.2f} %" if found else "–"
-            console.print(f"{name:<44} {told}", highlight=False)
+            say(f"{name:<44} {told}")
         return
 
     def tell(name: str, state: str, left: int) -> None:
-        console.print(f"{name}: {state}, {left} waiting", highlight=False)
+        say(f"{name}: {state}, {left} waiting")
 
     failed = run_rows(chosen, out, settings, data_root, workers, tell)
     # All that OUT holds: rows of earlier calls too.
     results = [found for row in study.rows().values() if (found := finished(out, row, settings))]
     if results:
         found = summary(study, results)
-        write_whole(out / "study.json", json.dumps(found, indent=2).encode())
+        write_whole(out / "study.json", json_text(found).encode())
         for table in tables(found):
             show(table)
-        console.print(f"{len(results)} rows, {found['images']} test images  ->  {out / 'study.json'}", highlight=False)
+        say(f"{len(results)} rows, {found['images']} test images  ->  {out / 'study.json'}")
     for name in failed:
-        console.print(f"failed: {name}; see {out / name / 'log.txt'}", highlight=False, soft_wrap=True)
+        say(f"failed: {name}; see {out / name / 'log.txt'}")
     if failed:
         raise typer.Exit(1)

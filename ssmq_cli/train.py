@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from . import options
-from .options import console
+from .output import say
 from .progress import training_bar
 
 NAME = "train"
@@ -76,5 +76,5 @@ def command(
             save_checkpoint(checkpoint, model, config, note)
         state.unlink(missing_ok=True)
     test = test_accuracy(model, data)
-    console.print(f"{data.name} ({data.source}): {len(data.y_train)} training, {len(data.y_test)} test images")
-    console.print(f"validation {100 * validation:.2f} %, test {100 * test:.2f} %  ->  {checkpoint}")
+    say(f"{data.name} ({data.source}): {len(data.y_train)} training, {len(data.y_test)} test images")
+    say(f"validation {100 * validation:.2f} %, test {100 * test:.2f} %  ->  {checkpoint}")

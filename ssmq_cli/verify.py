@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +10,7 @@ import typer
 from rich.table import Table
 
 from . import options
-from .options import console
+from .output import console, print_json
 
 NAME = "verify"
 FORMS = ("step", "dataflow", "sequence-dataflow")
@@ -20,8 +19,8 @@ FORMS = ("step", "dataflow", "sequence-dataflow")
 @options.takes_data
 def command(
     folder: Annotated[Path, typer.Argument(help="Folder of `ssmq run` or `ssmq export`: graphs and checkpoint.")],
-    images: Annotated[int, typer.Option(help="Test sequences for the fast engines.", min=1)] = 1000,
-    slow_images: Annotated[int, typer.Option(help="Test sequences for the engines that go node by node.", min=1)] = 20,
+    images: Annotated[int, typer.Option(help="Test sequences for the fast engines.", **options.COUNT)] = 1000,
+    slow_images: Annotated[int, typer.Option(help="Test sequences for the engines that go node by node.", **options.COUNT)] = 20,
     as_json: options.AsJson = False,
     *,
     load: Callable,
@@ -38,7 +37,7 @@ def command(
     codes = load(config).x_test[:images].numpy()
     rows = agreements(model, graphs, codes, slow_images, _foreign(*graphs[:2]))
     if as_json:
-        typer.echo(json.dumps({"engines": rows}, indent=2))
+        print_json({"engines": rows})
     else:
         console.print(agreement_table(rows))
     raise typer.Exit(0 if agree(rows) else 1)

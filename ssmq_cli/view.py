@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from ssmq_export.errors import ExportError
 
-from .options import console, located
+from .options import located
+from .output import say
 
 NAME = "view"
 
@@ -23,11 +24,27 @@ def command(
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.", min=0, max=65535)] = 8080,
 ) -> None:
-    """Show a file in Netron, served on 127.0.0.1 until Ctrl-C."""
-    import netron
+    """Show a file in Netron, served on 127.0.0.1 until Ctrl-C.
+
+    Nothing but that file is served, and the page reaches no other host.
+    """
+    import webbrowser
+
+    from .netron_page import Server
 
     if not file.is_file():
         raise ExportError(f"{file}: no such file")
-    address = netron.start(str(file), address=("127.0.0.1", port or None), browse=browser)
-    console.print(f"{file} at http://{address[0]}:{address[1]} (Ctrl-C ends)", soft_wrap=True)
-    netron.wait()
+    file.open("rb").close()
+    try:
+        server = Server(file, port)
+    except OSError as error:
+        raise ExportError(f"port {port}: {error.strerror}; give another --port, or 0 for a free one") from error
+    with server:
+        address = f"http://127.0.0.1:{server.port}"
+        say(f"{file} at {address} (Ctrl-C ends)")
+        if browser:
+            webbrowser.open(address)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            return

@@ -166,7 +166,11 @@ def _seeded(name: str, seed: int) -> str:
 def _fill(value, names: dict[str, Any]):
     if isinstance(value, dict):
         return {key: _fill(inner, names) for key, inner in value.items()}
-    return value.format(**names) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    # A name alone stands for its value: a width is a number.
+    alone = re.fullmatch(r"\{(\w+)\}", value)
+    return names[alone[1]] if alone else value.format(**names)
 
 
 def _changed(config: Config, changes: dict[str, Any]) -> Config:

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
+_PARENT = "SSMQ_PARENT"
 
 
 def run_worker(module: str, arguments: list[str], scratch: Path, **environment: str) -> subprocess.CompletedProcess:
@@ -20,7 +21,7 @@ def run_worker(module: str, arguments: list[str], scratch: Path, **environment: 
     """
     worker = subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
-        env={**os.environ, "TMPDIR": str(scratch), **environment},
+        env={**os.environ, "TMPDIR": str(scratch), _PARENT: str(os.getpid()), **environment},
         cwd=scratch,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -43,6 +44,8 @@ def end_with_parent() -> None:
     signal.signal(signal.SIGTERM, lambda number, frame: os.killpg(0, signal.SIGKILL))
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != int(os.environ[_PARENT]):  # it died before that, while this worker imported
+            os.killpg(0, signal.SIGKILL)
 
 
 def last_words(done: subprocess.CompletedProcess, prefix: str) -> str:

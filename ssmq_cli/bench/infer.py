@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,7 @@ import typer
 from rich.table import Table
 
 from .. import options
-from ..options import console
+from ..output import console, print_json, say
 from .timing import described, machine
 
 NAME = "infer"
@@ -27,7 +26,7 @@ def command(
         Path | None, typer.Argument(help="Quantised checkpoint; the preset's, quantised without training, if none.")
     ] = None,
     preset: options.Preset = "edge-4x16",
-    images: Annotated[int, typer.Option(help="Sequences to classify, the test set over and over.", min=1)] = 10_000,
+    images: Annotated[int, typer.Option(help="Sequences to classify, the test set over and over.", min=1, max=200_000)] = 10_000,
     as_json: options.AsJson = False,
     *,
     load: Callable,
@@ -82,7 +81,7 @@ def command(
         "onnxruntime_batch": best,
     }
     if as_json:
-        typer.echo(json.dumps(result, indent=2))
+        print_json(result)
         return
     table = Table(title=f"{config.name}: {images:,} sequences of {test.shape[1]} steps", caption=described(result["machine"]))
     for heading in ("engine", "seconds", "sequences / s"):
@@ -90,7 +89,7 @@ def command(
     for engine, seconds in (("integer model", integer_s), (f"ONNX Runtime, batch {best}", onnxruntime_s)):
         table.add_row(engine, f"{seconds:.2f}", f"{images / seconds:,.0f}")
     console.print(table)
-    console.print(f"ratio {onnxruntime_s / integer_s:.1f}; every logit equal")
+    say(f"ratio {onnxruntime_s / integer_s:.1f}; every logit equal")
 
 
 def _timed(run: Callable) -> tuple[float, np.ndarray]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,7 @@ import typer
 from rich.table import Table
 
 from .. import options
-from ..options import console
+from ..output import console, print_json
 from .timing import Device, described, finishing, machine, medians, refuse_missing
 
 NAME = "scan"
@@ -44,7 +43,7 @@ def command(
 
         growth(rows if quick else rows[len(SIZES) :], plot)
     if as_json:
-        typer.echo(json.dumps(result, indent=2))
+        print_json(result)
         return
     table = Table(title="seconds, forward and backward", caption=described(result["machine"]))
     for heading in ("heads", "modes", "batch", "steps", "fused", "float FFT", "fused / FFT", "Brevitas loop", "loop / fused"):

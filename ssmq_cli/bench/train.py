@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from .. import options
-from ..options import console
+from ..output import console, print_json
 from .scan import LOOP_LIMIT
 from .timing import Device, described, finishing, machine, medians, refuse_missing
 
@@ -30,7 +29,7 @@ def command(
             rows.append(measure(preset, device))
     result = {"machine": machine(device), "rows": rows}
     if as_json:
-        typer.echo(json.dumps(result, indent=2))
+        print_json(result)
         return
     table = Table(title="seconds a training step", caption=described(result["machine"]))
     for heading in ("preset", "batch", "float FFT", "fused QAT", "Brevitas loop", "QAT epoch of 50,000, minutes"):

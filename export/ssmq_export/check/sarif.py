@@ -5,8 +5,10 @@ Source: OASIS, https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import quote
 
 from .catalogue import RULES
 from .finding import Finding
@@ -33,7 +35,7 @@ def to_sarif(findings: list[Finding], graph: Path) -> dict:
             "ruleId": found.rule,
             "ruleIndex": index[found.rule],
             "level": _LEVELS[found.severity],
-            "message": {"text": f"{found.message}. Fix: {found.fix}"},
+            "message": {"text": _literal(f"{found.message}. Fix: {found.fix}")},
             "locations": [_location(found, graph)],
         }
         for found in findings
@@ -44,5 +46,20 @@ def to_sarif(findings: list[Finding], graph: Path) -> dict:
 
 def _location(found: Finding, graph: Path) -> dict:
     named = [{"name": name, "kind": kind} for name, kind in ((found.node, "function"), (found.tensor, "variable")) if name]
-    place = {"physicalLocation": {"artifactLocation": {"uri": graph.as_posix()}}}
+    place = {"physicalLocation": {"artifactLocation": {"uri": _uri(graph)}}}
     return {**place, "logicalLocations": named} if named else place
+
+
+def _literal(text: str) -> str:
+    """A message without placeholders and links, whatever a foreign name in it looks like (3.11.5, 3.11.6)."""
+    text = text.replace("{", "{{").replace("}", "}}")
+    if "](" not in text:
+        return text
+    return text.replace("\\", "\\\\").replace("[", "\\[").replace("]", "\\]")
+
+
+def _uri(path: Path) -> str:
+    """A relative path stays relative, to the folder that the reader takes for the root of the sources."""
+    if path.is_absolute():
+        return path.as_uri()
+    return quote(os.fsencode(path.as_posix()))

@@ -31,11 +31,6 @@ def widened(work: Work, folding: Folding) -> Folding | None:
     return None
 
 
-def total(works: list[Work], foldings: list[Folding], part: Part) -> Cost:
-    """Resources of all nodes."""
-    return sum((resources(w, f, part.family) for w, f in zip(works, foldings, strict=True)), Cost())
-
-
 def shortage(cost: Cost, part: Part) -> str | None:
     """The resource that the part has least of by comparison, if it has too little of any."""
     name = max(RESOURCES, key=lambda resource: getattr(cost, resource) / getattr(part, resource))
@@ -91,17 +86,20 @@ def _widen_slowest(works: list[Work], foldings: list[Folding]) -> list[Folding] 
 def fitted(works: list[Work], foldings: list[Folding], part: Part, told: str = "") -> list[Folding]:
     """``foldings`` with as many products moved into LUTs as the multipliers ask for. ExportError if they do not fit."""
     foldings = list(foldings)
-    in_dsp = [i for i, (w, f) in enumerate(zip(works, foldings, strict=True)) if resources(w, f, part.family).dsp]
-    in_dsp.sort(key=lambda i: works[i].left * works[i].right)
-    cost = total(works, foldings, part)
-    while cost.dsp > part.dsp and in_dsp:
-        index = in_dsp.pop(0)
+    costs = [resources(w, f, part.family) for w, f in zip(works, foldings, strict=True)]
+    cost = sum(costs, Cost())
+    # One node changes at a time, and the sum with it: adding all up again is quadratic in the layers.
+    for index in sorted((i for i, c in enumerate(costs) if c.dsp), key=lambda i: works[i].left * works[i].right):
+        if cost.dsp <= part.dsp:
+            break
         foldings[index] = replace(foldings[index], use_dsp=False)
-        cost = total(works, foldings, part)
+        moved = resources(works[index], foldings[index], part.family)
+        cost += moved + costs[index] * -1
+        costs[index] = moved
     lacking = shortage(cost, part)
     if lacking is None:
         return foldings
-    spent = [getattr(resources(w, f, part.family), lacking) for w, f in zip(works, foldings, strict=True)]
+    spent = [getattr(c, lacking) for c in costs]
     most = works[max(range(len(works)), key=spent.__getitem__)].name
     raise ExportError(
         f"{told + ': ' if told else ''}{part.name} has {getattr(part, lacking):,} {lacking.upper()} and "
