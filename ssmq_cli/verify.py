@@ -97,7 +97,9 @@ def _model(folder: Path):
 
     if not folder.is_dir():
         raise SsmqError(f"{folder}: no such folder: give one that ssmq run or ssmq export has written")
-    found = [load_checkpoint(path)[:2] for path in sorted(folder.glob("*.safetensors"))]
+    # A kill leaves the state of a training beside its checkpoints.
+    paths = [path for path in sorted(folder.glob("*.safetensors")) if not path.stem.endswith("-state")]
+    found = [load_checkpoint(path)[:2] for path in paths]
     quantised = [(model, config) for model, config in found if model.quantised]
     if len(quantised) != 1:
         raise SsmqError(

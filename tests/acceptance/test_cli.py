@@ -206,6 +206,7 @@ def test_verify_tells_which_engine_and_tensor_differ(folder, tmp_path):
     weight = next(c for c in graph.graph.initializer if c.name.startswith("b_re_1") or "bu_re_1" in c.name)
     weight.CopyFrom(onnx.numpy_helper.from_array(-onnx.numpy_helper.to_array(weight), weight.name))
     onnx.save(graph, tmp_path / "dataflow.onnx")
+    (tmp_path / "qat-state.safetensors").write_bytes(b"what a killed training leaves")
     done = ssmq("verify", tmp_path, "--json", "--images", 2, "--slow-images", 2, *SMALL_IMAGES, check=False)
     assert done.returncode == 1
     differing = {row["engine"]: row["first"] for row in json.loads(done.stdout)["engines"] if row["differing"]}
