@@ -84,6 +84,8 @@ def growth(rows: list[dict], path: Path) -> None:
             axis.plot(*zip(*points, strict=True), marker="o", color=colour, label=label)
     axis.set(xscale="log", yscale="log", xlabel="steps T", ylabel="seconds a sequence, forward + backward")
     axis.set_xticks([row["length"] for row in rows], [f"{row['length']:,}" for row in rows])
+    # The default is a formula, and no text here is read as one.
+    axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axis.minorticks_off()
     first = rows[0]
     axis.set_title(f"{first['heads']} heads, {first['modes']} modes, equal batch · T", fontsize=10, color=INK)
