@@ -50,6 +50,8 @@ COVERED = (
 EQUIVALENT = (
     ("*", "output[0]", "output[-1]", "a node of these graphs has one result"),
     ("export/ssmq_export/lower/collapse.py", "len(levels) // 2", "*", "only how soon a wrong shift is told: all levels follow"),
+    ("export/ssmq_export/lower/collapse.py", "shift != shift[0, 0]", "shift != shift[0, -1]", "unlike the first is unlike the last"),
+    ("export/ssmq_export/lower/fold.py", "behind[node.input[0]]", "behind[node.input[-1]]", "a Cast has one operand"),
 )
 PRELOADED = (
     "numpy", "torch", "brevitas.nn", "brevitas.quant", "numba", "onnx", "onnxruntime", "qonnx.core.modelwrapper",
