@@ -30,9 +30,9 @@ def step(draw: Callable[[GraphBuilder], None], double: bool = False, **propertie
     return Graph(g.model("step", {"ssmq.form": "step", "ssmq.length": "20", **properties}))
 
 
-def dataflow(draw: Callable[[GraphBuilder], None], **datatypes: str) -> Graph:
+def dataflow(draw: Callable[[GraphBuilder], None], double: bool = False, **datatypes: str) -> Graph:
     """An integer graph with exponents of 0 for the tensors of ``datatypes``."""
-    g = GraphBuilder(1, np.float32)
+    g = GraphBuilder(1, np.float64 if double else np.float32)
     draw(g)
     g.formats = {name: {"datatype": kind, "exponent": 0} for name, kind in datatypes.items()}
     return Graph(g.model("dataflow", {"ssmq.form": "dataflow", "ssmq.length": "20"}))

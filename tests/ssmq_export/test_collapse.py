@@ -75,13 +75,13 @@ class Step:
         def times(source, name, values):
             return g.node("Mul", [source, g.constant(f"{name}_factor", np.reshape(values, (1, -1)))], name, SIZE)
 
-        re, im, source = "x_re_0", "x_im_0", u
+        re, im, source, gain = "x_re_0", "x_im_0", u, self.has("gain", 1)
         ax = {
-            "re": g.node("Sub", [times(re, "rr", A_RE), times(im, "ri", A_IM)], "ax_re", SIZE),
-            "im": g.node("Add", [times(im, "ii", self.has("a_ii", A_RE)), times(re, "ir", self.has("a_ir", A_IM))], "ax_im", SIZE),
+            "re": g.node("Sub", [times(re, "rr", A_RE * gain), times(im, "ri", A_IM * gain)], "ax_re", SIZE),
+            "im": g.node("Add", [times(im, "ii", self.has("a_ii", A_RE) * gain), times(re, "ir", self.has("a_ir", A_IM) * gain)], "ax_im", SIZE),
         }
         for part, values in (("re", self.has("b_re", B_RE)), ("im", self.has("b_im", B_IM))):
-            matrix = values if np.shape(values) == (HEADS, SIZE) else spread(values)
+            matrix = values if np.shape(values) == (HEADS, SIZE) else spread(values * gain)
             driven = g.node("MatMul", [source, g.constant(f"b_{part}", matrix)], f"bu_{part}", SIZE)
             sums = g.node("Add", [ax[part], driven], f"sum_{part}", SIZE)
             if part == "re" and self.has("bias"):
@@ -113,10 +113,10 @@ class Step:
         kinds = {"u": "UINT8", "x_re_0": state, "x_im_0": state, "pool": "INT9", "pool_next": "INT9"}
         kinds |= dict.fromkeys(("u_0", "v_0", "u_1", "pooled"), "INT4")
         kinds |= {"x_re_next_0": self.has("state_re", state), "x_im_next_0": self.has("state_im", state)}
-        graph = dataflow(self.draw, **kinds)
+        graph = dataflow(self.draw, double=self.has("gain"), **kinds)
         graph.datatypes = {name: kind for name, kind in graph.datatypes.items() if name in graph.infos}
         for name in {*graph.infos, *graph.constants} - graph.datatypes.keys():
-            graph.datatypes[name] = "INT24"
+            graph.datatypes[name] = "INT56"
         for name in graph.infos:
             graph.exponents.setdefault(name, np.array(0))
         graph.properties[STATES_KEY] = json.dumps(state_layout(HEADS, MODES, 1))
@@ -198,6 +198,13 @@ def test_every_code_of_the_sequence(changes):
 @pytest.mark.parametrize(("shift", "expected"), [(SHIFTS, SHIFTS.reshape(HEADS, MODES).tolist()), ([4] * SIZE, [4]), (0, [0])])
 def test_one_shift_for_the_layer_where_one_fits_all(shift, expected):
     assert parameters(collapse(Step(shift=shift).model()))["shift"].tolist() == expected
+
+
+def test_the_largest_shift():
+    """2**35 times all sums, and 40 in place of 5; one more is past the operator's."""
+    assert parameters(collapse(Step(gain=2**35, shift=40).model()))["shift"].tolist() == [40]
+    with pytest.raises(ExportError, match="the thresholds of channel 0 are no rounding shift"):
+        collapse(Step(gain=2**36, shift=41).model())
 
 
 def off_by_one():

@@ -49,6 +49,17 @@ def test_rule_1_only_a_grid_of_its_own_and_a_power_of_two():
         clean(graph)
 
 
+def test_rule_1_nothing_but_a_cast_stands_behind_the_quant():
+    def draw(g):
+        port(g, "u", 2, fmt(4))
+        g.weight("w", weight([[5, -7]]))
+        g.node("Mul", ["u", g.node("Neg", ["w"], "opposite", 2)], "y", 2)
+        g.output("y", 2)
+
+    with pytest.raises(ExportError, match="node Neg_opposite: only a Quant may stand between"):
+        clean(step(draw))
+
+
 @pytest.mark.parametrize("codes", [[[8, -8]], [[7, -9]]])
 def test_rule_1_a_parameter_that_its_quant_would_clip_is_refused(codes):
     clean(scaled([[7, -8]], bits=4))

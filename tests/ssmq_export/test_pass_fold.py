@@ -160,6 +160,19 @@ def test_rule_2_a_table_is_bounded():
     assert "Sub" in op_types(graph)
 
 
+def test_rule_2_a_table_holds_65536_codes_and_not_one_more():
+    def draw(g):
+        port(g, "u", 2, fmt(16, -3))
+        port(g, "v", 2, fmt(1, -3, signed=False))
+        sums = g.node("Add", ["u", "v"], "s", 2)
+        g.quant(g.node("Mul", [sums, g.constant("c", -0.7)], "t", 2), "y", fmt(4, -1), 2)
+        g.output("y", 2)
+
+    graph = step(draw)
+    with pytest.raises(ExportError, match="^y: .* its input has 65537 codes; a table holds at most 65536"):
+        fold(graph)
+
+
 @pytest.mark.parametrize("exponent", [-1, [-3, 0]], ids=["one grid", "a grid a channel"])
 def test_rule_3_the_scale_of_a_quantiser_is_a_product_behind_its_thresholds(exponent):
     graph = folded(chain(exponent=exponent))

@@ -116,6 +116,9 @@ def test_a_model_says_what_the_graph_knows():
     graph.nodes.append(graph.node("Add", ["s", "b"], "unused", 2))
     graph.exponents["y"] = np.array([-3, 1])
     model = graph.model()
+    # A constant's type stands in the annotations alone.
+    graph.datatypes["m"] = "INT3"
+    assert Graph(graph.model()).datatypes["m"] == "INT3"
     assert [node.output[0] for node in model.graph.node] == ["s", "p", "q", "y"]
     assert {t.name for t in model.graph.initializer} == {"m", "k", "b", "y_rows"}
     assert [info.name for info in model.graph.value_info] == ["s", "p", "q"]
@@ -154,6 +157,7 @@ def test_formats_of_exact_tensors_hold_their_ranges():
         g.node("Add", ["v", "v"], "twice", 2)
         g.node("Mul", ["u", g.weight("w", weight([[3, 5]]))], "y", 2)
         g.node("Relu", ["u"], "floating", 2)
+        g.output(g.node("MatMul", ["v", g.weight("m", weight([[1], [1]]))], "one", 1), 1)
         for name in ("twice", "y", "floating"):
             g.output(name, 2)
 
@@ -161,6 +165,7 @@ def test_formats_of_exact_tensors_hold_their_ranges():
     assert exact_formats(model) == {
         "u": {"bits": 4, "signed": True, "exponent": [-1, -3]},
         "v": {"bits": 3, "signed": False, "exponent": -2},
+        "one": {"bits": 4, "signed": False, "exponent": -2},
         "twice": {"bits": 4, "signed": False, "exponent": -2},
         "y": {"bits": 7, "signed": True, "exponent": [-1, -3]},
     }
@@ -321,3 +326,15 @@ def test_a_proof_compares_every_coded_tensor_that_both_graphs_have():
     assert few.agreement.codes == 3 * 5 * 6 + 3 * 3
     assert found[-1].model == lower(model)
 
+
+def test_a_proof_finds_a_level_that_only_inputs_of_middling_size_reach(monkeypatch):
+    def careless(graph):
+        PASSES[-1](graph)
+        rows = graph.constants["a_thresholds"].copy()
+        rows[:, len(rows[0]) // 2] += 15
+        graph.constants["a_thresholds"] = rows
+
+    monkeypatch.setattr("ssmq_export.lower.pipeline.PASSES", (*PASSES[:-1], careless))
+    *right, wrong = (one.agreement for one in prove(step(network).model()))
+    assert [one.differing for one in right] == [0] * 5
+    assert wrong.differing > 0 and wrong.first.startswith("a, sequence 0")
