@@ -51,6 +51,11 @@ EQUIVALENT = (
     ("*", "output[0]", "output[-1]", "a node of these graphs has one result"),
     ("export/ssmq_export/lower/collapse.py", "len(levels) // 2", "*", "only how soon a wrong shift is told: all levels follow"),
     ("export/ssmq_export/lower/collapse.py", "shift != shift[0, 0]", "shift != shift[0, -1]", "unlike the first is unlike the last"),
+    ("export/ssmq_export/lower/collapse.py", "shift[0, :1]", "shift[-1, :1]", "all shifts are one here"),
+    ("export/ssmq_export/lower/clean.py", "reshape(-1)", "reshape(-2)", "any negative size is the one left open"),
+    ("export/ssmq_export/lower/clean.py", "behind[0]", "behind[-1]", "there is one behind"),
+    ("export/ssmq_export/lower/datatypes.py", " and (not is_table(node))", "", "the range of a table is that of its type"),
+    ("export/ssmq_export/lower/grids.py", "sign > 0", "sign > -1", "a sign is 1 or -1"),
     ("export/ssmq_export/lower/fold.py", "behind[node.input[0]]", "behind[node.input[-1]]", "a Cast has one operand"),
 )
 PRELOADED = (
@@ -145,13 +150,17 @@ def mutants(modules: list[Path], seed: int) -> Iterator[tuple[Path, str, list[st
         source = mutated(trees[module], site)
         lines = ast.unparse(trees[module]).splitlines(), source.splitlines()
         diff = list(difflib.unified_diff(*lines, str(module), str(module), n=1, lineterm=""))
-        before, after = (" ".join(d[1:].strip() for d in diff[2:] if d[0] == sign) for sign in "-+")
+        before, after = ("\n".join(d[1:].strip() for d in diff[2:] if d[0] == sign) for sign in "-+")
         if not any(_same(module, before, after, *known) for known in EQUIVALENT):
             yield module, source, diff
 
 
 def _same(module: Path, before: str, after: str, modules: str, old: str, new: str, why: str) -> bool:
-    return fnmatch(str(module), modules) and old in before and (new == "*" or before.replace(old, new) == after)
+    """Whether a line differs in nothing but one ``old`` that became ``new``."""
+    places = [k for k in range(len(before)) if before.startswith(old, k)]
+    once = {before[:k] + new + before[k + len(old) :] for k in places}
+    anything = new == "*" and "\n" not in before
+    return fnmatch(str(module), modules) and bool(places) and (anything or after in once)
 
 
 def tests_of(module: Path) -> list[str]:

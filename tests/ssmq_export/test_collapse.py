@@ -207,9 +207,9 @@ def test_the_largest_shift():
         collapse(Step(gain=2**36, shift=41).model())
 
 
-def off_by_one():
-    rows = np.repeat(rounding(5), SIZE, axis=0)
-    rows[2, 4] += 1
+def off_by_one(place):
+    rows = np.repeat(rounding(2), SIZE, axis=0)
+    rows[2, place] += 1
     return rows
 
 
@@ -229,7 +229,10 @@ NAMED = {
     "products of states": ({"squares": True}, "xx: multiplies states; they leave a layer through a sum"),
     "two ways out": ({"reads_state_twice": True}, "x_re_next_0: leaves the layer through y, both, not through one"),
     "no way out": ({"forgets": True}, "leaves the layer through no sum, not through one"),
-    "thresholds off by one": ({"rows_re": off_by_one()}, "x_re_next_0: the thresholds of channel 2 are no rounding shift"),
+    **{
+        f"level {place} off by one": ({"rows_re": off_by_one(place)}, "x_re_next_0: the thresholds of channel 2 are no rounding shift")
+        for place in (0, 4, 7, 9, 14)
+    },
     "half up": ({"rows_im": (LEVELS << 5)[None] - 16}, "x_im_next_0: the thresholds of channel 0 are no rounding shift"),
     "two shifts": ({"shift_im": 6}, "x_im_next_0: its rounding is not that of x_re_next_0 \\(channel 0\\)"),
     "another shift in one mode": ({"shift_im": [5, 5, 5, 5, 4, 5]}, "x_im_next_0: its rounding is not that of x_re_next_0 \\(channel 4\\)"),

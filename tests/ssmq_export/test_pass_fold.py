@@ -120,6 +120,16 @@ def hat(g):
     g.output("y", 2)
 
 
+def test_rule_2_of_channels_with_ranges_of_their_own():
+    def draw(g):
+        port(g, "u", 2, fmt(6, -3))
+        sums = g.node("MatMul", ["u", g.weight("m", weight([[1, 4], [0, -3]]))], "s", 2)
+        g.quant(g.node("Mul", [sums, g.constant("c", -0.3)], "t", 2), "y", fmt(6, -1), 2)
+        g.output("y", 2)
+
+    assert "Sub" in op_types(folded(draw))
+
+
 def test_rule_2_of_a_single_channel():
     graph = folded(chain(("Mul", -0.7), channels=1, source=fmt(6, -3)), channels=1)
     assert op_types(graph) == ["MultiThreshold", "MultiThreshold", "Sub", "Mul"]

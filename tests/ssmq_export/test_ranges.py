@@ -166,3 +166,12 @@ def test_a_tensor_whose_codes_are_too_wide_is_named():
 
     with pytest.raises(ExportError, match="^square: its codes need more than 62 bits"):
         grids_of(step(draw))
+
+
+def test_weights_that_one_grid_cannot_hold_are_refused():
+    codes, exponent, inputs = np.array([[1], [1]]), np.array([[0], [0]]), np.array([0, 60])
+    found, column = columns(codes, exponent, inputs)
+    assert found.tolist() == [[1], [2**60]] and column.tolist() == [0]
+    for wide in (inputs + [0, 1], inputs * 2):
+        with pytest.raises(ExportError, match="its weights need more than 62 bits on one grid"):
+            columns(codes, exponent, wide)
