@@ -131,14 +131,17 @@ def _equalise(ssm: QuantS4D, b: torch.Tensor, scheme: Scheme, u_site: Quantizer,
     β is such that the states of the layer peak in (1/2, 1] and that B̄ / β is a power of two.
     """
     # A state that never moved has no range and sets nobody else's; the least exponent keeps it small if it moves yet.
-    moved = states.largest > 0
-    exponent = np.floor(np.log2(b.abs().numpy() / np.where(moved, states.largest, 1))).astype(np.int64)
+    # One without an input (its B̄ has rounded to 0) is read by no C: its β is 0.
+    gain = b.abs().numpy()
+    moved = (states.largest > 0) & (gain > 0)
+    exponent = np.floor(np.log2(np.where(gain > 0, gain, 1) / np.where(moved, states.largest, 1))).astype(np.int64)
     exponent = np.where(moved, exponent, exponent.min(where=moved, initial=exponent.max()))
     exponent = np.maximum(exponent, exponent.max() - (2**MODE_EXPONENT_BITS - 1))
     for _ in range(2):  # the state's format says which exponents are of use, and they move the states
         beta = b / torch.from_numpy(np.exp2(exponent))
         parts = torch.view_as_complex(torch.from_numpy(states.samples).unflatten(2, (-1, 2)).contiguous())
-        _fit(ssm.state.power, torch.view_as_real(parts / beta[..., None]).flatten(2).numpy(), ssm.state.bits, scheme.range)
+        parts = torch.where(beta[..., None] == 0, 0, parts / torch.where(beta == 0, 1, beta)[..., None])
+        _fit(ssm.state.power, torch.view_as_real(parts).flatten(2).numpy(), ssm.state.bits, scheme.range)
         exponent = np.maximum(exponent, finest_exponents(ssm, u_site)[0][..., 0])
     ssm.b_quant.power.set_exponent(exponent[..., None])
     ssm.b.data = torch.from_numpy(np.stack([np.exp2(exponent), np.zeros(exponent.shape)], axis=-1)).float()

@@ -15,7 +15,9 @@ _PR_SET_PDEATHSIG = 1
 
 
 def end_with_parent(parent: int) -> None:
-    """Ask for SIGINT when the process ``parent``, which started this one, is gone. Nothing happens but on Linux."""
+    """Ask for SIGINT when the process ``parent``, which started this one, is gone (on Linux), and heed it."""
+    # Whoever was started in the background by a script ignores it, and so would this process.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if sys.platform != "linux":
         return
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(signal.SIGINT), 0, 0, 0)

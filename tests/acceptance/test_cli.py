@@ -198,8 +198,8 @@ def test_verify_tells_which_engine_and_tensor_differ(folder, tmp_path):
     rows = json.loads(ssmq("verify", folder / "run", "--json", *images).stdout)["engines"]
     assert [row["engine"] for row in rows] == ENGINES + FOREIGN
     for row in rows:
-        assert set(row) == {"engine", "sequences", "codes", "differing", "first", "seconds"}
-        assert (row["sequences"], row["differing"]) == (3 if row["engine"] in SLOW else 12, 0)
+        assert set(row) == {"engine", "sequences", "codes", "differing", "first", "seconds", "failed"}
+        assert (row["sequences"], row["differing"], row["failed"]) == (3 if row["engine"] in SLOW else 12, 0, "")
     for name in ("step.onnx", "dataflow.onnx", "sequence-dataflow.onnx", "qat.safetensors"):
         (tmp_path / name).write_bytes((folder / "run" / name).read_bytes())
     graph = onnx.load(tmp_path / "dataflow.onnx")
