@@ -27,7 +27,7 @@ from ssmq_export.hls4ml import project
 
 SEQUENCES = 6
 DOZEN = (3, 16, 22, 25, 29, 34, 43, 49, 51, 52, 54, 57)
-FOREIGN = (52, 57)
+FOREIGN = (17, 52)
 WIDTHS = ("a", "b", "c", "d", "x", "u", "y", "activation", "linear", "encoder", "decoder", "pool", "bias", "norm")
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ssmq_export.errors import ExportError
 from ssmq_export.from_model import describe
 from ssmq_export.hls4ml.graph import hls_graph
-from ssmq_export.hls4ml.types import constant_grid, dyadic, fixed_type
+from ssmq_export.hls4ml.types import constant_grid, dyadic, fixed_type, reaching
 from ssmq_export.lower import lower
 from ssmq_export.lower.grids import Grid
 from ssmq_export.step_graph import step_graph
@@ -46,6 +46,14 @@ def test_a_float_is_an_odd_code_and_an_exponent(numbers):
     codes, exponents = dyadic(values)
     assert np.array_equal(np.ldexp(codes.astype(np.float64), exponents), values)
     assert np.all((codes % 2 == 1) | (codes == 0))
+
+
+@given(st.integers(1, 30), st.integers(-30, 30), st.booleans(), st.integers(-30, 30))
+def test_a_type_is_widened_to_a_bit_and_no_further(width, integer, signed, exponent):
+    fixed = f"{'' if signed else 'u'}fixed<{width + signed},{integer}>"
+    found = parsed(reaching(fixed, exponent))
+    assert found[0] == signed and found[1] - found[2] == width + signed - integer  # the last place stays
+    assert found[2] == max(integer, exponent + 2)  # the bit, and one of sign above it
 
 
 def test_zeros_do_not_widen_a_constant():

@@ -27,6 +27,14 @@ def width(fixed: str) -> int:
     return int(fixed.partition("<")[2].partition(",")[0])
 
 
+def reaching(fixed: str, exponent: int) -> str:
+    """``fixed``, as much wider as it takes to have a bit that stands for ``2**exponent``."""
+    kind, _, sizes = fixed.rstrip(">").partition("<")
+    bits, integer = map(int, sizes.split(","))
+    more = max(0, exponent + 2 - integer)
+    return f"{kind}<{bits + more},{integer + more}>"
+
+
 def _ends(grid: Grid, finest: int) -> tuple[int, int]:
     shifts = [int(exponent) - finest for exponent in grid.exponent]
     low = min(int(code) << shift for code, shift in zip(grid.low, shifts, strict=True))

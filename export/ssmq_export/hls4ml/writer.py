@@ -9,7 +9,7 @@ from ..builder import QONNX_DOMAIN, GraphBuilder
 from ..errors import ExportError
 from ..lower.grids import Grid, total, uniform
 from ..spec import Format
-from .types import WIDEST, constant_grid, fixed_type, width
+from .types import WIDEST, constant_grid, fixed_type, reaching, width
 
 THRESHOLDS = "SsmqThresholds"
 # The factor 1 or the offset 0 that hls4ml puts beside every constant.
@@ -22,10 +22,11 @@ class HlsWriter:
     def __init__(self) -> None:
         self.builder = GraphBuilder(1, np.float64)
         self.types: dict[str, dict[str, str]] = {}
+        self._of: dict[str, dict[str, str]] = {}  # the same types by output
 
     def input(self, name: str, grid: Grid) -> None:
         self.builder.input(name, grid.channels)
-        self.types[name] = {"result": fixed_type(grid)}
+        self.types[name] = self._of[name] = {"result": fixed_type(grid)}
 
     def node(self, op: str, inputs: list[str], output: str, grid: Grid, types: dict[str, str], **attributes) -> None:
         """Append a node; ``types`` are those of its parameters, its result's follows from ``grid``."""
@@ -37,7 +38,7 @@ class HlsWriter:
             )
         domain = QONNX_DOMAIN if op == "Quant" else ""
         self.builder.node(op, inputs, output, grid.channels, domain, **attributes)
-        self.types[f"{op}_{output}"] = {"result": result, **types}
+        self.types[f"{op}_{output}"] = self._of[output] = {"result": result, **types}
 
     def matmul(self, source: str, weight: np.ndarray, output: str, grid: Grid) -> None:
         types = {"weight": fixed_type(constant_grid(weight)), "bias": _NEUTRAL, "accum": fixed_type(grid)}
@@ -90,6 +91,8 @@ class HlsWriter:
             self.builder.constant(f"{output}_zero_point", 0.0),
             self.builder.constant(f"{output}_bits", float(fmt.bits)),
         ]
+        # ap_fixed rounds by the bit below the result's last place, which the source must have however small it is.
+        self._of[source]["result"] = reaching(self._of[source]["result"], int(grid.exponent[0]) - 1)
         self.node("Quant", inputs, output, grid, {}, **attributes)
 
     def thresholds(self, source: str, values: np.ndarray, lowest: int, output: str, grid: Grid) -> None:
