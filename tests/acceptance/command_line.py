@@ -22,7 +22,7 @@ FORKS.set_forkserver_preload(
     ["ssmq_cli.commands", "ssmq_brevitas.checkpoint", "ssmq_brevitas.train", "ssmq_study.sensitivity", "ssmq_study.zoo"]
     + ["ssmq_study.allocation", "ssmq_export.check", "ssmq_export.lower", "ssmq_export.integer", "ssmq_export.estimate"]
 )
-SECONDS = 60
+SECONDS = 240
 
 
 @dataclass(frozen=True)

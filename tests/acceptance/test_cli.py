@@ -163,7 +163,7 @@ def test_interrupted_training_is_resumable(folder, tmp_path):
     while not state.exists() and time.monotonic() < deadline:  # written at the end of the first epoch
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, message = process.communicate(timeout=60)
+    _, message = process.communicate(timeout=240)
     assert process.returncode == 130
     assert message == "error: interrupted; the same command goes on from here\n"
     assert {path.name for path in (tmp_path / "a").iterdir()} == {"float-state.safetensors", "log.csv"}

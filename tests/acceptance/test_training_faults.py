@@ -80,7 +80,7 @@ def test_a_stopped_training_is_not_gone_on_by_another_command(presets):
     while not (out / "float-state.safetensors").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=60) == 130
+    assert process.wait(timeout=240) == 130
     before = contents(out)
     refused(ssmq("train", "--preset", presets / "a.toml", "--out", out), "float-state.safetensors: belongs to a run of 9000 steps")
     refused(ssmq("run", "--preset", presets / "b.toml", "--out", out), "float-state.safetensors: belongs to a training with another")
