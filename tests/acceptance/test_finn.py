@@ -43,7 +43,7 @@ CASES = {
     },
 }
 
-SLOW = {"4-bit state, an exponent a head", "log-polar, 12-bit state"}
+SLOW = {"4-bit state, an exponent a head", "log-polar, 12-bit state", "8-bit, 4 layers"}
 
 
 def saved(case: dict, folder: Path):
