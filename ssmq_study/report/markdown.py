@@ -46,6 +46,8 @@ def _engines(rows: list[dict]) -> list[str]:
     lines = ["| engine | sequences | codes compared | differing |", "|---|---:|---:|---:|"]
     for row in rows:
         differing = "reference" if row["engine"] == "eager Brevitas" else row["differing"]
+        # Nothing differs in what was not computed.
+        differing = "failed" if row.get("failed") else differing
         lines.append(f"| {escaped(row['engine'])} | {row['sequences']} | {row['codes']:,} | {differing} |")
     return lines
 
@@ -185,6 +187,7 @@ def verify_table(result: dict) -> str:
     lines = [f"| engine | sequences | {' | '.join(map(escaped, models))} | differing |", "|---|---:|" + "---:|" * (len(models) + 1)]
     for number, rows in enumerate(zip(*models.values(), strict=True)):
         differing = sum(row["differing"] for row in rows) if number else "reference"
+        differing = "failed" if any(row.get("failed") for row in rows) else differing
         codes = " | ".join(f"{row['codes']:,} in {row['seconds']:.0f} s" for row in rows)
         lines.append(f"| {escaped(rows[0]['engine'])} | {rows[0]['sequences']:,} | {codes} | {differing} |")
     return "\n".join(lines)

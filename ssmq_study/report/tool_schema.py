@@ -26,6 +26,7 @@ class Engine(Strict):
     codes: Count
     differing: Count
     seconds: Amount = 0.0
+    failed: str = ""
 
 
 class Verdict(Strict):

@@ -214,6 +214,20 @@ def test_verify_tells_which_engine_and_tensor_differ(folder, tmp_path):
     assert all(first.startswith("x_re_next_1, sequence") for first in differing.values())
 
 
+@pytest.mark.skipif(not hls4ml.available(), reason="hls4ml and g++")
+def test_an_engine_that_fails_is_a_row_and_no_agreement(folder, tmp_path, monkeypatch):
+    compiler = tmp_path / "g++"
+    compiler.write_text("#!/bin/sh\necho 'ssmq_step.cpp:1:2: error: no such thing'\nexit 1\n")
+    compiler.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("COLUMNS", "250")
+    done = ssmq("verify", folder / "run", "--images", 1, "--slow-images", 1, *SMALL_IMAGES, check=False)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    lines = [line for line in done.stdout.splitlines() if any(engine in line for engine in ENGINES + FOREIGN)]
+    assert len(lines) == len(ENGINES + FOREIGN)
+    assert ["failed: hls4ml failed: ssmq_step.cpp:1:2: error: no such thing" in line for line in lines].count(True) == 1
+
+
 def test_bench_measures_and_prints_json(folder, tmp_path):
     scan = json.loads(ssmq("bench", "scan", "--quick", "--plot", tmp_path / "growth.png", "--json").stdout)
     assert set(scan) == {"machine", "rows"} and (tmp_path / "growth.png").stat().st_size > 0
