@@ -19,6 +19,8 @@ from ssmq_brevitas.train import train
 from ssmq_export.from_model import describe
 from ssmq_export.lower import collapse, lower
 from ssmq_export.step_graph import step_graph
+from ssmq_study.row_files import Settings
+from ssmq_study.rows import Row
 from ssmq_study.zoo import names
 
 ROOT = Path(__file__).parents[2]
@@ -64,9 +66,6 @@ def write_seeds(folder: Path) -> None:
 
 def row_result() -> dict:
     """What a worker leaves of one row."""
-    from ssmq_study.row_files import Settings
-    from ssmq_study.rows import Row
-
     row = Row(name="float", kind="float", seed=0, config=configuration("edge"))
     return {
         "id": row.id, "name": row.name, "seed": 0, "engine": "float", "accuracy": 0.9, "validation": 0.8, "images": 10,

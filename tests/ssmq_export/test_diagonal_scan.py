@@ -15,7 +15,7 @@ from qonnx.transformation.infer_datatypes import InferDataTypes
 from qonnx.transformation.infer_shapes import InferShapes
 from ssmq_export.agreement import compare
 from ssmq_export.check import check_model
-from ssmq_export.check.graph_view import integer_range
+from ssmq_export.check.datatype import integer_range
 from ssmq_export.custom_op import DOMAIN
 from ssmq_export.custom_op.diagonal_scan import output_range, scan
 from ssmq_export.engines import run_steps, run_whole

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ssmq_export.check.graph_view import integer_range
+from ssmq_export.check.datatype import integer_range
 from ssmq_export.errors import ExportError
 from ssmq_export.lower import grids
 from ssmq_export.lower.grids import Grid, integer_type

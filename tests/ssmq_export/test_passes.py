@@ -10,7 +10,7 @@ from hand_graphs import attribute, computed, dataflow, every_code, fmt, nodes, o
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from ssmq_export.builder import GraphBuilder
-from ssmq_export.check.graph_view import integer_range
+from ssmq_export.check.datatype import integer_range
 from ssmq_export.errors import ExportError
 from ssmq_export.lower import PASSES, lower, prove
 from ssmq_export.lower.datatypes import datatypes

@@ -9,9 +9,7 @@ from functools import cached_property
 import numpy as np
 import onnx
 
-from .attributes import attribute  # noqa: F401  (readers of a view need it)
 from .constants import of_node, stored
-from .datatype import integer_range  # noqa: F401
 from .tidy import Tidied
 
 # IntQuant is QONNX's newer name of Quant.

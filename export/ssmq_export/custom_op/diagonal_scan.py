@@ -17,7 +17,7 @@ from qonnx.core.datatype import DataType
 from qonnx.custom_op.base import CustomOp
 from ssmq_jit import kernel
 
-from ..check.graph_view import integer_range
+from ..check.datatype import integer_range
 from ..errors import ExportError
 from ..scan_operands import INPUTS, unfit_shapes, unfit_shift, unfit_state
 

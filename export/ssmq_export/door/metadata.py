@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from ..builder import FORMATS_KEY, LENGTH_KEY
-from ..check.graph_view import integer_range
+from ..check.datatype import integer_range
 from ..errors import ExportError
 from ..states import STATES_KEY, successor
 from .shapes import Tensor

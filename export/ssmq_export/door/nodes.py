@@ -10,7 +10,7 @@ import onnx
 from onnx import AttributeProto, TensorProto, helper
 
 from ..builder import TABLE_MARK
-from ..check.graph_view import integer_range
+from ..check.datatype import integer_range
 from ..errors import ExportError
 from ..scan_operands import INPUTS, unfit_state
 from .names import NAME, OPERATORS, operator_domain, refuse_names, shown

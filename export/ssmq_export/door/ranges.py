@@ -11,7 +11,7 @@ import onnx
 from onnx import numpy_helper
 
 from ..builder import TABLE_MARK
-from ..check.graph_view import integer_range
+from ..check.datatype import integer_range
 from ..errors import ExportError
 from ..states import successor
 from .shapes import ADVICE

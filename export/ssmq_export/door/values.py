@@ -7,7 +7,7 @@ import onnx
 from onnx import TensorProto
 
 from ..builder import FORMATS_KEY
-from ..check.graph_view import integer_range
+from ..check.datatype import integer_range
 from ..errors import ExportError
 from ..integer_types import integer_type
 from ..states import successor

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from ..check.graph_view import GraphView, attribute, integer_range
+from ..check.attributes import attribute
+from ..check.datatype import integer_range
+from ..check.graph_view import GraphView
 from ..errors import ExportError
 from ..scan_operands import INPUTS, unfit_shapes
 from ..states import successor

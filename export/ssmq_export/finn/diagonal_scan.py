@@ -16,7 +16,8 @@ from onnx import helper
 from qonnx.core.datatype import DataType
 from qonnx.transformation.base import Transformation
 
-from ..check.graph_view import GraphView, attribute
+from ..check.attributes import attribute
+from ..check.graph_view import GraphView
 from ..custom_op import DOMAIN
 from ..custom_op.diagonal_scan import scan
 from ..estimate.cost import SCAN_LOOP, Folding, cycles, resources

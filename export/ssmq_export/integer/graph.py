@@ -11,7 +11,7 @@ import onnx
 from onnx import numpy_helper
 
 from ..builder import FORMATS_KEY
-from ..check.graph_view import integer_range
+from ..check.datatype import integer_range
 
 ADVICE = "give the dataflow.onnx that `ssmq export` writes"
 

@@ -14,7 +14,7 @@ import numpy as np
 from onnx import NodeProto
 
 from ..builder import TABLE_MARK
-from ..check.graph_view import integer_range
+from ..check.datatype import integer_range
 from ..errors import ExportError
 from ..spec import Format
 from ..states import successor
