@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
-import sys
 import time
 
+from ssmq_export.child import signalled_with
+
 PATIENCE = 60.0  # seconds that a worker has to save its training
-_PR_SET_PDEATHSIG = 1
 
 
 def end_with_parent(parent: int) -> None:
     """Ask for SIGINT when the process ``parent``, which started this one, is gone (on Linux), and heed it."""
     # Whoever was started in the background by a script ignores it, and so would this process.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    if sys.platform != "linux":
-        return
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(signal.SIGINT), 0, 0, 0)
-    if os.getppid() != parent:  # it ended before it was asked for
+    if not signalled_with(parent, signal.SIGINT):
         raise KeyboardInterrupt
 
 

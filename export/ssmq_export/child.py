@@ -42,10 +42,19 @@ def run_worker(module: str, arguments: list[str], scratch: Path, **environment: 
 def end_with_parent() -> None:
     """Called by a worker: when its parent dies, however it does, the worker's whole group is killed (on Linux)."""
     signal.signal(signal.SIGTERM, lambda number, frame: os.killpg(0, signal.SIGKILL))
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != int(os.environ[_PARENT]):  # it died before that, while this worker imported
-            os.killpg(0, signal.SIGKILL)
+    if not signalled_with(int(os.environ[_PARENT]), signal.SIGTERM):
+        os.killpg(0, signal.SIGKILL)
+
+
+def signalled_with(parent: int, number: int) -> bool:
+    """Ask for the signal ``number`` when ``parent``, which started this process, is gone; False if it went before that.
+
+    Only Linux can be asked; elsewhere nothing happens.
+    """
+    if sys.platform != "linux":
+        return True
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+    return os.getppid() == parent
 
 
 def last_words(done: subprocess.CompletedProcess, prefix: str) -> str:
