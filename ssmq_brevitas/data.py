@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import importlib.resources
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +56,7 @@ class SequenceData:
     def classes(self) -> int:
         return int(max(labels.max() for labels in (self.y_train, self.y_validation, self.y_test))) + 1
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """SHA-256 of all sequences and labels."""
         found = hashlib.sha256()
