@@ -24,9 +24,9 @@ from ssmq_brevitas.start import quantised_start
 from ssmq_brevitas.train import train
 from ssmq_cli.bench.timing import machine
 from ssmq_export.from_model import describe
+from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.integer import IntegerModel
 from ssmq_export.lower import lower
-from ssmq_export.step_graph import step_graph
 from ssmq_study.zoo import locate, names
 
 ROOT = Path(__file__).parents[1]

@@ -27,9 +27,10 @@ def command(
     One operation a cycle in every node, unless --fps or --fastest chooses more. Elementwise operators, states and
     buffers are counted. Exit code 1 if what is asked for is impossible.
     """
+    from ssmq_export.dataflow.keys import DATAFLOW
+    from ssmq_export.door.graph_file import load_graph
     from ssmq_export.errors import ExportError
     from ssmq_export.estimate import estimate_graph, find_part
-    from ssmq_export.graph_file import DATAFLOW, load_graph
 
     part = find_part(target)
     if fps is not None and fastest:

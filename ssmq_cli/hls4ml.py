@@ -32,9 +32,11 @@ def command(
     The project is left in OUT if no code differs; Vitis HLS synthesises it. Exit code 1 on any difference.
     """
     from ssmq_brevitas.config import parse_config
+    from ssmq_export.dataflow.keys import property_of
+    from ssmq_export.door.graph_file import load_graph
     from ssmq_export.errors import ExportError
-    from ssmq_export.graph_file import load_graph, property_of
-    from ssmq_export.hls4ml import compare_project, require_tools
+    from ssmq_export.hls4ml import require_tools
+    from ssmq_export.verify.hls_project import compare_project
 
     step = load_graph(graph, "step")
     require_tools()

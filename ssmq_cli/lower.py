@@ -25,9 +25,9 @@ def command(
     The graph after each pass is executed and compared with the step graph; a pass that changes a code is named, and
     no dataflow graph is written.
     """
+    from ssmq_export.door.graph_file import load_graph, save_graph
     from ssmq_export.errors import ExportError
-    from ssmq_export.graph_file import load_graph, save_graph
-    from ssmq_export.lower import prove
+    from ssmq_export.verify.proof import prove
 
     table = Table(title=str(graph))
     for heading in ("pass", "nodes", "codes compared", "differing"):

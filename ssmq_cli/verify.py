@@ -30,7 +30,7 @@ def command(
     FINN's hardware operators and hls4ml's C++ take part where finn-plus, hls4ml and g++ are installed; they show their
     states and logits only. An engine that fails is a row that says why. Exit code 1 if one code differs or an engine fails.
     """
-    from ssmq_export.graph_file import load_graph
+    from ssmq_export.door.graph_file import load_graph
 
     model, config = _model(folder)
     graphs = [load_graph(folder / f"{form}.onnx", form) for form in FORMS]
@@ -45,8 +45,8 @@ def command(
 
 def agreements(model, graphs: Sequence, codes, slow_images: int, foreign: Sequence = ()) -> list[dict]:
     """Rows of the agreement table: the model's two engines, those of its graphs and ``foreign`` ones, with a spinner."""
-    from ssmq_export.agreement import graph_engines, verify
     from ssmq_export.from_model import model_engines
+    from ssmq_export.verify.agreement import graph_engines, verify
 
     eager, fused = model_engines(model)
     with console.status("verify") as status:
@@ -61,7 +61,7 @@ def agreements(model, graphs: Sequence, codes, slow_images: int, foreign: Sequen
 def _foreign(step, dataflow) -> list:
     """FINN's and hls4ml's engines, as far as they are installed."""
     from ssmq_export import finn, hls4ml
-    from ssmq_export.agreement import Engine
+    from ssmq_export.verify.agreement import Engine
 
     engines = []
     if finn.available():
@@ -78,7 +78,7 @@ def agree(rows: list[dict]) -> bool:
 
 
 def agreement_table(rows: list[dict]) -> Table:
-    """Rows as ``ssmq_export.agreement.Agreement.as_dict`` gives them, the reference first."""
+    """Rows as ``ssmq_export.verify.agreement.Agreement.as_dict`` gives them, the reference first."""
     table = Table(title="do the engines agree?")
     for heading in ("engine", "sequences", "codes compared", "differing", "first", "seconds"):
         table.add_column(heading, justify="left" if heading in ("engine", "first") else "right")

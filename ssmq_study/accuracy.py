@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from ssmq_brevitas.train import accuracy
 from ssmq_export.from_model import describe
+from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.integer import IntegerModel
 from ssmq_export.lower import lower
-from ssmq_export.step_graph import step_graph
 
 
 def correct_on_integers(model, x: torch.Tensor, y: torch.Tensor) -> int:

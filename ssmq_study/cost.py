@@ -17,8 +17,8 @@ from ssmq_brevitas.quantize import empty_quantised
 from ssmq_export.errors import ExportError
 from ssmq_export.estimate import Part, estimate_graph
 from ssmq_export.from_model import describe
+from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.lower import lower
-from ssmq_export.step_graph import step_graph
 
 from .sensitivity import Bench, with_bits
 

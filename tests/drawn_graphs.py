@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from foreign_graphs import QONNX, Graph
 from onnx import TensorProto
-from ssmq_export.check.datatype import integer_range
+from ssmq_export.dataflow.datatype import integer_range
 
 
 @dataclass

@@ -38,6 +38,49 @@ def test_export_needs_torch_in_one_place_only():
     assert users == {"from_model.py"}
 
 
+# The rooms of the export package from the ground up: each may import those of the lines above it, and what stands alone.
+ROOMS = (
+    {"errors", "child", "visible"},
+    {"dataflow"},
+    {"door", "functions", "custom_op"},
+    {"lower", "check", "integer", "estimate"},
+    {"graphs"},
+    {"hls4ml", "finn"},
+    {"verify"},
+    {"export", "from_model"},
+)
+
+
+def rooms() -> dict[str, dict[str, set[str]]]:
+    """Room -> room that it imports -> files that do; imports inside functions count as any other."""
+    root = ROOT / "export" / "ssmq_export"
+    found: dict[str, dict[str, set[str]]] = {}
+    for path in root.rglob("*.py"):
+        place = path.relative_to(root).parts
+        room = place[0].removesuffix(".py")
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                here = place[: len(place) - node.level]
+                named = node.module.split(".") if node.module else [alias.name for alias in node.names]
+                used = (*here, *named)[0]
+                if used != room:
+                    found.setdefault(room, {}).setdefault(used, set()).add("/".join(place))
+    return found
+
+
+def test_the_rooms_of_the_export_package_stand_on_each_other_without_a_circle():
+    floor = {room: level for level, level_rooms in enumerate(ROOMS) for room in level_rooms}
+    known = {path.stem for path in (ROOT / "export" / "ssmq_export").glob("[!_.]*")}
+    assert known == floor.keys()
+    upward = {
+        (room, used): files
+        for room, others in rooms().items()
+        for used, files in others.items()
+        if floor[used] >= floor[room]
+    }
+    assert not upward
+
+
 def test_what_compiles_kernels_stands_below_all_others():
     for path, names in imports("ssmq_jit").items():
         assert not {name for name in names if name.startswith("ssmq_") or name in ("torch", "onnx")}, path

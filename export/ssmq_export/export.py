@@ -10,14 +10,15 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from .agreement import Agreement, compare
-from .engines import run_sequence, run_steps, run_whole
 from .errors import ExportError
+from .graphs.sequence_graph import sequence_graph
+from .graphs.spec import ModelSpec
+from .graphs.step_graph import step_graph
 from .integer import IntegerModel
-from .lower import collapse, lower, prove
-from .sequence_graph import sequence_graph
-from .spec import ModelSpec
-from .step_graph import step_graph
+from .lower import collapse, lower
+from .verify.agreement import Agreement, compare
+from .verify.engines import run_sequence, run_steps, run_whole
+from .verify.proof import prove
 
 FILES = {
     "step": "step.onnx",

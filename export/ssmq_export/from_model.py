@@ -13,11 +13,12 @@ from ssmq_brevitas.checkpoint import load_checkpoint
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.model import Classifier
 
-from .agreement import Engine
+from .dataflow.format import Format
 from .errors import ExportError
+from .graphs.spec import Constant, Layer, Linear, ModelSpec
+from .graphs.step_graph import step_graph
 from .lower import lower
-from .spec import Constant, Format, Layer, Linear, ModelSpec
-from .step_graph import step_graph
+from .verify.agreement import Engine
 
 # What made the numbers in a graph; written into its metadata.
 VERSIONED = ("ssmq-brevitas", "torch", "brevitas", "onnx")

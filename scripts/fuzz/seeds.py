@@ -17,8 +17,8 @@ from ssmq_brevitas.model import Classifier
 from ssmq_brevitas.quantize import post_training
 from ssmq_brevitas.train import train
 from ssmq_export.from_model import describe
+from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.lower import collapse, lower
-from ssmq_export.step_graph import step_graph
 from ssmq_study.row_files import Settings
 from ssmq_study.rows import Row
 from ssmq_study.zoo import names

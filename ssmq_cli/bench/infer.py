@@ -36,13 +36,13 @@ def command(
     Both give the logits of every sequence; one that differs ends the benchmark.
     """
     from ssmq_brevitas.errors import SsmqError
+    from ssmq_export.dataflow.sequences import with_channels
     from ssmq_export.from_model import describe
+    from ssmq_export.functions.runtime import session
+    from ssmq_export.graphs.sequence_graph import sequence_graph
+    from ssmq_export.graphs.step_graph import step_graph
     from ssmq_export.integer import IntegerModel
     from ssmq_export.lower import lower
-    from ssmq_export.runtime import session
-    from ssmq_export.sequence_graph import sequence_graph
-    from ssmq_export.sequences import with_channels
-    from ssmq_export.step_graph import step_graph
 
     model, config = _model(checkpoint, preset, load)
     test = load(config).x_test.numpy()

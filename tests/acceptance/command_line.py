@@ -14,8 +14,8 @@ import onnx
 from conftest import LENGTH, small_config, small_model
 from ssmq_brevitas.checkpoint import save_checkpoint
 from ssmq_export.from_model import describe
+from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.lower import lower
-from ssmq_export.step_graph import step_graph
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(

@@ -11,13 +11,13 @@ import onnx
 import pytest
 from conftest import LENGTH, small_codes, small_config, small_model
 from ssmq_export import finn
-from ssmq_export.agreement import compare
 from ssmq_export.check import check_file
 from ssmq_export.errors import ExportError
 from ssmq_export.finn import process
 from ssmq_export.from_model import describe, trace
+from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.lower import collapse, lower
-from ssmq_export.step_graph import step_graph
+from ssmq_export.verify.agreement import compare
 
 pytestmark = pytest.mark.skipif(not finn.available(), reason=finn.INSTALL)
 

@@ -17,14 +17,14 @@ from conftest import small_codes, small_config, small_model
 from hostile import CANARY, TEXTS
 from ssmq_brevitas.checkpoint import save_checkpoint
 from ssmq_export import finn, hls4ml
-from ssmq_export.engines import run_steps
+from ssmq_export.door.graph_file import load_graph
 from ssmq_export.errors import ExportError
 from ssmq_export.estimate import estimate_graph, find_part
 from ssmq_export.from_model import describe
-from ssmq_export.graph_file import load_graph
+from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.integer import IntegerModel
 from ssmq_export.lower import collapse, lower
-from ssmq_export.step_graph import step_graph
+from ssmq_export.verify.engines import run_steps
 
 SSMQ = str(Path(sys.executable).parent / "ssmq")
 FORMS = ("step", "dataflow", "sequence-dataflow")

@@ -19,11 +19,11 @@ from ssmq_brevitas.parameterisations import PARAMETERISATIONS
 from ssmq_brevitas.quantize import post_training
 from ssmq_brevitas.train import train
 from ssmq_export import finn, hls4ml
-from ssmq_export.agreement import Agreement, Engine, graph_engines, verify
 from ssmq_export.check import check_model
 from ssmq_export.export import export_graphs
 from ssmq_export.from_model import describe, model_engines, trace
 from ssmq_export.hls4ml import project
+from ssmq_export.verify.agreement import Agreement, Engine, graph_engines, verify
 
 SEQUENCES = 6
 DOZEN = (3, 16, 22, 25, 29, 34, 43, 49, 51, 52, 54, 57)

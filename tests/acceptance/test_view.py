@@ -18,9 +18,9 @@ from conftest import small_config, small_model
 from ssmq_brevitas.checkpoint import save_checkpoint
 from ssmq_cli.netron_page import Server
 from ssmq_export.from_model import describe
+from ssmq_export.graphs.sequence_graph import sequence_graph
+from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.lower import collapse, lower
-from ssmq_export.sequence_graph import sequence_graph
-from ssmq_export.step_graph import step_graph
 
 spec = importlib.util.spec_from_file_location("netron_picture", Path(__file__).parents[2] / "scripts" / "netron_picture.py")
 netron = importlib.util.module_from_spec(spec)

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from conftest import small_codes, small_config, small_model
 from ssmq_export.from_model import describe
+from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.lower import lower
-from ssmq_export.step_graph import step_graph
 from ssmq_jit import sources
 
 ROOT = Path(__file__).parents[2]

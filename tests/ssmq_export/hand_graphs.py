@@ -8,9 +8,10 @@ from collections.abc import Callable
 import numpy as np
 import onnx
 from onnx import helper
-from ssmq_export.builder import GraphBuilder
+from ssmq_export.dataflow.format import Format
+from ssmq_export.graphs.builder import GraphBuilder
+from ssmq_export.graphs.spec import Constant
 from ssmq_export.lower.graph import Graph
-from ssmq_export.spec import Constant, Format
 
 
 def fmt(bits: int, exponent=0, signed: bool = True) -> Format:

@@ -19,12 +19,12 @@ from onnx import TensorProto, helper, numpy_helper
 from rich.console import Console
 from ssmq_export.check import RULES, check_file, check_model
 from ssmq_export.check.report import to_json, to_table
-from ssmq_export.engines import with_batch
 from ssmq_export.errors import ExportError
 from ssmq_export.from_model import describe
+from ssmq_export.graphs.sequence_graph import sequence_graph
+from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.lower import collapse, lower
-from ssmq_export.sequence_graph import sequence_graph
-from ssmq_export.step_graph import step_graph
+from ssmq_export.verify.engines import with_batch
 
 
 @pytest.fixture(scope="module")

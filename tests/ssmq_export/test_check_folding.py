@@ -14,8 +14,8 @@ from ssmq_export.check.rules.folding import STATE_LOOP
 from ssmq_export.check.sarif import to_sarif
 from ssmq_export.estimate.cost import SCAN_LOOP
 from ssmq_export.from_model import describe
+from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.lower import collapse, lower
-from ssmq_export.step_graph import step_graph
 
 FINN = "finn.custom_op.fpgadataflow"
 

@@ -9,13 +9,14 @@ import onnx
 import pytest
 from hand_graphs import attribute, dataflow
 from onnx import numpy_helper
-from ssmq_export.custom_op.diagonal_scan import output_range
-from ssmq_export.engines import run_steps, run_whole
+from ssmq_export.dataflow.datatype import integer_type
+from ssmq_export.dataflow.diagonal_scan import output_range
+from ssmq_export.dataflow.keys import STATES_KEY
+from ssmq_export.dataflow.scan_operands import INPUTS
+from ssmq_export.dataflow.states import state_layout
 from ssmq_export.errors import ExportError
 from ssmq_export.lower import collapse
-from ssmq_export.lower.grids import integer_type
-from ssmq_export.scan_operands import INPUTS
-from ssmq_export.states import STATES_KEY, state_layout
+from ssmq_export.verify.engines import run_steps, run_whole
 
 HEADS, MODES, LENGTH = 2, 3, 7
 SIZE = HEADS * MODES

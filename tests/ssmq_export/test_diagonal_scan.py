@@ -13,17 +13,17 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 from qonnx.transformation.infer_datatypes import InferDataTypes
 from qonnx.transformation.infer_shapes import InferShapes
-from ssmq_export.agreement import compare
 from ssmq_export.check import check_model
-from ssmq_export.check.datatype import integer_range
-from ssmq_export.custom_op import DOMAIN
-from ssmq_export.custom_op.diagonal_scan import output_range, scan
-from ssmq_export.engines import run_steps, run_whole
+from ssmq_export.dataflow.datatype import integer_range
+from ssmq_export.dataflow.diagonal_scan import output_range, scan
+from ssmq_export.dataflow.keys import SCAN_DOMAIN as DOMAIN
 from ssmq_export.errors import ExportError
 from ssmq_export.estimate import estimate_graph, find_part
 from ssmq_export.from_model import describe, trace
+from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.lower import collapse, lower
-from ssmq_export.step_graph import step_graph
+from ssmq_export.verify.agreement import compare
+from ssmq_export.verify.engines import run_steps, run_whole
 from test_graphs import CASES
 
 

@@ -19,8 +19,8 @@ from ssmq_export.estimate.folding import sequential, widened
 from ssmq_export.estimate.timing import timing
 from ssmq_export.estimate.work import rounds, work_of
 from ssmq_export.from_model import describe
+from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.lower import lower
-from ssmq_export.step_graph import step_graph
 
 ARTY, ZCU104, ECP5 = (find_part(name) for name in ("xc7a35t", "zu7ev", "lfe5u-25f"))
 widths = st.integers(1, 40)

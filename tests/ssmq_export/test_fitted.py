@@ -12,8 +12,8 @@ from ssmq_export.estimate.folding import fitted, sequential
 from ssmq_export.estimate.primitives import Cost
 from ssmq_export.estimate.work import work_of
 from ssmq_export.from_model import describe
+from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.lower import lower
-from ssmq_export.step_graph import step_graph
 
 # So many LUTs that only the multipliers are short.
 PART = replace(find_part("xczu7ev"), lut=10**9, ff=10**9)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ssmq_export.dataflow import forms
+from ssmq_export.dataflow.forms import Form
 from ssmq_export.errors import ExportError
-from ssmq_export.integer import forms
-from ssmq_export.integer.forms import Form
 
 ROWS = 5
 WEIGHTS = st.lists(st.integers(-3, 3), min_size=ROWS, max_size=ROWS)

@@ -14,16 +14,16 @@ from hostile import CANARY, TEXTS
 from onnx import TensorProto, helper, numpy_helper
 from ssmq_export import hls4ml
 from ssmq_export.door import admit
-from ssmq_export.engines import run_sequence, run_steps, run_whole
+from ssmq_export.door.graph_file import load_graph
 from ssmq_export.errors import ExportError
 from ssmq_export.estimate import estimate_graph, find_part
 from ssmq_export.finn import run_hardware_ops
 from ssmq_export.from_model import describe
-from ssmq_export.graph_file import load_graph
+from ssmq_export.graphs.sequence_graph import sequence_graph
+from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.integer import IntegerModel
 from ssmq_export.lower import collapse, lower
-from ssmq_export.sequence_graph import sequence_graph
-from ssmq_export.step_graph import step_graph
+from ssmq_export.verify.engines import run_sequence, run_steps, run_whole
 
 FORMS = ("step", "dataflow", "sequence-dataflow")
 

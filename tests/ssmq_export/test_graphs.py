@@ -7,15 +7,15 @@ import onnx
 import pytest
 from conftest import LENGTH, small_codes, small_config, small_model
 from ssmq_brevitas.config import load_config
-from ssmq_export.agreement import TRACED, Engine, compare, graph_engines, verify
 from ssmq_export.check import check_model
-from ssmq_export.engines import run_sequence
 from ssmq_export.errors import ExportError
 from ssmq_export.export import FILES, export_graphs
 from ssmq_export.from_model import describe, model_engines, trace
+from ssmq_export.graphs.sequence_graph import sequence_graph
+from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.lower import collapse, lower
-from ssmq_export.sequence_graph import sequence_graph
-from ssmq_export.step_graph import step_graph
+from ssmq_export.verify.agreement import TRACED, Engine, compare, graph_engines, verify
+from ssmq_export.verify.engines import run_sequence
 
 PAPER = {"norm": "none", "activation": "hard_gelu", "gate": "hard_sigmoid"}
 EDGE = {"norm": "batch", "activation": "relu", "gate": "hard_sigmoid"}
@@ -135,9 +135,9 @@ def test_a_float_model_is_not_exported():
 def test_presets_have_stable_port_names(preset):
     config = load_config(preset)
     layers = range(config.model.layers)
+    import torch
     from ssmq_brevitas.model import Classifier
     from ssmq_brevitas.quantize import post_training
-    import torch
 
     torch.manual_seed(0)
     noise = torch.randint(0, 256, (4, 784), dtype=torch.uint8)

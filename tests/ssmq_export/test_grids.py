@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ssmq_export.check.datatype import integer_range
+from ssmq_export.dataflow import grids
+from ssmq_export.dataflow.datatype import integer_range, integer_type
+from ssmq_export.dataflow.grids import Grid
 from ssmq_export.errors import ExportError
-from ssmq_export.lower import grids
-from ssmq_export.lower.grids import Grid, integer_type
 
 
 @given(st.integers(-(2**50), 2**50), st.integers(0, 2**50))

@@ -9,13 +9,13 @@ import pytest
 from conftest import small_config, small_model
 from hypothesis import given
 from hypothesis import strategies as st
+from ssmq_export.dataflow.grids import Grid
 from ssmq_export.errors import ExportError
 from ssmq_export.from_model import describe
+from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.hls4ml.graph import hls_graph
 from ssmq_export.hls4ml.types import constant_grid, dyadic, fixed_type, reaching
 from ssmq_export.lower import lower
-from ssmq_export.lower.grids import Grid
-from ssmq_export.step_graph import step_graph
 
 channels = st.lists(st.tuples(st.integers(-12, 6), st.integers(-500, 500), st.integers(0, 700)), min_size=1, max_size=5)
 

@@ -10,21 +10,22 @@ from conftest import LENGTH, small_codes, small_config, small_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
-from ssmq_export.agreement import compare
-from ssmq_export.builder import GraphBuilder
-from ssmq_export.elementwise import ElementwiseFunction, constants_of
-from ssmq_export.engines import run_whole, with_batch
+from ssmq_export.dataflow.format import Format
 from ssmq_export.errors import ExportError
 from ssmq_export.export import export_graphs
 from ssmq_export.from_model import describe, trace
+from ssmq_export.functions.elementwise import ElementwiseFunction, constants_of
+from ssmq_export.functions.quant_function import quant_function
+from ssmq_export.functions.thresholds import monotone_thresholds, rise_and_fall
+from ssmq_export.graphs.builder import GraphBuilder
+from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.integer import IntegerModel
-from ssmq_export.lower import PASSES, collapse, lower, prove
+from ssmq_export.lower import PASSES, collapse, lower
 from ssmq_export.lower.graph import Graph
 from ssmq_export.lower.shifts import shifts
-from ssmq_export.lower.thresholds import monotone_thresholds, rise_and_fall
-from ssmq_export.quant_function import quant_function
-from ssmq_export.spec import Format
-from ssmq_export.step_graph import step_graph
+from ssmq_export.verify.agreement import compare
+from ssmq_export.verify.engines import run_whole, with_batch
+from ssmq_export.verify.proof import prove
 from test_graphs import CASES
 
 CHANNELS = 3
@@ -159,7 +160,7 @@ def test_the_pass_that_changes_a_code_is_named(monkeypatch, tmp_path, capsys):
     step = tmp_path / "step.onnx"
     _, model = small_model(small_config(model={"layers": 1}))
     onnx.save(step_graph(describe(model)), step)
-    monkeypatch.setattr("ssmq_export.lower.proof.STEPS", 6)
+    monkeypatch.setattr("ssmq_export.verify.proof.STEPS", 6)
     out, dumped = tmp_path / "dataflow.onnx", tmp_path / "passes"
     arguments = ["lower", str(step), "--out", str(out), "--dump-passes", str(dumped)]
     monkeypatch.setattr("sys.argv", ["ssmq", *arguments])

@@ -9,15 +9,16 @@ import pytest
 from hand_graphs import attribute, computed, dataflow, every_code, fmt, nodes, op_types, port, step, weight
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from ssmq_export.builder import GraphBuilder
-from ssmq_export.check.datatype import integer_range
+from ssmq_export.dataflow.datatype import integer_range
 from ssmq_export.errors import ExportError
-from ssmq_export.lower import PASSES, lower, prove
+from ssmq_export.graphs.builder import GraphBuilder
+from ssmq_export.lower import PASSES, lower
 from ssmq_export.lower.datatypes import datatypes
 from ssmq_export.lower.formats import exact_formats
 from ssmq_export.lower.graph import Graph, shared_row
 from ssmq_export.lower.layout import layout
 from ssmq_export.lower.ranges import grids_of
+from ssmq_export.verify.proof import prove
 
 COUNTED = {"out_dtype": "UINT2", "out_scale": 1.0, "out_bias": 0.0, "data_layout": "NHWC", "note": 5}
 

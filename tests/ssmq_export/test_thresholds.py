@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ssmq_export.integer.thresholds import ROUND, SCALE, SEARCH, TABLE, TABLE_ENTRIES, Row, compile_row, evaluate
+from ssmq_export.dataflow.rows import ROUND, SCALE, SEARCH, TABLE, TABLE_ENTRIES, Row, compile_row, evaluate
 
 
 def assert_equal(thresholds, bias=0, low=None, high=None) -> Row:

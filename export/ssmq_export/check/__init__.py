@@ -12,13 +12,12 @@ from pathlib import Path
 
 import onnx
 
+from ..dataflow.text import undecodable_field
 from ..errors import ExportError
 from .catalogue import RULES, Rule
 from .finding import Finding
-from .graph_view import GraphView
-from .rules import datatypes, folding, grids, operators, quantisers  # noqa: F401  (their rules register)
-from .rules import scans, streams, structure, thresholds  # noqa: F401
-from .text import undecodable_field
+from .rules import datatypes, folding, grids, operators, quantisers, scans, streams, structure, thresholds  # noqa: F401  (their rules register)  # noqa: F401
+from .tidy_view import TidyView
 
 __all__ = ["RULES", "Finding", "Rule", "check_file", "check_model"]
 
@@ -28,7 +27,7 @@ def check_model(model: onnx.ModelProto) -> list[Finding]:
     field = undecodable_field(model)
     if field is not None:
         raise ExportError(f"the model holds text that is not UTF-8 ({field}); export it again")
-    view = GraphView(model)
+    view = TidyView(model)
     return [finding for rule in RULES for finding in rule.findings(view)]
 
 

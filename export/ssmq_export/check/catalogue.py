@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from .conversion import TABLE
 from .finding import Finding, Severity
-from .graph_view import GraphView
+from .tidy_view import TidyView
 
 # What a rule yields: node label, tensor name, what is wrong.
 Hit = tuple[str, str, str]
@@ -22,9 +22,9 @@ class Rule:
     severity: Severity
     fix: str
     why: str
-    hits: Callable[[GraphView], Iterator[Hit]]
+    hits: Callable[[TidyView], Iterator[Hit]]
 
-    def findings(self, view: GraphView) -> Iterator[Finding]:
+    def findings(self, view: TidyView) -> Iterator[Finding]:
         for node, tensor, message in self.hits(view):
             yield Finding(self.id, self.severity, node, tensor, message, self.fix)
 
@@ -35,7 +35,7 @@ RULES: list[Rule] = []
 def rule(id: str, severity: Severity, fix: str) -> Callable:
     """Register a rule; its function yields hits."""
 
-    def register(hits: Callable[[GraphView], Iterator[Hit]]) -> Callable[[GraphView], Iterator[Hit]]:
+    def register(hits: Callable[[TidyView], Iterator[Hit]]) -> Callable[[TidyView], Iterator[Hit]]:
         RULES.append(Rule(id, severity, fix, inspect.getdoc(hits) or "", hits))
         return hits
 

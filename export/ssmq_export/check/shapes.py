@@ -8,12 +8,11 @@ import numpy as np
 import onnx
 from onnx import TypeProto, defs, helper, shape_inference
 
+from ..dataflow.keys import QONNX_DOMAIN
+
 STANDARD = frozenset({"", "ai.onnx"})
-QONNX = "qonnx.custom_op.general"
-# Of DiagonalScan; its package imports qonnx, which this one does without.
-OUR_DOMAIN = "ssmq_export.custom_op"
 # Brevitas' older name of the same.
-QONNX_NAMES = frozenset({QONNX, "onnx.brevitas"})
+QONNX_NAMES = frozenset({QONNX_DOMAIN, "onnx.brevitas"})
 # Operators with graphs in them: their inference would have to look inside.
 NESTED = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 # Constants that decide a shape are short.

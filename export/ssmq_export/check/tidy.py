@@ -11,13 +11,13 @@ import numpy as np
 import onnx
 from onnx import TypeProto
 
-from .attributes import number_attribute, text_attribute
-from .constants import COMPUTED, computed
-from .datatype import is_integer, is_signed
+from ..dataflow.attributes import number_attribute, text_attribute
+from ..dataflow.constants import COMPUTED, computed
+from ..dataflow.datatype import is_integer, is_signed
 from .shapes import STANDARD, MisfitError, dims, inferred, schema_of
 
 if TYPE_CHECKING:
-    from .graph_view import GraphView
+    from .tidy_view import TidyView
 
 FLOAT = "FLOAT32"
 # Their sums and products are INT32, or UINT32 if nothing is signed, until a later step narrows them.
@@ -33,7 +33,7 @@ ELEMENTWISE = frozenset("Add Sub Mul Div And Or Xor Equal Less LessOrEqual Great
 class Tidied:
     """Nodes that are left, types by tensor, and what does not fit: (node, tensor or nothing, message)."""
 
-    def __init__(self, view: GraphView):
+    def __init__(self, view: TidyView):
         self._view = view
         self.nodes: list[onnx.NodeProto] = []
         self.values: dict[str, np.ndarray | None] = {}

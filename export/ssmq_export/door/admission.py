@@ -5,11 +5,10 @@ from __future__ import annotations
 import onnx
 from onnx import StringStringEntryProto, TensorAnnotation, helper, numpy_helper
 
-from ..builder import FORM_KEY, FORMATS_KEY, LENGTH_KEY, OPSET, QONNX_DOMAIN
-from ..check.text import undecodable_field
+from ..dataflow.keys import FORM_KEY, FORMATS_KEY, LENGTH_KEY, OPSET, QONNX_DOMAIN, SCAN_DOMAIN, SCAN_VERSION
+from ..dataflow.states import successor
+from ..dataflow.text import undecodable_field
 from ..errors import ExportError
-from ..scan_operands import SCAN_DOMAIN, SCAN_VERSION
-from ..states import successor
 from . import metadata, values
 from .constants import TYPES, constants_within
 from .names import printable, refuse_names

@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from ..builder import FORMATS_KEY, LENGTH_KEY
-from ..check.datatype import integer_range
+from ..dataflow.datatype import integer_range
+from ..dataflow.keys import FORMATS_KEY, LENGTH_KEY, STATES_KEY
+from ..dataflow.states import successor
 from ..errors import ExportError
-from ..states import STATES_KEY, successor
 from .shapes import Tensor
 
 ADVICE = "export the graph again"

@@ -8,9 +8,8 @@ from collections.abc import Iterable
 
 import onnx
 
-from ..builder import QONNX_DOMAIN
+from ..dataflow.keys import QONNX_DOMAIN, SCAN_DOMAIN
 from ..errors import ExportError
-from ..scan_operands import SCAN_DOMAIN
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,199}")
 MOST_TOLD = 480

@@ -9,10 +9,10 @@ from collections.abc import Iterable
 import onnx
 from onnx import AttributeProto, TensorProto, helper
 
-from ..builder import TABLE_MARK
-from ..check.datatype import integer_range
+from ..dataflow.datatype import integer_range
+from ..dataflow.keys import TABLE_MARK
+from ..dataflow.scan_operands import INPUTS, unfit_state
 from ..errors import ExportError
-from ..scan_operands import INPUTS, unfit_state
 from .names import NAME, OPERATORS, operator_domain, refuse_names, shown
 
 MOST_NODES = 20_000

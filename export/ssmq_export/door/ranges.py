@@ -10,10 +10,10 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from ..builder import TABLE_MARK
-from ..check.datatype import integer_range
+from ..dataflow.datatype import integer_range
+from ..dataflow.keys import TABLE_MARK
+from ..dataflow.states import successor
 from ..errors import ExportError
-from ..states import successor
 from .shapes import ADVICE
 
 Range = tuple[np.ndarray, np.ndarray]

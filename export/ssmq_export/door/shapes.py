@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from ..dataflow.scan_operands import INPUTS, unfit_shapes, unfit_shift
 from ..errors import ExportError
-from ..scan_operands import INPUTS, unfit_shapes, unfit_shift
 
 MOST_CHANNELS = 1 << 16
 MOST_STEPS = 1 << 24

@@ -6,11 +6,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from ..builder import FORMATS_KEY
-from ..check.datatype import integer_range
+from ..dataflow.datatype import integer_range, integer_type
+from ..dataflow.keys import FORMATS_KEY
+from ..dataflow.states import successor
 from ..errors import ExportError
-from ..integer_types import integer_type
-from ..states import successor
 from .metadata import Coded
 from .shapes import ADVICE, MOST_LEVELS, Tensor
 

@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass
 
 import onnx
 
+from ..dataflow.keys import DATAFLOW, FORM_KEY, length_of, property_of
 from ..door import admit, refuse_narrow
 from ..errors import ExportError
-from ..graph_file import DATAFLOW, FORM_KEY, length_of, property_of
 from . import folding as folds
 from .cost import Folding, cycles, latency, resources
 from .parts import PARTS, RESOURCES, Part, find_part

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..states import successor
+from ..dataflow.states import successor
 from .cost import SCAN_LOOP, Folding, cycles, latency
 from .work import Work
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from ..check.attributes import attribute
-from ..check.datatype import integer_range
-from ..check.graph_view import GraphView
+from ..dataflow.attributes import attribute
+from ..dataflow.datatype import integer_range
+from ..dataflow.graph_view import GraphView
+from ..dataflow.scan_operands import INPUTS, unfit_shapes
+from ..dataflow.states import successor
 from ..errors import ExportError
-from ..scan_operands import INPUTS, unfit_shapes
-from ..states import successor
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ from pathlib import Path
 import onnx
 
 from ..check import check_model
+from ..dataflow.keys import DATAFLOW, FORM_KEY, length_of, property_of
+from ..dataflow.states import successor
+from ..door.graph_file import load_graph, save_graph
 from ..errors import ExportError
 from ..estimate import LEAST, MOST, estimate_graph, find_part
 from ..estimate.parts import amd_part
-from ..graph_file import DATAFLOW, FORM_KEY, length_of, load_graph, property_of, save_graph
-from ..states import successor
 from .process import EXACT, work
 
 README = """# A FINN build folder

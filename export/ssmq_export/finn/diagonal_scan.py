@@ -16,14 +16,14 @@ from onnx import helper
 from qonnx.core.datatype import DataType
 from qonnx.transformation.base import Transformation
 
-from ..check.attributes import attribute
-from ..check.graph_view import GraphView
-from ..custom_op import DOMAIN
-from ..custom_op.diagonal_scan import scan
+from ..dataflow.attributes import attribute
+from ..dataflow.diagonal_scan import scan
+from ..dataflow.graph_view import GraphView
+from ..dataflow.keys import SCAN_DOMAIN as DOMAIN
+from ..dataflow.scan_operands import INPUTS
 from ..estimate.cost import SCAN_LOOP, Folding, cycles, resources
 from ..estimate.parts import SERIES_7, ULTRASCALE_PLUS
 from ..estimate.work import ScanShape, scan_shape, scan_work
-from ..scan_operands import INPUTS
 
 HARDWARE = "finn.custom_op.fpgadataflow"
 NOT_YET = (

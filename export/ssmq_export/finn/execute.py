@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from ..builder import FORMATS_KEY
+from ..dataflow.keys import DATAFLOW, FORMATS_KEY, property_of
+from ..dataflow.states import successor
 from ..door import admit
-from ..graph_file import DATAFLOW, property_of
-from ..states import successor
 from .process import work
 
 

@@ -16,10 +16,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from .compare import Comparison, compare_project
 from .project import HlsProject, available, build, require_tools
 
-__all__ = ["Comparison", "HlsProject", "available", "build", "compare_project", "output_ports", "require_tools", "run_hls4ml"]
+__all__ = ["HlsProject", "available", "build", "output_ports", "require_tools", "run_hls4ml"]
 
 
 def run_hls4ml(step: onnx.ModelProto, values: np.ndarray, tensors: list[str]) -> dict[str, np.ndarray]:

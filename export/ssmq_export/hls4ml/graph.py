@@ -18,12 +18,13 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from ..builder import FORMATS_KEY
-from ..elementwise import ELEMENTWISE, ElementwiseFunction, constants_of
+from ..dataflow import grids
+from ..dataflow.format import Format
+from ..dataflow.grids import Grid
+from ..dataflow.keys import FORMATS_KEY
 from ..errors import ExportError
-from ..lower import grids, thresholds
-from ..lower.grids import Grid
-from ..spec import Format
+from ..functions import thresholds
+from ..functions.elementwise import ELEMENTWISE, ElementwiseFunction, constants_of
 from .types import constant_grid, dyadic, fits
 from .writer import HlsWriter, spread
 

@@ -12,11 +12,11 @@ import numpy as np
 import onnx
 
 from ..child import last_words, run_worker
+from ..dataflow.sequences import with_channels
+from ..dataflow.states import successor
 from ..door import admit
 from ..errors import ExportError
 from ..estimate.parts import amd_part
-from ..sequences import with_channels
-from ..states import successor
 from .graph import HlsGraph, hls_graph
 
 INSTALL = "pip install hls4ml==1.3.0"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..lower.grids import Grid
+from ..dataflow.grids import Grid
 
 # ap_fixed values travel through C++ doubles on their way in and out, and weights through decimal text.
 WIDEST = 53

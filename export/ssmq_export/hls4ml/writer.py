@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
-from ..builder import QONNX_DOMAIN, GraphBuilder
+from ..dataflow.format import Format
+from ..dataflow.grids import Grid, total, uniform
+from ..dataflow.keys import QONNX_DOMAIN
 from ..errors import ExportError
-from ..lower.grids import Grid, total, uniform
-from ..spec import Format
+from ..graphs.builder import GraphBuilder
 from .types import WIDEST, constant_grid, fixed_type, reaching, width
 
 THRESHOLDS = "SsmqThresholds"

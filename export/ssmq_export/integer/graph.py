@@ -10,8 +10,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from ..builder import FORMATS_KEY
-from ..check.datatype import integer_range
+from ..dataflow.datatype import integer_range
+from ..dataflow.keys import FORMATS_KEY
 
 ADVICE = "give the dataflow.onnx that `ssmq export` writes"
 

@@ -12,8 +12,8 @@ import numpy as np
 from numba import njit, prange
 from ssmq_jit import kernel
 
+from ..dataflow.rows import ROUND, SCALE, SEARCH, TABLE
 from .machine import add, both, multiply, shift_right, subtract
-from .thresholds import ROUND, SCALE, SEARCH, TABLE
 
 SUM, PRODUCT, PAIR = 0, 5, 6
 COLUMNS = 24

@@ -9,8 +9,8 @@ import numpy as np
 import onnx
 
 from ..door import admit
+from ..door.graph_file import load_graph
 from ..errors import ExportError
-from ..graph_file import load_graph
 from . import kernels
 from .graph import IntegerGraph
 from .program import Program
@@ -37,12 +37,7 @@ class IntegerModel:
 
     @classmethod
     def load(cls, path: Path | str) -> IntegerModel:
-        """Read a dataflow ``.onnx`` file or a quantised ``.safetensors`` checkpoint, which is lowered in memory."""
-        path = Path(path)
-        if path.suffix == ".safetensors":
-            from ..from_model import dataflow_of_checkpoint
-
-            return cls(dataflow_of_checkpoint(path))
+        """Read a dataflow ``.onnx`` file."""
         return cls(load_graph(path, "dataflow"))
 
     def forward(self, codes: np.ndarray) -> np.ndarray:

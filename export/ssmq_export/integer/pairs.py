@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..states import successor
+from ..dataflow.rows import ROUND
+from ..dataflow.states import successor
 from .stages import INT16, Stage, Stages, Stored
-from .thresholds import ROUND
 
 
 def complex_pairs(stages: Stages) -> dict[str, tuple[str, str]]:

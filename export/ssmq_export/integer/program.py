@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..dataflow.rows import ROUND, Row
+from ..dataflow.states import successor
 from ..errors import ExportError
-from ..states import successor
 from . import kernels as k
 from .graph import IntegerGraph
 from .pairs import complex_pairs
 from .stages import INT16, Stage, Stages
-from .thresholds import ROUND, Row
 
 
 @dataclass

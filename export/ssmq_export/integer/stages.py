@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..dataflow import forms
+from ..dataflow.forms import Form
+from ..dataflow.rows import Row, compile_row
+from ..dataflow.states import successor
 from ..errors import ExportError
-from ..states import successor
-from . import forms
-from .forms import Form
 from .graph import ADVICE, IntegerGraph, Node
-from .thresholds import Row, compile_row
 
 # A sum that several nodes read is stored rather than repeated when it has more terms than this.
 REPEATED = 4

@@ -16,9 +16,7 @@ Small passes, one file each, in this order; each file numbers its rewrite rules,
     graph.py       the graph that a pass edits
     ranges.py      grid and range of every exact tensor
     formats.py     the formats that ranges give a step graph's metadata
-    grids.py, thresholds.py   the arithmetic of both
     pipeline.py    runs the passes
-    proof.py       executes the graph after every pass and names the one that changed a code
 
 Thresholds come before grids because they are found by searching the float function that the model evaluates, on the
 values it evaluates it on.
@@ -28,6 +26,5 @@ from __future__ import annotations
 
 from .collapse import collapse
 from .pipeline import PASSES, lower, stages
-from .proof import Proof, prove
 
-__all__ = ["PASSES", "Proof", "collapse", "lower", "prove", "stages"]
+__all__ = ["PASSES", "collapse", "lower", "stages"]

@@ -18,19 +18,20 @@ import numpy as np
 import onnx
 from onnx import NodeProto, helper
 
-from ..custom_op import DOMAIN, VERSION
-from ..custom_op.diagonal_scan import output_range
+from ..dataflow.datatype import integer_type
+from ..dataflow.diagonal_scan import output_range
+from ..dataflow.format import Format
+from ..dataflow.forms import Form
+from ..dataflow.keys import SCAN_DOMAIN as DOMAIN
+from ..dataflow.keys import SCAN_VERSION as VERSION
+from ..dataflow.keys import STATES_KEY, length_of, property_of
+from ..dataflow.scan_operands import INPUTS, LARGEST_SHIFT
+from ..dataflow.states import successor
 from ..door import admit
 from ..errors import ExportError
-from ..graph_file import length_of, property_of
-from ..integer.forms import Form
 from ..integer.graph import IntegerGraph
 from ..integer.stages import Stage, Stages
-from ..scan_operands import INPUTS, LARGEST_SHIFT
-from ..spec import Format
-from ..states import STATES_KEY, successor
 from .graph import Graph
-from .grids import integer_type
 
 
 def collapse(dataflow: onnx.ModelProto) -> onnx.ModelProto:

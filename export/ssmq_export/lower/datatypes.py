@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
+from ..dataflow.datatype import integer_type
 from .graph import Graph
-from .grids import integer_type
 from .ranges import grids_of, is_table
 
 

@@ -12,13 +12,14 @@ from __future__ import annotations
 import numpy as np
 from onnx import NodeProto
 
-from ..builder import TABLE_MARK
-from ..elementwise import ELEMENTWISE, ElementwiseFunction
+from ..dataflow import grids
+from ..dataflow.format import Format
+from ..dataflow.grids import Grid
+from ..dataflow.keys import TABLE_MARK
 from ..errors import ExportError
-from ..spec import Format
-from . import grids, thresholds
+from ..functions import thresholds
+from ..functions.elementwise import ELEMENTWISE, ElementwiseFunction
 from .graph import Graph
-from .grids import Grid
 from .ranges import grids_of, output_format
 
 

@@ -9,10 +9,9 @@ import numpy as np
 import onnx
 from onnx import NodeProto, StringStringEntryProto, TensorAnnotation, ValueInfoProto, helper, numpy_helper
 
-from ..builder import FORMATS_KEY, OPSET, QONNX_DOMAIN
-from ..elementwise import constants_of
-from ..graph_file import FORM_KEY
-from ..spec import Format
+from ..dataflow.format import Format
+from ..dataflow.keys import FORM_KEY, FORMATS_KEY, OPSET, QONNX_DOMAIN
+from ..functions.elementwise import constants_of
 
 
 class Graph:

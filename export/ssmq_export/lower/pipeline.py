@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 import onnx
 
+from ..dataflow.keys import FORM_KEY
 from ..door import admit_part
 from ..errors import ExportError
-from ..graph_file import FORM_KEY
 from .align import align
 from .clean import clean
 from .datatypes import datatypes

@@ -13,14 +13,14 @@ from __future__ import annotations
 import numpy as np
 from onnx import NodeProto
 
-from ..builder import TABLE_MARK
-from ..check.datatype import integer_range
+from ..dataflow import grids
+from ..dataflow.datatype import integer_range
+from ..dataflow.format import Format
+from ..dataflow.grids import Grid
+from ..dataflow.keys import TABLE_MARK
+from ..dataflow.states import successor
 from ..errors import ExportError
-from ..spec import Format
-from ..states import successor
-from . import grids
 from .graph import Graph
-from .grids import Grid
 
 
 def grids_of(graph: Graph) -> dict[str, Grid]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..datatype import bits
-from ..shapes import QONNX
+from ...dataflow.datatype import bits
+from ...dataflow.keys import QONNX_DOMAIN
 from ..tidy import ELEMENTWISE
 from .site import Site
 from .table import converts
@@ -23,7 +23,7 @@ def matmul(site: Site) -> Iterator[str]:
         yield f"has a second operand of the shape {weight}, and FINN wants two dimensions"
 
 
-@converts("XnorPopcountMatMul", becomes="MVAU", domain=QONNX, codes=(0, 1), vectors=True)
+@converts("XnorPopcountMatMul", becomes="MVAU", domain=QONNX_DOMAIN, codes=(0, 1), vectors=True)
 def xnor_popcount(site: Site) -> Iterator[str]:
     """BINARY data and a constant BINARY weight of two dimensions."""
     wrong = next((kind for kind in (site.datatype(0), site.datatype(1)) if kind != "BINARY"), None)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..attributes import integers_attribute
-from ..datatype import bits, integer_range
-from ..shapes import OUR_DOMAIN, QONNX
+from ...dataflow.attributes import integers_attribute
+from ...dataflow.datatype import bits, integer_range
+from ...dataflow.keys import QONNX_DOMAIN, SCAN_DOMAIN
 from .site import Site
 from .table import converts
-
 
 
 def _missing(site: Site, *names: str) -> Iterator[str]:
@@ -24,7 +23,7 @@ def _image(site: Site) -> Iterator[str]:
         yield f"has {len(shape)} dimensions, and FINN wants (batch, height, width, channels)"
 
 
-@converts("Im2Col", becomes="ConvolutionInputGenerator", domain=QONNX, integers=(0,))
+@converts("Im2Col", becomes="ConvolutionInputGenerator", domain=QONNX_DOMAIN, integers=(0,))
 def im2col(site: Site) -> Iterator[str]:
     """Four dimensions, padded with zeros."""
     yield from _missing(site, "kernel_size", "stride", "input_shape")
@@ -49,7 +48,7 @@ def _maximum(site: Site) -> Iterator[str]:
         yield "has ceil_mode, dilations or auto_pad, which FINN does not read"
 
 
-@converts("MaxPoolNHWC", becomes="ConvolutionInputGenerator and Pool", domain=QONNX, integers=(0,))
+@converts("MaxPoolNHWC", becomes="ConvolutionInputGenerator and Pool", domain=QONNX_DOMAIN, integers=(0,))
 def max_pool_channels_last(site: Site) -> Iterator[str]:
     """Four dimensions, strides up to the kernel; padded only if unsigned."""
     yield from _missing(site, "pads")
@@ -75,7 +74,7 @@ def _transposed(site: Site) -> Iterator[str]:
         yield "is the first operator and has channels first: FINN leaves its transposition on the host; use channels last"
 
 
-@converts("QuantAvgPool2d", becomes="ConvolutionInputGenerator and Pool", domain=QONNX, integers=(0,))
+@converts("QuantAvgPool2d", becomes="ConvolutionInputGenerator and Pool", domain=QONNX_DOMAIN, integers=(0,))
 def mean_pool(site: Site) -> Iterator[str]:
     """Four dimensions, stride up to the kernel; ibits and signed must be those of its data."""
     yield from _missing(site, "kernel", "stride", "ibits", "obits", "signed")
@@ -95,7 +94,7 @@ def reduce_sum(site: Site) -> Iterator[str]:
     """The sum over height and width of four dimensions (axes [1, 2], or [1] where the width is 1)."""
     shape, axes = site.shape(), site.listed(1)
     found = None if axes is None or shape is None else {axis % len(shape) for axis in axes} if shape else set()
-    if OUR_DOMAIN in site.view.opsets or shape is None:
+    if SCAN_DOMAIN in site.view.opsets or shape is None:
         return  # time-sum judges the sequence graph
     if len(shape) != 4 or not (found == {1, 2} or (found == {1} and shape[2] == 1)):
         listed = "computed axes" if axes is None else f"axes {axes[:4]}"

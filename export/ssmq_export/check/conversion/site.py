@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
-from ..attributes import attribute, integer_attribute, integers_attribute, number_attribute, text_attribute
-from ..graph_view import GraphView
+from ...dataflow.attributes import attribute, integer_attribute, integers_attribute, number_attribute, text_attribute
+from ..tidy_view import TidyView
 
 
 class Site:
     """A node with its operands' shapes, types and constants by position; None where they are not known."""
 
-    def __init__(self, view: GraphView, node: onnx.NodeProto):
+    def __init__(self, view: TidyView, node: onnx.NodeProto):
         self.view, self.node = view, node
 
     def has(self, k: int) -> bool:

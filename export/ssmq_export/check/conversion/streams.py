@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..datatype import is_integer
+from ...dataflow.datatype import is_integer
 from .site import Site
 from .table import TABLE, converts
 

@@ -6,16 +6,16 @@ from collections.abc import Iterator
 
 import onnx
 
-from ..datatype import is_signed
-from ..graph_view import GraphView
-from ..shapes import QONNX
+from ...dataflow.datatype import is_signed
+from ...dataflow.keys import QONNX_DOMAIN
+from ..tidy_view import TidyView
 from .site import Site
 from .table import converts
 
 BY_RANK = {2: "NC", 3: "NWC", 4: "NCHW"}
 
 
-def absorbed(view: GraphView, node: onnx.NodeProto) -> bool:
+def absorbed(view: TidyView, node: onnx.NodeProto) -> bool:
     """Whether FINN makes a MultiThreshold part of the MVAU before it."""
     source = node.input[0] if node.input else ""
     before = view.producers.get(source, [None])[0]
@@ -23,7 +23,7 @@ def absorbed(view: GraphView, node: onnx.NodeProto) -> bool:
     return before is not None and before.op_type in ("MatMul", "XnorPopcountMatMul") and alone
 
 
-@converts("MultiThreshold", becomes="Thresholding, or part of the MVAU before it", domain=QONNX, codes=(0,), vectors=True)
+@converts("MultiThreshold", becomes="Thresholding, or part of the MVAU before it", domain=QONNX_DOMAIN, codes=(0,), vectors=True)
 def multi_threshold(site: Site) -> Iterator[str]:
     """Channels last, unless all share one row of thresholds; no negative threshold for data that is never negative."""
     values, rank = site.constant(1), len(site.shape() or ())

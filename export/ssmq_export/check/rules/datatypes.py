@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import numpy as np
 from onnx import NodeProto, TensorProto
 
+from ...dataflow.datatype import integer_range, is_integer
 from ..catalogue import Hit, rule
 from ..conversion import TABLE
-from ..datatype import integer_range, is_integer
-from ..graph_view import GraphView
+from ..tidy_view import TidyView
 from .operators import OURS
 
 SHOWN = 3
@@ -29,7 +29,7 @@ def _some(hits: list[Hit], rest: str) -> Iterator[Hit]:
 
 
 @rule("integer-datatypes", "error", "annotate the tensor with its integer type (finn_datatype), or quantise it")
-def integer_datatypes(view: GraphView) -> Iterator[Hit]:
+def integer_datatypes(view: TidyView) -> Iterator[Hit]:
     """FINN sizes streams by the types of the ports and what follows from them; a float stream is mapped to float hardware, or
     not at all."""
     if not view.lowered:
@@ -48,7 +48,7 @@ def integer_datatypes(view: GraphView) -> Iterator[Hit]:
 
 
 @rule("unknown-datatype", "error", "use a name that qonnx knows (INT8, UINT4, BIPOLAR, FLOAT32 ...)")
-def unknown_datatype(view: GraphView) -> Iterator[Hit]:
+def unknown_datatype(view: TidyView) -> Iterator[Hit]:
     """FINN reads every annotation in its way and stops at a name that it does not know."""
     for name, datatype in view.datatypes.items():
         known = DATATYPE.fullmatch(datatype)
@@ -57,7 +57,7 @@ def unknown_datatype(view: GraphView) -> Iterator[Hit]:
 
 
 @rule("inferred-datatype", "warning", "annotate inner tensors with the types that FINN infers (qonnx: InferDataTypes)")
-def inferred_datatype(view: GraphView) -> Iterator[Hit]:
+def inferred_datatype(view: TidyView) -> Iterator[Hit]:
     """FINN infers the types of inner tensors and overwrites their annotations; other tools read the annotations."""
     if not view.lowered:
         return
@@ -75,7 +75,7 @@ def inferred_datatype(view: GraphView) -> Iterator[Hit]:
     yield from _some(hits, "tensors are not annotated as FINN infers them")
 
 
-def _fault(view: GraphView, name: str, annotated: bool) -> str | None:
+def _fault(view: TidyView, name: str, annotated: bool) -> str | None:
     """What is not integer about a constant; some operators find the type of integers without an annotation."""
     datatype = view.tidied.datatypes.get(name, "FLOAT32")
     limits = integer_range(datatype)
@@ -95,7 +95,7 @@ def _fault(view: GraphView, name: str, annotated: bool) -> str | None:
     return None
 
 
-def _codes(view: GraphView, node: NodeProto) -> Iterator[tuple[str, bool]]:
+def _codes(view: TidyView, node: NodeProto) -> Iterator[tuple[str, bool]]:
     """Constants that a node reads as codes, and whether FINN wants them annotated."""
     found = TABLE.get(node.op_type)
     places = range(1, len(node.input)) if node.op_type in OURS else found.codes if found is not None else ()
@@ -105,7 +105,7 @@ def _codes(view: GraphView, node: NodeProto) -> Iterator[tuple[str, bool]]:
 
 
 @rule("float-initializer", "error", "fold scales into thresholds and keep integer codes in the graph (ssmq export does)")
-def float_initializer(view: GraphView) -> Iterator[Hit]:
+def float_initializer(view: TidyView) -> Iterator[Hit]:
     """A float constant makes its consumer a float operator, for which FINN has no hardware."""
     if not view.lowered:
         return
@@ -119,7 +119,7 @@ def float_initializer(view: GraphView) -> Iterator[Hit]:
 
 
 @rule("accumulator-width", "error", "narrow the tensors that feed it, or keep it in a double container")
-def accumulator_width(view: GraphView) -> Iterator[Hit]:
+def accumulator_width(view: TidyView) -> Iterator[Hit]:
     """A float32 container holds integers exactly to 24 bits only; beyond, Python execution and hardware part ways."""
     inner = [(view.label(node), name) for node in view.nodes if node.op_type in TABLE or node.op_type in OURS for name in node.output]
     for node, tensor in [*(("", name) for name in view.inputs), *inner]:
@@ -134,7 +134,7 @@ def accumulator_width(view: GraphView) -> Iterator[Hit]:
 
 
 @rule("layout", "error", "give the first input (batch, channels), (batch, width, channels) or (batch, height, width, channels)")
-def layout(view: GraphView) -> Iterator[Hit]:
+def layout(view: TidyView) -> Iterator[Hit]:
     """FINN takes the layout of the first input from its two, three or four dimensions, channels last, and stops at others."""
     shape = view.shape(view.inputs[0]) if view.lowered and view.inputs else None
     if shape is not None and not 2 <= len(shape) <= 4:

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 
 from onnx import NodeProto
 
-from ..attributes import attribute
+from ...dataflow.attributes import attribute
+from ...dataflow.datatype import integer_range
+from ...dataflow.keys import SCAN_DOMAIN
 from ..catalogue import Hit, rule
-from ..datatype import integer_range
-from ..graph_view import GraphView
-from .operators import OUR_DOMAIN
+from ..tidy_view import TidyView
 from .streams import WIDEST
 
 FINN = "finn.custom_op.fpgadataflow"
@@ -32,7 +32,7 @@ def is_hardware(node: NodeProto) -> bool:
 
 
 def _is_scan(node: NodeProto) -> bool:
-    return node.op_type.startswith("DiagonalScan") and (node.domain == OUR_DOMAIN or is_hardware(node))
+    return node.op_type.startswith("DiagonalScan") and (node.domain == SCAN_DOMAIN or is_hardware(node))
 
 
 def _number(node: NodeProto, name: str) -> int | None:
@@ -40,13 +40,13 @@ def _number(node: NodeProto, name: str) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def _scan_size(view: GraphView, node: NodeProto) -> tuple[int, int] | None:
+def _scan_size(view: TidyView, node: NodeProto) -> tuple[int, int] | None:
     """Heads and modes of a DiagonalScan."""
     shape = view.shape(node.input[1]) if len(node.input) > 1 else None
     return tuple(shape) if shape is not None and len(shape) == 2 else None
 
 
-def _sizes(view: GraphView, node: NodeProto) -> Iterator[tuple[str, int, int]]:
+def _sizes(view: TidyView, node: NodeProto) -> Iterator[tuple[str, int, int]]:
     """(attribute, its value, what it must divide) of a folded node."""
     kind = node.op_type.partition("_")[0]
     for name in ("PE", "SIMD"):
@@ -62,7 +62,7 @@ def _sizes(view: GraphView, node: NodeProto) -> Iterator[tuple[str, int, int]]:
 
 
 @rule("folding", "error", "choose a divisor (ssmq finn and ssmq estimate do)")
-def folding(view: GraphView) -> Iterator[Hit]:
+def folding(view: TidyView) -> Iterator[Hit]:
     """A folded node repeats the same lanes over its channels; a remainder has no hardware, and FINN stops at an assertion."""
     for node in view.nodes:
         if _is_scan(node):
@@ -79,7 +79,7 @@ def folding(view: GraphView) -> Iterator[Hit]:
 
 
 @rule("folded-width", "error", "fold less: fewer PE or SIMD make the stream narrower")
-def folded_width(view: GraphView) -> Iterator[Hit]:
+def folded_width(view: TidyView) -> Iterator[Hit]:
     """A stream carries PE (or SIMD) elements a cycle, and HLS knows no integer wider than 8191 bits."""
     for node in view.nodes:
         if not is_hardware(node):
@@ -100,7 +100,7 @@ def folded_width(view: GraphView) -> Iterator[Hit]:
 
 
 @rule("recurrence-rate", "warning", "choose PE so that heads x modes / PE is at least the latency of the loop")
-def recurrence_rate(view: GraphView) -> Iterator[Hit]:
+def recurrence_rate(view: TidyView) -> Iterator[Hit]:
     """Step t + 1 of a mode waits for x(t): a sweep shorter than the loop through a state stalls, and its lanes idle."""
     for node in view.nodes:
         size, lanes = (_scan_size(view, node), _number(node, "PE")) if _is_scan(node) else (None, None)
@@ -112,7 +112,7 @@ def recurrence_rate(view: GraphView) -> Iterator[Hit]:
 
 
 @rule("fork", "error", "insert DuplicateStreams (FINN: InferDuplicateStreamsLayer)")
-def fork(view: GraphView) -> Iterator[Hit]:
+def fork(view: TidyView) -> Iterator[Hit]:
     """A stream is consumed by reading: two hardware nodes on one stream starve each other, so FINN duplicates it."""
     for tensor, readers in view.consumers.items():
         hardware = [node for node in readers if is_hardware(node)]
@@ -121,7 +121,7 @@ def fork(view: GraphView) -> Iterator[Hit]:
 
 
 @rule("single-partition", "error", "replace the operator, or move it before the first or behind the last hardware node")
-def single_partition(view: GraphView) -> Iterator[Hit]:
+def single_partition(view: TidyView) -> Iterator[Hit]:
     """FINN's partition is one stretch of hardware nodes; a foreign node between them would lie on the host."""
     if not any(is_hardware(node) for node in view.nodes):
         return
@@ -139,7 +139,7 @@ def single_partition(view: GraphView) -> Iterator[Hit]:
 
 
 @rule("residual-buffer", "info", "leave room for it: FINN sizes FIFOs in step_set_fifo_depths, ssmq estimate counts them")
-def residual_buffer(view: GraphView) -> Iterator[Hit]:
+def residual_buffer(view: TidyView) -> Iterator[Hit]:
     """Where a stream forks and meets itself again behind a sum over all channels, the short way must hold them meanwhile.
 
     With a FIFO shallower than that the accelerator locks up.
@@ -158,7 +158,7 @@ def _sums(node: NodeProto) -> bool:
     return node.op_type.partition("_")[0] in ("MatMul", "MVAU", "DiagonalScan")
 
 
-def _meets_later(view: GraphView, tensor: str) -> NodeProto | None:
+def _meets_later(view: TidyView, tensor: str) -> NodeProto | None:
     """The first node that joins two ways from ``tensor`` that part there, of which one passes more sums."""
     ways: dict[str, tuple[int, int]] = {}  # tensor -> (which reader the way began with, sums on it)
     for node in view.nodes:

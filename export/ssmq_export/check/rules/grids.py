@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import onnx
 
+from ...dataflow.datatype import integer_range
 from ..catalogue import Hit, rule
-from ..datatype import integer_range
-from ..graph_view import QUANTS, GraphView
+from ..tidy_view import QUANTS, TidyView
 
 # Operators whose result lies on a power-of-two grid if all that they compute with does.
 EXACT = frozenset({"MatMul", "Mul", "Add", "Sub", "Relu", "Identity", "Reshape", "Transpose", "Concat", "Split", "Pad"})
@@ -17,7 +17,7 @@ EXACT = frozenset({"MatMul", "Mul", "Add", "Sub", "Relu", "Identity", "Reshape",
 FLOAT = frozenset({"Sigmoid", "HardSigmoid", "Erf", "Div", "BatchNormalization", "Constant"})
 
 
-def _float_tensors(view: GraphView) -> set[str]:
+def _float_tensors(view: TidyView) -> set[str]:
     """Tensors that no quantiser put on a grid. Ports count as coded: whoever drives them vouches for it."""
     unquantised = {name for name in view.initializers if integer_range(view.datatypes.get(name, "")) is None}
     for node in view.nodes:
@@ -28,7 +28,7 @@ def _float_tensors(view: GraphView) -> set[str]:
 
 
 @rule("float-matmul-operand", "error", "put a Quant on the operand (in Brevitas, a weight or input quantiser)")
-def float_matmul_operand(view: GraphView) -> Iterator[Hit]:
+def float_matmul_operand(view: TidyView) -> Iterator[Hit]:
     """An MVAU multiplies integers; with a float operand FINN leaves the MatMul outside the accelerator."""
     if view.lowered:
         return  # integer-datatypes and float-initializer judge integer graphs
@@ -39,7 +39,7 @@ def float_matmul_operand(view: GraphView) -> Iterator[Hit]:
                 yield view.label(node), name, "is a float operand of a MatMul: no Quant lies before it"
 
 
-def _scale(view: GraphView, tensor: str) -> np.ndarray | None:
+def _scale(view: TidyView, tensor: str) -> np.ndarray | None:
     """Scale of the Quant that writes ``tensor``, a stream; None for anything else."""
     producers: list[onnx.NodeProto] = view.producers.get(tensor, [])
     if len(producers) != 1 or producers[0].op_type not in QUANTS or view.is_constant(tensor):
@@ -48,7 +48,7 @@ def _scale(view: GraphView, tensor: str) -> np.ndarray | None:
 
 
 @rule("grid-join", "warning", "give both quantisers the same scale; ssmq export aligns them with a constant shift")
-def grid_join(view: GraphView) -> Iterator[Hit]:
+def grid_join(view: TidyView) -> Iterator[Hit]:
     """FINN moves a scale through a join only if both sides have the same; else it stays behind as a float Mul."""
     for node in view.nodes:
         if node.op_type not in ("Add", "Sub") or len(node.input) != 2:

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 from onnx import NodeProto
 
+from ...dataflow.keys import QONNX_DOMAIN, SCAN_DOMAIN
 from ..catalogue import Hit, rule
 from ..conversion import TABLE, Site
-from ..graph_view import QUANTS, GraphView
-from ..shapes import OUR_DOMAIN, QONNX, QONNX_NAMES
+from ..shapes import QONNX_NAMES
 from ..tidy import fits
+from ..tidy_view import QUANTS, TidyView
 
 QONNX_DOMAINS = frozenset({"", "ai.onnx", *QONNX_NAMES, "qonnx.custom_op.channels_last"})
 HARDWARE_DOMAIN = "finn.custom_op.fpgadataflow"
@@ -57,12 +58,12 @@ def _is_recurrent(op_type: str) -> bool:
     return op_type in RECURRENT
 
 
-def _functions(view: GraphView) -> set[tuple[str, str]]:
+def _functions(view: TidyView) -> set[tuple[str, str]]:
     return {(f.domain, f.name) for f in view.model.functions}
 
 
 @rule("recurrence", "error", "judge the step graph (step.onnx) or the dataflow graph (dataflow.onnx) instead")
-def recurrence(view: GraphView) -> Iterator[Hit]:
+def recurrence(view: TidyView) -> Iterator[Hit]:
     """FINN has no recurrence and no control flow: the state must be a pair of ports, looped back outside the graph."""
     for node in view.nodes:
         if _is_recurrent(node.op_type):
@@ -70,7 +71,7 @@ def recurrence(view: GraphView) -> Iterator[Hit]:
 
 
 @rule("local-function", "error", "inline the functions (onnx.inliner.inline_local_functions)")
-def local_function(view: GraphView) -> Iterator[Hit]:
+def local_function(view: TidyView) -> Iterator[Hit]:
     """FINN does not look into a function of the file, and leaves its call unmapped."""
     functions = _functions(view)
     for node in view.nodes:
@@ -79,7 +80,7 @@ def local_function(view: GraphView) -> Iterator[Hit]:
 
 
 @rule("known-domain", "error", "give the operator its own domain, and declare it among the opset imports; or replace it")
-def known_domain(view: GraphView) -> Iterator[Hit]:
+def known_domain(view: TidyView) -> Iterator[Hit]:
     """An operator of an undeclared or foreign domain has no definition that a tool could execute or map."""
     functions = _functions(view)
     for node in view.nodes:
@@ -87,27 +88,27 @@ def known_domain(view: GraphView) -> Iterator[Hit]:
         conversion = TABLE.get(node.op_type)
         if (node.domain, node.op_type) in functions or domain.startswith(HARDWARE_DOMAIN):
             continue  # FINN's own files never declare its domains
-        if domain not in QONNX_DOMAINS | {OUR_DOMAIN}:
+        if domain not in QONNX_DOMAINS | {SCAN_DOMAIN}:
             yield view.label(node), "", f"{node.op_type} belongs to the unknown domain {node.domain!r}"
         elif domain not in view.opsets and not (domain == "" and "ai.onnx" in view.opsets):
             yield view.label(node), "", f"the domain {domain or 'ai.onnx'!r} is not declared"
-        elif conversion is not None and conversion.domain != (QONNX if domain in QONNX_NAMES else domain):
+        elif conversion is not None and conversion.domain != (QONNX_DOMAIN if domain in QONNX_NAMES else domain):
             yield view.label(node), "", f"{node.op_type} is of the domain {conversion.domain or 'ai.onnx'!r}, not {domain or 'ai.onnx'!r}"
 
 
 @rule("not-lowered", "error", "put thresholds in place of the Quants; for its own models ssmq export does, in dataflow.onnx")
-def not_lowered(view: GraphView) -> Iterator[Hit]:
+def not_lowered(view: TidyView) -> Iterator[Hit]:
     """FINN streams integers. Its own conversion of Quant rounds halves up, so thresholds must be made before it."""
     if view.quants:
         yield view.label(view.quants[0]), "", f"{len(view.quants)} Quant nodes: this is a float QONNX graph"
 
 
 @rule("hardware-op", "error", "replace the operator as named")
-def hardware_op(view: GraphView) -> Iterator[Hit]:
+def hardware_op(view: TidyView) -> Iterator[Hit]:
     """Every node inside a StreamingDataflowPartition must become a FINN hardware operator; one foreign node splits it."""
     functions = _functions(view)
     for node in view.tidied.nodes if view.lowered else view.nodes:
-        known = node.op_type in OURS and OUR_DOMAIN in view.opsets or node.op_type in TABLE
+        known = node.op_type in OURS and SCAN_DOMAIN in view.opsets or node.op_type in TABLE
         known = known or (not view.lowered and node.op_type in LOWERABLE | QUANTS)
         foreign = node.domain not in QONNX_DOMAINS or _is_recurrent(node.op_type) or (node.domain, node.op_type) in functions
         if not known and not foreign:
@@ -116,7 +117,7 @@ def hardware_op(view: GraphView) -> Iterator[Hit]:
 
 
 @rule("conversion", "error", "change the operator to what FINN converts, as named; the table of operators lists it")
-def conversion(view: GraphView) -> Iterator[Hit]:
+def conversion(view: TidyView) -> Iterator[Hit]:
     """FINN converts an operator under conditions of its own: axis, rank, constants, layout, attributes. Others it leaves
     on the host, stops at, or turns into hardware that computes something else."""
     if not view.lowered:
@@ -133,7 +134,7 @@ def conversion(view: GraphView) -> Iterator[Hit]:
             yield view.label(node), "", message
 
 
-def _complete(view: GraphView, node: NodeProto) -> bool:
+def _complete(view: TidyView, node: NodeProto) -> bool:
     """Whether an operator has all of its operands."""
     wanted = OPERANDS.get(node.op_type)
     if not view.output(node) or not node.input:
@@ -142,18 +143,18 @@ def _complete(view: GraphView, node: NodeProto) -> bool:
 
 
 @rule("operand-count", "error", "connect every operand, or export the graph again")
-def operand_count(view: GraphView) -> Iterator[Hit]:
+def operand_count(view: TidyView) -> Iterator[Hit]:
     """An operator with an operand missing has no result; each other rule would only stumble over it."""
     for node in view.nodes:
         judged = node.op_type in MAPPED or node.op_type in OPERANDS
-        if judged and node.domain in QONNX_DOMAINS | {OUR_DOMAIN} and not _complete(view, node):
+        if judged and node.domain in QONNX_DOMAINS | {SCAN_DOMAIN} and not _complete(view, node):
             count, wanted = sum(map(bool, node.input)), OPERANDS.get(node.op_type)
             of = f" of {wanted}" if wanted is not None else ""
             yield view.label(node), "", f"{node.op_type} has {count}{of} inputs, {len(node.output)} outputs"
 
 
 @rule("same-operand", "error", "write it with a constant (x + x is 2 x), or let another operator copy the tensor first")
-def same_operand(view: GraphView) -> Iterator[Hit]:
+def same_operand(view: TidyView) -> Iterator[Hit]:
     """FINN renames tensors, and of two readings of one tensor by one node it renames the first: the second finds nothing."""
     if not view.lowered:
         return
@@ -164,7 +165,7 @@ def same_operand(view: GraphView) -> Iterator[Hit]:
 
 
 @rule("join-shape", "error", "give the operands shapes and types that fit each other")
-def join_shape(view: GraphView) -> Iterator[Hit]:
+def join_shape(view: TidyView) -> Iterator[Hit]:
     """ONNX's definition of the operator refuses these operands: shapes that do not broadcast, containers that differ,
     attributes without meaning. No tool can run such a graph."""
     for node, reason in view.tidied.misfits:
@@ -173,7 +174,7 @@ def join_shape(view: GraphView) -> Iterator[Hit]:
 
 
 @rule("declared-type", "error", "run shape inference on the graph without its value_info, or export it again")
-def declared_type(view: GraphView) -> Iterator[Hit]:
+def declared_type(view: TidyView) -> Iterator[Hit]:
     """A tensor declared with one shape or container, computed with another: ONNX Runtime refuses the file."""
     for node, tensor, message in view.tidied.contradictions:
         yield view.label(node), tensor, message

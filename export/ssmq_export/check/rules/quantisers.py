@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..attributes import attribute
+from ...dataflow.attributes import attribute
 from ..catalogue import Hit, rule
-from ..graph_view import GraphView
+from ..tidy_view import TidyView
 
 
-def _no_number(view: GraphView, name: str) -> bool:
+def _no_number(view: TidyView, name: str) -> bool:
     """Whether a tensor without numbers is this file's to name, not that of dangling, external or malformed data."""
     if view.array(name) is not None:
         return True  # text or complex
@@ -19,7 +19,7 @@ def _no_number(view: GraphView, name: str) -> bool:
 
 
 @rule("quant-attributes", "error", "set signed and narrow (0 or 1)")
-def quant_attributes(view: GraphView) -> Iterator[Hit]:
+def quant_attributes(view: TidyView) -> Iterator[Hit]:
     """QONNX requires both; tools that guess them guess differently."""
     for node in view.quants:
         missing = [name for name in ("signed", "narrow") if attribute(node, name) is None]
@@ -28,7 +28,7 @@ def quant_attributes(view: GraphView) -> Iterator[Hit]:
 
 
 @rule("weight-quant-fork", "error", "give each consumer a Quant of its own (the initialiser may be shared)")
-def weight_quant_fork(view: GraphView) -> Iterator[Hit]:
+def weight_quant_fork(view: TidyView) -> Iterator[Hit]:
     """FINN folds a weight Quant into its one consumer; with two it folds neither and leaves a float tensor behind."""
     for node in view.weight_quants:
         users = view.consumers.get(view.output(node), [])
@@ -37,7 +37,7 @@ def weight_quant_fork(view: GraphView) -> Iterator[Hit]:
 
 
 @rule("zero-point", "error", "quantise symmetrically: zero point 0")
-def zero_point(view: GraphView) -> Iterator[Hit]:
+def zero_point(view: TidyView) -> Iterator[Hit]:
     """A zero point adds cross terms to every product; FINN supports none."""
     for node in view.quants:
         if len(node.input) < 3:
@@ -51,7 +51,7 @@ def zero_point(view: GraphView) -> Iterator[Hit]:
 
 
 @rule("rounding-mode", "error", "use ROUND: half to even, the mode every engine agrees on")
-def rounding_mode(view: GraphView) -> Iterator[Hit]:
+def rounding_mode(view: TidyView) -> Iterator[Hit]:
     """FINN ignores the mode, and Brevitas exports weight quantisers of other modes with wrong numbers."""
     for node in view.quants:
         mode = str(attribute(node, "rounding_mode", "ROUND")).upper()
@@ -60,7 +60,7 @@ def rounding_mode(view: GraphView) -> Iterator[Hit]:
 
 
 @rule("power-of-two-scale", "error", "restrict scales to powers of two (Brevitas: restrict_scaling_type POWER_OF_TWO)")
-def power_of_two_scale(view: GraphView) -> Iterator[Hit]:
+def power_of_two_scale(view: TidyView) -> Iterator[Hit]:
     """Only on power-of-two grids are products and sums exact integers, and an alignment a shift."""
     for node in view.quants:
         if len(node.input) < 2:
@@ -74,7 +74,7 @@ def power_of_two_scale(view: GraphView) -> Iterator[Hit]:
 
 
 @rule("quant-width", "error", "give a constant whole number of bits from 1 to 32")
-def quant_width(view: GraphView) -> Iterator[Hit]:
+def quant_width(view: TidyView) -> Iterator[Hit]:
     """The width decides every stream behind it and must be known at compile time."""
     for node in view.quants:
         if len(node.input) < 4 or not node.input[3]:

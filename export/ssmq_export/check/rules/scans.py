@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...scan_operands import INPUTS, unfit_shapes, unfit_shift, unfit_state
-from ..attributes import attribute
+from ...dataflow.attributes import attribute
+from ...dataflow.keys import SCAN_DOMAIN
+from ...dataflow.scan_operands import INPUTS, unfit_shapes, unfit_shift, unfit_state
 from ..catalogue import Hit, rule
-from ..graph_view import GraphView
-from .operators import OUR_DOMAIN
+from ..tidy_view import TidyView
 
 
 @rule("scan-operands", "error", "export the graph again; docs/diagonal-scan.md says what fits")
-def scan_operands(view: GraphView) -> Iterator[Hit]:
+def scan_operands(view: TidyView) -> Iterator[Hit]:
     """The parameters of a DiagonalScan are constants of its module, sized by each other and by the stream."""
     for node in view.nodes:
-        if node.op_type != "DiagonalScan" or node.domain != OUR_DOMAIN or len(node.input) != len(INPUTS):
+        if node.op_type != "DiagonalScan" or node.domain != SCAN_DOMAIN or len(node.input) != len(INPUTS):
             continue  # operand-count judges the number
         label, named = view.label(node), dict(zip(INPUTS, node.input, strict=True))
         computed = next((name for name in node.input[1:] if not view.is_constant(name)), None)
@@ -32,9 +32,9 @@ def scan_operands(view: GraphView) -> Iterator[Hit]:
 
 
 @rule("time-sum", "error", "sum over time alone (axes [1] or [1, 2], keepdims 1)")
-def time_sum(view: GraphView) -> Iterator[Hit]:
+def time_sum(view: TidyView) -> Iterator[Hit]:
     """ReduceSum becomes FINN's GlobalAccPool, which adds up a stream (1, T, 1, channels) channel by channel."""
-    if OUR_DOMAIN not in view.opsets:
+    if SCAN_DOMAIN not in view.opsets:
         return  # hardware-op judges it
     for node in view.nodes:
         if node.op_type != "ReduceSum" or not node.input:

@@ -6,16 +6,16 @@ from collections.abc import Iterator
 
 from onnx import TensorProto
 
+from ...dataflow.datatype import integer_range
 from ..catalogue import Hit, rule
-from ..datatype import integer_range
-from ..graph_view import GraphView
+from ..tidy_view import TidyView
 
 # An AXI stream of Vitis HLS is no wider.
 WIDEST = 8191
 
 
 @rule("float32-container", "warning", "narrow the sums to 24 bits, so that ssmq export writes float32 containers")
-def float32_container(view: GraphView) -> Iterator[Hit]:
+def float32_container(view: TidyView) -> Iterator[Hit]:
     """FINN keeps integers in float32 tensors; another container runs in qonnx, but must be cast before FINN takes it."""
     if not view.lowered:
         return
@@ -32,7 +32,7 @@ def float32_container(view: GraphView) -> Iterator[Hit]:
 
 
 @rule("stream-width", "warning", "narrow the tensor: no folding makes an element thinner")
-def stream_width(view: GraphView) -> Iterator[Hit]:
+def stream_width(view: TidyView) -> Iterator[Hit]:
     """HLS streams end at 8191 bits. Folding divides the channels of a stream, but never one element."""
     for name, datatype in view.datatypes.items():
         limits = integer_range(datatype)

@@ -8,20 +8,20 @@ from collections.abc import Iterator
 from onnx import TensorProto
 
 from ..catalogue import Hit, rule
-from ..graph_view import GraphView
+from ..tidy_view import TidyView
 
 SHOWN = 5
 UNROLLED = 32
 
 
 @rule("empty-graph", "error", "export the graph again: it has no nodes")
-def empty_graph(view: GraphView) -> Iterator[Hit]:
+def empty_graph(view: TidyView) -> Iterator[Hit]:
     """Brevitas exports an empty graph, silently, for layers it cannot trace, recurrent ones among them."""
     if not view.nodes:
         yield "", "", "the graph has no nodes"
 
 
-def _cyclic_nodes(view: GraphView) -> list[int]:
+def _cyclic_nodes(view: TidyView) -> list[int]:
     """Indices of nodes on or behind a cycle (Kahn's algorithm leaves exactly those)."""
     index = {id(node): k for k, node in enumerate(view.nodes)}
     waiting = [sum(1 for name in set(node.input) if view.producers.get(name)) for node in view.nodes]
@@ -39,7 +39,7 @@ def _cyclic_nodes(view: GraphView) -> list[int]:
 
 
 @rule("acyclic", "error", "cut the loop: make the state an input and an output port, and loop it back outside the graph")
-def acyclic(view: GraphView) -> Iterator[Hit]:
+def acyclic(view: TidyView) -> Iterator[Hit]:
     """FINN compiles feed-forward graphs only; a loop inside one deadlocks its partitioning."""
     if any(len(nodes) > 1 for nodes in view.producers.values()):
         return  # duplicate-tensor: edges are not defined
@@ -49,7 +49,7 @@ def acyclic(view: GraphView) -> Iterator[Hit]:
 
 
 @rule("node-order", "error", "sort the nodes topologically (qonnx: SortGraph)")
-def node_order(view: GraphView) -> Iterator[Hit]:
+def node_order(view: TidyView) -> Iterator[Hit]:
     """ONNX wants producers before consumers; qonnx executes in file order and would read tensors not yet computed."""
     if any(len(nodes) > 1 for nodes in view.producers.values()) or _cyclic_nodes(view):
         return
@@ -63,7 +63,7 @@ def node_order(view: GraphView) -> Iterator[Hit]:
 
 
 @rule("duplicate-tensor", "error", "give every tensor one producer and its own name")
-def duplicate_tensor(view: GraphView) -> Iterator[Hit]:
+def duplicate_tensor(view: TidyView) -> Iterator[Hit]:
     """Two producers of one name make the dataflow edge ambiguous; the graph is not in single-assignment form."""
     for name, nodes in view.producers.items():
         taken = len(nodes) + (name in view.initializers) + (name in view.inputs)
@@ -76,7 +76,7 @@ def duplicate_tensor(view: GraphView) -> Iterator[Hit]:
 
 
 @rule("dangling-tensor", "error", "connect the input, or remove the node")
-def dangling_tensor(view: GraphView) -> Iterator[Hit]:
+def dangling_tensor(view: TidyView) -> Iterator[Hit]:
     """An input that nothing produces has no stream to connect."""
     known = view.producers.keys() | view.initializers.keys() | set(view.inputs) | view.sparse
     for node in view.nodes:
@@ -89,7 +89,7 @@ def dangling_tensor(view: GraphView) -> Iterator[Hit]:
 
 
 @rule("passed-through", "error", "remove the output, or put an operator before it")
-def passed_through(view: GraphView) -> Iterator[Hit]:
+def passed_through(view: TidyView) -> Iterator[Hit]:
     """An output of the accelerator comes out of an operator; FINN stops at one that is an input or a constant."""
     for name in view.outputs:
         if name in view.inputs or (view.is_constant(name) and name not in view.sparse):
@@ -97,7 +97,7 @@ def passed_through(view: GraphView) -> Iterator[Hit]:
 
 
 @rule("sparse-constant", "error", "store it dense")
-def sparse_constant(view: GraphView) -> Iterator[Hit]:
+def sparse_constant(view: TidyView) -> Iterator[Hit]:
     """A constant stored as a sparse initialiser; qonnx and FINN read dense ones only."""
     for name in sorted(view.sparse):
         users = view.consumers.get(name, [])
@@ -105,7 +105,7 @@ def sparse_constant(view: GraphView) -> Iterator[Hit]:
 
 
 @rule("node-names", "warning", "name every node, each differently (qonnx: GiveUniqueNodeNames)")
-def node_names(view: GraphView) -> Iterator[Hit]:
+def node_names(view: TidyView) -> Iterator[Hit]:
     """FINN names folding options, reports and HDL modules after nodes; unnamed or equal names collide there."""
     counts = Counter(node.name for node in view.nodes)
     if counts[""]:
@@ -116,7 +116,7 @@ def node_names(view: GraphView) -> Iterator[Hit]:
 
 
 @rule("static-shapes", "error", "fix the input shapes; give the shapes of what a foreign operator makes")
-def static_shapes(view: GraphView) -> Iterator[Hit]:
+def static_shapes(view: TidyView) -> Iterator[Hit]:
     """Stream widths, folding and buffer depths are computed from shapes; FINN needs every one of them at compile time."""
     ports = [name for name in view.inputs if view.shape(name) is None]
     ports += [name for name in view.outputs if view.shape(name) is None]
@@ -133,7 +133,7 @@ def static_shapes(view: GraphView) -> Iterator[Hit]:
 
 
 @rule("batch-size", "warning", "export with batch 1: a dataflow accelerator streams one sample after another")
-def batch_size(view: GraphView) -> Iterator[Hit]:
+def batch_size(view: TidyView) -> Iterator[Hit]:
     """FINN folds over channels, not over a batch."""
     for name in view.inputs:
         shape = view.shape(name)
@@ -141,7 +141,7 @@ def batch_size(view: GraphView) -> Iterator[Hit]:
             yield "", name, f"has batch {shape[0]}"
 
 
-def _stored(view: GraphView) -> Iterator[tuple[str, TensorProto]]:
+def _stored(view: TidyView) -> Iterator[tuple[str, TensorProto]]:
     """(node label, constant) of every stored constant, those of Constant nodes and of inner graphs included."""
     graphs = [view.graph]
     while graphs:
@@ -156,7 +156,7 @@ def _stored(view: GraphView) -> Iterator[tuple[str, TensorProto]]:
 
 
 @rule("external-data", "error", "store the constants inside the file (onnx.save without external data)")
-def external_data(view: GraphView) -> Iterator[Hit]:
+def external_data(view: TidyView) -> Iterator[Hit]:
     """A graph whose constants lie elsewhere cannot be judged or handed on by itself; this checker never follows paths."""
     for label, tensor in _stored(view):
         if tensor.data_location == TensorProto.EXTERNAL:
@@ -164,7 +164,7 @@ def external_data(view: GraphView) -> Iterator[Hit]:
 
 
 @rule("malformed-constant", "error", "export the graph again: its data is damaged")
-def malformed_constant(view: GraphView) -> Iterator[Hit]:
+def malformed_constant(view: TidyView) -> Iterator[Hit]:
     """A constant whose bytes do not fit its shape and type has no values; a tool would crash on it or invent some."""
     for name, tensor in view.initializers.items():
         if tensor.data_location != TensorProto.EXTERNAL and view.array(name) is None:
@@ -172,7 +172,7 @@ def malformed_constant(view: GraphView) -> Iterator[Hit]:
 
 
 @rule("unrolled-recurrence", "warning", "export one time step with the state as ports (ssmq export writes step.onnx)")
-def unrolled_recurrence(view: GraphView) -> Iterator[Hit]:
+def unrolled_recurrence(view: TidyView) -> Iterator[Hit]:
     """An unrolled sequence becomes as much hardware as it has steps, and qonnx's clean-up grows fourfold a doubling."""
     for name in view.initializers:
         users = [n for n in view.consumers.get(name, []) if n.op_type in ("MatMul", "Gemm", "Mul", "Conv")]

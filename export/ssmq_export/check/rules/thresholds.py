@@ -7,16 +7,16 @@ from collections.abc import Iterator
 import numpy as np
 from onnx import NodeProto
 
-from ..attributes import number_attribute, text_attribute
+from ...dataflow.attributes import number_attribute, text_attribute
+from ...dataflow.datatype import integer_range
 from ..catalogue import Hit, rule
 from ..conversion.thresholds import absorbed
-from ..datatype import integer_range
-from ..graph_view import GraphView
+from ..tidy_view import TidyView
 
 DEFAULT_LEVELS = 255
 
 
-def _nodes(view: GraphView) -> Iterator[tuple[NodeProto, np.ndarray | None]]:
+def _nodes(view: TidyView) -> Iterator[tuple[NodeProto, np.ndarray | None]]:
     """Nodes, and their thresholds if those are a table of numbers."""
     for node in view.nodes:
         if node.op_type == "MultiThreshold" and len(node.input) > 1:
@@ -25,7 +25,7 @@ def _nodes(view: GraphView) -> Iterator[tuple[NodeProto, np.ndarray | None]]:
 
 
 @rule("threshold-order", "error", "sort each channel's thresholds; a function that falls needs a table (two nodes)")
-def threshold_order(view: GraphView) -> Iterator[Hit]:
+def threshold_order(view: TidyView) -> Iterator[Hit]:
     """FINN finds the level by binary search, which is wrong on thresholds that do not ascend."""
     for node, values in _nodes(view):
         falling = [] if values is None else np.flatnonzero((values[:, 1:] < values[:, :-1]).any(axis=1))
@@ -34,7 +34,7 @@ def threshold_order(view: GraphView) -> Iterator[Hit]:
 
 
 @rule("threshold-shape", "error", "give (channels, levels), or (1, levels) for all channels alike")
-def threshold_shape(view: GraphView) -> Iterator[Hit]:
+def threshold_shape(view: TidyView) -> Iterator[Hit]:
     """Thresholds are a constant memory with one row a channel, and one level at least."""
     for node in view.nodes:
         if node.op_type != "MultiThreshold" or len(node.input) < 2:
@@ -55,7 +55,7 @@ def threshold_shape(view: GraphView) -> Iterator[Hit]:
 
 
 @rule("threshold-output", "error", "set out_scale 1, an integer out_bias (below 0 if signed), and an out_dtype that holds every level")
-def threshold_output(view: GraphView) -> Iterator[Hit]:
+def threshold_output(view: TidyView) -> Iterator[Hit]:
     """FINN reads the output's type and bias off these attributes; levels outside the type wrap, and a signed type counts from
     a negative bias. BIPOLAR (out_scale 2, out_bias -1) exists only right behind a MatMul."""
     for node, values in _nodes(view):
@@ -64,7 +64,7 @@ def threshold_output(view: GraphView) -> Iterator[Hit]:
             yield view.label(node), view.output(node), wrong
 
 
-def _wrong_output(view: GraphView, node: NodeProto, levels: int) -> str | None:
+def _wrong_output(view: TidyView, node: NodeProto, levels: int) -> str | None:
     scale, bias = number_attribute(node, "out_scale", 1.0), number_attribute(node, "out_bias", 0.0)
     datatype = text_attribute(node, "out_dtype", "")
     limits = integer_range(datatype)
@@ -83,7 +83,7 @@ def _wrong_output(view: GraphView, node: NodeProto, levels: int) -> str | None:
 
 
 @rule("threshold-count", "warning", "use at most 8 output bits, or set FINN's requant_bitwidth_threshold above them")
-def threshold_count(view: GraphView) -> Iterator[Hit]:
+def threshold_count(view: TidyView) -> Iterator[Hit]:
     """The threshold memory doubles with every bit; beyond 8 FINN's default is Requant, which rounds ties otherwise."""
     for node, values in _nodes(view):
         if values is not None and values.shape[1] > DEFAULT_LEVELS:
@@ -91,7 +91,7 @@ def threshold_count(view: GraphView) -> Iterator[Hit]:
 
 
 @rule("table", "info", "nothing to do; a monotone activation (ReLU, hard sigmoid) would need half the thresholds")
-def table(view: GraphView) -> Iterator[Hit]:
+def table(view: TidyView) -> Iterator[Hit]:
     """A function that falls somewhere lowers to the difference of two threshold counts, a table in threshold form."""
     for node in view.nodes:
         marked = any(entry.key == "ssmq.non_monotone" for entry in node.metadata_props)

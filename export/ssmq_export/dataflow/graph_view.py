@@ -1,4 +1,4 @@
-"""A read-only, indexed view of an ONNX graph, so that no rule searches protobuf lists."""
+"""A read-only, indexed view of an ONNX graph, so that nobody searches protobuf lists."""
 
 from __future__ import annotations
 
@@ -10,11 +10,6 @@ import numpy as np
 import onnx
 
 from .constants import of_node, stored
-from .tidy import Tidied
-
-# IntQuant is QONNX's newer name of Quant.
-QUANTS = frozenset({"Quant", "IntQuant"})
-QUANTISERS = QUANTS | {"BipolarQuant", "FloatQuant", "Trunc", "QuantizeLinear", "DequantizeLinear"}
 
 
 class GraphView:
@@ -83,9 +78,8 @@ class GraphView:
         return self._arrays[tensor]
 
     def array(self, tensor: str) -> np.ndarray | None:
-        """As ``given``, and values that are simply computed from those."""
-        values = self.given(tensor)
-        return self.tidied.values.get(tensor) if values is None else values
+        """As ``given``; a view that computes more than the file holds says so here."""
+        return self.given(tensor)
 
     def numbers(self, tensor: str) -> np.ndarray | None:
         """As ``array``; None too for text and complex values, which cannot be compared with a range."""
@@ -104,22 +98,3 @@ class GraphView:
     def is_constant(self, tensor: str) -> bool:
         """Whether ``tensor`` is a constant, or computed from constants alone (a parameter through its Quant)."""
         return tensor in self._static
-
-    @cached_property
-    def quants(self) -> list[onnx.NodeProto]:
-        return [node for node in self.nodes if node.op_type in QUANTS]
-
-    @cached_property
-    def weight_quants(self) -> list[onnx.NodeProto]:
-        """Quant nodes of parameters."""
-        return [node for node in self.quants if node.input and self.is_constant(node.input[0])]
-
-    @cached_property
-    def lowered(self) -> bool:
-        """Whether this is to be judged as an integer graph: no quantiser is left in it."""
-        return not any(node.op_type in QUANTISERS for node in self.nodes)
-
-    @cached_property
-    def tidied(self) -> Tidied:
-        """The graph as FINN's tidy-up leaves it."""
-        return Tidied(self)

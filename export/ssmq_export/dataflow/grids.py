@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import ExportError
-from ..integer_types import integer_type
+from .datatype import integer_type
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from ..agreement import Agreement, compare
-from ..engines import run_steps
 from ..errors import ExportError
 from ..estimate.parts import amd_part
-from .project import build, require_tools
+from ..hls4ml.project import build, require_tools
+from .agreement import Agreement, compare
+from .engines import run_steps
 
 # What hls4ml writes into every project: a folder that holds it is one that may be replaced.
 _MARK = "hls4ml_config.yml"

@@ -34,3 +34,10 @@ def bits(datatype: str) -> int | None:
     limits = integer_range(datatype)
     one = datatype in ("BINARY", "BIPOLAR")
     return None if limits is None else 1 if one else (limits[1] - limits[0]).bit_length()
+
+
+def integer_type(low: int, high: int) -> str:
+    """FINN's name of the narrowest type holding ``low .. high``."""
+    if low >= 0:
+        return f"UINT{max(1, high.bit_length())}"
+    return f"INT{max(2, high.bit_length() + 1, (-low - 1).bit_length() + 1)}"

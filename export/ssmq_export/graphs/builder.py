@@ -8,13 +8,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from .spec import Constant, Format
-
-OPSET = 18
-QONNX_DOMAIN = "qonnx.custom_op.general"
-# Keys of a model's metadata, and of a node's: the difference of two counts that stands for a table.
-FORM_KEY, FORMATS_KEY, LENGTH_KEY = "ssmq.form", "ssmq.formats", "ssmq.length"
-TABLE_MARK = "ssmq.non_monotone"
+from ..dataflow.format import Format
+from ..dataflow.keys import FORMATS_KEY, OPSET, QONNX_DOMAIN
+from .spec import Constant
 
 
 class GraphBuilder:

@@ -16,10 +16,12 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from .builder import FORMATS_KEY, GraphBuilder
-from .lower.formats import exact_formats
-from .spec import Constant, Format, Layer, Linear, ModelSpec
-from .states import STATES_KEY, state_layout
+from ..dataflow.format import Format
+from ..dataflow.keys import FORMATS_KEY, STATES_KEY
+from ..dataflow.states import state_layout
+from ..lower.formats import exact_formats
+from .builder import GraphBuilder
+from .spec import Constant, Layer, Linear, ModelSpec
 
 
 def step_graph(spec: ModelSpec, batch: int = 1) -> onnx.ModelProto:

@@ -10,8 +10,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from .builder import OPSET, QONNX_DOMAIN
-from .errors import ExportError
+from ..dataflow.keys import OPSET, QONNX_DOMAIN
+from ..errors import ExportError
 from .quant_function import quant_function
 from .runtime import session
 

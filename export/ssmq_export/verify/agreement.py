@@ -10,8 +10,9 @@ from functools import cache
 import numpy as np
 import onnx
 
+from ..graphs.sequence_graph import sequence_graph
+from ..integer import IntegerModel
 from . import engines
-from .sequence_graph import sequence_graph
 
 Trace = dict[str, np.ndarray]
 # Sequences traced at once: a trace of 784 steps of a thousand tensors' elements is some 600 MB.
@@ -152,8 +153,6 @@ def graph_engines(
     step: onnx.ModelProto, dataflow: onnx.ModelProto, sequence_dataflow: onnx.ModelProto
 ) -> list[Engine]:
     """The engines that run exported graphs."""
-    from .integer import IntegerModel
-
     def values(codes: np.ndarray) -> np.ndarray:
         return codes * 2.0**-8
 

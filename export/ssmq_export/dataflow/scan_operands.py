@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 
-# The module that qonnx imports for the operator: ours, see ``custom_op``.
-SCAN_DOMAIN, SCAN_VERSION = "ssmq_export.custom_op", 1
 INPUTS = ("u", "a_re", "a_im", "b_re", "b_im", "c_re", "c_im", "d", "shift")
 WIDEST_STATE, LARGEST_SHIFT = 32, 40
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..elementwise import ElementwiseFunction
 from ..errors import ExportError
+from .elementwise import ElementwiseFunction
 
 TABLE_RANGE = 1 << 16
 

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from ..agreement import Agreement, compare
-from ..builder import FORMATS_KEY
-from ..engines import run_steps
-from ..graph_file import property_of
-from .pipeline import stages
+from ..dataflow.keys import FORMATS_KEY, property_of
+from ..lower.pipeline import stages
+from .agreement import Agreement, compare
+from .engines import run_steps
 
 STEPS = 24
 

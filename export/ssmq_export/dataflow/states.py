@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-STATES_KEY = "ssmq.states"
-
 
 def successor(state: str) -> str:
     """Output port that becomes the input port ``state`` of the next step."""

@@ -13,13 +13,12 @@ import os
 import numpy as np
 import onnx
 
-from .builder import FORMATS_KEY
-from .door import refuse_foreign
-from .errors import ExportError
-from .graph_file import property_of
-from .runtime import session
-from .sequences import with_channels
-from .states import successor
+from ..dataflow.keys import FORMATS_KEY, property_of
+from ..dataflow.sequences import with_channels
+from ..dataflow.states import successor
+from ..door import refuse_foreign
+from ..errors import ExportError
+from ..functions.runtime import session
 
 # Sequences at once through qonnx, which compares every element with every threshold: 100 MB for 64 channels.
 AT_ONCE = 8

@@ -9,15 +9,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from .builder import FORM_KEY, FORMATS_KEY, LENGTH_KEY
-from .door import admit, refuse_narrow
-from .errors import ExportError
+from ..dataflow.keys import DATAFLOW, FORM_KEY, FORMATS_KEY, property_of
+from ..errors import ExportError
+from .admission import admit
+from .ranges import refuse_narrow
 
-# The integer forms: of one step, and of a whole sequence.
-DATAFLOW = ("dataflow", "sequence-dataflow")
 MOST_BYTES = 1 << 29
-
-__all__ = ["DATAFLOW", "FORM_KEY", "length_of", "load_graph", "property_of", "save_graph"]
 
 
 def load_graph(path: Path | str, *forms: str) -> onnx.ModelProto:
@@ -54,19 +51,6 @@ def _refuse_inputs(model: onnx.ModelProto) -> None:
     kind = u.get("datatype") or f"{'' if u['signed'] else 'U'}INT{u['bits']}"
     if kind != "UINT8" or set(np.ravel(u["exponent"]).tolist()) != {-8}:
         raise ExportError(f"u: its format in {FORMATS_KEY} is not that of inputs, UINT8 times 2**-8: export the graph again")
-
-
-def property_of(model: onnx.ModelProto, key: str) -> str | None:
-    """A metadata property of ``model``, None if it has none of that name."""
-    return next((p.value for p in model.metadata_props if p.key == key), None)
-
-
-def length_of(model: onnx.ModelProto) -> int:
-    """Steps of a sequence, of a model that was admitted."""
-    length = property_of(model, LENGTH_KEY)
-    if length is None:
-        raise ExportError(f"the graph does not say how long a sequence is ({LENGTH_KEY}): export it with `ssmq export`")
-    return int(length)
 
 
 def save_graph(model: onnx.ModelProto, path: Path) -> None:

@@ -11,11 +11,10 @@ from __future__ import annotations
 import onnx
 from onnx import TensorProto, helper
 
-from .builder import OPSET, QONNX_DOMAIN
-from .errors import ExportError
-from .graph_file import length_of
-from .quant_function import quant_function
-from .states import successor
+from ..dataflow.keys import OPSET, QONNX_DOMAIN, length_of
+from ..dataflow.states import successor
+from ..errors import ExportError
+from ..functions.quant_function import quant_function
 
 
 def sequence_graph(step: onnx.ModelProto, traced: tuple[str, ...] = ()) -> onnx.ModelProto:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import onnx
 from onnx import TensorProto, helper
 
-from .builder import OPSET, QONNX_DOMAIN
+from ..dataflow.keys import OPSET, QONNX_DOMAIN
 
 
 def quant_function() -> onnx.FunctionProto:

@@ -1,0 +1,30 @@
+"""What the graphs of this program are marked with: operator domains, and keys of the metadata of a model and of a node."""
+
+from __future__ import annotations
+
+import onnx
+
+from ..errors import ExportError
+
+OPSET = 18
+QONNX_DOMAIN = "qonnx.custom_op.general"
+# The module that qonnx imports for DiagonalScan: ours, see ``custom_op``.
+SCAN_DOMAIN, SCAN_VERSION = "ssmq_export.custom_op", 1
+FORM_KEY, FORMATS_KEY, LENGTH_KEY, STATES_KEY = "ssmq.form", "ssmq.formats", "ssmq.length", "ssmq.states"
+# Of a node: the difference of two counts that stands for a table.
+TABLE_MARK = "ssmq.non_monotone"
+# The integer forms: of one step, and of a whole sequence.
+DATAFLOW = ("dataflow", "sequence-dataflow")
+
+
+def property_of(model: onnx.ModelProto, key: str) -> str | None:
+    """A metadata property of ``model``, None if it has none of that name."""
+    return next((p.value for p in model.metadata_props if p.key == key), None)
+
+
+def length_of(model: onnx.ModelProto) -> int:
+    """Steps of a sequence, of a model that was admitted."""
+    length = property_of(model, LENGTH_KEY)
+    if length is None:
+        raise ExportError(f"the graph does not say how long a sequence is ({LENGTH_KEY}): export it with `ssmq export`")
+    return int(length)
