@@ -44,9 +44,9 @@ def command(
     if config is None:
         raise ExportError(f"{graph}: does not say which data it is for; export it with `ssmq export`")
     data = load(parse_config(_settings(config, graph), origin=str(graph)))
-    values = data.x_test[:images, :steps].numpy() * 2.0**-8
+    codes = data.x_test[:images, :steps].numpy()
     with console.status("hls4ml: convert, compile, compare"):
-        found = compare_project(step, values, out, part)
+        found = compare_project(step, codes, out, part)
     agreement = found.agreement
     if as_json:
         print_json({**agreement.as_dict(), "steps": found.steps, "seconds": found.seconds})

@@ -68,7 +68,7 @@ def _foreign(step, dataflow) -> list:
         engines.append(Engine("FINN hardware ops", lambda codes, names: finn.run_hardware_ops(dataflow, codes), slow=True))
     if hls4ml.available():
         run = hls4ml.run_hls4ml
-        engines.append(Engine("hls4ml C++", lambda codes, names: run(step, codes * 2.0**-8, names), slow=True))
+        engines.append(Engine("hls4ml C++", lambda codes, names: run(step, codes, names), slow=True))
     return engines
 
 

@@ -45,8 +45,7 @@ def export_graphs(spec: ModelSpec, reference: dict[str, np.ndarray], codes: np.n
     ``reference`` is the model's trace on ``codes`` uint8 ``(B, T)`` or ``(B, T, C)``. Each graph is written to a temporary
     folder, read back, executed and compared; one differing code raises ExportError and ``folder`` stays as it was.
     """
-    tensors = [name for name in reference if name not in ("logits", "pooled")]
-    values = codes.astype(np.float64) * 2.0**-8
+    tensors = [name for name, value in reference.items() if value.ndim == 3]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -61,21 +60,21 @@ def export_graphs(spec: ModelSpec, reference: dict[str, np.ndarray], codes: np.n
         def since() -> str:
             return f" (after the pass {_culprit(step, codes)})"
 
-        some = values[:, :STEPS]
+        some = codes[:, :STEPS]
         step = written("step", step_graph(spec))
         sequence = written("sequence", sequence_graph(step))
         traced = sequence_graph(step, tuple(tensors))
         dataflow = written("dataflow", lower(step))
         agreements = [
             _agree("step", reference, run_steps(step, some, tensors)),
-            _agree("sequence", reference, run_sequence(sequence, values))
-            + _agree("sequence", reference, run_sequence(traced, values)),
+            _agree("sequence", reference, run_sequence(sequence, codes))
+            + _agree("sequence", reference, run_sequence(traced, codes)),
             _agree("dataflow", reference, run_steps(dataflow, some, tensors), since)
             + _agree("dataflow", reference, IntegerModel(dataflow).trace(codes, tensors), since),
         ]
         # Collapsing reads a recurrence out of the dataflow graph, so that graph has to be right first.
         whole = written("sequence-dataflow", collapse(dataflow))
-        agreements.append(_agree("sequence-dataflow", reference, run_whole(whole, values, tensors)))
+        agreements.append(_agree("sequence-dataflow", reference, run_whole(whole, codes, tensors)))
         for name in FILES.values():
             (Path(scratch) / name).replace(folder / name)
     nodes = {form: _count(model.graph) for form, model in zip(FILES, (step, sequence, dataflow, whole), strict=True)}

@@ -79,16 +79,16 @@ def read_lower(path: Path, seeds: Path) -> None:
     graph = load_graph(path, "step")
     dataflow = lower(graph)
     model = IntegerModel(dataflow)
-    codes = _codes(model.graph.channels["u"])[:, :STEPS]
-    found = compare("lowered", run_steps(graph, codes * 2.0**-8, []), model.trace(codes, []))
+    codes = _codes(model.graph.ports.input.channels)[:, :STEPS]
+    found = compare("lowered", run_steps(graph, codes, []), model.trace(codes, []))
     _require(found.codes > 0 and not found.differing, f"lowered wrongly: {found.differing} of {found.codes} codes")
     collapse(dataflow)
 
 
 def read_integer(path: Path, seeds: Path) -> None:
     model = IntegerModel.load(path)
-    codes = _codes(model.graph.channels["u"])
-    expected = run_steps(load_graph(path, "dataflow"), codes * 2.0**-8, [])
+    codes = _codes(model.graph.ports.input.channels)
+    expected = run_steps(load_graph(path, "dataflow"), codes, [])
     found = compare("integer model", expected, model.trace(codes, []))
     _require(found.codes > 0 and not found.differing, f"computed wrongly: {found.differing} of {found.codes} codes")
 

@@ -36,6 +36,7 @@ def command(
     Both give the logits of every sequence; one that differs ends the benchmark.
     """
     from ssmq_brevitas.errors import SsmqError
+    from ssmq_export.dataflow.ports import ports_of, values_of
     from ssmq_export.dataflow.sequences import with_channels
     from ssmq_export.from_model import describe
     from ssmq_export.functions.runtime import session
@@ -52,11 +53,12 @@ def command(
     integer = IntegerModel(dataflow)
     running = session(sequence_graph(step))
     dtype = np.float64 if running.get_inputs()[0].type == "tensor(double)" else np.float32
-    values = (with_channels(codes) * 2.0**-8).astype(dtype)
+    ports = ports_of(dataflow)
+    values = values_of(with_channels(codes), ports.input.format.exponent).astype(dtype)
 
     def onnx_runtime(values: np.ndarray, batch: int) -> np.ndarray:
         parts = [values[start : start + batch] for start in range(0, len(values), batch)]
-        return np.concatenate([running.run(["logits"], {"sequence": part})[0] for part in parts])
+        return np.concatenate([running.run(None, {running.get_inputs()[0].name: part})[0] for part in parts])
 
     with console.status("integer model"):
         integer.forward(codes[:64])
@@ -69,7 +71,7 @@ def command(
             tried[batch] = _timed(lambda sample=sample, batch=batch: onnx_runtime(sample, batch))[0]
         best = min(tried, key=tried.get)
         onnxruntime_s, floats = _timed(lambda: onnx_runtime(values, best))
-    if not np.array_equal(integer.values("logits", logits), floats):
+    if not np.array_equal(integer.values(ports.output.name, logits), floats):
         raise SsmqError("the integer model and ONNX Runtime differ in their logits: please report the scheme")
     result = {
         "machine": machine(),

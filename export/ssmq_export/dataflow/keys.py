@@ -10,9 +10,11 @@ OPSET = 18
 QONNX_DOMAIN = "qonnx.custom_op.general"
 # The module that qonnx imports for DiagonalScan: ours, see ``custom_op``.
 SCAN_DOMAIN, SCAN_VERSION = "ssmq_export.custom_op", 1
-FORM_KEY, FORMATS_KEY, LENGTH_KEY, STATES_KEY = "ssmq.form", "ssmq.formats", "ssmq.length", "ssmq.states"
+FORM_KEY, FORMATS_KEY, LENGTH_KEY, PORTS_KEY = "ssmq.form", "ssmq.formats", "ssmq.length", "ssmq.ports"
 # Of a node: the difference of two counts that stands for a table.
 TABLE_MARK = "ssmq.non_monotone"
+# Of a node: its folding.
+PE_KEY, SIMD_KEY, RES_TYPE_KEY = "ssmq.PE", "ssmq.SIMD", "ssmq.resType"
 # The integer forms: of one step, and of a whole sequence.
 DATAFLOW = ("dataflow", "sequence-dataflow")
 

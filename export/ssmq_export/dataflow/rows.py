@@ -54,6 +54,23 @@ def compile_row(thresholds: np.ndarray, bias: int, low: int, high: int) -> Row:
     return Row(SEARCH, (len(inner), first), first, last, table=table)
 
 
+def compile_rows(
+    levels: np.ndarray, bias: int, low: np.ndarray, high: np.ndarray, known: dict[tuple, Row]
+) -> tuple[Row, ...]:
+    """Thresholds ``levels`` (1 or channels, n) for inputs ``low .. high`` ``(channels,)``, a row a channel.
+
+    Equal rows are compiled once and kept in ``known``.
+    """
+    found = []
+    for c, (lowest, highest) in enumerate(zip(low.tolist(), high.tolist(), strict=True)):
+        row = levels[c if len(levels) > 1 else 0]
+        key = (row.tobytes(), bias, lowest, highest)
+        if key not in known:
+            known[key] = compile_row(row, *key[1:])
+        found.append(known[key])
+    return tuple(found)
+
+
 def evaluate(row: Row, s: np.ndarray) -> np.ndarray:
     """What the kernels compute, in NumPy, for tests."""
     s = np.asarray(s, np.int64)
@@ -72,6 +89,23 @@ def evaluate(row: Row, s: np.ndarray) -> np.ndarray:
     return row.numbers[1] + np.searchsorted(row.table[:, 0], s, side="right")
 
 
+def first_inputs(levels: np.ndarray, shift: int, even: bool) -> np.ndarray:
+    """The first input of each level of ``s / 2**shift``, rounded half to even or down."""
+    return (levels << shift) - (1 << (shift - 1)) + (levels & 1) if even and shift else levels << shift
+
+
+def rounds_by(thresholds: np.ndarray, levels: np.ndarray, shift: int, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """For which channels ``thresholds`` (channels, n), inside ``low .. high``, are those of half to even by ``shift``."""
+    exact = first_inputs(levels, shift, True)
+    fits = np.ones(len(low), bool)
+    # The levels in the middle tell most shifts apart, and 16-bit states have 65,535.
+    middle = len(levels) // 2
+    for part in (slice(max(0, middle - 2), middle + 3), slice(None)):
+        ends = low[fits, None], high[fits, None] + 1
+        fits[fits] = np.all(np.clip(exact[part], *ends) == np.clip(thresholds[fits, part], *ends), axis=1)
+    return fits
+
+
 def _rounding(inner: np.ndarray, first: int, last: int) -> Row | None:
     """Level y starts at y * 2**k - half (ties up) or, half to even, at the next code if y is odd."""
     levels = np.arange(first + 1, last + 1)
@@ -85,7 +119,7 @@ def _rounding(inner: np.ndarray, first: int, last: int) -> Row | None:
         if max(abs(first), abs(last)).bit_length() + shift > 60:
             continue
         add = (1 << (shift - 1)) - 1 if odd else 0
-        line = (levels << shift) - add - odd + (levels & odd)
+        line = first_inputs(levels, shift, bool(odd))
         shift_by = int(line[0] - inner[0])
         if np.array_equal(line - shift_by, inner):
             return Row(ROUND, (shift, add, odd, first, last), first, last, shift_by)

@@ -6,7 +6,6 @@ import onnx
 from onnx import StringStringEntryProto, TensorAnnotation, helper, numpy_helper
 
 from ..dataflow.keys import FORM_KEY, FORMATS_KEY, LENGTH_KEY, OPSET, QONNX_DOMAIN, SCAN_DOMAIN, SCAN_VERSION
-from ..dataflow.states import successor
 from ..dataflow.text import undecodable_field
 from ..errors import ExportError
 from . import metadata, values
@@ -55,8 +54,6 @@ def _admitted(model: onnx.ModelProto, forms: tuple[str, ...], whole: bool) -> on
     refuse_names(constants, "tensor")
     inputs = _ports([info for info in graph.input if info.name not in constants], form)
     formats = metadata.formats(properties)
-    if whole:
-        _check_inputs(inputs, formats, form)
     nodes = checked_nodes(graph, form, {*inputs, *constants})
     for name in (name for node in nodes if node.op_type == "Quant" for name in node.input[2:] if name in constants):
         if constants[name].size == 1:
@@ -67,10 +64,12 @@ def _admitted(model: onnx.ModelProto, forms: tuple[str, ...], whole: bool) -> on
     metadata.check_formats(formats, tensors, [*inputs, *(outputs if whole else [])])
     steps = metadata.length(properties)
     if whole:
-        _check_states(inputs, outputs, tensors, formats)
-        metadata.check_states(properties, tensors, list(inputs), form)
-    if form == "sequence-dataflow" and steps != inputs["u"].shape[1]:
-        raise ExportError(f"u: {inputs['u'].shape[1]} steps, but {LENGTH_KEY} says {steps}: {ADVICE}")
+        ports = metadata.ports(properties)
+        metadata.check_ports(ports, tensors, list(inputs), outputs, form)
+        values.check_kept(ports, formats)
+    for name, tensor in inputs.items():
+        if form == "sequence-dataflow" and steps != tensor.shape[1]:
+            raise ExportError(f"{name}: {tensor.shape[1]} steps, but {LENGTH_KEY} says {steps}: {ADVICE}")
     if form == "step":
         properties[FORMATS_KEY] = metadata.written(properties[FORMATS_KEY], formats)
     types: dict[str, str] = {}
@@ -79,6 +78,9 @@ def _admitted(model: onnx.ModelProto, forms: tuple[str, ...], whole: bool) -> on
         values.check_tables(nodes, constants, outputs)
     else:
         types = values.datatypes(graph, tensors, constants)
+        for entry in ports if whole else []:
+            if entry.kind == "input":
+                values.check_input(entry, formats[entry.name], types[entry.name])
     made = _graph(graph.name or "graph", nodes, (list(inputs), outputs), constants, tensors)
     for name, datatype in types.items():
         entry = StringStringEntryProto(key="finn_datatype", value=datatype)
@@ -139,14 +141,6 @@ def _ports(infos: list[onnx.ValueInfoProto], form: str) -> dict[str, Tensor]:
     return found
 
 
-def _check_inputs(inputs: dict[str, Tensor], formats: dict[str, metadata.Coded], form: str) -> None:
-    if "u" not in inputs:
-        metadata.check_formats(formats, inputs, list(inputs))
-        raise ExportError(f"the graph has no input u: {ADVICE}")
-    if form == "sequence-dataflow" and len(inputs) > 1:
-        raise ExportError(f"the graph has the inputs {', '.join(list(inputs)[:4])}, where u is the only one: {ADVICE}")
-
-
 def _outputs(graph: onnx.GraphProto, tensors: dict[str, Tensor]) -> list[str]:
     names = [info.name for info in graph.output]
     computed = {name for node in graph.node for name in node.output}
@@ -158,17 +152,3 @@ def _outputs(graph: onnx.GraphProto, tensors: dict[str, Tensor]) -> list[str]:
         if dims and (len(dims) != len(tensors[info.name].shape) or dims[1:] != list(tensors[info.name].shape[1:])):
             raise ExportError(f"{info.name}: declared {dims}, computed {list(tensors[info.name].shape)}: {ADVICE}")
     return names
-
-
-def _check_states(inputs: dict[str, Tensor], outputs: list[str], tensors: dict[str, Tensor], formats: dict) -> None:
-    """Every input but ``u`` is a state, and the outputs are ``logits`` and what follows the states."""
-    states = [name for name in inputs if name != "u"]
-    for name in states:
-        if successor(name) not in outputs:
-            raise ExportError(f"{name}: the graph has no output {successor(name)} to follow it: {ADVICE}")
-        if tensors[name] != tensors[successor(name)]:
-            raise ExportError(f"{name}: its shape or type is not that of {successor(name)}, which follows it: {ADVICE}")
-    wanted = ["logits", *map(successor, states)]
-    if sorted(outputs) != sorted(wanted):
-        raise ExportError(f"the outputs are {', '.join(outputs[:6])}, not {', '.join(wanted[:6])}: {ADVICE}")
-    values.check_states(states, formats)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import onnx
 
 from ..dataflow.keys import DATAFLOW, FORM_KEY, FORMATS_KEY, property_of
+from ..dataflow.ports import ports_of
 from ..errors import ExportError
 from .admission import admit
 from .ranges import refuse_narrow
@@ -47,10 +47,11 @@ def load_graph(path: Path | str, *forms: str) -> onnx.ModelProto:
 
 def _refuse_inputs(model: onnx.ModelProto) -> None:
     """Sequences are fed as codes of 8 bits times 2**-8, whatever a file says of its input."""
-    u = json.loads(property_of(model, FORMATS_KEY))["u"]
-    kind = u.get("datatype") or f"{'' if u['signed'] else 'U'}INT{u['bits']}"
-    if kind != "UINT8" or set(np.ravel(u["exponent"]).tolist()) != {-8}:
-        raise ExportError(f"u: its format in {FORMATS_KEY} is not that of inputs, UINT8 times 2**-8: export the graph again")
+    port = ports_of(model).input
+    if port.format.datatype != "UINT8" or set(np.ravel(port.format.exponent).tolist()) != {-8}:
+        raise ExportError(
+            f"{port.name}: its format in {FORMATS_KEY} is not that of inputs, UINT8 times 2**-8: export the graph again"
+        )
 
 
 def save_graph(model: onnx.ModelProto, path: Path) -> None:

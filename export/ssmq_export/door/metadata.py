@@ -1,22 +1,25 @@
-"""What the metadata say: formats of tensors, states, length. Every number bounded, every name that of a tensor."""
+"""What the metadata say: formats of tensors, ports, length. Every number bounded, every name that of a tensor."""
 
 from __future__ import annotations
 
 import json
-from typing import Annotated, Literal
+from collections import Counter
+from collections.abc import Callable
+from math import prod
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from ..dataflow.datatype import integer_range
-from ..dataflow.keys import FORMATS_KEY, LENGTH_KEY, STATES_KEY
-from ..dataflow.states import successor
+from ..dataflow.keys import FORMATS_KEY, LENGTH_KEY, PORTS_KEY
+from ..dataflow.ports import KEPT, PortEntry, entries_of
 from ..errors import ExportError
+from .names import refuse_names
 from .shapes import Tensor
 
 ADVICE = "export the graph again"
 # Far past what any model needs, and sums of several still leave doubles finite.
 Exponent = Annotated[int, Field(ge=-200, le=200)]
-Count = Annotated[int, Field(ge=1, le=1 << 16)]
 
 
 class _Strict(BaseModel):
@@ -36,25 +39,12 @@ class Coded(_Strict):
         return self.exponent if isinstance(self.exponent, list) else [self.exponent]
 
 
-class State(_Strict):
-    """One state port; see ``states.state_layout``."""
-
-    port: str
-    next: str
-    part: Literal["re", "im", "sum"]
-    order: str
-    shape: list[Count]
-    initial: Literal[0]
-    layer: Annotated[int, Field(ge=0, le=1 << 16)] | None = None
-
-
 _FORMATS = TypeAdapter(dict[str, Coded])
-_STATES = TypeAdapter(list[State])
 
 
 def formats(properties: dict[str, str]) -> dict[str, Coded]:
     """The formats by tensor name, each with its width and sign."""
-    found = _read(_FORMATS, FORMATS_KEY, properties[FORMATS_KEY])
+    found = _read(_FORMATS.validate_json, FORMATS_KEY, properties[FORMATS_KEY])
     for name, entry in found.items():
         whole = entry.bits is not None and entry.signed is not None
         limits = integer_range(entry.datatype or "")
@@ -96,28 +86,58 @@ def _renamed(found: dict[str, Coded], tensors: dict[str, Tensor]) -> str:
     )
 
 
-def check_states(properties: dict[str, str], tensors: dict[str, Tensor], inputs: list[str], form: str) -> None:
-    """If the metadata describe the states, they are those of the ports."""
-    if STATES_KEY not in properties:
-        return
-    states = _read(_STATES, STATES_KEY, properties[STATES_KEY])
-    if form != "sequence-dataflow" and {state.port for state in states} != {name for name in inputs if name != "u"}:
-        raise ExportError(f"the states in {STATES_KEY} are not the input ports ({', '.join(inputs[:4])}, ...): {ADVICE}")
-    parts = [(state.layer, state.part) for state in states]
-    pairs = [(layer, part) for layer in sorted({state.layer for state in states} - {None}) for part in ("re", "im")]
-    if sorted(parts, key=str) != sorted([*pairs, (None, "sum")], key=str):
-        raise ExportError(f"the states in {STATES_KEY} are not a real and an imaginary part a layer and one sum: {ADVICE}")
-    sizes = {}
-    for state in states:
-        size = 1
-        for count in state.shape:
-            size *= count
-        fits = form == "sequence-dataflow" or size == tensors[state.port].shape[-1]
-        rank = 1 if state.part == "sum" else 2
-        if state.next != successor(state.port) or not fits or len(state.shape) != rank:
-            raise ExportError(f"{state.port}: what {STATES_KEY} says of it is not so: {ADVICE}")
-        if sizes.setdefault(state.layer, state.shape) != state.shape:
-            raise ExportError(f"{state.port}: its other part has another shape in {STATES_KEY}: {ADVICE}")
+def ports(properties: dict[str, str]) -> list[PortEntry]:
+    """The ports by the metadata: one input, one output, and of each recurrence a real and an imaginary state."""
+    if PORTS_KEY not in properties:
+        raise ExportError(f"the graph does not say what its ports are ({PORTS_KEY}): {ADVICE}")
+    found = _read(entries_of, PORTS_KEY, properties[PORTS_KEY])
+    names = [entry.name for entry in found]
+    refuse_names(names, "port")
+    kinds = Counter(entry.kind for entry in found)
+    if len(set(names)) < len(names) or kinds["input"] != 1 or kinds["output"] != 1:
+        raise ExportError(
+            f"{PORTS_KEY} names {kinds['input']} inputs and {kinds['output']} outputs, or a port twice, where one of each "
+            f"is read: {ADVICE}"
+        )
+    parts: dict[str, dict[str, PortEntry]] = {}
+    for entry in found:
+        kept, state = entry.kind in KEPT, entry.kind == "state"
+        whole = (entry.successor is not None, entry.initial is not None) == (kept, kept)
+        if not whole or (entry.recurrence is not None, entry.part is not None) != (state, state):
+            raise ExportError(f"{entry.name}: what {PORTS_KEY} says of it is no {entry.kind}: {ADVICE}")
+        if len(entry.shape) != (2 if state else 1):
+            raise ExportError(f"{entry.name}: a shape of {len(entry.shape)} dimensions in {PORTS_KEY}: {ADVICE}")
+        if state:
+            refuse_names([entry.recurrence], "recurrence")
+            parts.setdefault(entry.recurrence, {})[entry.part] = entry
+    states = sum(entry.kind == "state" for entry in found)
+    if states != 2 * len(parts) or any(len(both) < 2 for both in parts.values()):
+        raise ExportError(f"the states in {PORTS_KEY} are not a real and an imaginary part of each recurrence: {ADVICE}")
+    for both in parts.values():
+        if both["re"].shape != both["im"].shape:
+            raise ExportError(f"{both['im'].name}: its other part has another shape in {PORTS_KEY}: {ADVICE}")
+    return found
+
+
+def check_ports(found: list[PortEntry], tensors: dict[str, Tensor], inputs: list[str], outputs: list[str], form: str) -> None:
+    """They are the graph's own: what is kept goes in and out, in a sequence graph nothing is."""
+    kept = [entry for entry in found if entry.kind in KEPT]
+    if form == "sequence-dataflow" and kept:
+        raise ExportError(f"{kept[0].name}: a sequence graph keeps its states inside, and {PORTS_KEY} names this one: {ADVICE}")
+    sides = (
+        ("inputs", inputs, [entry.name for entry in found if entry.kind != "output"]),
+        ("outputs", outputs, [*(entry.successor for entry in kept), *(e.name for e in found if e.kind == "output")]),
+    )
+    for side, have, wanted in sides:
+        if sorted(have) != sorted(wanted):
+            odd = sorted(set(have) ^ set(wanted))[:4]
+            raise ExportError(f"{', '.join(odd) or 'a port'}: the {side} of the graph are not those in {PORTS_KEY}: {ADVICE}")
+    for entry in found:
+        if prod(entry.shape) != tensors[entry.name].shape[-1]:
+            raise ExportError(f"{entry.name}: has {tensors[entry.name].shape[-1]} channels, not {entry.shape} of {PORTS_KEY}: {ADVICE}")
+    for entry in kept:
+        if tensors[entry.name] != tensors[entry.successor]:
+            raise ExportError(f"{entry.name}: its shape or type is not that of {entry.successor}, which follows it: {ADVICE}")
 
 
 def length(properties: dict[str, str]) -> int | None:
@@ -130,9 +150,9 @@ def length(properties: dict[str, str]) -> int | None:
     return int(text)
 
 
-def _read(adapter: TypeAdapter, key: str, text: str):
+def _read(read: Callable[[str], Any], key: str, text: str):
     try:
-        return adapter.validate_json(text)
+        return read(text)
     except ValidationError as error:
         problem = error.errors()[0]
         place = ".".join(str(part) for part in problem["loc"][:3])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import re
 from collections import Counter
 from collections.abc import Iterable
 
@@ -10,7 +11,7 @@ import onnx
 from onnx import AttributeProto, TensorProto, helper
 
 from ..dataflow.datatype import integer_range
-from ..dataflow.keys import TABLE_MARK
+from ..dataflow.keys import PE_KEY, RES_TYPE_KEY, SIMD_KEY, TABLE_MARK
 from ..dataflow.scan_operands import INPUTS, unfit_state
 from ..errors import ExportError
 from .names import NAME, OPERATORS, operator_domain, refuse_names, shown
@@ -43,6 +44,8 @@ _ATTRIBUTES = {
         "PE": (_INT, lambda v: 1 <= v <= 1 << 16, 1),
     },
 }
+_NUMBER = re.compile(r"[1-9][0-9]{0,6}")
+_PROPERTIES = {TABLE_MARK: NAME, PE_KEY: _NUMBER, SIMD_KEY: _NUMBER, RES_TYPE_KEY: re.compile("auto|lut")}
 _NEEDED = {"Quant": ("signed",), "Cast": ("to",), "DiagonalScan": ("state_bits",)}
 
 
@@ -83,8 +86,12 @@ def _rebuilt(node: onnx.NodeProto, form: str) -> onnx.NodeProto:
     domain = operator_domain(node)
     made = helper.make_node(node.op_type, list(node.input), list(node.output), name=node.name, domain=domain, **attributes)
     for entry in node.metadata_props:
-        if entry.key == TABLE_MARK and NAME.fullmatch(entry.value):
-            made.metadata_props.append(entry)
+        wanted = _PROPERTIES.get(entry.key)
+        if wanted is None:
+            continue
+        if not wanted.fullmatch(entry.value):
+            raise ExportError(f"{label}: its property {entry.key} is {shown(entry.value)}, which no graph of ours holds: export the graph again")
+        made.metadata_props.append(entry)
     return made
 
 

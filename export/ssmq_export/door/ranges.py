@@ -12,7 +12,7 @@ from onnx import numpy_helper
 
 from ..dataflow.datatype import integer_range
 from ..dataflow.keys import TABLE_MARK
-from ..dataflow.states import successor
+from ..dataflow.ports import ports_of
 from ..errors import ExportError
 from .shapes import ADVICE
 
@@ -28,7 +28,7 @@ def refuse_narrow(model: onnx.ModelProto) -> None:
     infos = [*graph.input, *graph.output, *graph.value_info]
     channels = {info.name: info.type.tensor_type.shape.dim[-1].dim_value for info in infos}
     constants = {tensor.name: numpy_helper.to_array(tensor).astype(np.float64) for tensor in graph.initializer}
-    running = {successor(port.name) for port in graph.input}
+    running = set(ports_of(model).successors.values())
 
     def annotated(name: str) -> Range:
         low, high = integer_range(types[name])

@@ -8,7 +8,7 @@ from onnx import TensorProto
 
 from ..dataflow.datatype import integer_range, integer_type
 from ..dataflow.keys import FORMATS_KEY
-from ..dataflow.states import successor
+from ..dataflow.ports import PortEntry
 from ..errors import ExportError
 from .metadata import Coded
 from .shapes import ADVICE, MOST_LEVELS, Tensor
@@ -88,12 +88,18 @@ def _same(said: Coded, exponent: np.ndarray) -> bool:
     return (1 in (one.size, other.size) or one.size == other.size) and bool(np.all(one == other))
 
 
-def check_states(states: list[str], formats: dict[str, Coded]) -> None:
-    """A state is read as it was written."""
-    for name in states:
-        before, after = formats[name], formats[successor(name)]
-        if not _same(before, np.asarray(after.exponent)):
-            raise ExportError(f"{name}: its exponent in {FORMATS_KEY} is not that of {successor(name)}: {ADVICE}")
+def check_input(port: PortEntry, fmt: Coded, datatype: str) -> None:
+    """The input is annotated with the type of its format."""
+    low, high = _range(port.name, datatype)
+    if ((high - low).bit_length(), low < 0) != (fmt.bits, fmt.signed):
+        raise ExportError(f"{port.name}: annotated {datatype}, and {FORMATS_KEY} says {fmt.bits} bits: {ADVICE}")
+
+
+def check_kept(ports: list[PortEntry], formats: dict[str, Coded]) -> None:
+    """What is kept is read as it was written."""
+    for entry in ports:
+        if entry.successor is not None and not _same(formats[entry.name], np.asarray(formats[entry.successor].exponent)):
+            raise ExportError(f"{entry.name}: its exponent in {FORMATS_KEY} is not that of {entry.successor}: {ADVICE}")
 
 
 def datatypes(graph: onnx.GraphProto, tensors: dict[str, Tensor], constants: dict[str, np.ndarray]) -> dict[str, str]:
@@ -116,8 +122,6 @@ def datatypes(graph: onnx.GraphProto, tensors: dict[str, Tensor], constants: dic
                 raise ExportError(f"{name}: a constant that is not integer: {ADVICE}")
             found[name] = integer_type(int(values.min()), int(values.max()))
         _range(name, found.get(name))
-    if _range("u", found.get("u")) != (0, 255):
-        raise ExportError(f"u: annotated {found['u']}, inputs are UINT8: {ADVICE}")
     return found
 
 

@@ -3,8 +3,8 @@
     estimate = estimate_graph(load_graph("dataflow.onnx", "dataflow"), find_part("xc7z020clg400-1"), fps=1000)
     estimate.as_dict()
 
-``work`` says what each node does, ``cost`` what that takes at a parallelism (from ``primitives``), ``timing`` how fast
-the whole recurrence steps, ``folding`` chooses the parallelism. Elementwise operators, states and the buffers of forks
+What each node does is said by its ``Operation``; ``cost`` says what that takes at a folding (from ``primitives``), ``timing``
+how fast the whole recurrence steps, ``choice`` chooses the foldings. Elementwise operators, states and the buffers of forks
 are counted: they are nearly all of a state-space model.
 """
 
@@ -14,65 +14,61 @@ from dataclasses import asdict, dataclass
 
 import onnx
 
+from ..dataflow.folding import cycles, fold, foldings_of, latency
+from ..dataflow.graph import DataflowGraph
 from ..dataflow.keys import DATAFLOW, FORM_KEY, length_of, property_of
 from ..door import admit, refuse_narrow
 from ..errors import ExportError
-from . import folding as folds
-from .cost import Folding, cycles, latency, resources
+from .choice import Folded, fold_for_part, fold_for_rate, sequential
 from .parts import PARTS, RESOURCES, Part, find_part
-from .primitives import Cost
-from .timing import Timing, timing
-from .work import Work, work_of
+from .timing import Timing
 
 # Rates and clocks that are asked for; MHz as well as sequences a second.
 LEAST, MOST = 1e-3, 1e9
 
-__all__ = ["PARTS", "RESOURCES", "Estimate", "estimate_graph", "find_part"]
+__all__ = ["PARTS", "RESOURCES", "Estimate", "estimate_graph", "find_part", "folded_graph"]
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """All nodes at their foldings on ``part``; ``length`` steps a sequence."""
+    """A graph at its foldings on ``part``."""
 
     part: Part
     clock_mhz: float
-    length: int
-    works: list[Work]
-    foldings: list[Folding]
-    timing: Timing
+    folded: Folded
 
     @property
-    def costs(self) -> list[Cost]:
-        """Resources of each node."""
-        return [resources(w, f, self.part.family) for w, f in zip(self.works, self.foldings, strict=True)]
+    def timing(self) -> Timing:
+        return self.folded.timing
 
     @property
     def sequences_per_second(self) -> float:
-        return self.clock_mhz * 1e6 / self.timing.per_sequence(self.length)
+        return self.clock_mhz * 1e6 / self.timing.per_sequence(self.folded.graph.length)
 
     def as_dict(self) -> dict:
         """``nodes``, ``total``, ``cycles_per_step``, ``cycles_per_sequence`` and what explains them."""
+        operations = self.folded.operations
         nodes = [
             {
-                "name": work.name,
-                "op": work.op,
-                "cycles": cycles(work, fold),
+                "name": operation.name,
+                "op": operation.op,
+                "cycles": cycles(operation, fold),
                 **asdict(cost),
-                "kind": work.kind,
+                "kind": operation.kind,
                 "lanes": fold.parallel,
-                "latency": latency(work, fold),
-                "stored_bits": work.stored_bits,
+                "latency": latency(operation, fold),
+                "stored_bits": operation.stored_bits,
             }
-            for work, fold, cost in zip(self.works, self.foldings, self.costs, strict=True)
+            for operation, fold, cost in zip(operations, self.folded.foldings, self.folded.costs(self.part.family), strict=True)
         ]
         total = {name: sum(node[name] for node in nodes) for name in RESOURCES}
-        state = sum(work.stored_as("state") for work in self.works)
-        buffers = sum(work.stored_as("fork") for work in self.works)
+        state, buffers = (sum(operation.stored_as(kind) for operation in operations) for kind in ("state", "fork"))
+        stored = sum(operation.stored_bits for operation in operations)
         return {
             "nodes": nodes,
             "total": total,
             "cycles_per_step": self.timing.per_step,
-            "cycles_per_sequence": self.timing.per_sequence(self.length),
+            "cycles_per_sequence": self.timing.per_sequence(self.folded.graph.length),
             "slowest": self.timing.slowest,
             "interval": self.timing.interval,
             "loop_latency": self.timing.loop,
@@ -81,12 +77,8 @@ class Estimate:
             "available": {name: getattr(self.part, name) for name in RESOURCES},
             "clock_mhz": self.clock_mhz,
             "sequences_per_second": self.sequences_per_second,
-            "bytes": {
-                "state": state / 8,
-                "buffers": buffers / 8,
-                "constants": sum(work.stored_bits for work in self.works) / 8 - state / 8 - buffers / 8,
-            },
-            "multiplications_per_step": sum(work.multiplications for work in self.works),
+            "bytes": {"state": state / 8, "buffers": buffers / 8, "constants": (stored - state - buffers) / 8},
+            "multiplications_per_step": sum(operation.multiplications for operation in operations),
         }
 
 
@@ -95,8 +87,8 @@ def estimate_graph(
 ) -> Estimate:
     """Estimate a dataflow graph.
 
-    Every node does one operation a cycle, unless ``fps`` asks for that many sequences a second or ``fastest`` for as
-    many as the part allows. Raises ExportError for a graph that is not integer all through, and when what is asked for
+    Nodes are folded as the graph says, or do one operation a cycle each, unless ``fps`` asks for that many sequences a
+    second or ``fastest`` for as many as the part allows. Raises ExportError for a graph that is not integer all through, and when what is asked for
     is impossible, naming the node or the resource.
     """
     if property_of(model, FORM_KEY) == "step":
@@ -106,9 +98,18 @@ def estimate_graph(
             raise ExportError(f"{name} must be a number from {LEAST:g} to {MOST:g}, not {wanted:g}")
     model = admit(model, *DATAFLOW)
     refuse_narrow(model)
-    works, length = work_of(model), length_of(model)
+    length_of(model)
+    graph = DataflowGraph(model)
     if fps is not None:
-        chosen = folds.fold_for_rate(works, part, length, clock_mhz, fps)
+        folded = fold_for_rate(graph, part, clock_mhz, fps)
+    elif fastest:
+        folded = fold_for_part(graph, part)
     else:
-        chosen = folds.fold_for_part(works, part) if fastest else folds.sequential(works)
-    return Estimate(part, clock_mhz, length, works, chosen, timing(works, chosen))
+        kept = foldings_of(model, graph.operations)
+        folded = sequential(graph) if kept is None else Folded(graph, tuple(kept))
+    return Estimate(part, clock_mhz, folded)
+
+
+def folded_graph(model: onnx.ModelProto, estimate: Estimate) -> onnx.ModelProto:
+    """``model``, of which ``estimate`` is, with the foldings of the estimate kept in its nodes."""
+    return fold(model, estimate.folded.graph.operations, list(estimate.folded.nodes))

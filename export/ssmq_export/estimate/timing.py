@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..dataflow.states import successor
-from .cost import SCAN_LOOP, Folding, cycles, latency
-from .work import Work
+from ..dataflow.folding import Folding, cycles, latency
+from ..dataflow.hardware import SCAN_LOOP
+from ..dataflow.operation import Operation
 
 
 @dataclass(frozen=True)
 class Timing:
     """Cycles. ``interval``: of the slowest node, ``slowest``. ``loop``: the longest way from a state to a state that
-    leads back to it. ``fill``: from the first input to the logits, through every buffer on the way."""
+    leads back to it. ``fill``: from the first input to the output, through every buffer on the way."""
 
     interval: int
     slowest: str
@@ -31,35 +31,37 @@ class Timing:
         return length * self.per_step + self.fill
 
 
-def timing(works: list[Work], foldings: list[Folding]) -> Timing:
-    """Timing of all nodes at their foldings."""
-    spans = [cycles(work, folding) for work, folding in zip(works, foldings, strict=True)]
-    slowest = max(range(len(works)), key=spans.__getitem__)
-    delays = {w.name: latency(w, f) for w, f in zip(works, foldings, strict=True)}
-    fill = max(_longest(works, delays, None).values())
-    return Timing(spans[slowest], works[slowest].name, _loop(works, delays), fill)
+def timing(operations: list[Operation], foldings: list[Folding], successors: dict[str, str]) -> Timing:
+    """Timing of all operations, memories included, at their foldings; ``successors`` of the ports that are kept."""
+    spans = [cycles(operation, folding) for operation, folding in zip(operations, foldings, strict=True)]
+    slowest = max(range(len(operations)), key=spans.__getitem__)
+    delays = {o.name: latency(o, f) for o, f in zip(operations, foldings, strict=True)}
+    fill = max(_longest(operations, delays, None).values())
+    return Timing(spans[slowest], operations[slowest].name, _loop(operations, delays, successors), fill)
 
 
-def _longest(works: list[Work], delays: dict[str, int], start: str | None) -> dict[str, int]:
+def _longest(operations: list[Operation], delays: dict[str, int], start: str | None) -> dict[str, int]:
     """Longest latency to every tensor from the tensor ``start``, or from all inputs if None."""
-    buffered = {work.output: delays[work.name] for work in works if work.kind == "fork"}
+    buffered = {operation.output: delays[operation.name] for operation in operations if operation.kind == "fork"}
     reached: dict[str, int] = {} if start is None else {start: 0}
-    for work in works:
-        if work.kind in ("state", "fork"):
+    for operation in operations:
+        if operation.kind in ("state", "fork"):
             continue
-        arrivals = [reached[name] for name in work.inputs if name in reached]
+        arrivals = [reached[name] for name in operation.inputs if name in reached]
         if arrivals or start is None:
-            reached[work.output] = max(arrivals, default=0) + delays[work.name] + buffered.get(work.output, 0)
+            waited = delays[operation.name] + buffered.get(operation.output, 0)
+            reached[operation.output] = max(arrivals, default=0) + waited
     return reached
 
 
-def _loop(works: list[Work], delays: dict[str, int]) -> int:
-    states = {work.output: delays[work.name] for work in works if work.kind == "state"}
-    reached = {state: _longest(works, delays, state) for state in states}
+def _loop(operations: list[Operation], delays: dict[str, int], successors: dict[str, str]) -> int:
+    kept = [operation for operation in operations if operation.kind == "state" and operation.output in successors]
+    states = {operation.output: delays[operation.name] for operation in kept}
+    reached = {state: _longest(operations, delays, state) for state in states}
     loops = [
-        reached[first][successor(second)] + states[second]
+        reached[first][successors[second]] + states[second]
         for first in states
         for second in states
-        if successor(second) in reached[first] and successor(first) in reached[second]
+        if successors[second] in reached[first] and successors[first] in reached[second]
     ]
-    return max([*loops, *(SCAN_LOOP for work in works if work.kind == "scan")], default=0)
+    return max([*loops, *(SCAN_LOOP for operation in operations if operation.kind == "scan")], default=0)

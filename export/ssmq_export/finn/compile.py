@@ -11,7 +11,7 @@ import onnx
 
 from ..check import check_model
 from ..dataflow.keys import DATAFLOW, FORM_KEY, length_of, property_of
-from ..dataflow.states import successor
+from ..dataflow.ports import ports_of
 from ..door.graph_file import load_graph, save_graph
 from ..errors import ExportError
 from ..estimate import LEAST, MOST, estimate_graph, find_part
@@ -123,19 +123,18 @@ def _hand_off(graph: onnx.ModelProto, build: Path, result: dict, settings: dict)
     inputs, outputs = result["ports"]
     shapes = {p.name: [d.dim_value for d in p.type.tensor_type.shape.dim] for p in graph.graph.input}
     types = {a.tensor_name: a.quant_parameter_tensor_names[0].value for a in graph.graph.quantization_annotation}
-    states = [name for name in shapes if name != "u"]
     loops = [
         {
-            "input": name,
-            "output": successor(name),
-            "finn_input": inputs[name],
-            "finn_output": outputs[successor(name)],
-            "datatype": types[name],
-            "shape": shapes[name],
+            "input": port.name,
+            "output": port.successor,
+            "finn_input": inputs[port.name],
+            "finn_output": outputs[port.successor],
+            "datatype": types[port.name],
+            "shape": shapes[port.name],
             "depth": 1,
-            "initial": 0,
+            "initial": port.initial,
         }
-        for name in states
+        for port in ports_of(graph).kept
     ]
     if loops:
         (build / "loopback.json").write_text(json.dumps({"states": loops}, indent=2))

@@ -6,6 +6,8 @@ worker alone: it needs FINN.
 
 from __future__ import annotations
 
+from math import prod
+
 import finn.custom_op.fpgadataflow as abstract
 import finn.custom_op.fpgadataflow.rtl as rtl
 import numpy as np
@@ -18,12 +20,13 @@ from qonnx.transformation.base import Transformation
 
 from ..dataflow.attributes import attribute
 from ..dataflow.diagonal_scan import scan
-from ..dataflow.graph_view import GraphView
+from ..dataflow.folding import Folding, scan_lanes
+from ..dataflow.graph import DataflowGraph
+from ..dataflow.hardware import SCAN_LOOP, ScanShape, scan_parts
 from ..dataflow.keys import SCAN_DOMAIN as DOMAIN
 from ..dataflow.scan_operands import INPUTS
-from ..estimate.cost import SCAN_LOOP, Folding, cycles, resources
+from ..estimate.cost import resources_of
 from ..estimate.parts import SERIES_7, ULTRASCALE_PLUS
-from ..estimate.work import ScanShape, scan_shape, scan_work
 
 HARDWARE = "finn.custom_op.fpgadataflow"
 NOT_YET = (
@@ -33,7 +36,7 @@ NOT_YET = (
 
 
 class DiagonalScan(HWCustomOp):
-    """The recurrence of one layer; the attributes are those of ``estimate.work.ScanShape``, the number of steps, the
+    """The recurrence of one layer; the attributes are those of ``dataflow.hardware.ScanShape``, the number of steps, the
     streams' types and ``PE``, the modes computed in one cycle: a divisor of the modes, or all of them for some heads."""
 
     def get_nodeattr_types(self):
@@ -53,18 +56,14 @@ class DiagonalScan(HWCustomOp):
 
     def _lanes(self) -> tuple[int, int]:
         """Heads and modes computed in one cycle."""
-        parallel, modes = self.get_nodeattr("PE"), self.get_nodeattr("modes")
-        return max(1, parallel // modes), min(parallel, modes)
-
-    def _work(self):
-        values = {name: self.get_nodeattr(name) for name in ("heads", "modes", "state_bits", "widths", "choices")}
-        shape = ScanShape(**{name: tuple(v) if name in ("widths", "choices") else v for name, v in values.items()})
-        return scan_work(self.onnx_node.name, shape, self.onnx_node.input[0], self.onnx_node.output[0])
+        return scan_lanes(self.get_nodeattr("PE"), self.get_nodeattr("modes"))
 
     def _cost(self, fpgapart: str):
+        values = {name: self.get_nodeattr(name) for name in ("heads", "modes", "state_bits", "widths", "choices")}
+        shape = ScanShape(**{name: tuple(v) if name in ("widths", "choices") else v for name, v in values.items()})
         # FINN takes every AMD part, and more of them than ours are known by name.
         family = SERIES_7 if fpgapart.startswith(("xc7", "xq7")) else ULTRASCALE_PLUS
-        return resources(self._work(), Folding(self._lanes()), family)
+        return resources_of(scan_parts(shape), (shape.heads, shape.modes), Folding(self._lanes()), family)
 
     def get_input_datatype(self, ind=0):
         return DataType[self.get_nodeattr("inputDataType")]
@@ -101,7 +100,8 @@ class DiagonalScan(HWCustomOp):
         return self._lanes()[0] * self.get_output_datatype().bitwidth()
 
     def get_exp_cycles(self):
-        return self.get_nodeattr("steps") * max(SCAN_LOOP, cycles(self._work(), Folding(self._lanes())))
+        heads, modes = self.get_nodeattr("heads"), self.get_nodeattr("modes")
+        return self.get_nodeattr("steps") * max(SCAN_LOOP, heads * modes // prod(self._lanes()))
 
     def lut_estimation(self, fpgapart):
         return self._cost(fpgapart).lut
@@ -149,10 +149,10 @@ class InferSequence(Transformation):
     """Our DiagonalScan becomes the hardware operator, the sum over time FINN's GlobalAccPool."""
 
     def apply(self, model):
-        view = GraphView(model.model)
+        graph = DataflowGraph(model.model)
         for position, node in enumerate(list(model.graph.node)):
             if node.domain == DOMAIN:
-                new = _hardware_scan(model, view, node)
+                new = _hardware_scan(model, graph.producers[node.output[0]].shape, node)
             elif node.op_type == "ReduceSum":
                 new = _hardware_sum(model, node)
             else:
@@ -162,8 +162,7 @@ class InferSequence(Transformation):
         return model, False
 
 
-def _hardware_scan(model, view: GraphView, node):
-    shape = scan_shape(view, node)
+def _hardware_scan(model, shape: ScanShape, node):
     return helper.make_node(
         "DiagonalScan", list(node.input), list(node.output), name=node.name, domain=HARDWARE, backend="fpgadataflow",
         heads=shape.heads, modes=shape.modes, steps=model.get_tensor_shape(node.input[0])[1],

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 
 from ..dataflow.keys import DATAFLOW, FORMATS_KEY, property_of
-from ..dataflow.states import successor
+from ..dataflow.ports import ports_of, values_of
 from ..door import admit
 from .process import work
 
@@ -18,18 +18,19 @@ from .process import work
 def run_hardware_ops(dataflow: onnx.ModelProto, codes: np.ndarray) -> dict[str, np.ndarray]:
     """Trace codes uint8 ``(B, T)`` or ``(B, T, C)`` through the graph as FINN converts it, states looped back by hand.
 
-    Returns the values of every state port after each step ``(B, T, channels)`` and ``logits`` ``(B, classes)``.
+    Returns the values of every state after each step ``(B, T, channels)`` and of the output ``(B, channels)``.
     """
     dataflow = admit(dataflow, *DATAFLOW)
     formats = json.loads(property_of(dataflow, FORMATS_KEY))
     exponents = {name: np.asarray(fmt["exponent"]) for name, fmt in formats.items()}
-    states = [port.name for port in dataflow.graph.input if port.name != "u"]
+    ports = ports_of(dataflow)
     with tempfile.TemporaryDirectory() as scratch:
         graph, inputs, outputs = (Path(scratch) / name for name in ("dataflow.onnx", "inputs.npz", "outputs.npz"))
         onnx.save(dataflow, graph)
-        np.savez(inputs, codes=codes, successors=json.dumps({name: successor(name) for name in states}))
+        np.savez(inputs, codes=codes, given=ports.input.name, successors=json.dumps(ports.successors))
         work(["execute", str(graph), str(inputs), str(outputs)], Path(scratch))
         with np.load(outputs) as found:
-            traces = {name: np.ldexp(found[name].astype(np.float64), exponents[name]) for name in found.files}
-    logits = traces.pop("logits")[:, -1]
-    return {"logits": logits, **{name: value for name, value in traces.items() if name != "pool_next"}}
+            traces = {name: values_of(found[name], exponents[name]) for name in found.files}
+    output = traces.pop(ports.output.name)[:, -1]
+    sums = {port.successor for port in ports.sums}
+    return {ports.output.name: output, **{name: value for name, value in traces.items() if name not in sums}}

@@ -153,7 +153,7 @@ def execute(graph: Path, inputs: Path, outputs: Path) -> None:
     out = tempfile.mkdtemp(dir=os.environ["FINN_BUILD_DIR"])
     build = _configured(config, Path(out), {"clock_ns": 10.0, "part": "xc7z020clg400-1", "inferences_per_second": 1000})
     names = [port.name for port in model.graph.output]
-    successors = json.loads(str(given["successors"]))
+    port, successors = str(given["given"]), json.loads(str(given["successors"]))
     ports = [port.name for port in model.graph.input]
     shapes = [model.get_tensor_shape(name) for name in ports]
     for name in MAPPING:
@@ -168,13 +168,13 @@ def execute(graph: Path, inputs: Path, outputs: Path) -> None:
     for sequence in codes:
         state = {name: np.zeros(shape) for name, shape in zip(ports, shapes, strict=True)}
         # One step an inference, or all of them.
-        for inputs in sequence.reshape(-1, *shapes[ports.index("u")]):
-            state["u"] = inputs.astype(np.float64)
+        for inputs in sequence.reshape(-1, *shapes[ports.index(port)]):
+            state[port] = inputs.astype(np.float64)
             found = execute_onnx(model, {place: state[name] for place, name in zip(inner, ports, strict=True)})
             found = {name: found[place] for place, name in outer.items()}
             for name, value in found.items():
                 traces[name].append(value[0])
-            state = {name: found[successors[name]] for name in ports if name != "u"}
+            state = {name: found[successors[name]] for name in ports if name != port}
     stacked = {name: np.stack(values) for name, values in traces.items()}
     np.savez(outputs, **{name: v.reshape(len(codes), -1, v.shape[-1]) for name, v in stacked.items()})
 

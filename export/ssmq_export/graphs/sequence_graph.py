@@ -11,8 +11,8 @@ from __future__ import annotations
 import onnx
 from onnx import TensorProto, helper
 
-from ..dataflow.keys import OPSET, QONNX_DOMAIN, length_of
-from ..dataflow.states import successor
+from ..dataflow.keys import FORM_KEY, OPSET, QONNX_DOMAIN, length_of
+from ..dataflow.ports import ports_of
 from ..errors import ExportError
 from ..functions.quant_function import quant_function
 
@@ -20,14 +20,15 @@ from ..functions.quant_function import quant_function
 def sequence_graph(step: onnx.ModelProto, traced: tuple[str, ...] = ()) -> onnx.ModelProto:
     """Wrap a step graph. ``traced`` tensors of the body become additional outputs ``(batch, T, channels)``."""
     properties = {p.key: p.value for p in step.metadata_props}
-    if properties.get("ssmq.form") != "step":
+    if properties.get(FORM_KEY) != "step":
         raise ExportError("the sequence graph is made from a step graph written by this program, and this is not one")
     graph = step.graph
-    states = [i.name for i in graph.input if i.name != "u"]
-    following = {s: successor(s) for s in states}
-    inside = _ancestors(graph, list(following.values()) + [name for name in traced if name != "pooled"])
-    if any(name not in inside for name in traced if name != "pooled"):
-        lost = next(name for name in traced if name not in inside and name != "pooled")
+    ports = ports_of(step)
+    given, result_name, following = ports.input.name, ports.output.name, ports.successors
+    states = list(following)
+    inside = _ancestors(graph, [*following.values(), *traced])
+    lost = next((name for name in traced if name not in inside), None)
+    if lost is not None:
         raise ExportError(f"{lost}: the step graph computes no such tensor to trace")
     shapes = {v.name: v for v in [*graph.value_info, *graph.input, *graph.output]}
     element = graph.input[0].type.tensor_type.elem_type
@@ -50,7 +51,7 @@ def sequence_graph(step: onnx.ModelProto, traced: tuple[str, ...] = ()) -> onnx.
     body = helper.make_graph(
         [*body_nodes, *copies],
         "step",
-        [info(s, "batch", channels(s)) for s in states] + [info("u", "batch", channels("u"))],
+        [info(s, "batch", channels(s)) for s in states] + [info(given, "batch", channels(given))],
         body_outputs,
         body_constants,
     )
@@ -70,7 +71,7 @@ def sequence_graph(step: onnx.ModelProto, traced: tuple[str, ...] = ()) -> onnx.
     for node in graph.node:
         if node.output[0] in inside:
             continue
-        lost = (inside | set(states) | {"u"}) - final.keys()
+        lost = (inside | set(states) | {given}) - final.keys()
         for name in node.input:
             if name in lost:
                 raise ExportError(f"{node.output[0]}: reads {name}, of which only the steps know: only states leave the Scan")
@@ -83,8 +84,8 @@ def sequence_graph(step: onnx.ModelProto, traced: tuple[str, ...] = ()) -> onnx.
     result = helper.make_graph(
         [*start_nodes, scan, *tail],
         "sequence",
-        [info("sequence", "batch", length, channels("u"))],
-        [info("logits", "batch", channels("logits"))]
+        [info("sequence", "batch", length, channels(given))],
+        [info(result_name, "batch", channels(result_name))]
         + [info(f"{name}_trace", "batch", length, channels(name)) for name in traced],
         [c for c in graph.initializer if c.name in used] + start_constants,
     )
@@ -92,7 +93,7 @@ def sequence_graph(step: onnx.ModelProto, traced: tuple[str, ...] = ()) -> onnx.
     model = helper.make_model(
         result, opset_imports=opsets, functions=[quant_function()], producer_name="ssmq", ir_version=9
     )
-    helper.set_model_props(model, {**properties, "ssmq.form": "sequence"})
+    helper.set_model_props(model, {**properties, FORM_KEY: "sequence"})
     return model
 
 

@@ -16,9 +16,9 @@ import numpy as np
 import onnx
 from onnx import helper
 
+from ..dataflow import ports
 from ..dataflow.format import Format
-from ..dataflow.keys import FORMATS_KEY, STATES_KEY
-from ..dataflow.states import state_layout
+from ..dataflow.keys import FORM_KEY, FORMATS_KEY, LENGTH_KEY, PORTS_KEY
 from ..lower.formats import exact_formats
 from .builder import GraphBuilder
 from .spec import Constant, Layer, Linear, ModelSpec
@@ -51,15 +51,25 @@ def step_graph(spec: ModelSpec, batch: int = 1) -> onnx.ModelProto:
         g.output(f"x_im_next_{k}", channels)
     g.output("pool_next", spec.heads)
     metadata = {
-        "ssmq.form": "step",
-        "ssmq.length": str(spec.length),
-        STATES_KEY: json.dumps(state_layout(spec.heads, spec.modes, len(spec.layers))),
+        FORM_KEY: "step",
+        LENGTH_KEY: str(spec.length),
+        PORTS_KEY: ports.written(_ports(spec)),
         **spec.metadata,
     }
     model = g.model("step", metadata)
     formats = {**exact_formats(model), **g.formats}
     helper.set_model_props(model, {**metadata, FORMATS_KEY: json.dumps(formats)})
     return model
+
+
+def _ports(spec: ModelSpec) -> list[ports.PortEntry]:
+    states = [
+        ports.state_port(f"x_{part}_{k}", f"x_{part}_next_{k}", (spec.heads, spec.modes), f"layer_{k}", part)
+        for k in range(len(spec.layers))
+        for part in ("re", "im")
+    ]
+    pool = ports.sum_port("pool", "pool_next", spec.heads)
+    return [ports.input_port("u", spec.channels), *states, pool, ports.output_port("logits", spec.classes)]
 
 
 def _linear(g: GraphBuilder, source: str, name: str, linear: Linear, output: str | None = None) -> str:

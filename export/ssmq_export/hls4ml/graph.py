@@ -21,7 +21,8 @@ import onnx
 from ..dataflow import grids
 from ..dataflow.format import Format
 from ..dataflow.grids import Grid
-from ..dataflow.keys import FORMATS_KEY
+from ..dataflow.keys import FORM_KEY, FORMATS_KEY, property_of
+from ..dataflow.ports import ports_of
 from ..errors import ExportError
 from ..functions import thresholds
 from ..functions.elementwise import ELEMENTWISE, ElementwiseFunction, constants_of
@@ -54,10 +55,9 @@ class HlsGraph:
 
 def hls_graph(step: onnx.ModelProto) -> HlsGraph:
     """Prepare a step graph. Raises ExportError naming the first node that hls4ml could not compute exactly."""
-    properties = {p.key: p.value for p in step.metadata_props}
-    if properties.get("ssmq.form") != "step":
+    if property_of(step, FORM_KEY) != "step":
         raise ExportError("hls4ml gets the step graph (step.onnx of `ssmq export`), and this is not one")
-    return _Preparation(step, json.loads(properties[FORMATS_KEY])).run()
+    return _Preparation(step, json.loads(property_of(step, FORMATS_KEY))).run()
 
 
 class _Preparation:
@@ -65,6 +65,7 @@ class _Preparation:
         self.graph, self.formats = step.graph, formats
         self.dtype = onnx.helper.tensor_dtype_to_np_dtype(step.graph.input[0].type.tensor_type.elem_type)
         self.constants = constants_of(step.graph)
+        self.running = {port.successor: port.name for port in ports_of(step).sums}
         self.values: dict[str, Value] = {}
         self.written: dict[str, str] = {}  # a tensor of the step graph -> its name in the new one, where they differ
         self.quantised: set[str] = set()
@@ -143,10 +144,10 @@ class _Preparation:
                 self._exact(name, f"{node.op_type} joins it with another tensor")
             if grid is None:
                 raise ExportError(f"node {node.name}: {node.op_type} of two tensors has no fixed-point form")
-            if output == "pool_next":
-                # The pooling sum is bounded by the length of the sequence, not by one step.
-                pool = self.values["pool"].grid.shifted(grid.exponent)
-                grid = Grid(grid.exponent, pool.low, pool.high)
+            if output in self.running:
+                # A running sum is bounded by the length of the sequence, not by one step.
+                before = self.values[self.running[output]].grid.shifted(grid.exponent)
+                grid = Grid(grid.exponent, before.low, before.high)
             self.values[output] = Value(grid, output)
         else:
             earlier = {id(other): other for value in operands for other in value.nodes}

@@ -12,8 +12,8 @@ import numpy as np
 import onnx
 
 from ..child import last_words, run_worker
+from ..dataflow.ports import Ports, ports_of, values_of
 from ..dataflow.sequences import with_channels
-from ..dataflow.states import successor
 from ..door import admit
 from ..errors import ExportError
 from ..estimate.parts import amd_part
@@ -25,21 +25,24 @@ INSTALL = "pip install hls4ml==1.3.0"
 class HlsProject:
     """A compiled project. ``graph`` says in which order its ports are; ``library`` is what the worker made of it."""
 
-    def __init__(self, graph: HlsGraph, library: dict):
-        self.graph, self.library = graph, library
+    def __init__(self, graph: HlsGraph, ports: Ports, library: dict):
+        self.graph, self.ports, self.library = graph, ports, library
 
-    def run(self, values: np.ndarray, tensors: list[str]) -> dict[str, np.ndarray]:
-        """As ``engines.run_steps``: ``values`` ``(B, T, ...)`` -> output ports ``(B, T, channels)``, last ``logits``."""
-        ports, outputs = [port.name for port in self.graph.model.graph.input], self.graph.outputs
-        following = [outputs.index(successor(name)) if name != "u" else 0 for name in ports]
+    def run(self, codes: np.ndarray, tensors: list[str]) -> dict[str, np.ndarray]:
+        """As ``engines.run_steps``: codes ``(B, T, ...)`` -> values of output ports ``(B, T, channels)`` and of the output."""
+        names, outputs = [port.name for port in self.graph.model.graph.input], self.graph.outputs
+        given, successors = self.ports.input, self.ports.successors
+        following = [outputs.index(successors[name]) if name in successors else 0 for name in names]
+        values = values_of(with_channels(codes), given.format.exponent)
         with tempfile.TemporaryDirectory(prefix="ssmq-hls4ml-") as scratch:
             job = Path(scratch)
             (job / "library.json").write_text(json.dumps(self.library))
-            np.savez(job / "inputs.npz", values=with_channels(values), given=ports.index("u"), following=following)
+            np.savez(job / "inputs.npz", values=values, given=names.index(given.name), following=following)
             _work("run", job)
             with np.load(job / "outputs.npz") as found:
                 traces = {name: found[str(number)] for number, name in enumerate(outputs)}
-        return {"logits": traces["logits"][:, -1], **{name: traces[name] for name in tensors}}
+        output = self.ports.output.name
+        return {output: traces[output][:, -1], **{name: traces[name] for name in tensors}}
 
 
 def build(step: onnx.ModelProto, folder: Path, part: str | None = None) -> HlsProject:
@@ -60,7 +63,7 @@ def build(step: onnx.ModelProto, folder: Path, part: str | None = None) -> HlsPr
         onnx.save(graph.model, job / "graph.onnx")
         (job / "settings.json").write_text(json.dumps(settings))
         _work("build", job)
-        return HlsProject(graph, json.loads((job / "library.json").read_text()))
+        return HlsProject(graph, ports_of(step), json.loads((job / "library.json").read_text()))
 
 
 def _work(kind: str, job: Path) -> None:

@@ -8,11 +8,12 @@ import numba
 import numpy as np
 import onnx
 
+from ..dataflow.graph import DataflowGraph
+from ..dataflow.ports import values_of
 from ..door import admit
 from ..door.graph_file import load_graph
 from ..errors import ExportError
 from . import kernels
-from .graph import IntegerGraph
 from .program import Program
 
 # Most sequences a tile, its lanes: all rows of a tile stay in the L2 cache, yet each amortises the interpreter. Lanes
@@ -30,7 +31,7 @@ class IntegerModel:
     """
 
     def __init__(self, graph: onnx.ModelProto, fused: bool = True):
-        self.graph = IntegerGraph(admit(graph, "dataflow"))
+        self.graph = DataflowGraph(admit(graph, "dataflow"))
         self.fused = fused
         self._programs: dict[tuple[str, ...], Program] = {}
         self.reset(0)
@@ -77,7 +78,7 @@ class IntegerModel:
         return self._run(program, u[:, None], *self._kept, np.empty((0, 0, 0), program.dtype))
 
     def trace(self, codes: np.ndarray, tensors: list[str]) -> dict[str, np.ndarray]:
-        """Values (scaled codes) of ``tensors`` at every step, float64 ``(B, T, channels)``, and ``logits``."""
+        """Values (scaled codes) of ``tensors`` at every step, float64 ``(B, T, channels)``, and the output's ``(B, channels)``."""
         codes = self._given(codes, "B", "T")
         program = self._program(tuple(dict.fromkeys(tensors)), codes.shape[1])
         widths = [len(program.stages.stored[name].low) for name in program.traced]
@@ -92,17 +93,18 @@ class IntegerModel:
             columns = np.split(trace, np.cumsum(widths)[:-1], axis=2) if widths else []
             for name, part in zip(program.traced, columns, strict=True):
                 result[name][start : start + TRACED] = self.values(name, part)
-        return {"logits": self.values("logits", np.concatenate(logits)), **result}
+        output = self.graph.ports.output.name
+        return {output: self.values(output, np.concatenate(logits)), **result}
 
     def values(self, name: str, codes: np.ndarray) -> np.ndarray:
         """What ``codes`` of tensor ``name`` stand for, float64: code * 2**exponent."""
         if name not in self.graph.exponents:
             raise ExportError(f"{name}: the graph's metadata do not say which values its codes stand for: trace another tensor")
-        return np.ldexp(codes.astype(np.float64), self.graph.exponents[name])
+        return values_of(codes, self.graph.exponents[name])
 
     def _given(self, codes: np.ndarray, *axes: str) -> np.ndarray:
         """``codes`` with ``axes`` and the input channels as dimensions, for the kernels look at nothing."""
-        codes, channels = np.asarray(codes), self.graph.channels["u"]
+        codes, channels = np.asarray(codes), self.graph.ports.input.channels
         whole = codes[..., None] if channels == 1 and codes.ndim == len(axes) else codes
         if codes.dtype != np.uint8 or whole.ndim != len(axes) + 1 or whole.shape[-1] != channels or not codes.size:
             shape = ", ".join((*axes, str(channels)) if channels > 1 else axes)

@@ -8,8 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..dataflow.rows import ROUND
-from ..dataflow.states import successor
-from .stages import INT16, Stage, Stages, Stored
+from ..dataflow.stages import INT16, Stage, Stages, Stored
 
 
 def complex_pairs(stages: Stages) -> dict[str, tuple[str, str]]:
@@ -20,15 +19,14 @@ def complex_pairs(stages: Stages) -> dict[str, tuple[str, str]]:
     """
     updates = {stage.output: stage for stage in stages.order}
     place = {stage.output: position for position, stage in enumerate(stages.order)}
-    states = sorted(
-        (state for state in stages.graph.states if successor(state) in place), key=lambda state: place[successor(state)]
-    )
+    after = stages.successors
+    states = sorted((state for state in after if after[state] in place), key=lambda state: place[after[state]])
     found: dict[str, tuple[str, str]] = {}
     for position, re in enumerate(states):
         for im in states[position + 1 :]:
             if re in found or im in found:
                 continue
-            pair = updates[successor(re)], updates[successor(im)]
+            pair = updates[after[re]], updates[after[im]]
             if _fits(stages, (re, im), pair):
                 found[re] = found[im] = (re, im)
     return found

@@ -6,13 +6,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..dataflow.graph import DataflowGraph
 from ..dataflow.rows import ROUND, Row
-from ..dataflow.states import successor
+from ..dataflow.stages import INT16, Stage, Stages
 from ..errors import ExportError
 from . import kernels as k
-from .graph import IntegerGraph
 from .pairs import complex_pairs
-from .stages import INT16, Stage, Stages
 
 
 @dataclass
@@ -37,11 +36,12 @@ class Program:
     ``dtype`` is the accumulators' type. ``narrow`` and ``wide`` count the stored rows of each kind.
     """
 
-    def __init__(self, graph: IntegerGraph, traced: tuple[str, ...] = (), fused: bool = True, growth: int = 1):
+    def __init__(self, graph: DataflowGraph, traced: tuple[str, ...] = (), fused: bool = True, growth: int = 1):
         for name in traced:
-            if name not in graph.channels or name in graph.constants:
+            if name not in graph.channels:
                 raise ExportError(f"{name}: the graph has no such tensor to trace")
         self.graph, self.traced = graph, traced
+        self.successors = graph.ports.successors
         self.stages = Stages(graph, traced, fused, growth)
         self.steps = self.stages.steps
         self.pairs = complex_pairs(self.stages) if fused else {}
@@ -72,7 +72,7 @@ class Program:
         """Number the narrow and the wide rows; ``row_of`` is by row number of the stages."""
         stages = self.stages
         self.row_of = np.zeros(len(stages.low), np.int64)
-        shared = {successor(state): state for state in self.pairs}
+        shared = {self.successors[state]: state for state in self.pairs}
         sizes = [0, 0]
         for name, stored in stages.stored.items():
             if name in shared:
@@ -84,14 +84,14 @@ class Program:
 
     def _written(self) -> tuple:
         graph, stored = self.graph, self.stages.stored
-        inside = graph.ancestors([successor(state) for state in graph.states] + list(self.traced))
+        inside = graph.ancestors([*self.successors.values(), *self.traced])
         lines: dict[bool, list[np.ndarray]] = {True: [], False: []}
         for stage in self.stages.order:
             lines[stage.output in inside] += self._lines(stage)
         copies: dict[bool, list[tuple[int, int]]] = {True: [], False: []}
-        for state in graph.states:
+        for state, after_name in self.successors.items():
             if state not in self.pairs:
-                after, before = self._rows(successor(state)), self._rows(state)
+                after, before = self._rows(after_name), self._rows(state)
                 copies[stored[state].wide] += [(a, b) for (a, _), (b, _) in zip(after, before, strict=True)]
         terms = self._terms
         row = np.concatenate([np.zeros(0, np.int64), *terms.row])
@@ -100,7 +100,7 @@ class Program:
         table = np.concatenate([np.zeros((1, 3), np.int64), *self._tables])
         traced = [row for name in self.traced for row in self._rows(name)]
         return (
-            self._rows("u")[0][0],
+            self._rows(graph.ports.input.name)[0][0],
             _matrix(lines[True] + lines[False], k.COLUMNS),
             len(lines[True]),
             row,
@@ -110,7 +110,7 @@ class Program:
             _matrix(copies[False], 2),
             _matrix(copies[True], 2),
             (self.narrow, self.wide),
-            _matrix(self._rows("logits"), 2),
+            _matrix(self._rows(graph.ports.output.name), 2),
             _matrix(traced, 2),
         )
 
@@ -122,10 +122,10 @@ class Program:
     def _lines(self, stage: Stage) -> list[np.ndarray]:
         """A line a channel; a pair's lines stand where its imaginary part stood, with both parts known."""
         for re, im in set(self.pairs.values()):
-            if stage.output == successor(im):
-                first = next(s for s in self.stages.order if s.output == successor(re))
+            if stage.output == self.successors[im]:
+                first = next(s for s in self.stages.order if s.output == self.successors[re])
                 return [self._pair_line(re, im, first, stage, c) for c in range(len(stage.low))]
-            if stage.output == successor(re):
+            if stage.output == self.successors[re]:
                 return []
         result = []
         for c, (row, wide) in enumerate(self._rows(stage.output)):

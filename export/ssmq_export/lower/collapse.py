@@ -1,18 +1,16 @@
 """Collapse: the dataflow graph of one step becomes that of a whole sequence, with one ``DiagonalScan`` a layer.
 
-1. The sums and thresholds of a layer's two states, and the sum of the states and the input that leaves the layer,
+1. The sums and thresholds of a recurrence's two states, and the sum of the states and the input that leaves the layer,
    become one DiagonalScan; the thresholds of a state must be a rounding shift, half to even, that saturates.
-2. The pooling sum becomes a ReduceSum over time.
+2. A running sum becomes a ReduceSum over time.
 3. Every other node stays what it is, on tensors ``(1, T, 1, channels)``: FINN's NHWC with time as height. What
-   follows the pooling has one step.
-4. Ports are ``u`` and ``logits``; the states have none.
+   follows it has one step.
+4. Ports are the input and the output; the states have none.
 
 Its size depends on the number of layers only. The input is the result of all passes.
 """
 
 from __future__ import annotations
-
-import json
 
 import numpy as np
 import onnx
@@ -22,15 +20,16 @@ from ..dataflow.datatype import integer_type
 from ..dataflow.diagonal_scan import output_range
 from ..dataflow.format import Format
 from ..dataflow.forms import Form
+from ..dataflow.graph import DataflowGraph
+from ..dataflow.keys import PORTS_KEY, length_of
 from ..dataflow.keys import SCAN_DOMAIN as DOMAIN
 from ..dataflow.keys import SCAN_VERSION as VERSION
-from ..dataflow.keys import STATES_KEY, length_of, property_of
+from ..dataflow.ports import Port, input_port, output_port, ports_of, written
+from ..dataflow.rows import rounds_by
 from ..dataflow.scan_operands import INPUTS, LARGEST_SHIFT
-from ..dataflow.states import successor
+from ..dataflow.stages import Stage, Stages
 from ..door import admit
 from ..errors import ExportError
-from ..integer.graph import IntegerGraph
-from ..integer.stages import Stage, Stages
 from .graph import Graph
 
 
@@ -42,14 +41,10 @@ def collapse(dataflow: onnx.ModelProto) -> onnx.ModelProto:
 class _Collapse:
     def __init__(self, dataflow: onnx.ModelProto):
         dataflow = admit(dataflow, "dataflow")
-        self.integers = IntegerGraph(dataflow)
+        self.integers = DataflowGraph(dataflow)
         self.graph = Graph(dataflow)
         self.length = length_of(dataflow)
-        self.states = json.loads(property_of(dataflow, STATES_KEY) or "[]")
-        if not self.states:
-            raise ExportError(
-                "the graph does not say what its states are (ssmq.states): export it again with `ssmq export`"
-            )
+        self.ports = ports_of(dataflow)
         self.stages = Stages(self.integers)
         self.made = {stage.output: stage for stage in self.stages.order}
 
@@ -57,16 +52,17 @@ class _Collapse:
         graph = self.graph
         graph.form = "sequence-dataflow"
         scans: dict[str, NodeProto] = {}
-        for layer in sorted({state["layer"] for state in self.states if "layer" in state}):
-            entries = {state["part"]: state for state in self.states if state.get("layer") == layer}
-            scan = self._scan(entries)
+        for pair in self.ports.recurrences.values():
+            scan = self._scan(*pair)
             scans[scan.output[0]] = scan
         graph.nodes = [scans.get(node.output[0], node) for node in graph.nodes]
-        self._pool()
-        graph.outputs = ["logits"]
-        graph.inputs = ["u"]
+        for port in self.ports.sums:
+            self._sum(port)
+        given, result = self.ports.input, self.ports.output
+        graph.outputs, graph.inputs = [result.name], [given.name]
+        graph.properties[PORTS_KEY] = written([input_port(given.name, given.channels), output_port(result.name, result.channels)])
         graph.prune()
-        once = self._after("pool_next")
+        once = self._after({port.successor for port in self.ports.sums})
         for name in [*graph.inputs, *(name for node in graph.nodes for name in node.output)]:
             steps = 1 if name in once else self.length
             shape = [1, steps, 1, self.integers.channels[name]]
@@ -80,10 +76,10 @@ class _Collapse:
         model.opset_import.append(helper.make_opsetid(DOMAIN, VERSION))
         return model
 
-    def _scan(self, entries: dict[str, dict]) -> NodeProto:
-        re, im = (entries[part]["port"] for part in ("re", "im"))
-        heads, modes = entries["re"]["shape"]
-        sums = [self.made[successor(state)] for state in (re, im)]
+    def _scan(self, real: Port, imaginary: Port) -> NodeProto:
+        re, im = real.name, imaginary.name
+        heads, modes = real.shape
+        sums = [self.made[port.successor] for port in (real, imaginary)]
         y, form = self._leaves(sums, (re, im))
         source = self._source(y, [stage.output for stage in sums], {re, im})
         a_rr, a_ri, b_re = (self._diagonal(sums[0], name, heads, modes) for name in (re, im, source))
@@ -104,7 +100,7 @@ class _Collapse:
             values = parameters[name]
             names.append(self.graph.constant(f"{y}_{name}", values))
             self.graph.datatypes[names[-1]] = integer_type(int(values.min()), int(values.max()))
-        low, high = self.integers.ranges[source]
+        low, high = self.integers.limits[source]
         self.graph.datatypes[y] = integer_type(*output_range(parameters, low, high, bits))
         return helper.make_node(
             "DiagonalScan", names, [y], name=f"DiagonalScan_{y}", domain=DOMAIN, state_bits=bits, PE=1
@@ -155,8 +151,8 @@ class _Collapse:
             if read & {one.output for one in sums}:
                 if stage.form is None:
                     raise ExportError(f"{stage.output}: multiplies states; they leave a layer through a sum")
-                node = self.integers.producers[stage.output]
-                found[node.inputs[0] if stage.rows else stage.output] = stage.form
+                (source, *_) = self.integers.producers[stage.output].inputs
+                found[source if stage.rows else stage.output] = stage.form
         if len(found) != 1:
             raise ExportError(
                 f"{sums[0].output}: leaves the layer through {', '.join(found) or 'no sum'}, not through one"
@@ -177,10 +173,10 @@ class _Collapse:
         return weights.reshape(heads, each)
 
     def _bits(self, state: str) -> int:
-        low, high = self.integers.ranges[state]
+        low, high = self.integers.limits[state]
         bits = high.bit_length() + 1
         if low != -(high + 1):
-            raise ExportError(f"{state}: {self.integers.datatypes[state]} is no signed format")
+            raise ExportError(f"{state}: {self.graph.datatypes[state]} is no signed format")
         return bits
 
     def _shift(self, sums: list[Stage], bits: int) -> np.ndarray:
@@ -210,43 +206,27 @@ class _Collapse:
         """For which channels the thresholds, inside the range of their sum, are those of half-to-even by ``shift``."""
         fmt = Format(bits, True, np.int64(0))
         levels = np.arange(fmt.low + 1, fmt.high + 1)
-        node = self.integers.producers[stage.output]
-        rows = self.integers.constants[node.inputs[1]]
-        if node.bias != fmt.low or rows.shape[1] != len(levels):
+        operation = self.integers.producers[stage.output]
+        if operation.bias != fmt.low or operation.constant.shape[1] != len(levels):
             return np.zeros(len(stage.low), bool)
-        exact = (levels << shift) - ((1 << shift) >> 1) + (levels & 1 if shift else 0)
-        rows = np.broadcast_to(rows, (len(stage.low), len(levels)))
-        fits = np.ones(len(stage.low), bool)
-        # The levels next to 0 tell most shifts apart, and 16-bit states have 65,535.
-        for part in (slice(max(0, len(levels) // 2 - 2), len(levels) // 2 + 3), slice(None)):
-            low, high = stage.low[fits, None], stage.high[fits, None] + 1
-            fits[fits] = np.all(np.clip(exact[part], low, high) == np.clip(rows[fits, part], low, high), axis=1)
-        return fits
+        rows = np.broadcast_to(operation.constant, (len(stage.low), len(levels)))
+        return rounds_by(rows, levels, shift, stage.low, stage.high)
 
-    def _pool(self) -> None:
-        pool = next(state["port"] for state in self.states if state["part"] == "sum")
-        for k, node in enumerate(self.graph.nodes):
-            if node.output[0] == successor(pool):
-                summed = next((name for name in node.input if name != pool), "")
-                if (
-                    node.op_type != "Add"
-                    or self.graph.readers()[pool] != [node]
-                    or summed not in self.integers.channels
-                ):
-                    raise ExportError(f"{node.output[0]}: is no running sum of one tensor over time")
-                self.graph.constants["time_axes"] = np.array([1, 2], np.int64)
-                self.graph.datatypes["time_axes"] = "UINT2"
-                self.graph.nodes[k] = helper.make_node(
-                    "ReduceSum",
-                    [summed, "time_axes"],
-                    list(node.output),
-                    name=f"ReduceSum_{node.output[0]}",
-                    keepdims=1,
-                )
+    def _sum(self, port: Port) -> None:
+        """A running sum over time becomes a ReduceSum."""
+        k, node = next((k, node) for k, node in enumerate(self.graph.nodes) if node.output[0] == port.successor)
+        summed = next((name for name in node.input if name != port.name), "")
+        alone = self.graph.readers()[port.name] == [node]
+        if node.op_type != "Add" or not alone or summed not in self.integers.channels:
+            raise ExportError(f"{node.output[0]}: is no running sum of one tensor over time")
+        self.graph.constants["time_axes"] = np.array([1, 2], np.int64)
+        self.graph.datatypes["time_axes"] = "UINT2"
+        name = f"ReduceSum_{node.output[0]}"
+        self.graph.nodes[k] = helper.make_node("ReduceSum", [summed, "time_axes"], list(node.output), name=name, keepdims=1)
 
-    def _after(self, tensor: str) -> set[str]:
-        """``tensor`` and whatever is computed from it."""
-        found = {tensor}
+    def _after(self, tensors: set[str]) -> set[str]:
+        """``tensors`` and whatever is computed from them."""
+        found = set(tensors)
         for node in self.graph.nodes:
             if found & set(node.input):
                 found.update(node.output)

@@ -10,7 +10,8 @@ import onnx
 from onnx import NodeProto, StringStringEntryProto, TensorAnnotation, ValueInfoProto, helper, numpy_helper
 
 from ..dataflow.format import Format
-from ..dataflow.keys import FORM_KEY, FORMATS_KEY, OPSET, QONNX_DOMAIN
+from ..dataflow.keys import FORM_KEY, FORMATS_KEY, OPSET, PORTS_KEY, QONNX_DOMAIN
+from ..dataflow.ports import entries_of
 from ..functions.elementwise import constants_of
 
 
@@ -32,6 +33,9 @@ class Graph:
         }
         self.element = graph.input[0].type.tensor_type.elem_type
         self.dtype = helper.tensor_dtype_to_np_dtype(self.element)
+        # What is kept from step to step, and what it becomes.
+        text = self.properties.get(PORTS_KEY)
+        self.successors = {entry.name: entry.successor for entry in entries_of(text) if entry.successor} if text else {}
         self.exponents: dict[str, np.ndarray] = {}
         self.datatypes: dict[str, str] = {}
         for name, fmt in json.loads(self.properties[FORMATS_KEY]).items():

@@ -18,7 +18,6 @@ from ..dataflow.datatype import integer_range
 from ..dataflow.format import Format
 from ..dataflow.grids import Grid
 from ..dataflow.keys import TABLE_MARK
-from ..dataflow.states import successor
 from ..errors import ExportError
 from .graph import Graph
 
@@ -102,8 +101,9 @@ def _grid(graph: Graph, node: NodeProto, found: dict[str, Grid]) -> Grid | None:
     if node.op_type == "Mul":
         return grids.product(left, right)
     finest = np.minimum(left.exponent, right.exponent)
-    if any(name in graph.inputs and successor(name) == output for name in node.input):
-        port = found[next(name for name in node.input if name in graph.inputs)]
+    running = next((name for name in node.input if graph.successors.get(name) == output), None)
+    if running is not None:
+        port = found[running]
         return Grid(finest, port.low, port.high)
     return grids.total(left.shifted(finest), right.shifted(finest), 1 if node.op_type == "Add" else -1)
 

@@ -65,9 +65,9 @@ class Agreement:
 
 
 def compare(engine: str, reference: Trace, other: Trace, start: int = 0) -> Agreement:
-    """Compare two traces, tensors ``(B, T, channels)`` and logits ``(B, classes)``, over the steps both have.
+    """Compare two traces, tensors of steps ``(B, T, channels)`` and of the end ``(B, channels)``, over the steps both have.
 
-    Logits are compared when ``other`` went through the whole sequence. ``start`` is the number of the first sequence.
+    Those of the end are compared when ``other`` went through the whole sequence. ``start`` is the number of the first sequence.
     """
     length = steps(reference)
     complete = steps(other) in (None, length)
@@ -94,7 +94,7 @@ def compare(engine: str, reference: Trace, other: Trace, start: int = 0) -> Agre
 
 
 def steps(trace: Trace) -> int | None:
-    """Number of steps of a trace, None if it has only logits."""
+    """Number of steps of a trace, None if it has only the end."""
     return next((value.shape[1] for value in trace.values() if value.ndim == 3), None)
 
 
@@ -116,7 +116,7 @@ def verify(
         on_engine(reference.name, start)
         began = time.perf_counter()
         expected = reference.run(some, [])
-        tensors = [name for name in expected if name not in ("logits", "pooled")]
+        tensors = [name for name, value in expected.items() if value.ndim == 3]
         size = sum(value.size for value in expected.values())
         found = [Agreement(reference.name, len(some), size, 0, "", time.perf_counter() - began)]
         for engine in others:
@@ -153,23 +153,20 @@ def graph_engines(
     step: onnx.ModelProto, dataflow: onnx.ModelProto, sequence_dataflow: onnx.ModelProto
 ) -> list[Engine]:
     """The engines that run exported graphs."""
-    def values(codes: np.ndarray) -> np.ndarray:
-        return codes * 2.0**-8
-
     @cache
     def integers() -> IntegerModel:
         return IntegerModel(dataflow)
 
     return [
-        Engine("qonnx step", lambda codes, names: engines.run_steps(step, values(codes), names), slow=True),
+        Engine("qonnx step", lambda codes, names: engines.run_steps(step, codes, names), slow=True),
         Engine(
             "ONNX Runtime Scan",
-            lambda codes, names: engines.run_sequence(sequence_graph(step, tuple(names)), values(codes)),
+            lambda codes, names: engines.run_sequence(sequence_graph(step, tuple(names)), codes),
         ),
-        Engine("dataflow graph", lambda codes, names: engines.run_steps(dataflow, values(codes), names), slow=True),
+        Engine("dataflow graph", lambda codes, names: engines.run_steps(dataflow, codes, names), slow=True),
         Engine(
             "dataflow graph (DiagonalScan)",
-            lambda codes, names: engines.run_whole(sequence_dataflow, values(codes), names),
+            lambda codes, names: engines.run_whole(sequence_dataflow, codes, names),
         ),
         Engine("integer model", lambda codes, names: integers().trace(codes, names)),
     ]

@@ -1,7 +1,7 @@
 """Engines that run a graph over sequences and return its tensors as values, so that they can be compared.
 
-Every function takes ``values`` ``(B, T)`` or ``(B, T, C)``, what the port ``u`` carries at each step, and returns
-name -> ``(B, T, channels)`` for step tensors and ``(B, classes)`` for ``logits``.
+Every function takes ``codes`` ``(B, T)`` or ``(B, T, C)`` of the input port and returns values: name -> ``(B, T, channels)``
+for step tensors, ``(B, channels)`` for the output. Graphs of values are fed what the codes stand for, here and nowhere else.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import os
 import numpy as np
 import onnx
 
-from ..dataflow.keys import FORMATS_KEY, property_of
+from ..dataflow.keys import FORM_KEY, FORMATS_KEY, property_of
+from ..dataflow.ports import ports_of, values_of
 from ..dataflow.sequences import with_channels
-from ..dataflow.states import successor
 from ..door import refuse_foreign
 from ..errors import ExportError
 from ..functions.runtime import session
@@ -24,15 +24,16 @@ from ..functions.runtime import session
 AT_ONCE = 8
 
 
-def run_sequence(model: onnx.ModelProto, values: np.ndarray) -> dict[str, np.ndarray]:
+def run_sequence(model: onnx.ModelProto, codes: np.ndarray) -> dict[str, np.ndarray]:
     """ONNX Runtime on a sequence graph, traced (see ``sequence_graph``) or not."""
     refuse_foreign(model.graph)
     names = [port.name.removesuffix("_trace") for port in model.graph.output]
-    found = session(model).run(None, {"sequence": _typed(with_channels(values), model)})
+    values = values_of(with_channels(codes), ports_of(model).input.format.exponent)
+    found = session(model).run(None, {model.graph.input[0].name: _typed(values, model)})
     return dict(zip(names, found, strict=True))
 
 
-def run_steps(model: onnx.ModelProto, values: np.ndarray, tensors: list[str]) -> dict[str, np.ndarray]:
+def run_steps(model: onnx.ModelProto, codes: np.ndarray, tensors: list[str]) -> dict[str, np.ndarray]:
     """qonnx node by node, once a time step, the states looped back by hand; for step and dataflow graphs.
 
     Integer graphs are fed codes and their results are scaled back by the exponents in the metadata. qonnx's rounding
@@ -44,33 +45,32 @@ def run_steps(model: onnx.ModelProto, values: np.ndarray, tensors: list[str]) ->
 
     refuse_foreign(model.graph)
     _refuse_absent(model, tensors)
-    values = with_channels(values)
-    batch, length = values.shape[:2]
+    codes = with_channels(codes)
+    batch, length = codes.shape[:2]
+    ports = ports_of(model)
     wrapper = ModelWrapper(with_batch(model, batch))
     properties = {p.key: p.value for p in model.metadata_props}
     exponents = {name: fmt["exponent"] for name, fmt in json.loads(properties[FORMATS_KEY]).items()}
-    integers = properties["ssmq.form"] == "dataflow"
+    integers = properties[FORM_KEY] == "dataflow"
 
     def unscaled(name: str, value: np.ndarray) -> np.ndarray:
         return np.ldexp(value.astype(np.float64), np.asarray(exponents[name])) if integers else value
 
-    if integers:
-        values = np.ldexp(values.astype(np.float64), -np.asarray(exponents["u"]))
-    states = [port.name for port in model.graph.input if port.name != "u"]
-    shapes = {port.name: port.type.tensor_type.shape.dim[1].dim_value for port in model.graph.input}
-    context = {name: _typed(np.zeros((batch, shapes[name])), model) for name in states}
+    given = codes if integers else values_of(codes, ports.input.format.exponent)
+    context = {port.name: _typed(np.zeros((batch, port.channels)), model) for port in ports.kept}
     traces: dict[str, list[np.ndarray]] = {name: [] for name in tensors}
     for t in range(length):
-        feed = {"u": _typed(values[:, t], model), **context}
+        feed = {ports.input.name: _typed(given[:, t], model), **context}
         results = execute_onnx(wrapper, feed, return_full_exec_context=True)
         for name in tensors:
             traces[name].append(unscaled(name, results[name]).astype(np.float64))
-        context = {name: results[successor(name)] for name in states}
+        context = {name: results[after] for name, after in ports.successors.items()}
     stacked = {name: np.stack(steps, axis=1) for name, steps in traces.items()}
-    return {"logits": unscaled("logits", results["logits"]), **stacked}
+    output = ports.output.name
+    return {output: unscaled(output, results[output]), **stacked}
 
 
-def run_whole(model: onnx.ModelProto, values: np.ndarray, tensors: list[str]) -> dict[str, np.ndarray]:
+def run_whole(model: onnx.ModelProto, codes: np.ndarray, tensors: list[str]) -> dict[str, np.ndarray]:
     """qonnx node by node on a sequence dataflow graph; of ``tensors`` those that this form still has."""
     os.environ["SANITIZE_QUANT_TENSORS"] = "0"
     from qonnx.core.modelwrapper import ModelWrapper
@@ -78,23 +78,24 @@ def run_whole(model: onnx.ModelProto, values: np.ndarray, tensors: list[str]) ->
 
     refuse_foreign(model.graph)
     exponents = {name: np.asarray(fmt["exponent"]) for name, fmt in json.loads(property_of(model, FORMATS_KEY)).items()}
-    codes = np.ldexp(with_channels(values).astype(np.float64), -exponents["u"])
-    codes = _typed(codes[:, :, None], model)
+    ports = ports_of(model)
+    given, output = ports.input.name, ports.output.name
+    codes = _typed(with_channels(codes)[:, :, None], model)
     made = {name for node in model.graph.node for name in node.output}
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in ("logits", *tensors) if name in made & exponents.keys()}
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in (output, *tensors) if name in made & exponents.keys()}
     for start in range(0, len(codes), AT_ONCE):
         some = codes[start : start + AT_ONCE]
-        results = execute_onnx(ModelWrapper(with_batch(model, len(some))), {"u": some}, return_full_exec_context=True)
+        results = execute_onnx(ModelWrapper(with_batch(model, len(some))), {given: some}, return_full_exec_context=True)
         for name, found in parts.items():
             found.append(np.ldexp(results[name][:, :, 0].astype(np.float64), exponents[name]))
     traces = {name: np.concatenate(found) for name, found in parts.items()}
-    return {**traces, "logits": traces["logits"][:, 0]}
+    return {**traces, output: traces[output][:, 0]}
 
 
 def _refuse_absent(model: onnx.ModelProto, tensors: list[str]) -> None:
     """Of a graph that is to be compared tensor by tensor, none may be lost or renamed."""
     known = {port.name for port in model.graph.input} | {name for node in model.graph.node for name in node.output}
-    if property_of(model, "ssmq.form") == "dataflow":
+    if property_of(model, FORM_KEY) == "dataflow":
         known &= json.loads(property_of(model, FORMATS_KEY)).keys()
     lost = [name for name in tensors if name not in known]
     if lost:

@@ -30,8 +30,8 @@ class Comparison:
     seconds: dict[str, float]
 
 
-def compare_project(step: onnx.ModelProto, values: np.ndarray, folder: Path, part: str | None = None) -> Comparison:
-    """Build the HLS project of ``step`` and compare it with qonnx on ``values`` ``(B, T)`` or ``(B, T, C)``.
+def compare_project(step: onnx.ModelProto, codes: np.ndarray, folder: Path, part: str | None = None) -> Comparison:
+    """Build the HLS project of ``step`` and compare it with qonnx on ``codes`` ``(B, T)`` or ``(B, T, C)``.
 
     The project is left in ``folder`` if no code differs. An earlier project there is replaced, any other folder that
     is not empty refused with ExportError.
@@ -47,14 +47,14 @@ def compare_project(step: onnx.ModelProto, values: np.ndarray, folder: Path, par
         began = time.perf_counter()
         project = build(step, Path(scratch) / "project", part)
         built = time.perf_counter()
-        found = project.run(values, ports)
+        found = project.run(codes, ports)
         ran = time.perf_counter()
-        expected = run_steps(step, values, ports)
+        expected = run_steps(step, codes, ports)
         seconds = {"build": built - began, "hls4ml": ran - built, "qonnx": time.perf_counter() - ran}
         agreement = compare("hls4ml C++", expected, found)
         if not agreement.differing:
             _leave(Path(scratch) / "project", folder)
-    return Comparison(agreement, values.shape[1], {name: round(value, 3) for name, value in seconds.items()})
+    return Comparison(agreement, codes.shape[1], {name: round(value, 3) for name, value in seconds.items()})
 
 
 def _leave(project: Path, folder: Path) -> None:

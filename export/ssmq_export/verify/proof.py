@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 
 from ..dataflow.keys import FORMATS_KEY, property_of
+from ..dataflow.ports import ports_of
 from ..lower.pipeline import stages
 from .agreement import Agreement, compare
 from .engines import run_steps
@@ -27,20 +28,19 @@ class Proof:
 
 
 def prove(step: onnx.ModelProto, codes: np.ndarray | None = None) -> Iterator[Proof]:
-    """Lower ``step`` and compare after every pass, on ``codes`` uint8 ``(B, T)`` or ``(B, T, C)``, or on noise and white.
+    """Lower ``step`` and compare after every pass, on ``codes`` ``(B, T)`` or ``(B, T, C)``, or on noise and the highest code.
 
     Compared are all ports and all quantised tensors that both graphs have, as values (code * 2**exponent).
     """
     if codes is None:
-        channels = next(p for p in step.graph.input if p.name == "u").type.tensor_type.shape.dim[1].dim_value
-        codes = np.random.default_rng(0).integers(0, 256, (2, STEPS, channels), dtype=np.uint8)
-        codes[1] = 255
-    values = codes.astype(np.float64) * 2.0**-8
+        port = ports_of(step).input
+        codes = np.random.default_rng(0).integers(port.format.low, port.format.high + 1, (2, STEPS, port.channels))
+        codes[1] = port.format.high
     wanted = [node.output[0] for node in step.graph.node if node.output[0] in _coded(step)]
-    expected = run_steps(step, values, wanted)
+    expected = run_steps(step, codes, wanted)
     for name, model in stages(step):
         tensors = [tensor for tensor in wanted if tensor in _coded(model)]
-        yield Proof(name, model, compare(name, expected, run_steps(model, values, tensors)))
+        yield Proof(name, model, compare(name, expected, run_steps(model, codes, tensors)))
 
 
 def _coded(model: onnx.ModelProto) -> set[str]:
@@ -51,4 +51,4 @@ def _coded(model: onnx.ModelProto) -> set[str]:
         if all(name in fixed for name in node.input):
             fixed.update(node.output)
     computed = {name for node in graph.node for name in node.output}
-    return (computed & json.loads(property_of(model, FORMATS_KEY)).keys()) - fixed - {"logits"}
+    return (computed & json.loads(property_of(model, FORMATS_KEY)).keys()) - fixed - {ports_of(model).output.name}

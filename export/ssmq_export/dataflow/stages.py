@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..dataflow import forms
-from ..dataflow.forms import Form
-from ..dataflow.rows import Row, compile_row
-from ..dataflow.states import successor
 from ..errors import ExportError
-from .graph import ADVICE, IntegerGraph, Node
+from .forms import Form
+from .graph import DataflowGraph
+from .operation import COUNTS, FACTORS, MATRICES, Operation
+from .recognition import ADVICE
+from .rows import Row, compile_rows
 
 # A sum that several nodes read is stored rather than repeated when it has more terms than this.
 REPEATED = 4
@@ -50,55 +51,50 @@ class Stage:
     form: Form | None
     low: np.ndarray
     high: np.ndarray
-    rows: list[Row] = field(default_factory=list)
+    rows: tuple[Row, ...] = ()
     factors: tuple[str, str] | None = None
 
 
 class Stages:
     """``order`` lists the stages as they must run, ``stored`` the tensors, ``steps`` how many steps are safe.
 
-    With ``fused``, chains of linear nodes become one sum each; without, every node is a stage. Running sums (states
-    with no thresholds) may grow to ``growth`` times their annotated range.
+    With ``fused``, chains of linear nodes become one sum each; without, every node is a stage. Running sums (kept with no thresholds) may grow to ``growth`` times their annotated range.
     """
 
-    def __init__(self, graph: IntegerGraph, traced: tuple[str, ...] = (), fused: bool = True, growth: int = 1):
+    def __init__(self, graph: DataflowGraph, traced: tuple[str, ...] = (), fused: bool = True, growth: int = 1):
         self.graph, self.fused, self.growth = graph, fused, growth
+        self.successors = graph.ports.successors
         self.needed = graph.ancestors([*graph.outputs, *traced])
         self.kept = {*graph.outputs, *traced}
-        self.uses: dict[str, list[Node]] = {}
-        for node in graph.nodes:
-            if node.output in self.needed:
-                for name in node.inputs:
-                    self.uses.setdefault(name, []).append(node)
+        self.readers: dict[str, int] = {}
+        operations = [operation for operation in graph.operations if operation.output in self.needed]
+        for operation in operations:
+            for name in operation.inputs:
+                self.readers[name] = self.readers.get(name, 0) + 1
         self.stored: dict[str, Stored] = {}
         self.forms: dict[str, Form] = {}
         self.order: list[Stage] = []
         # By row number, for all stored tensors.
         self.low, self.high, self.wide = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, bool)
-        self._state_before = {successor(state): state for state in graph.states}
-        self._compiled: dict[tuple, Row] = {}
+        self._before = {after: before for before, after in self.successors.items()}
         for name in graph.inputs:
-            low, high = graph.ranges[name]
+            low, high = graph.limits[name]
             factor = growth if self.is_running_sum(name) else 1
             channels = graph.channels[name]
             self._store(name, np.full(channels, low * factor), np.full(channels, high * factor))
-        for node in graph.nodes:
-            if node.output in self.needed:
-                try:
-                    self._visit(node)
-                except ValueError as error:
-                    raise ExportError(f"{node.output}: the shapes of its operands do not fit: {ADVICE}") from error
-        self.steps = min([self._safe_steps(name) for name in graph.states], default=2**62)
+        for operation in operations:
+            self._visit(operation)
+        self.steps = min([self._safe_steps(name) for name in self.successors], default=2**62)
 
     def is_running_sum(self, name: str) -> bool:
-        """Whether ``name`` is a state that no thresholds bound."""
-        node = self.graph.producers.get(successor(name)) if name in self.graph.states else None
-        return node is not None and node.op != "MultiThreshold"
+        """Whether ``name`` is kept and no thresholds bound what it becomes."""
+        operation = self.graph.producers.get(self.successors.get(name, ""))
+        return operation is not None and operation.kind not in COUNTS
 
     def _store(self, name: str, low: np.ndarray, high: np.ndarray) -> None:
         first = len(self.low)
-        if name in self._state_before:
-            wide = self.stored[self._state_before[name]].wide
+        if name in self._before:
+            wide = self.stored[self._before[name]].wide
         else:
             wide = low.min() < INT16.min or high.max() > INT16.max or self.is_running_sum(name)
         self.stored[name] = Stored(first, low, high, bool(wide))
@@ -106,36 +102,32 @@ class Stages:
         self.wide = np.concatenate([self.wide, np.full(len(low), wide)])
         self.forms[name] = forms.stored(first, len(low))
 
-    def _visit(self, node: Node) -> None:
-        left, right = node.inputs
-        if node.op == "MultiThreshold":
-            self._thresholds(node)
-        elif node.op == "MatMul":
-            if left not in self.stored and self.forms[left].longest > 1:
-                self._keep(left)
-            kept = self.stored.get(left)
-            source = forms.stored(kept.first, len(kept.low)) if kept is not None else self.forms[left]
-            self._linear(node.output, forms.matmul(source, self.graph.constants[right]))
-        elif node.op == "Mul" and left in self.forms and right in self.forms:
-            self._product(node)
+    def _visit(self, operation: Operation) -> None:
+        if operation.kind in COUNTS:
+            self._thresholds(operation)
+        elif operation.kind == "product":
+            self._product(operation)
+        elif operation.kind in MATRICES:
+            (source,) = operation.inputs
+            if source not in self.stored and self.forms[source].longest > 1:
+                self._keep(source)
+            kept = self.stored.get(source)
+            form = forms.stored(kept.first, len(kept.low)) if kept is not None else self.forms[source]
+            self._linear(operation.output, forms.matmul(form, operation.constant))
         else:
-            self._linear(node.output, self._elementwise(node))
+            self._linear(operation.output, self._elementwise(operation))
 
-    def _elementwise(self, node: Node) -> Form:
-        left, right = node.inputs
-        if left in self.forms and right in self.forms:
-            return forms.total(self.forms[left], self.forms[right], 1 if node.op == "Add" else -1)
-        swapped = left not in self.forms
-        form, constant = self.forms[right if swapped else left], self.graph.constants[left if swapped else right]
-        if node.op == "Mul":
-            return forms.scaled(form, constant)
-        if node.op == "Add":
-            return forms.moved(form, constant)
-        return forms.moved(forms.scaled(form, np.array([-1])), constant) if swapped else forms.moved(form, -constant)
+    def _elementwise(self, operation: Operation) -> Form:
+        operands = [self.forms[name] for name in operation.inputs]
+        if operation.kind == "sum":
+            return forms.total(*operands, operation.sign)
+        if operation.kind in FACTORS:
+            return forms.scaled(*operands, operation.constant)
+        return forms.moved(forms.scaled(*operands, np.array([operation.sign])), operation.constant)
 
     def _linear(self, name: str, form: Form) -> None:
         self.forms[name] = form
-        repeated = len(self.uses.get(name, ())) > 1 and form.longest > REPEATED
+        repeated = self.readers.get(name, 0) > 1 and form.longest > REPEATED
         if name in self.graph.outputs or not self.fused or repeated:
             self._keep(name)
         elif name in self.kept:
@@ -151,39 +143,29 @@ class Stages:
         self.order.append(Stage(name, form, low, high))
         self._store(name, low, high)
 
-    def _product(self, node: Node) -> None:
-        for name in node.inputs:
+    def _product(self, operation: Operation) -> None:
+        for name in operation.inputs:
             self._keep(name)
-        left, right = (self.stored[name] for name in node.inputs)
-        if len(left.low) != len(right.low):
-            raise ExportError(f"{node.output}: the factors have {len(left.low)} and {len(right.low)} channels")
+        left, right = (self.stored[name] for name in operation.inputs)
         magnitudes = [np.maximum(np.abs(side.low), np.abs(side.high)).astype(np.float64) for side in (left, right)]
         if np.any(magnitudes[0] * magnitudes[1] >= 2.0**62):
-            raise ExportError(f"{node.output}: its products need more than 63 bits: choose narrower formats")
+            raise ExportError(f"{operation.output}: its products need more than 63 bits: choose narrower formats")
         corners = [a * b for a in (left.low, left.high) for b in (right.low, right.high)]
         low, high = np.minimum.reduce(corners), np.maximum.reduce(corners)
-        self.order.append(Stage(node.output, None, low, high, factors=node.inputs))
-        self._store(node.output, low, high)
+        self.order.append(Stage(operation.output, None, low, high, factors=operation.inputs))
+        self._store(operation.output, low, high)
 
-    def _thresholds(self, node: Node) -> None:
-        form = self.forms[node.inputs[0]]
-        low, high = form.bounds(self.low, self.high, node.inputs[0])
-        levels = self.graph.constants[node.inputs[1]]
-        if levels.ndim != 2 or levels.shape[0] not in (1, form.channels) or np.any(np.diff(levels, axis=1) < 0):
-            raise ExportError(f"{node.output}: its thresholds are not one ascending row a channel: {ADVICE}")
-        rows = []
-        for c in range(form.channels):
-            row = levels[c if len(levels) > 1 else 0]
-            key = (row.tobytes(), node.bias, int(low[c]), int(high[c]))
-            if key not in self._compiled:
-                self._compiled[key] = compile_row(row, *key[1:])
-            rows.append(self._compiled[key])
-        self.order.append(Stage(node.output, form, low, high, rows))
-        self._store(node.output, np.array([row.low for row in rows]), np.array([row.high for row in rows]))
+    def _thresholds(self, operation: Operation) -> None:
+        (source,) = operation.inputs
+        form = self.forms[source]
+        low, high = form.bounds(self.low, self.high, source)
+        rows = compile_rows(operation.constant, operation.bias, low, high, self.graph.compiled)
+        self.order.append(Stage(operation.output, form, low, high, rows))
+        self._store(operation.output, np.array([row.low for row in rows]), np.array([row.high for row in rows]))
 
     def _safe_steps(self, state: str) -> int:
         """Steps after which ``state`` may leave the range that everything reading it was compiled for."""
-        follower = successor(state)
+        follower = self.successors[state]
         low, high = self.stored[state].low, self.stored[state].high
         if not self.is_running_sum(state):
             if np.any(self.stored[follower].low < low) or np.any(self.stored[follower].high > high):
