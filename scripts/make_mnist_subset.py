@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-
 from ssmq_brevitas import assets
 from ssmq_brevitas.data import SUBSET, import_torchvision_datasets
 

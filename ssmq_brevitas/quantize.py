@@ -15,7 +15,7 @@ from .config import Config, Scheme
 from .formats import covering_exponent, fit_exponent
 from .model import Block, Classifier, PositiveBatchNorm
 from .quant_s4d import QuantS4D
-from .quantizers import QuantLinear, Quantizer
+from .quantizers import Quantizer, QuantLinear
 from .s4d import S4D
 
 # One power of two a mode for B̄ is stored as what it lacks to the layer's largest.

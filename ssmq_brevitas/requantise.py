@@ -14,7 +14,7 @@ from .model import Classifier
 from .parameterisations import PolarGrid
 from .quant_s4d import QuantS4D
 from .quantize import empty_quantised, finest_exponents, settle_precision
-from .quantizers import ParameterQuantizer, QuantLinear, Quantizer
+from .quantizers import ParameterQuantizer, Quantizer, QuantLinear
 
 CARTESIAN = ("discrete", "frozen")
 

@@ -20,22 +20,27 @@ def command(
     fps: Annotated[float | None, typer.Option(help="Choose the parallelism for so many sequences a second.", **options.RATE)] = None,
     fastest: Annotated[bool, typer.Option("--fastest", help="Choose the most parallelism that fits the part.")] = False,
     clock: Annotated[float, typer.Option(help="Clock in MHz.", **options.MEGAHERTZ)] = 100.0,
+    write: Annotated[bool, typer.Option("--write", help="Keep the foldings in GRAPH, for check, finn and hardware.")] = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Cycles, LUT, FF, DSP and block RAM of every node, without a vendor tool.
 
-    One operation a cycle in every node, unless --fps or --fastest chooses more. Elementwise operators, states and
+    Nodes are folded as the graph says (--write), one operation a cycle otherwise, unless --fps or --fastest chooses more. Elementwise operators, states and
     buffers are counted. Exit code 1 if what is asked for is impossible.
     """
     from ssmq_export.dataflow.keys import DATAFLOW
-    from ssmq_export.door.graph_file import load_graph
+    from ssmq_export.door.graph_file import load_graph, save_graph
     from ssmq_export.errors import ExportError
-    from ssmq_export.estimate import estimate_graph, find_part
+    from ssmq_export.estimate import estimate_graph, find_part, folded_graph
 
     part = find_part(target)
     if fps is not None and fastest:
         raise ExportError("--fps and --fastest contradict each other: give one of them")
-    found = estimate_graph(load_graph(graph, *DATAFLOW), part, fps=fps, clock_mhz=clock, fastest=fastest).as_dict()
+    model = load_graph(graph, *DATAFLOW)
+    estimate = estimate_graph(model, part, fps=fps, clock_mhz=clock, fastest=fastest)
+    found = estimate.as_dict()
+    if write:
+        save_graph(folded_graph(model, estimate), graph)
     if as_json:
         print_json(found)
         return

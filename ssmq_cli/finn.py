@@ -18,7 +18,9 @@ def command(
     graph: Annotated[Path, typer.Argument(help="dataflow.onnx or sequence-dataflow.onnx of ssmq export.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Build folder to leave; it must not exist.")],
     part: Annotated[str, typer.Option(help="FPGA part.", **options.XILINX)] = "xc7z020clg400-1",
-    fps: Annotated[float, typer.Option(help="Sequences a second to fold for.", **options.RATE)] = 10.0,
+    fps: Annotated[
+        float | None, typer.Option(help="Sequences a second to fold for. Default: the graph's own folding, else 10.", **options.RATE)
+    ] = None,
     clock: Annotated[float, typer.Option(help="Clock, MHz.", **options.MEGAHERTZ)] = 100.0,
     as_json: options.AsJson = False,
 ) -> None:
@@ -34,7 +36,8 @@ def command(
     if as_json:
         print_json(found.as_dict())
     else:
-        title = f"{graph}: finn-plus for {part}, {fps:g} sequences a second at {clock:g} MHz"
+        rate = "its folding" if fps is None else f"{fps:g} sequences a second"
+        title = f"{graph}: finn-plus for {part}, {rate} at {clock:g} MHz"
         table = Table(title=title, caption=f"{found.mapped} of {found.nodes} nodes mapped, {found.partitions} partition(s)")
         table.add_column("estimate by")
         for heading in ("cycles", "LUT", "DSP", "BRAM18"):

@@ -63,8 +63,8 @@ def frontier(
 
 
 def _run(study, out: Path, patterns: list[str], workers: int, data_root: Path | None, list_rows: bool, short: dict):
-    from ssmq_brevitas.files import write_whole
     from ssmq_brevitas.data import load_data
+    from ssmq_brevitas.files import write_whole
     from ssmq_study.row_files import Settings, finished
     from ssmq_study.runner import run_rows
     from ssmq_study.study_tables import summary, tables

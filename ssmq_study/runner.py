@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ssmq_brevitas.files import write_whole
 from ssmq_brevitas.errors import Interrupted
+from ssmq_brevitas.files import write_whole
 
 from .ending import end_all
 from .row_files import Job, Settings, finished

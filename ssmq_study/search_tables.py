@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ssmq_brevitas.files import write_whole
 from ssmq_brevitas.config import Bits, Config, Scheme, to_toml
+from ssmq_brevitas.files import write_whole
 
 from .allocation import pareto
 from .cost import BYTES, COLUMNS, Cost

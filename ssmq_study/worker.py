@@ -14,9 +14,9 @@ from pathlib import Path
 
 import torch
 from ssmq_brevitas.checkpoint import load_checkpoint, save_checkpoint
-from ssmq_brevitas.files import write_whole
 from ssmq_brevitas.data import SequenceData, load_data
 from ssmq_brevitas.errors import SsmqError
+from ssmq_brevitas.files import write_whole
 from ssmq_brevitas.footprint import footprint
 from ssmq_brevitas.model import Classifier
 from ssmq_brevitas.reconstruct import reconstruct
@@ -25,8 +25,8 @@ from ssmq_brevitas.train import accuracy, train
 from ssmq_export.errors import ExportError
 
 from .accuracy import test_accuracy
-from .paper_quantisers import paper_ptq
 from .ending import end_with_parent
+from .paper_quantisers import paper_ptq
 from .row_files import Job, finished, read_job, start_file, start_hash
 
 CALIBRATION_IMAGES = 256  # as many as post_training takes

@@ -13,10 +13,10 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from ssmq_brevitas.checkpoint import load_checkpoint
-from ssmq_brevitas.files import write_whole
 from ssmq_brevitas.config import Config
 from ssmq_brevitas.data import SequenceData
 from ssmq_brevitas.errors import SsmqError
+from ssmq_brevitas.files import write_whole
 from ssmq_brevitas.footprint import footprint
 
 from .accuracy import correct_on_integers

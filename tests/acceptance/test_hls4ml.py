@@ -50,7 +50,7 @@ def plain() -> onnx.ModelProto:
 def test_every_output_code_is_qonnx_s(changes):
     config = small_config(**changes)
     step = step_of(config)
-    values = small_codes(6, channels=config.model.channels).numpy() * 2.0**-8
+    values = small_codes(6, channels=config.model.channels).numpy()
     ports = hls4ml.output_ports(step)
     found = compare("hls4ml", run_steps(step, values, ports), hls4ml.run_hls4ml(step, values, [*ports, "u_0"]))
     sizes = sum(port.type.tensor_type.shape.dim[1].dim_value for port in step.graph.output)
@@ -75,7 +75,7 @@ def test_factors_stay_where_they_are(heads, change):
     _, model = small_model(config)
     with torch.no_grad():
         change(model.blocks[0].ssm)
-    values = small_codes(3).numpy() * 2.0**-8
+    values = small_codes(3).numpy()
     step = step_graph(describe(model))
     ports = hls4ml.output_ports(step)
     expected = run_steps(step, values, ports)
@@ -138,7 +138,7 @@ def test_one_differing_code_leaves_no_project(plain, tmp_path, monkeypatch):
 
     monkeypatch.setattr(comparing, "require_tools", lambda: None)
     monkeypatch.setattr(comparing, "build", lambda *arguments: Wrong())
-    found = hls4ml.compare_project(plain, small_codes(3).numpy()[:, :5] * 2.0**-8, tmp_path / "hls").agreement
+    found = hls4ml.compare_project(plain, small_codes(3).numpy()[:, :5], tmp_path / "hls").agreement
     assert (found.differing, found.first) == (1, "pool_next, sequence 1, step 3")
     assert not list(tmp_path.iterdir())
 

@@ -94,7 +94,7 @@ def compared(number: int, folder: Path, foreign: bool) -> list[Agreement]:
     rows = verify(eager, [fused, *graph_engines(step, dataflow, whole)], codes, SEQUENCES)
     if foreign:
         others = [
-            Engine("hls4ml", lambda codes, names: hls4ml.run_hls4ml(step, codes * 2.0**-8, names)),
+            Engine("hls4ml", lambda codes, names: hls4ml.run_hls4ml(step, codes, names)),
             Engine("FINN", lambda codes, names: finn.run_hardware_ops(dataflow, codes)),
         ]
         rows += verify(eager, others, codes[1:3], 2)[1:]  # white and noise: FINN takes a second a sequence and more

@@ -12,7 +12,6 @@ import torch
 from ssmq_brevitas.data import SUBSET, SequenceData, load_data
 from ssmq_brevitas.errors import SsmqError
 
-
 SPLITS = ("train", "validation", "test")
 
 

@@ -9,9 +9,11 @@ import numpy as np
 import onnx
 from onnx import helper
 from ssmq_export.dataflow.format import Format
+from ssmq_export.dataflow.keys import PORTS_KEY
 from ssmq_export.graphs.builder import GraphBuilder
 from ssmq_export.graphs.spec import Constant
 from ssmq_export.lower.graph import Graph
+from with_ports import ports_text
 
 
 def fmt(bits: int, exponent=0, signed: bool = True) -> Format:
@@ -28,7 +30,7 @@ def step(draw: Callable[[GraphBuilder], None], double: bool = False, **propertie
     """A step graph; a port's format is what ``draw`` notes of it."""
     g = GraphBuilder(1, np.float64 if double else np.float32)
     draw(g)
-    return Graph(g.model("step", {"ssmq.form": "step", "ssmq.length": "20", **properties}))
+    return Graph(g.model("step", {"ssmq.form": "step", "ssmq.length": "20", **_ports(g), **properties}))
 
 
 def dataflow(draw: Callable[[GraphBuilder], None], double: bool = False, **datatypes: str) -> Graph:
@@ -36,7 +38,13 @@ def dataflow(draw: Callable[[GraphBuilder], None], double: bool = False, **datat
     g = GraphBuilder(1, np.float64 if double else np.float32)
     draw(g)
     g.formats = {name: {"datatype": kind, "exponent": 0} for name, kind in datatypes.items()}
-    return Graph(g.model("dataflow", {"ssmq.form": "dataflow", "ssmq.length": "20"}))
+    return Graph(g.model("dataflow", {"ssmq.form": "dataflow", "ssmq.length": "20", **_ports(g)}))
+
+
+def _ports(g: GraphBuilder) -> dict[str, str]:
+    sides = ({info.name: info.type.tensor_type.shape.dim[1].dim_value for info in side} for side in (g.inputs, g.outputs))
+    text = ports_text(*sides)
+    return {} if text is None else {PORTS_KEY: text}
 
 
 def port(g: GraphBuilder, name: str, channels: int, format: Format) -> str:

@@ -15,6 +15,7 @@ from foreign_graphs import QONNX, Graph
 from onnx import TensorProto, helper, numpy_helper
 from ssmq_export.check import check_model
 
+
 def errors(model) -> list[str]:
     return [f"{f.rule}: {f.message}. {f.fix}" for f in check_model(model) if f.severity == "error"]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import onnx
 import pytest
@@ -11,12 +9,12 @@ from hand_graphs import attribute, dataflow
 from onnx import numpy_helper
 from ssmq_export.dataflow.datatype import integer_type
 from ssmq_export.dataflow.diagonal_scan import output_range
-from ssmq_export.dataflow.keys import STATES_KEY
+from ssmq_export.dataflow.keys import PORTS_KEY
 from ssmq_export.dataflow.scan_operands import INPUTS
-from ssmq_export.dataflow.states import state_layout
 from ssmq_export.errors import ExportError
 from ssmq_export.lower import collapse
 from ssmq_export.verify.engines import run_steps, run_whole
+from with_ports import with_ports
 
 HEADS, MODES, LENGTH = 2, 3, 7
 SIZE = HEADS * MODES
@@ -120,9 +118,8 @@ class Step:
             graph.datatypes[name] = "INT56"
         for name in graph.infos:
             graph.exponents.setdefault(name, np.array(0))
-        graph.properties[STATES_KEY] = json.dumps(state_layout(HEADS, MODES, 1))
         graph.properties["ssmq.length"] = str(LENGTH)
-        return graph.model()
+        return with_ports(graph.model(), HEADS)
 
 
 def parameters(model: onnx.ModelProto) -> dict[str, np.ndarray]:
@@ -251,10 +248,10 @@ def test_what_is_no_recurrence_is_named(changes, message):
         collapse(Step(**changes).model())
 
 
-def test_a_graph_that_does_not_name_its_states_is_refused():
+def test_a_graph_that_does_not_name_its_ports_is_refused():
     model = Step().model()
     for entry in list(model.metadata_props):
-        if entry.key == STATES_KEY:
+        if entry.key == PORTS_KEY:
             model.metadata_props.remove(entry)
-    with pytest.raises(ExportError, match="states"):
+    with pytest.raises(ExportError, match="ports"):
         collapse(model)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import onnx
 import pytest
 from conftest import small_config, small_model
 from hypothesis import given
 from hypothesis import strategies as st
 from ssmq_brevitas.footprint import footprint
+from ssmq_export.dataflow.folding import Folding, cycles
+from ssmq_export.dataflow.graph import DataflowGraph
 from ssmq_export.errors import ExportError
 from ssmq_export.estimate import PARTS, RESOURCES, estimate_graph, find_part
 from ssmq_export.estimate import primitives as p
-from ssmq_export.estimate.cost import Folding, cycles, resources
-from ssmq_export.estimate.folding import sequential, widened
-from ssmq_export.estimate.timing import timing
-from ssmq_export.estimate.work import rounds, work_of
+from ssmq_export.estimate.choice import Folded, sequential, widened
+from ssmq_export.estimate.cost import resources
 from ssmq_export.from_model import describe
 from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.lower import lower
@@ -51,10 +50,9 @@ def test_no_node_counts_as_zero_and_totals_are_sums(graph, part):
 @pytest.mark.parametrize("part", [ARTY, ZCU104, ECP5], ids=lambda part: part.name)
 @pytest.mark.parametrize("use_dsp", [True, False])
 def test_doubling_the_lanes_halves_the_cycles_and_saves_no_lut(graph, part, use_dsp):
-    works = work_of(graph)
-    doubled = 0
-    for work, folding in zip(works, sequential(works), strict=True):
-        folding = replace(folding, use_dsp=use_dsp)
+    folded, doubled = sequential(DataflowGraph(graph)), 0
+    for work, folding in zip(folded.operations, folded.foldings, strict=True):
+        folding = replace(folding, lanes=(1,) * len(work.dims), use_dsp=use_dsp)
         while (wider := widened(work, folding)) is not None:
             assert cycles(work, folding) * folding.parallel == cycles(work, wider) * wider.parallel == work.items
             doubled += wider.parallel == 2 * folding.parallel
@@ -101,43 +99,24 @@ def test_a_wider_scheme_never_costs_less():
     counts = []
     for bits in (4, 6, 8):
         config = {name: bits for name in ("a", "b", "c", "d", "x", "u", "linear", "activation", "encoder", "decoder")}
-        works = work_of(dataflow(bits=config)[0])
-        counts.append(sum(resources(w, Folding((1,) * len(w.dims), False), ARTY.family).lut for w in works))
+        operations = DataflowGraph(dataflow(bits=config)[0]).operations
+        counts.append(sum(resources(o, Folding((1,) * len(o.dims), False), ARTY.family).lut for o in operations))
     assert counts == sorted(counts)
 
 
-def test_one_product_a_mode_and_not_one_a_matrix_entry(graph):
-    kinds = {work.name: work for work in work_of(graph)}
-    assert kinds["MatMul_bu_re_0"].kind == "shift", "B̄ of an equalised layer is a power of two"
-    on_a_grid = {work.name: work for work in work_of(dataflow(scheme={"equalise": False})[0])}
-    assert on_a_grid["MatMul_bu_re_0"].kind == "spread" and on_a_grid["MatMul_bu_re_0"].items == 4 * 3
-    assert kinds["MatMul_cx_re_0"].kind == "gather" and kinds["MatMul_cx_re_0"].items == 32
-    assert kinds["MatMul_value_0_product"].kind == "dense" and kinds["MatMul_value_0_product"].items == 16
-    assert kinds["MultiThreshold_x_re_next_0"].kind == "round"
-    assert kinds["MultiThreshold_y_0"].kind == "threshold"  # batch norm
-
-
-def test_evenly_spaced_thresholds_are_a_rounding_shift():
-    levels = np.arange(-7, 8)
-    ties_to_even = 16 * levels - 8 + levels % 2
-    assert rounds(ties_to_even[None]) and rounds(ties_to_even[None] + np.array([[0], [5]]))
-    assert not rounds(ties_to_even[None] * 3) and not rounds((levels**3)[None])
-
-
 def test_a_residual_is_kept_until_its_sums_are_there(graph):
-    forks = {work.output: work.stored for work in work_of(graph) if work.kind == "fork"}
+    forks = {memory.output: memory.parts[0].stored for memory in DataflowGraph(graph).memories if memory.kind == "fork"}
     assert forks["u_0"] == 4 and forks["u_1"] == 4
     assert forks["x_re_0"] == forks["mix_in_0"] == 0
 
 
 def test_the_loop_through_a_state_bounds_the_step(graph):
-    works = work_of(graph)
-    parallel = [Folding(work.dims) for work in works]
-    now = timing(works, parallel)
+    read = DataflowGraph(graph)
+    now = Folded(read, tuple(Folding(operation.dims) for operation in read.operations)).timing
     assert now.interval == 1
     # Read and write 2, Mul 3, Sub 1, Add 1, rounding 2, and the forks of x and of its successor.
     assert now.per_step == now.loop == 2 + 3 + 1 + 1 + 2 + 1
-    assert timing(works, sequential(works)).per_step == 32
+    assert sequential(read).timing.per_step == 32
 
 
 def test_folding_for_a_rate_reaches_it_and_takes_no_more_than_it_needs(graph):
@@ -146,8 +125,8 @@ def test_folding_for_a_rate_reaches_it_and_takes_no_more_than_it_needs(graph):
     wanted = 1.4 * slow.sequences_per_second
     fast = estimate_graph(graph, part, fps=wanted, clock_mhz=100)
     assert fast.sequences_per_second >= wanted
-    assert estimate_graph(graph, part, fps=slow.sequences_per_second, clock_mhz=100).foldings == slow.foldings
-    for work, folding in zip(fast.works, fast.foldings, strict=True):
+    assert estimate_graph(graph, part, fps=slow.sequences_per_second, clock_mhz=100).folded.nodes == slow.folded.nodes
+    for work, folding in zip(fast.folded.operations, fast.folded.foldings, strict=True):
         assert all(size % lanes == 0 for size, lanes in zip(work.dims, folding.lanes, strict=True))
     most = estimate_graph(graph, part, fastest=True)
     assert most.sequences_per_second >= fast.sequences_per_second
@@ -155,7 +134,7 @@ def test_folding_for_a_rate_reaches_it_and_takes_no_more_than_it_needs(graph):
 
 
 def test_what_is_impossible_names_what_limits(graph):
-    with pytest.raises(ExportError, match="a state is back only after 10 cycles, .* raise --clock"):
+    with pytest.raises(ExportError, match="a state is back only after 10 cycles, .* raise the clock"):
         estimate_graph(graph, ZCU104, fps=1e6, clock_mhz=100)
     tiny = replace(ARTY, lut=1500)
     with pytest.raises(ExportError, match=r"xc7a35t has 1,500 LUT and [\d,]+ are needed, most of them by \w+; take"):

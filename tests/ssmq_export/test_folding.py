@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from hand_graphs import dataflow
 from hypothesis import given
 from hypothesis import strategies as st
+from ssmq_export.dataflow.folding import Folding, cycles, fold, foldings_of, latency, memory_folding
+from ssmq_export.dataflow.graph import DataflowGraph
 from ssmq_export.errors import ExportError
 from ssmq_export.estimate import find_part
-from ssmq_export.estimate.cost import Folding, cycles, latency, resources
-from ssmq_export.estimate.folding import fold_for_rate, sequential, shortage, widened
+from ssmq_export.estimate.choice import fold_for_rate, sequential, shortage, widened
+from ssmq_export.estimate.cost import resources
 from ssmq_export.estimate.primitives import Cost
-from ssmq_export.estimate.timing import timing
-from ssmq_export.estimate.work import Work
 
 PART = find_part("xc7a35t")
-DENSE = Work("d", "MatMul", "dense", 48, (6, 8), 8, 8, 20, stored=48, multiplications=48, inputs=("u",), output="y")
-ADD = Work("a", "Add", "add", 6, (6,), 20, 8, 20, stored=6, inputs=("y",), output="z")
+
+
+def two_nodes(g) -> None:
+    """A dense MatMul of 8 channels to 6, and a term a channel."""
+    g.input("u", 8)
+    g.node("MatMul", ["u", g.constant("w", np.arange(1, 49).reshape(8, 6))], "y", 6)
+    g.output(g.node("Add", ["y", g.constant("t", np.arange(6)[None])], "z", 6), 6)
+
+
+def model():
+    graph = dataflow(two_nodes, u="UINT8", y="INT20", z="INT20")
+    graph.datatypes.update({"w": "UINT6", "t": "UINT3"})
+    return graph.model()
+
+
+GRAPH = DataflowGraph(model())
+DENSE, ADD = GRAPH.operations
 
 
 @pytest.mark.parametrize("lanes", [(0, 1), (1, 0), (-1, 1), (True, 1), (1.0, 1), (1, "2"), (2.5, 1), (None, 1), ()])
@@ -30,7 +47,7 @@ def test_lanes_are_whole_numbers_from_1(lanes):
 @pytest.mark.parametrize("lanes", [(4, 1), (1, 3), (12, 8), (6, 16), (6,), (1, 1, 1)])
 @pytest.mark.parametrize("use", [cycles, latency, lambda work, folding: resources(work, folding, PART.family)])
 def test_lanes_divide_what_they_share(lanes, use):
-    with pytest.raises(ExportError, match=r"node d: its lanes must be divisors of 6, 8, not"):
+    with pytest.raises(ExportError, match=r"node MatMul_y: its lanes must be divisors of 6, 8, not"):
         use(DENSE, Folding(lanes))
 
 
@@ -43,8 +60,7 @@ def test_every_divisor_is_a_folding():
 
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=2))
 def test_widened_takes_the_next_multiple_that_divides_inputs_first(dims):
-    work = Work("w", "MatMul", "dense", int(np.prod(dims)), tuple(dims), 8, 8, 20)
-    (folding,) = sequential([work])
+    work, folding = replace(DENSE, dims=tuple(dims)), Folding((1,) * len(dims))
     seen = [folding.lanes]
     while (folding := widened(work, folding)) is not None:
         before, after = seen[-1], folding.lanes
@@ -58,8 +74,7 @@ def test_widened_takes_the_next_multiple_that_divides_inputs_first(dims):
 
 
 def test_totals_and_shortages():
-    works, foldings = [DENSE, ADD], sequential([DENSE, ADD])
-    one, two = (resources(w, f, PART.family) for w, f in zip(works, foldings, strict=True))
+    one, two = sequential(GRAPH).costs(PART.family)
     found = one + two
     assert found == Cost(one.lut + two.lut, one.ff + two.ff, one.dsp + two.dsp, one.bram + two.bram)
     assert shortage(found, PART) is None
@@ -69,10 +84,27 @@ def test_totals_and_shortages():
 
 
 def test_a_rate_is_reached_with_no_lane_too_many():
-    works = [DENSE, ADD]
-    slow = 100e6 / timing(works, sequential(works)).per_sequence(10)
-    assert fold_for_rate(works, PART, 10, 100, slow) == sequential(works)
-    (dense, add) = fold_for_rate(works, PART, 10, 100, slow * 1.01)
+    slow = 100e6 / sequential(GRAPH).timing.per_sequence(20)
+    assert fold_for_rate(GRAPH, PART, 100, slow) == sequential(GRAPH)
+    (dense, add) = fold_for_rate(GRAPH, PART, 100, slow * 1.01).nodes
     assert (dense.lanes, add.lanes) == ((1, 2), (1,))
-    with pytest.raises(ExportError, match="d is fully parallel; raise --clock"):
-        fold_for_rate([DENSE], PART, 10, 100, 1e12)
+    with pytest.raises(ExportError, match="is fully parallel; raise the clock"):
+        fold_for_rate(GRAPH, PART, 100, 1e12)
+
+
+@pytest.mark.parametrize(("size", "interval", "lanes"), [(6, 6, 1), (6, 5, 2), (6, 2, 3), (6, 1, 6), (7, 6, 7), (1, 1, 1), (6, 9, 1)])
+def test_a_memory_is_as_parallel_as_the_slowest_node_asks_for(size, interval, lanes):
+    assert memory_folding(replace(ADD, dims=(size,)), interval).lanes == (lanes,)
+
+
+def test_a_graph_keeps_its_folding():
+    assert foldings_of(model(), GRAPH.operations) is None
+    chosen = [Folding((3, 4), use_dsp=False), Folding((2,))]
+    kept = fold(model(), GRAPH.operations, chosen)
+    assert foldings_of(kept, GRAPH.operations) == chosen
+    # Folded anew, the old one is gone; the graph that came in is as it was.
+    again = fold(kept, GRAPH.operations, [Folding((1, 8)), Folding((6,))])
+    assert foldings_of(again, GRAPH.operations) == [Folding((1, 8)), Folding((6,))]
+    assert foldings_of(kept, GRAPH.operations) == chosen
+    with pytest.raises(ExportError, match="node MatMul_y: its lanes must be divisors of 6, 8, not 4, 1"):
+        fold(model(), GRAPH.operations, [Folding((4, 1)), Folding((1,))])

@@ -147,7 +147,7 @@ def test_every_reader_and_engine_has_the_door(tmp_path):
     for model in foreign.values():
         model.graph.node[2].domain = CANARY
     codes = small_codes(2).numpy()
-    values = codes * 2.0**-8
+    values = codes
     readers = [
         lambda: lower(foreign["step"]),
         lambda: collapse(foreign["dataflow"]),
@@ -233,6 +233,13 @@ def function(model):
     model.functions.append(helper.make_function("qonnx.custom_op.general", "Quant", ports, ["y"], [node], opsets))
 
 
+def port_entry(name: str, change):
+    """``change`` is given all ports of the metadata and that of ``name``."""
+    return lambda model: prop(
+        model, "ssmq.ports", lambda ports: change(ports, next(entry for entry in ports if entry["name"] == name))
+    )
+
+
 STEP_FAULTS = {
     "'encoder_weight_param': its values are stored outside the file, which is never opened": outside,
     "z: a sparse constant": sparse,
@@ -262,8 +269,28 @@ STEP_FAULTS = {
         m, "ssmq.formats", lambda f: f["x_re_0"].update(exponent=[-7, -7])
     ),
     "ssmq.formats is missing or damaged": lambda m: prop(m, "ssmq.formats", lambda f: f["u_0"].update(exponent=10**30)),
-    "pool: what ssmq.states says of it is not so": lambda m: prop(m, "ssmq.states", lambda s: s[-1].update(shape=[5])),
-    "the states in ssmq.states are not the input ports": lambda m: prop(m, "ssmq.states", lambda s: s.pop()),
+    r"pool: has 4 channels, not \[5\] of ssmq.ports": port_entry("pool", lambda ports, entry: entry.update(shape=[5])),
+    "pool: the inputs of the graph are not those in ssmq.ports": port_entry("pool", lambda ports, entry: ports.remove(entry)),
+    "ssmq.ports names 1 inputs and 0 outputs": port_entry("logits", lambda ports, entry: ports.remove(entry)),
+    "ssmq.ports names 0 inputs and 1 outputs": port_entry("u", lambda ports, entry: ports.remove(entry)),
+    "or a port twice": port_entry("pool", lambda ports, entry: ports.append(entry)),
+    "not a real and an imaginary part of each recurrence": port_entry("x_im_0", lambda ports, entry: ports.remove(entry)),
+    "not a real and an imaginary part of each": port_entry("x_im_1", lambda ports, entry: entry.update(recurrence="layer_0")),
+    "x_im_0: its other part has another shape": port_entry("x_im_0", lambda ports, entry: entry.update(shape=[3, 4])),
+    r"x_re_0: a shape of 1 dimensions": port_entry("x_re_0", lambda ports, entry: entry.update(shape=[12])),
+    "x_re_0: what ssmq.ports says of it is no state": port_entry("x_re_0", lambda ports, entry: entry.pop("successor")),
+    "pool: what ssmq.ports says of it is no sum": port_entry("pool", lambda ports, entry: entry.pop("initial")),
+    "logits: what ssmq.ports says of it is no output": port_entry("logits", lambda ports, entry: entry.update(initial=0)),
+    "u: what ssmq.ports says of it is no input": port_entry("u", lambda ports, entry: entry.update(part="re")),
+    "gone, pool_next: the outputs of the graph are not": port_entry("pool", lambda ports, entry: entry.update(successor="gone")),
+    "x_re_0: its shape or type is not that of pool_next": port_entry(
+        "x_re_0", lambda ports, entry: (entry.update(successor="pool_next"), ports[-2].update(successor="x_re_next_0"))
+    ),
+    "ssmq.ports is missing or damaged .0.kind": port_entry("u", lambda ports, entry: entry.update(kind="logits")),
+    "does not say what its ports are": lambda m: m.metadata_props.remove(
+        next(entry for entry in m.metadata_props if entry.key == "ssmq.ports")
+    ),
+    "the recurrence name 'a;b' is not plain": port_entry("x_re_0", lambda ports, entry: entry.update(recurrence="a;b")),
 }
 
 

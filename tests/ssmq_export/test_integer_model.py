@@ -23,6 +23,7 @@ from ssmq_export.integer.program import Program
 from ssmq_export.lower import lower
 from ssmq_export.verify.agreement import compare
 from ssmq_export.verify.engines import run_steps
+from with_ports import with_ports
 
 PAPER = {"norm": "none", "activation": "hard_gelu", "gate": "hard_sigmoid"}
 EDGE = {"norm": "batch", "activation": "relu", "gate": "hard_sigmoid"}
@@ -60,7 +61,7 @@ def test_every_tensor_has_every_code(case, fused):
     model, _, dataflow = graphs(case)
     codes = small_codes(5, 9, model.model.channels).numpy()
     tensors = [name for node in dataflow.graph.node for name in node.output if name != "logits"]
-    expected = run_steps(dataflow, codes * 2.0**-8, [*tensors, "x_re_0", "pool"])
+    expected = run_steps(dataflow, codes, [*tensors, "x_re_0", "pool"])
     integers = IntegerModel(dataflow, fused=fused)
     found = compare("integer model", expected, integers.trace(codes, [*tensors, "x_re_0", "pool"]))
     assert (found.differing, found.first, found.sequences) == (0, "", 5)
@@ -243,7 +244,7 @@ def counting_graph(thresholds: np.ndarray, bias: int, double: bool) -> onnx.Mode
     model = helper.make_model(graph)
     formats = {name: {"datatype": kind, "exponent": 0} for name, kind in kinds.items()}
     helper.set_model_props(model, {"ssmq.form": "dataflow", "ssmq.formats": json.dumps(formats)})
-    return model
+    return with_ports(model)
 
 
 def test_a_quantised_checkpoint_is_lowered_in_memory(tmp_path):
@@ -332,7 +333,7 @@ def test_damaged_graphs_are_refused_in_one_line():
     cases = {
         without_producer: "its operand encoder_product is not computed before it",
         wrong_shape: "value_0_product: the shapes of its operands do not fit",
-        falling: "u_0: its thresholds are not one ascending row",
+        falling: "u_0: its thresholds must ascend",
         fraction: "u_0_thresholds: a constant that is not integer",
         metadata: "metadata ssmq.formats is missing or damaged",
         small_sum: "pool_next: one step may leave the annotated range of pool",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hand_graphs import dataflow
+from ssmq_export.dataflow.graph import DataflowGraph
+from ssmq_export.dataflow.stages import Stages
 from ssmq_export.integer import IntegerModel
-from ssmq_export.integer.graph import IntegerGraph
 from ssmq_export.integer.pairs import complex_pairs
-from ssmq_export.integer.stages import Stages
 from ssmq_export.lower.graph import Graph
 
 CHANNELS = 2
@@ -73,7 +73,7 @@ class Layer:
 
 
 def pairs(**changes):
-    graph = IntegerGraph(Layer(**changes).model())
+    graph = DataflowGraph(Layer(**changes).model())
     return complex_pairs(Stages(graph))
 
 
@@ -113,7 +113,7 @@ def test_what_does_not(changes):
 
 
 def test_a_traced_state_runs_as_a_sum():
-    graph = IntegerGraph(Layer().model())
+    graph = DataflowGraph(Layer().model())
     for traced, expected in ((("x_re_0",), {}), (("x_im_0",), {}), (("x_re_next_0",), BOTH)):
         assert complex_pairs(Stages(graph, traced)) == expected
 

@@ -10,6 +10,7 @@ from ssmq_export.lower.clean import clean
 from ssmq_export.lower.fold import fold
 from ssmq_export.lower.ranges import is_table
 
+
 def folded(draw, double=False, channels=2):
     """The graph after, its codes compared with those before."""
     codes = every_code(channels, -32, 31)

@@ -11,8 +11,8 @@ import time
 import pytest
 from ssmq_brevitas.config import Training, load_config, parse_config
 from ssmq_brevitas.errors import SsmqError
-from ssmq_study.rows import Row, load_study
 from ssmq_study.row_files import Job, Settings, finished
+from ssmq_study.rows import Row, load_study
 from ssmq_study.runner import run_rows
 from ssmq_study.study_tables import ranking, summary, tables
 

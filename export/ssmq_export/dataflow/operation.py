@@ -77,6 +77,11 @@ class Operation:
         self._must(bool(self.parts), "it must have parts")
         rows = self.channels if self.kind in COUNTS else 0
         self._must(len(self.rows) == rows, f"it must have {rows} proved rows, not {len(self.rows)}")
+        counts = [len(low) for low, _ in self.sources]
+        if self.kind == "product":
+            self._must(counts == [self.channels] * 2, f"its factors must have equal channels, not {counts[0]} and {counts[1]}")
+        if self.kind == "sum":
+            self._must({*counts} <= {1, self.channels}, f"its terms must have 1 or {self.channels} channels, not {counts}")
         if self.constant is not None:
             self._check_constant()
 

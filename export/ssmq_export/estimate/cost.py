@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import ceil, prod
 
-from ..dataflow.folding import Folding
+from ..dataflow.folding import Folding, refuse_misfit
 from ..dataflow.hardware import Part
 from ..dataflow.operation import Operation
 from . import primitives as p
@@ -14,6 +14,7 @@ from .primitives import Cost
 
 def resources(operation: Operation, folding: Folding, family: Family) -> Cost:
     """What an operation takes: the lanes and the memory of its parts, and its control."""
+    refuse_misfit(operation, folding)
     return resources_of(operation.parts, operation.dims, folding, family)
 
 

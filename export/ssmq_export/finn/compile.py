@@ -16,7 +16,10 @@ from ..door.graph_file import load_graph, save_graph
 from ..errors import ExportError
 from ..estimate import LEAST, MOST, estimate_graph, find_part
 from ..estimate.parts import amd_part
+from .folding import kept_folding
 from .process import EXACT, work
+
+USUAL = 10.0
 
 README = """# A FINN build folder
 
@@ -62,14 +65,18 @@ class Compiled:
         return {name: value for name, value in vars(self).items() if name != "folder"}
 
 
-def compile_graph(path: Path, part: str, fps: float, clock_ns: float, out: Path) -> Compiled:
+def compile_graph(path: Path, part: str, fps: float | None, clock_ns: float, out: Path) -> Compiled:
     """Run FINN on the dataflow graph at ``path`` for ``fps`` sequences a second; ``out`` must not exist.
+
+    With no ``fps`` FINN gets the folding that the graph keeps, or ``USUAL`` sequences a second to fold for.
 
     Raises ExportError when the checker finds errors (FINN would stop at them with less to say), when finn-plus is
     missing or when it stops.
     """
     graph = load_graph(path, *DATAFLOW)
     amd_part(part)  # FINN itself takes any name and falls back to UltraScale+
+    kept = kept_folding(graph) if fps is None else None
+    fps = USUAL if fps is None else fps
     if not (LEAST <= fps <= MOST and 0.1 <= clock_ns <= 1e6):
         raise ExportError(f"{fps:g} sequences a second at a clock of {clock_ns:g} ns cannot be asked for: give finite numbers")
     errors = [finding for finding in check_model(graph) if finding.severity == "error"]
@@ -83,7 +90,7 @@ def compile_graph(path: Path, part: str, fps: float, clock_ns: float, out: Path)
         raise ExportError(f"{out}: exists already: give another --out, or remove it")
     # FINN counts inferences: one inference of a step graph is one time step.
     steps = length_of(graph) if property_of(graph, FORM_KEY) == "dataflow" else 1
-    settings = {"part": part, "clock_ns": clock_ns, "inferences_per_second": max(1, round(fps * steps))}
+    settings = {"part": part, "clock_ns": clock_ns, "inferences_per_second": max(1, round(fps * steps)), "folding": kept}
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".finn-") as scratch:
         build, inner = Path(scratch) / "build", Path(scratch) / "finn"
@@ -95,7 +102,7 @@ def compile_graph(path: Path, part: str, fps: float, clock_ns: float, out: Path)
         result = json.loads((build / "result.json").read_text())
         _hand_off(graph, build, result, settings)
         build.replace(out)
-    folding = json.loads((out / "report" / "auto_folding_config.json").read_text())
+    folding = json.loads((out / "report" / _config(kept)).read_text())
     folding = {
         node: {key: value[key] for key in ("PE", "SIMD") if key in value}
         for node, value in folding.items()
@@ -106,11 +113,16 @@ def compile_graph(path: Path, part: str, fps: float, clock_ns: float, out: Path)
     return Compiled(
         result["nodes"], result["mapped"], result["unmapped"], result["partitions"],
         int(performance["max_cycles"]), resources, {node: found for node, found in folding.items() if found},
-        _ours(graph, part, fps, clock_ns), out,
+        _ours(graph, part, None if kept else fps, clock_ns), out,
     )  # fmt: skip
 
 
-def _ours(graph: onnx.ModelProto, part: str, fps: float, clock_ns: float) -> dict | None:
+def _config(kept: dict | None) -> str:
+    """The report with the folding that FINN was given, or that it chose."""
+    return "auto_folding_config.json" if kept is None else "applied_folding_config.json"
+
+
+def _ours(graph: onnx.ModelProto, part: str, fps: float | None, clock_ns: float) -> dict | None:
     try:
         found = estimate_graph(graph, find_part(part), fps=fps, clock_mhz=1000 / clock_ns).as_dict()
     except ExportError:
@@ -144,7 +156,7 @@ def _hand_off(graph: onnx.ModelProto, build: Path, result: dict, settings: dict)
         "synth_clk_period_ns": settings["clock_ns"],
         "fpga_part": settings["part"],
         "target_fps": settings["inferences_per_second"],
-        "folding_config_file": "report/auto_folding_config.json",
+        "folding_config_file": f"report/{_config(settings['folding'])}",
         "generate_outputs": ["estimate_reports", "stitched_ip"],
         **EXACT,
     }

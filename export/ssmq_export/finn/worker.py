@@ -22,6 +22,7 @@ import numpy as np
 import onnx
 
 from ..child import end_with_parent
+from .folding import folding_config, tensors_of
 from .process import EXACT
 
 MAPPING = ("step_tidy_up", "step_convert_to_hw", "step_minimize_bit_width_initial")
@@ -78,10 +79,17 @@ def compile_graph(graph: Path, out: Path, settings: dict) -> None:
     build = _configured(config, out, settings)
     model = _loaded(graph)
     ports = [[port.name for port in side] for side in (model.graph.input, model.graph.output)]
+    before, kept = tensors_of(model.graph), settings["folding"]
     result: dict = {"finn": {}}
     for name in STEPS:
         print(f"step: {name}", file=sys.stderr)
         model = _mapped(steps, name, model, build)
+        if name == "step_tidy_up":
+            tidied = tensors_of(model.graph)
+        if name == "step_target_fps_parallelization" and kept is not None:
+            place = out / "report" / "kept_folding_config.json"
+            place.write_text(json.dumps(folding_config(model.graph, kept, before, tidied), indent=2))
+            build.folding_config_file = str(place)
         if name == "step_specialize_layers":
             # FINN's folding step leaves operators that it does not know as they are.
             for node in model.get_nodes_by_op_type("DiagonalScan_rtl"):
