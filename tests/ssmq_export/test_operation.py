@@ -1,0 +1,114 @@
+"""One description of a node: what it does agrees with qonnx node by node, its ranges hold, and it refuses contradictions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+from conftest import small_codes, small_config, small_model
+from ssmq_export.dataflow.graph import DataflowGraph, operations
+from ssmq_export.dataflow.ports import ports_of
+from ssmq_export.dataflow.rows import ROUND, evaluate
+from ssmq_export.errors import ExportError
+from ssmq_export.from_model import describe
+from ssmq_export.graphs.step_graph import step_graph
+from ssmq_export.lower import collapse, lower
+from ssmq_export.verify.engines import run_steps
+from test_graphs import CASES
+
+
+def dataflow(name: str) -> onnx.ModelProto:
+    return lower(step_graph(describe(small_model(small_config(**CASES[name]))[1])))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_operation_computes_what_qonnx_does_and_stays_in_its_range(name):
+    model = dataflow(name)
+    graph = DataflowGraph(model)
+    assert [operation.output for operation in graph.operations] == [node.output[0] for node in model.graph.node]
+    coded = [tensor for tensor in graph.channels if tensor in graph.exponents]
+    given = np.random.default_rng(0).integers(0, 256, (3, 8, graph.ports.input.channels))
+    found = run_steps(model, given, coded)
+    codes = {tensor: np.ldexp(found[tensor], -graph.exponents[tensor]).astype(np.int64) for tensor in coded}
+    for operation in graph.operations:
+        computed = operation.evaluate(*(codes[tensor] for tensor in operation.inputs))
+        if operation.output in coded and operation.output != graph.ports.output.name:
+            assert np.array_equal(computed, codes[operation.output]), operation.name
+        codes[operation.output] = computed
+        low, high = operation.range
+        assert np.all((low <= computed) & (computed <= high)), operation.name
+        for channel, row in enumerate(operation.rows):
+            s = codes[operation.inputs[0]][..., channel].ravel()
+            assert np.array_equal(evaluate(row, s), computed[..., channel].ravel()), operation.name
+
+
+def test_a_whole_sequence_is_what_its_steps_are():
+    model = dataflow("edge")
+    steps, whole = DataflowGraph(model), DataflowGraph(collapse(model))
+    codes = small_codes(2).numpy()
+    (expected,) = run_steps(model, codes, []).values()
+    known = {whole.ports.input.name: codes.reshape(2, -1, whole.ports.input.channels)}
+    for operation in whole.operations:
+        known[operation.output] = operation.evaluate(*(known[tensor] for tensor in operation.inputs))
+    output = whole.ports.output.name
+    assert np.array_equal(np.ldexp(known[output][:, 0].astype(float), whole.exponents[output]), expected)
+    kinds = [operation.kind for operation in whole.operations]
+    assert kinds.count("scan") == len(steps.ports.recurrences) and kinds.count("running sum") == 1
+    assert not whole.ports.kept
+
+
+def test_kinds_are_told_by_constants_and_by_proof():
+    kinds = {operation.name: operation.kind for operation in operations(dataflow("edge"))}
+    assert kinds["MatMul_bu_re_0"] == "spread" and kinds["MatMul_cx_re_0"] == "gather"
+    assert kinds["MatMul_value_0_product"] == "dense" and kinds["Mul_gated_0"] == "product"
+    assert kinds["Add_residual_0"] == "sum" and kinds["Mul_a_re_x_re_0"] == "scale"
+    assert kinds["MultiThreshold_x_re_next_0"] == "rounding"
+    assert kinds["MultiThreshold_mix_in_0"] == "thresholds", "batch norm is in them"
+
+
+def test_a_rounding_has_a_shifter_a_shift_and_no_memory_of_thresholds():
+    read = {operation.name: operation for operation in operations(dataflow("edge"))}
+    rounding = read["MultiThreshold_x_re_next_0"]
+    assert all(row.kind == ROUND for row in rounding.rows)
+    assert {part.kind for part in rounding.parts} <= {"round", "shift", "add"}
+    counted = read["MultiThreshold_mix_in_0"]
+    assert [part.kind for part in counted.parts] == ["compare"] and counted.stored_bits > 0
+
+
+def test_ports_are_read_from_the_metadata():
+    ports = ports_of(dataflow("edge"))
+    assert ports.input.name == "u" and ports.input.format.datatype == "UINT8" and ports.output.name == "logits"
+    assert [port.name for port in ports.sums] == ["pool"] and ports.successors["pool"] == "pool_next"
+    (first, *_) = ports.recurrences.values()
+    assert [port.part for port in first] == ["re", "im"] and first[0].shape == first[1].shape
+
+
+SOME = next(o for o in operations(dataflow("edge")) if o.name == "MatMul_value_0_product")
+COUNTED = next(o for o in operations(dataflow("edge")) if o.name == "MultiThreshold_mix_in_0")
+PRODUCT = next(o for o in operations(dataflow("edge")) if o.name == "Mul_gated_0")
+
+
+@pytest.mark.parametrize(
+    ("operation", "changes", "message"),
+    [
+        (SOME, {"kind": "softmax"}, "its kind must be one of scan, dense, .* not softmax"),
+        (SOME, {"inputs": ("a", "b")}, "a dense must have 1 tensors and a constant, not 2"),
+        (SOME, {"constant": None}, "a dense must have 1 tensors and a constant"),
+        (SOME, {"sources": ()}, "it must have 1 ranges of inputs, not 0"),
+        (SOME, {"range": SOME.range[::-1]}, "a range must be int64"),
+        (SOME, {"range": tuple(end.astype(float) for end in SOME.range)}, "a range must be int64"),
+        (SOME, {"sign": 0}, "its sign must be 1 or -1, not 0"),
+        (SOME, {"parts": ()}, "it must have parts"),
+        (SOME, {"constant": SOME.constant[:-1]}, r"its matrix must be \(4, 4\), not \(3, 4\)"),
+        (SOME, {"constant": SOME.constant.astype(float)}, "its constant must be int64, not float64"),
+        (COUNTED, {"constant": COUNTED.constant[:, ::-1]}, "its thresholds must ascend"),
+        (COUNTED, {"constant": COUNTED.constant[:3]}, "its thresholds must be 1 or 4 rows"),
+        (COUNTED, {"rows": COUNTED.rows[1:]}, "it must have 4 proved rows, not 3"),
+        (PRODUCT, {"sources": (PRODUCT.sources[0], tuple(e[:1] for e in PRODUCT.sources[1]))}, "its factors must have equal channels, not 4 and 1"),
+    ],
+)  # fmt: skip
+def test_contradictions_are_refused_by_name(operation, changes, message):
+    with pytest.raises(ExportError, match=f"^{operation.output}: {message}"):
+        replace(operation, **changes)
