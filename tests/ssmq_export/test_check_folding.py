@@ -10,9 +10,7 @@ import pytest
 from conftest import small_config, small_model
 from onnx import StringStringEntryProto, TensorAnnotation, TensorProto, helper, numpy_helper
 from ssmq_export.check import RULES, check_model
-from ssmq_export.check.rules.folding import STATE_LOOP
 from ssmq_export.check.sarif import to_sarif
-from ssmq_export.estimate.cost import SCAN_LOOP
 from ssmq_export.from_model import describe
 from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.lower import collapse, lower
@@ -115,7 +113,6 @@ def test_lanes_of_a_scan_divide_its_modes_or_make_whole_heads(sequence, lanes, l
 
 def test_a_sweep_shorter_than_the_loop_is_warned_of(sequence):
     """Twelve modes: one at a time 12 cycles, three at a time 4, and a state is back after nine."""
-    assert STATE_LOOP == SCAN_LOOP
     model = copy.deepcopy(sequence)
     assert "recurrence-rate" not in found(model, "warning")
     attribute(model, "DiagonalScan", "PE", 3)

@@ -6,11 +6,10 @@ from dataclasses import replace
 
 import pytest
 from conftest import small_config, small_model
+from ssmq_export.dataflow.graph import DataflowGraph
 from ssmq_export.estimate import find_part
+from ssmq_export.estimate.choice import Folded, fitted, sequential
 from ssmq_export.estimate.cost import resources
-from ssmq_export.estimate.folding import fitted, sequential
-from ssmq_export.estimate.primitives import Cost
-from ssmq_export.estimate.work import work_of
 from ssmq_export.from_model import describe
 from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.lower import lower
@@ -20,28 +19,28 @@ PART = replace(find_part("xczu7ev"), lut=10**9, ff=10**9)
 
 
 @pytest.fixture(scope="module")
-def works():
-    return work_of(lower(step_graph(describe(small_model(small_config())[1]))))
+def folded() -> Folded:
+    return sequential(DataflowGraph(lower(step_graph(describe(small_model(small_config())[1])))))
 
 
-def spent(works, foldings) -> Cost:
-    return sum((resources(w, f, PART.family) for w, f in zip(works, foldings, strict=True)), Cost())
+def spent(folded: Folded) -> int:
+    return sum(cost.dsp for cost in folded.costs(PART.family))
 
 
-def test_no_product_leaves_the_multipliers_that_needs_not(works):
+def test_no_product_leaves_the_multipliers_that_needs_not(folded):
     """Added up anew: what is chosen fits, with one product fewer moved it would not, and narrow ones move first."""
-    all_in = spent(works, sequential(works)).dsp
+    all_in, operations = spent(folded), folded.graph.operations
     assert all_in > 10
+    bits = [(max(part.left * part.right for part in o.parts), index) for index, o in enumerate(operations)]
     for available in range(all_in + 2):
-        foldings = fitted(works, sequential(works), replace(PART, dsp=available or 1))
-        assert spent(works, foldings).dsp <= max(available, 1)
-        bits = [(work.left * work.right, index) for index, work in enumerate(works)]
-        moved = [bits[i] for i, folding in enumerate(foldings) if not folding.use_dsp]
-        kept = [bits[i] for i, f in enumerate(foldings) if f.use_dsp and resources(works[i], f, PART.family).dsp]
+        nodes = list(fitted(folded, replace(PART, dsp=available or 1)).nodes)
+        assert spent(replace(folded, nodes=tuple(nodes))) <= max(available, 1)
+        moved = [bits[i] for i, folding in enumerate(nodes) if not folding.use_dsp]
+        kept = [bits[i] for i, f in enumerate(nodes) if f.use_dsp and resources(operations[i], f, PART.family).dsp]
         if available >= all_in:
             assert not moved
             continue
         assert max(moved) < min(kept, default=(10**9, 0))
         last = max(moved)[1]
-        foldings[last] = replace(foldings[last], use_dsp=True)
-        assert spent(works, foldings).dsp > max(available, 1)
+        nodes[last] = replace(nodes[last], use_dsp=True)
+        assert spent(replace(folded, nodes=tuple(nodes))) > max(available, 1)

@@ -156,6 +156,7 @@ def test_the_pass_that_changes_a_code_is_named(monkeypatch, tmp_path, capsys):
     def careless(graph):
         shifts(graph)
         graph.constants["a_re_x_re_0_weight"][0] += 64
+        return graph, True
 
     step = tmp_path / "step.onnx"
     _, model = small_model(small_config(model={"layers": 1}))

@@ -6,12 +6,15 @@ import json
 
 import numpy as np
 import pytest
+from conftest import small_config, small_model
 from hand_graphs import attribute, computed, dataflow, every_code, fmt, nodes, op_types, port, step, weight
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from ssmq_export.dataflow.datatype import integer_range
 from ssmq_export.errors import ExportError
+from ssmq_export.from_model import describe
 from ssmq_export.graphs.builder import GraphBuilder
+from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.lower import PASSES, lower
 from ssmq_export.lower.datatypes import datatypes
 from ssmq_export.lower.formats import exact_formats
@@ -19,6 +22,7 @@ from ssmq_export.lower.graph import Graph, shared_row
 from ssmq_export.lower.layout import layout
 from ssmq_export.lower.ranges import grids_of
 from ssmq_export.verify.proof import prove
+from test_graphs import CASES
 
 COUNTED = {"out_dtype": "UINT2", "out_scale": 1.0, "out_bias": 0.0, "data_layout": "NHWC", "note": 5}
 
@@ -334,8 +338,31 @@ def test_a_proof_finds_a_level_that_only_inputs_of_middling_size_reach(monkeypat
         rows = graph.constants["a_thresholds"].copy()
         rows[:, len(rows[0]) // 2] += 15
         graph.constants["a_thresholds"] = rows
+        return graph, True
 
     monkeypatch.setattr("ssmq_export.lower.pipeline.PASSES", (*PASSES[:-1], careless))
     *right, wrong = (one.agreement for one in prove(step(network).model()))
     assert [one.differing for one in right] == [0] * 5
     assert wrong.differing > 0 and wrong.first.startswith("a, sequence 0")
+
+
+def test_every_pass_leaves_what_it_ensures_and_what_the_others_require():
+    """In order, each finds what it requires; what holds before it may be given up only by saying nothing of it."""
+    checked: dict[str, list[bool]] = {}
+    changed: dict[str, bool] = {}
+    for case in ("edge", "paper", "paper-soft", "paper-per-head-polar"):
+        graph = Graph(step_graph(describe(small_model(small_config(**CASES[case]))[1])))
+        for run in PASSES:
+            for holds in run.requires:
+                assert holds(graph), (case, run.__name__, holds.__name__)
+            for holds in run.ensures:
+                checked.setdefault(holds.__name__, []).append(holds(graph))
+            given, modified = run(graph)
+            assert given is graph
+            changed[run.__name__] = changed.get(run.__name__, False) or modified
+            for holds in run.ensures:
+                assert holds(graph), (case, run.__name__, holds.__name__)
+            assert run(graph) == (graph, False), f"{run.__name__} twice"
+    assert changed == {run.__name__: True for run in PASSES}
+    # A property that holds of any graph promises nothing.
+    assert all(not all(before) for name, before in checked.items() if name not in ("tables_are_marked", "one_reader_a_parameter")), checked

@@ -13,6 +13,7 @@ Small passes, one file each, in this order; each file numbers its rewrite rules,
 
     collapse.py    the whole sequence with one DiagonalScan a layer, made of the result of all passes
 
+    contract.py    what a pass promises: what it requires, what it ensures, whether it changed anything
     graph.py       the graph that a pass edits
     ranges.py      grid and range of every exact tensor
     formats.py     the formats that ranges give a step graph's metadata

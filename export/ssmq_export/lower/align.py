@@ -14,11 +14,14 @@ import itertools
 import numpy as np
 from onnx import NodeProto
 
+from .contract import a_pass, holds_codes, one_reader_a_parameter, sums_products_and_thresholds
 from .graph import Graph, shared_row
 from .ranges import codes_of, columns, is_table
 
 
+@a_pass(requires=(sums_products_and_thresholds, one_reader_a_parameter), ensures=(holds_codes,))
 def align(graph: Graph) -> None:
+    """Raises ExportError naming a tensor whose codes need more than 62 bits."""
     if graph.integers:
         return
     _Alignment(graph).run()

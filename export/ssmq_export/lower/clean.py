@@ -12,10 +12,12 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import ExportError
+from .contract import a_pass, one_reader_a_parameter, parameters_are_constants
 from .graph import Graph
 from .ranges import grids_of, output_format
 
 
+@a_pass(requires=(), ensures=(parameters_are_constants, one_reader_a_parameter))
 def clean(graph: Graph) -> None:
     """Raises ExportError naming a parameter that is not on its grid."""
     _parameters(graph)
@@ -69,8 +71,7 @@ def _idle_quants(graph: Graph) -> None:
             last = behind[0]
         if last.output[0] in graph.outputs:
             continue
-        for reader in readers.get(last.output[0], []):
-            reader.input[:] = [node.input[0] if name == last.output[0] else name for name in reader.input]
+        graph.replace_uses(last.output[0], node.input[0], readers.get(last.output[0], []))
         graph.nodes = [other for other in graph.nodes if other is not node and other is not last]
 
 

@@ -7,10 +7,12 @@
 from __future__ import annotations
 
 from ..dataflow.datatype import integer_type
+from .contract import a_pass, holds_codes, sums_products_and_thresholds, typed
 from .graph import Graph
 from .ranges import grids_of, is_table
 
 
+@a_pass(requires=(holds_codes, sums_products_and_thresholds), ensures=(typed,))
 def datatypes(graph: Graph) -> None:
     ranges = grids_of(graph)
     for node in graph.nodes:

@@ -19,10 +19,21 @@ from ..dataflow.keys import TABLE_MARK
 from ..errors import ExportError
 from ..functions import thresholds
 from ..functions.elementwise import ELEMENTWISE, ElementwiseFunction
+from .contract import (
+    a_pass,
+    one_reader_a_parameter,
+    parameters_are_constants,
+    sums_products_and_thresholds,
+    tables_are_marked,
+)  # fmt: skip
 from .graph import Graph
 from .ranges import grids_of, output_format
 
 
+@a_pass(
+    requires=(parameters_are_constants, one_reader_a_parameter),
+    ensures=(sums_products_and_thresholds, tables_are_marked, one_reader_a_parameter),
+)
 def fold(graph: Graph) -> None:
     """Raises ExportError naming a function that has no threshold form."""
     known = grids_of(graph)

@@ -105,13 +105,31 @@ class Graph:
 
     def rename(self, old: str, new: str) -> None:
         """Give the tensor ``old`` the name ``new``, which nothing else has any more."""
+        self.replace_uses(old, new)
         for node in self.nodes:
-            node.input[:] = [new if name == old else name for name in node.input]
             node.output[:] = [new if name == old else name for name in node.output]
         for known in (self.infos, self.exponents, self.datatypes):
             if old in known:
                 known[new] = known.pop(old)
         self.infos[new] = helper.make_tensor_value_info(new, self.element, [1, self.channels(new)])
+
+    def replace_uses(self, old: str, new: str, readers: list[NodeProto] | None = None) -> list[NodeProto]:
+        """Whoever reads ``old`` reads ``new``; ``readers`` are they, if that is known. Returns them."""
+        found = [node for node in self.nodes if old in node.input] if readers is None else readers
+        for node in found:
+            node.input[:] = [new if name == old else name for name in node.input]
+        return found
+
+    def fingerprint(self) -> tuple:
+        """Differs where anything of the graph does."""
+        return (
+            self.form,
+            [node.SerializeToString(deterministic=True) for node in self.nodes],
+            {name: (values.dtype.str, values.shape, values.tobytes()) for name, values in self.constants.items()},
+            {name: (exponent.shape, exponent.tobytes()) for name, exponent in self.exponents.items()},
+            dict(self.datatypes),
+            {name: info.SerializeToString(deterministic=True) for name, info in self.infos.items()},
+        )
 
     def readers(self) -> dict[str, list[NodeProto]]:
         found: dict[str, list[NodeProto]] = {}

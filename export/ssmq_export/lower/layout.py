@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from onnx import NodeProto, helper
 
+from .contract import a_pass, ordered, sums_products_and_thresholds
 from .graph import Graph
 
 ROLES = {"MatMul": "weight", "Mul": "factor", "Add": "term", "Sub": "term", "MultiThreshold": "thresholds"}
 
 
+@a_pass(requires=(sums_products_and_thresholds,), ensures=(ordered,))
 def layout(graph: Graph) -> None:
     graph.nodes = _ordered(graph)
     constants, places = {}, {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import onnx
 
@@ -11,13 +11,14 @@ from ..door import admit_part
 from ..errors import ExportError
 from .align import align
 from .clean import clean
+from .contract import Pass
 from .datatypes import datatypes
 from .fold import fold
 from .graph import Graph
 from .layout import layout
 from .shifts import shifts
 
-PASSES: tuple[Callable[[Graph], None], ...] = (clean, fold, align, shifts, datatypes, layout)
+PASSES: tuple[Pass, ...] = (clean, fold, align, shifts, datatypes, layout)
 
 
 def lower(step: onnx.ModelProto) -> onnx.ModelProto:
@@ -32,5 +33,5 @@ def stages(step: onnx.ModelProto) -> Iterator[tuple[str, onnx.ModelProto]]:
         raise ExportError("only a step graph written by this program can be lowered, and this is not one")
     graph = Graph(admit_part(step, "step"))
     for run in PASSES:
-        run(graph)
+        graph, _ = run(graph)
         yield run.__name__, graph.model()

@@ -11,37 +11,55 @@ import numpy as np
 from onnx import NodeProto
 
 from .align import multiplied
+from .contract import a_pass, holds_codes
 from .graph import Graph
 
+Readers = dict[str, list[NodeProto]]
 
+
+def shifts_are_in_constants(graph: Graph) -> bool:
+    """No product with powers of two stands behind a sum that nobody else reads."""
+    readers, producers = graph.readers(), graph.producers()
+    return not any(_foldable(graph, node, readers, producers) for node in graph.nodes)
+
+
+@a_pass(requires=(holds_codes,), ensures=(shifts_are_in_constants,))
 def shifts(graph: Graph) -> None:
-    while _fold_one(graph):
-        pass
+    readers, producers = graph.readers(), graph.producers()
+    place = 0
+    while place < len(graph.nodes):
+        node = graph.nodes[place]
+        before = _foldable(graph, node, readers, producers)
+        # What stands before the first node that a fold touches stays as it was judged.
+        place = place + 1 if before is None else _fold(graph, place, before, readers, producers)
     graph.prune()
 
 
-def _fold_one(graph: Graph) -> bool:
-    readers, producers = graph.readers(), graph.producers()
-    for node in graph.nodes:
-        if not _is_shift(graph, node) or node.output[0] in graph.outputs:
-            continue
-        before = producers.get(node.input[0])
-        if before is None or len(readers[node.input[0]]) > 1 or node.input[0] in graph.outputs:
-            continue
-        factor = graph.constants[node.input[1]]
-        if before.op_type in ("MatMul", "Mul") and not graph.varies(before.input[1]):
-            graph.constant(before.input[1], graph.constants[before.input[1]] * factor)
-        elif before.op_type in ("Add", "Sub"):
-            _push(graph, before, factor)
-        else:
-            continue
-        shift = np.frexp(factor[0])[1] - 1
-        graph.exponents[node.input[0]] = graph.exponents[node.input[0]] - shift
-        graph.nodes = [other for other in graph.nodes if other is not node]
-        for reader in readers[node.output[0]]:
-            reader.input[:] = [node.input[0] if name == node.output[0] else name for name in reader.input]
-        return True
-    return False
+def _foldable(graph: Graph, node: NodeProto, readers: Readers, producers: dict[str, NodeProto]) -> NodeProto | None:
+    """The node that a shift may be folded into, None if ``node`` is no shift or has none."""
+    if not _is_shift(graph, node) or node.output[0] in graph.outputs:
+        return None
+    before = producers.get(node.input[0])
+    if before is None or len(readers[node.input[0]]) > 1 or node.input[0] in graph.outputs:
+        return None
+    constant = before.op_type in ("MatMul", "Mul") and not graph.varies(before.input[1])
+    return before if constant or before.op_type in ("Add", "Sub") else None
+
+
+def _fold(graph: Graph, place: int, before: NodeProto, readers: Readers, producers: dict[str, NodeProto]) -> int:
+    """Fold the shift at ``place`` into ``before``; the place of the first node that was touched."""
+    node = graph.nodes.pop(place)
+    source, output = node.input[0], node.output[0]
+    factor = graph.constants[node.input[1]]
+    first = _place(graph, before, place)
+    if before.op_type in ("Add", "Sub"):
+        first = _push(graph, first, factor, readers, producers)
+    else:
+        graph.constant(before.input[1], graph.constants[before.input[1]] * factor)
+    graph.exponents[source] = graph.exponents[source] - (np.frexp(factor[0])[1] - 1)
+    readers[source] = graph.replace_uses(output, source, readers.pop(output, []))
+    producers.pop(output)
+    return first
 
 
 def _is_shift(graph: Graph, node: NodeProto) -> bool:
@@ -51,20 +69,37 @@ def _is_shift(graph: Graph, node: NodeProto) -> bool:
     return bool(np.all(factor >= 1) and np.all(np.frexp(factor)[0] == 0.5))
 
 
-def _push(graph: Graph, node: NodeProto, factor: np.ndarray) -> None:
+def _push(graph: Graph, place: int, factor: np.ndarray, readers: Readers, producers: dict[str, NodeProto]) -> int:
+    """Shift both operands of the sum at ``place``; the place of the first node that was touched."""
+    node, first = graph.nodes[place], place
     channels = graph.channels(node.output[0])
     shift = np.broadcast_to(np.frexp(factor.reshape(-1))[1] - 1, channels)
     for k, name in enumerate(node.input):
         if not graph.varies(name):
             graph.constant(name, graph.constants[name] * factor)
             continue
-        place = next(i for i, other in enumerate(graph.nodes) if other is node)
-        before = graph.nodes[:place]
-        same = [n for n in before if n.input[0] == name and _is_shift(graph, n)]
-        same = [n for n in same if np.array_equal(*np.broadcast_arrays(graph.constants[n.input[1]], factor))]
-        if same:
-            node.input[k] = same[0].output[0]
-        else:
-            node.input[k] = multiplied(graph, before, name, shift)
-            graph.nodes = [*before, *graph.nodes[place:]]
+        here = _place(graph, node, place + k)
+        earlier = [n for n in graph.nodes[:here] if n.input[0] == name and _shifts_by(graph, n, factor)]
+        same = earlier[0] if earlier else None
+        if same is None:
+            added: list[NodeProto] = []
+            node.input[k] = multiplied(graph, added, name, shift)
             graph.exponents[node.input[k]] = graph.exponents[name] - shift
+            graph.nodes[here:here] = added
+            readers[name] += added
+            producers[node.input[k]] = added[0]
+        else:
+            node.input[k] = same.output[0]
+            first = min(first, _place(graph, same, here))
+        readers[name] = [reader for reader in readers[name] if name in reader.input]
+        readers.setdefault(node.input[k], []).append(node)
+    return first
+
+
+def _place(graph: Graph, node: NodeProto, last: int) -> int:
+    """Where ``node`` stands, at ``last`` or before."""
+    return next(k for k in range(min(last, len(graph.nodes) - 1), -1, -1) if graph.nodes[k] is node)
+
+
+def _shifts_by(graph: Graph, node: NodeProto, factor: np.ndarray) -> bool:
+    return _is_shift(graph, node) and np.array_equal(*np.broadcast_arrays(graph.constants[node.input[1]], factor))
