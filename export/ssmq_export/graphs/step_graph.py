@@ -20,6 +20,7 @@ from ..dataflow import ports
 from ..dataflow.format import Format
 from ..dataflow.keys import FORM_KEY, FORMATS_KEY, LENGTH_KEY, PORTS_KEY
 from ..lower.formats import exact_formats
+from .blocks import gather, row, spread
 from .builder import GraphBuilder
 from .spec import Constant, Layer, Linear, ModelSpec
 
@@ -112,32 +113,6 @@ def _layer(g: GraphBuilder, u: str, k: int, layer: Layer, spec: ModelSpec) -> st
 def _recurrence(g: GraphBuilder, u: str, k: int, layer: Layer, spec: ModelSpec) -> str:
     heads, modes = spec.heads, spec.modes
     channels = heads * modes
-    head_of = np.repeat(np.arange(heads), modes)
-
-    def row(constant: Constant) -> Constant:
-        """``(H, N)`` as one row ``(1, H·N)``."""
-        exponent = np.asarray(constant.format.exponent)
-        if exponent.size > 1:
-            exponent = np.broadcast_to(exponent, (heads, modes)).reshape(1, channels)
-        fmt = Format(constant.format.bits, True, exponent.reshape(()) if exponent.size == 1 else exponent)
-        return Constant(constant.values.reshape(1, channels), fmt)
-
-    def spread(constant: Constant) -> Constant:
-        """``(H, N)`` as ``(H, H·N)``: head h feeds its own modes."""
-        flat = row(constant)
-        matrix = np.zeros((heads, channels))
-        matrix[head_of, np.arange(channels)] = flat.values[0]
-        return Constant(matrix, flat.format)
-
-    def gather(constant: Constant) -> Constant:
-        """2 C as ``(H·N, H)``: each head sums its own modes."""
-        exponent = np.asarray(constant.format.exponent) + 1
-        if exponent.size > 1:
-            exponent = exponent.reshape(1, heads)
-        matrix = np.zeros((channels, heads))
-        matrix[np.arange(channels), head_of] = 2 * constant.values.reshape(-1)
-        return Constant(matrix, Format(constant.format.bits, True, exponent.reshape(()) if exponent.size == 1 else exponent))
-
     state_exponent = np.asarray(layer.state.exponent)
     if state_exponent.size > 1:
         state_exponent = np.broadcast_to(state_exponent, (heads, modes)).reshape(-1)
@@ -159,9 +134,7 @@ def _recurrence(g: GraphBuilder, u: str, k: int, layer: Layer, spec: ModelSpec) 
     cx_re = g.node("MatMul", [re, g.weight(f"c_re_{k}", gather(c_re))], f"cx_re_{k}", heads)
     cx_im = g.node("MatMul", [im, g.weight(f"c_im_{k}", gather(c_im))], f"cx_im_{k}", heads)
     cx = g.node("Sub", [cx_re, cx_im], f"cx_{k}", heads)
-    d_exponent = np.asarray(layer.d.format.exponent)
-    d_format = Format(layer.d.format.bits, True, d_exponent.reshape(1, heads) if d_exponent.size > 1 else d_exponent)
-    du = g.node("Mul", [u, g.weight(f"d_{k}", Constant(layer.d.values[None], d_format))], f"du_{k}", heads)
+    du = g.node("Mul", [u, g.weight(f"d_{k}", row(layer.d))], f"du_{k}", heads)
     return g.node("Add", [cx, du], f"y_exact_{k}", heads)
 
 
