@@ -36,11 +36,18 @@ def _shares(count: int, kinds: list[str]) -> dict[str, int]:
     return {kind: max(1, round(count * weight / total)) for kind, weight in weights.items()}
 
 
-def _seeds(folder: Path) -> None:
-    """Make the seeds in a process of their own: this one must not start threads, for it forks."""
+def _seeds(folder: Path, kinds: list[str]) -> None:
+    """Make the seeds in a process of their own: this one must not start threads, for it forks.
+
+    Every reader reads those that are whole: it has to accept them, and it compiles its kernels, which takes longer than a
+    damaged input may.
+    """
     child = os.fork()
     if not child:
         write_seeds(folder)
+        for kind in kinds:
+            for whole in sorted(folder.glob(KINDS[kind].seeds)):
+                KINDS[kind].read(whole, folder)
         sys.stdout.flush()
         os._exit(0)
     if os.waitpid(child, 0)[1]:
@@ -59,7 +66,7 @@ def main(
     table: dict[str, dict] = {}
     with tempfile.TemporaryDirectory(prefix="fuzz-") as scratch:
         seeds = Path(scratch) / "seeds"
-        _seeds(seeds)
+        _seeds(seeds, kinds.split(","))
         for kind, inputs in _shares(count, kinds.split(",")).items():
             began, outcomes = time.monotonic(), Counter()
             for start in range(0, inputs, BATCH):
