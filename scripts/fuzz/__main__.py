@@ -24,6 +24,8 @@ import typer
 from batches import Failure, run_batch
 from kinds import KINDS
 from seeds import write_seeds
+from ssmq_brevitas.errors import SsmqError
+from ssmq_export.errors import ExportError
 
 BATCH = 50
 SHARES = {"verify": 1, "lower": 3, "integer": 5, "checkpoint": 10, "state": 5}
@@ -39,19 +41,28 @@ def _shares(count: int, kinds: list[str]) -> dict[str, int]:
 def _seeds(folder: Path, kinds: list[str]) -> None:
     """Make the seeds in a process of their own: this one must not start threads, for it forks.
 
-    Every reader reads those that are whole: it has to accept them, and it compiles its kernels, which takes longer than a
-    damaged input may.
+    Every reader reads those that are whole: it accepts one or is broken, and it compiles its kernels, which takes longer
+    than a damaged input may.
     """
     child = os.fork()
     if not child:
         write_seeds(folder)
         for kind in kinds:
-            for whole in sorted(folder.glob(KINDS[kind].seeds)):
-                KINDS[kind].read(whole, folder)
+            if not sum(_accepted(kind, whole, folder) for whole in sorted(folder.glob(KINDS[kind].seeds))):
+                sys.exit(f"{kind}: no whole file is accepted")
         sys.stdout.flush()
         os._exit(0)
     if os.waitpid(child, 0)[1]:
         raise SystemExit("the valid files could not be made")
+
+
+def _accepted(kind: str, whole: Path, seeds: Path) -> bool:
+    """Some kinds are given whole files of another form too."""
+    try:
+        KINDS[kind].read(whole, seeds)
+    except (SsmqError, ExportError):
+        return False
+    return True
 
 
 def main(
