@@ -85,3 +85,20 @@ def test_a_gelu_in_doubles_is_a_threshold_layer():
     assert "Cast" in {node.op_type for node in step.graph.node}
     operators = [node.op_type for node in hls_graph(step).model.graph.node]
     assert operators.count("SsmqThresholds") == 2 and not {"Cast", "Gather"} & set(operators)
+
+
+def test_a_result_past_the_53_bits_of_a_double_is_refused_and_one_of_53_is_not():
+    """Every head's own sum is narrow. Their one type reaches from the finest place of all heads to the largest."""
+    config = small_config(model={"layers": 1, "activation": "relu"}, scheme={"granularity": "head"})
+    _, model = small_model(config)
+    power = model.blocks[0].ssm.d_quant.power
+
+    def finer(places: int) -> int:
+        """Bits of the type of D·u + C·x with the first head's D on a grid so much finer."""
+        power.set_exponent(power.exponent - np.array([places, 0, 0, 0]))
+        return parsed(hls_graph(step_graph(describe(model))).types["Add_y_exact_0"]["result"])[1]
+
+    width = finer(30)
+    assert finer(53 - width) == 53
+    with pytest.raises(ExportError, match=r"y_exact_0: an exact result needs 54 bits, more than the 53 .* narrow the tensors"):
+        finer(1)
