@@ -12,9 +12,9 @@ import onnx
 from ..check import check_model
 from ..errors import ExportError
 from ..estimate import LEAST, MOST, estimate_graph, find_part
-from ..estimate.parts import amd_part
 from ..graph_file import DATAFLOW, FORM_KEY, length_of, load_graph, property_of, save_graph
 from ..states import successor
+from .parts import refuse_part
 from .process import EXACT, work
 
 README = """# A FINN build folder
@@ -44,6 +44,7 @@ class Compiled:
     ``cycles`` and ``resources`` are FINN's own estimates, of one time step, or of a sequence where the graph is one;
     ``unmapped`` holds {node, op}, ``folding`` the PE and SIMD of each node. ``ours`` are this program's numbers for the
     same rate, {"cycles", "resources"}, or None where it has none: for another part, or a rate out of reach.
+    ``listed`` says whether a board that FINN knows has the part; if not, ``near`` holds parts with similar names.
     """
 
     nodes: int
@@ -54,6 +55,8 @@ class Compiled:
     resources: dict[str, float]
     folding: dict[str, dict[str, int]]
     ours: dict | None
+    listed: bool
+    near: list[str]
     folder: Path
 
     def as_dict(self) -> dict:
@@ -68,7 +71,7 @@ def compile_graph(path: Path, part: str, fps: float, clock_ns: float, out: Path)
     missing or when it stops.
     """
     graph = load_graph(path, *DATAFLOW)
-    amd_part(part)  # FINN itself takes any name and falls back to UltraScale+
+    refuse_part(part)
     if not (LEAST <= fps <= MOST and 0.1 <= clock_ns <= 1e6):
         raise ExportError(f"{fps:g} sequences a second at a clock of {clock_ns:g} ns cannot be asked for: give finite numbers")
     errors = [finding for finding in check_model(graph) if finding.severity == "error"]
@@ -105,7 +108,7 @@ def compile_graph(path: Path, part: str, fps: float, clock_ns: float, out: Path)
     return Compiled(
         result["nodes"], result["mapped"], result["unmapped"], result["partitions"],
         int(performance["max_cycles"]), resources, {node: found for node, found in folding.items() if found},
-        _ours(graph, part, fps, clock_ns), out,
+        _ours(graph, part, fps, clock_ns), result["listed"], result["near"], out,
     )  # fmt: skip
 
 
