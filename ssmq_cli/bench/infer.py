@@ -39,36 +39,18 @@ def command(
     from ssmq_export.from_model import describe
     from ssmq_export.integer import IntegerModel
     from ssmq_export.lower import lower
-    from ssmq_export.runtime import session
-    from ssmq_export.sequence_graph import sequence_graph
-    from ssmq_export.sequences import with_channels
     from ssmq_export.step_graph import step_graph
 
     model, config = _model(checkpoint, preset, load)
     test = load(config).x_test.numpy()
     codes = np.resize(test, (images, *test.shape[1:]))
     step = step_graph(describe(model))
-    dataflow = lower(step)
-    integer = IntegerModel(dataflow)
-    running = session(sequence_graph(step))
-    dtype = np.float64 if running.get_inputs()[0].type == "tensor(double)" else np.float32
-    values = (with_channels(codes) * 2.0**-8).astype(dtype)
-
-    def onnx_runtime(values: np.ndarray, batch: int) -> np.ndarray:
-        parts = [values[start : start + batch] for start in range(0, len(values), batch)]
-        return np.concatenate([running.run(["logits"], {"sequence": part})[0] for part in parts])
-
+    integer = IntegerModel(lower(step))
     with console.status("integer model"):
         integer.forward(codes[:64])
         integer_s, logits = _timed(lambda: integer.forward(codes))
     with console.status("ONNX Runtime"):
-        tried = {}
-        for batch in sorted({min(batch, images) for batch in BATCHES}):
-            sample = values[: max(BATCHES)]
-            onnx_runtime(sample[:batch], batch)
-            tried[batch] = _timed(lambda sample=sample, batch=batch: onnx_runtime(sample, batch))[0]
-        best = min(tried, key=tried.get)
-        onnxruntime_s, floats = _timed(lambda: onnx_runtime(values, best))
+        onnxruntime_s, batch, floats = _onnx_runtime(step, codes)
     if not np.array_equal(integer.values("logits", logits), floats):
         raise SsmqError("the integer model and ONNX Runtime differ in their logits: please report the scheme")
     result = {
@@ -78,15 +60,45 @@ def command(
         "steps": test.shape[1],
         "integer_s": integer_s,
         "onnxruntime_s": onnxruntime_s,
-        "onnxruntime_batch": best,
+        "onnxruntime_batch": batch,
     }
     if as_json:
         print_json(result)
-        return
-    table = Table(title=f"{config.name}: {images:,} sequences of {test.shape[1]} steps", caption=described(result["machine"]))
+    else:
+        _print(result)
+
+
+def _onnx_runtime(step, codes: np.ndarray) -> tuple[float, int, np.ndarray]:
+    """Seconds for all sequences at the best batch size, that size, and the logits."""
+    from ssmq_export.runtime import session
+    from ssmq_export.sequence_graph import sequence_graph
+    from ssmq_export.sequences import with_channels
+
+    running = session(sequence_graph(step))
+    dtype = np.float64 if running.get_inputs()[0].type == "tensor(double)" else np.float32
+    values = (with_channels(codes) * 2.0**-8).astype(dtype)
+
+    def run(values: np.ndarray, batch: int) -> np.ndarray:
+        parts = [values[start : start + batch] for start in range(0, len(values), batch)]
+        return np.concatenate([running.run(["logits"], {"sequence": part})[0] for part in parts])
+
+    tried = {}
+    for batch in sorted({min(batch, len(codes)) for batch in BATCHES}):
+        sample = values[: max(BATCHES)]
+        run(sample[:batch], batch)
+        tried[batch] = _timed(lambda sample=sample, batch=batch: run(sample, batch))[0]
+    best = min(tried, key=tried.get)
+    seconds, logits = _timed(lambda: run(values, best))
+    return seconds, best, logits
+
+
+def _print(result: dict) -> None:
+    images, integer_s, onnxruntime_s = result["images"], result["integer_s"], result["onnxruntime_s"]
+    title = f"{result['model']}: {images:,} sequences of {result['steps']} steps"
+    table = Table(title=title, caption=described(result["machine"]))
     for heading in ("engine", "seconds", "sequences / s"):
         table.add_column(heading, justify="left" if heading == "engine" else "right")
-    for engine, seconds in (("integer model", integer_s), (f"ONNX Runtime, batch {best}", onnxruntime_s)):
+    for engine, seconds in (("integer model", integer_s), (f"ONNX Runtime, batch {result['onnxruntime_batch']}", onnxruntime_s)):
         table.add_row(engine, f"{seconds:.2f}", f"{images / seconds:,.0f}")
     console.print(table)
     say(f"ratio {onnxruntime_s / integer_s:.1f}; every logit equal")
