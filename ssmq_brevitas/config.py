@@ -16,6 +16,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from .bounds import least_widths, refuse_wide
 from .errors import SsmqError
 
 # Sizes past these are typing errors, and would be found out by the memory that they take.
@@ -160,8 +161,6 @@ class Config(_Section):
 
     @model_validator(mode="after")
     def _accumulators_fit(self) -> Self:
-        from .bounds import least_widths, refuse_wide
-
         refuse_wide(least_widths(self.model, self.scheme.bits))
         return self
 

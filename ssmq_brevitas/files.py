@@ -88,16 +88,16 @@ def read_whole(path: Path, most: int, kind: str) -> bytes:
 
 
 @contextmanager
-def sole_use(folder: Path) -> Iterator[None]:
+def sole_use(folder: Path, wait: bool = False) -> Iterator[None]:
     """Make ``folder`` and keep other processes out of it as long as this one lives.
 
     The lock is on the folder itself, so nothing is left in it, and goes with the process, however that ends. Raises
-    SsmqError if another process has it.
+    SsmqError if another process has it, unless it is to ``wait`` for that one's end.
     """
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         os.close(descriptor)
         raise SsmqError(f"{folder}: another process is at work in this folder: wait for it, or give another") from None

@@ -135,6 +135,97 @@ def refuse_large(model: Classifier, training: Training, sequences: int, device: 
         )
 
 
+class _Run:
+    """A training under way: what a step needs, and what its state file holds.
+
+    Goes on from ``state_path`` if that exists; the model is on the accelerator's device.
+    """
+
+    def __init__(self, model: Classifier, data: SequenceData, training: Training, seed: int, state_path: Path | None):
+        self.accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision="no")
+        refuse_large(model, training, len(data.y_train), self.accelerator.device)
+        self.data, self.training, self.seed, self.state_path = data, training, seed, state_path
+        self.about = identity(model, data, training, seed)
+        self.per_epoch = math.ceil(len(data.y_train) / training.batch)
+        self.steps = self.per_epoch * training.epochs
+        optimiser = optimiser_for(model, training)
+        self.rates = [group["lr"] for group in optimiser.param_groups]
+        self.history, self.step, self.loss_sum, self.spent = History(), 0, 0.0, 0.0
+        if state_path is not None and state_path.exists():
+            self.step, self.loss_sum, self.spent, self.history.rows = load_training_state(
+                state_path, model, optimiser, self.per_epoch, self.steps, self.about
+            )
+        self.model, self.optimiser = self.accelerator.prepare(model, optimiser)
+        self.model.train()
+        self.norms = [module for module in self.model.modules() if isinstance(module, PositiveBatchNorm)]
+        self.began = self.saved = time.monotonic()
+
+    @property
+    def inner(self) -> Classifier:
+        return self.accelerator.unwrap_model(self.model)
+
+    @property
+    def seconds(self) -> float:
+        """Spent on this training, earlier calls included."""
+        return self.spent + time.monotonic() - self.began
+
+    def save(self) -> None:
+        if self.state_path is not None:
+            refuse_unsound(self.inner, "when its state was to be saved")
+            position = (self.step, self.loss_sum, self.seconds, self.history.rows, self.steps)
+            save_training_state(self.state_path, self.inner, self.optimiser, *position, self.about)
+        self.saved = time.monotonic()
+
+    def left_of(self, epoch: int) -> list[torch.Tensor]:
+        """The batches of ``epoch`` that are still to come, as numbers of training sequences."""
+        batches = shuffled(len(self.data.y_train), self.seed, epoch).split(self.training.batch)
+        return list(batches[self.step - epoch * self.per_epoch :])
+
+    def take_step(self, chosen: torch.Tensor) -> float:
+        """One step on these training sequences; its loss. Raises SsmqError if that or its gradient is not finite."""
+        training, data, device = self.training, self.data, self.accelerator.device
+        x = shifted(data.x_train[chosen], training.shift, data.row, self.seed, self.step).to(device)
+        y = data.y_train[chosen].to(device)
+        for norm in self.norms:
+            norm.frozen = self.step >= self.steps * (1 - training.freeze_norm)
+        loss = F.cross_entropy(self.model(x).float(), y)
+        for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
+            group["lr"] = rate * schedule(self.step, self.steps)
+        self.optimiser.zero_grad()
+        self.accelerator.backward(loss)
+        size = self.accelerator.clip_grad_norm_(self.model.parameters(), training.clip)
+        told, size = torch.stack([loss.detach(), torch.as_tensor(size).to(loss)]).tolist()
+        if not math.isfinite(told + size):
+            raise SsmqError(f"the loss is {told:g}, its gradient's norm {size:g}")
+        self.optimiser.step()
+        self.step += 1
+        self.loss_sum += told
+        return told
+
+    def diverged(self, error: SsmqError) -> SsmqError:
+        """What to tell of ``error``; the state, which leads to the same step, is removed."""
+        if self.state_path is not None:
+            self.state_path.unlink(missing_ok=True)
+        training = self.training
+        return SsmqError(
+            f"training diverged at step {self.step + 1} of {self.steps} ({error}): lower learning_rate "
+            f"({training.learning_rate:g}), learning_rate_a ({training.learning_rate_a:g}) or clip ({training.clip:g})"
+        )
+
+    def end_epoch(self) -> dict:
+        """Validate, and give the epoch's row of the history."""
+        refuse_unsound(self.inner, "after an epoch")
+        row = {
+            "epoch": len(self.history.rows) + 1,
+            "loss": round(self.loss_sum / self.per_epoch, 6),
+            "validation": accuracy(self.model, self.data.x_validation, self.data.y_validation),
+            "seconds": round(self.seconds, 1),
+        }
+        self.history.rows.append(row)
+        self.loss_sum = 0.0
+        return row
+
+
 def train(
     model: Classifier,
     data: SequenceData,
@@ -155,82 +246,27 @@ def train(
     Raises SsmqError if the file is the state of another training (nothing is changed then), if a batch cannot fit into
     the memory, and at the first step that is not finite: then nothing can be gone on from, and the file is removed.
     """
-    accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision="no")
-    refuse_large(model, training, len(data.y_train), accelerator.device)
-    about = identity(model, data, training, seed)
-    optimiser = optimiser_for(model, training)
-    steps_per_epoch = math.ceil(len(data.y_train) / training.batch)
-    steps = steps_per_epoch * training.epochs
-    rates = [group["lr"] for group in optimiser.param_groups]
-    history, step, loss_sum, spent = History(), 0, 0.0, 0.0
-    if state_path is not None and state_path.exists():
-        step, loss_sum, spent, history.rows = load_training_state(
-            state_path, model, optimiser, steps_per_epoch, steps, about
-        )
-    model, optimiser = accelerator.prepare(model, optimiser)
-    model.train()
-    norms = [module for module in model.modules() if isinstance(module, PositiveBatchNorm)]
-    began = saved = time.monotonic()
-
-    def save() -> None:
-        if state_path is not None:
-            seconds = spent + time.monotonic() - began
-            inner = accelerator.unwrap_model(model)
-            refuse_unsound(inner, "when its state was to be saved")
-            save_training_state(state_path, inner, optimiser, step, loss_sum, seconds, history.rows, steps, about)
-
+    run = _Run(model, data, training, seed, state_path)
     with deferred_interrupt() as raise_if_interrupted:
         try:
             # An epoch is over when its row is written: a run interrupted between its last step and its validation does
             # the validation when it goes on.
-            for epoch in range(len(history.rows), training.epochs):
-                order = shuffled(len(data.y_train), seed, epoch)
-                for index in range(step - epoch * steps_per_epoch, steps_per_epoch):
-                    chosen = order[index * training.batch : (index + 1) * training.batch]
-                    x = shifted(data.x_train[chosen], training.shift, data.row, seed, step).to(accelerator.device)
-                    y = data.y_train[chosen].to(accelerator.device)
-                    for norm in norms:
-                        norm.frozen = step >= steps * (1 - training.freeze_norm)
-                    loss = F.cross_entropy(model(x).float(), y)
-                    for group, rate in zip(optimiser.param_groups, rates, strict=True):
-                        group["lr"] = rate * schedule(step, steps)
-                    optimiser.zero_grad()
-                    accelerator.backward(loss)
-                    norm = accelerator.clip_grad_norm_(model.parameters(), training.clip)
-                    told, size = torch.stack([loss.detach(), torch.as_tensor(norm).to(loss)]).tolist()
-                    if not math.isfinite(told + size):
-                        raise SsmqError(f"the loss is {told:g}, its gradient's norm {size:g}")
-                    optimiser.step()
-                    step += 1
-                    loss_sum += told
-                    on_step(Progress(epoch, training.epochs, step, steps, told))
+            for epoch in range(len(run.history.rows), training.epochs):
+                for chosen in run.left_of(epoch):
+                    loss = run.take_step(chosen)
+                    on_step(Progress(epoch, training.epochs, run.step, run.steps, loss))
                     raise_if_interrupted()
-                    if time.monotonic() - saved > save_every:
-                        save()
-                        saved = time.monotonic()
-                refuse_unsound(accelerator.unwrap_model(model), "after an epoch")
-                validation = accuracy(model, data.x_validation, data.y_validation)
-                row = {
-                    "epoch": epoch + 1,
-                    "loss": round(loss_sum / steps_per_epoch, 6),
-                    "validation": validation,
-                    "seconds": round(spent + time.monotonic() - began, 1),
-                }
-                history.rows.append(row)
-                loss_sum = 0.0
+                    if time.monotonic() - run.saved > save_every:
+                        run.save()
+                row = run.end_epoch()
                 if log_path is not None:
-                    history.write(log_path)
-                save()
-                on_step(Progress(epoch, training.epochs, step, steps, row["loss"], validation))
+                    run.history.write(log_path)
+                run.save()
+                on_step(Progress(epoch, training.epochs, run.step, run.steps, row["loss"], row["validation"]))
         except KeyboardInterrupt:
-            save()
+            run.save()
             raise
         except SsmqError as error:
-            if state_path is not None:
-                state_path.unlink(missing_ok=True)  # it leads to the same step
-            raise SsmqError(
-                f"training diverged at step {step + 1} of {steps} ({error}): lower learning_rate "
-                f"({training.learning_rate:g}), learning_rate_a ({training.learning_rate_a:g}) or clip ({training.clip:g})"
-            ) from error
-    accelerator.unwrap_model(model).cpu()
-    return history
+            raise run.diverged(error) from error
+    run.inner.cpu()
+    return run.history

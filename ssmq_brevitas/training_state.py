@@ -13,7 +13,7 @@ from typing import Annotated
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from .checkpoint import fill, load_checkpoint
+from .checkpoint import KIND, fill, load_checkpoint
 from .config import Model, Scheme, Training
 from .data import SequenceData
 from .errors import SsmqError
@@ -76,13 +76,14 @@ def finished(path: Path, wanted: dict) -> Classifier | None:
 
 def refuse_mixture(checkpoint: Path, state: Path, wanted: dict) -> None:
     """Raise SsmqError if the result or the state that is there belongs to a training of other ``settings``."""
-    finished(checkpoint, wanted)
+    if checkpoint.exists():
+        refuse_other(checkpoint, _identity(read_tensors(checkpoint, KIND)[1].get("note")), wanted)
     if state.exists():
         refuse_other(state, _identity(read_tensors(state, STATE_KIND)[1]), wanted)
 
 
-def _identity(content: dict) -> dict:
-    found = content.get("identity")
+def _identity(content: object) -> dict:
+    found = content.get("identity") if isinstance(content, dict) else None
     return found if isinstance(found, dict) else {}
 
 

@@ -29,6 +29,7 @@ def command(
     """
     from ssmq_brevitas.checkpoint import load_checkpoint
     from ssmq_brevitas.errors import SsmqError
+    from ssmq_brevitas.footprint import footprint
     from ssmq_study.zoo import load_card, locate, measure, write_card
     from ssmq_study.zoo_table import zoo_cards, zoo_table
 
@@ -41,10 +42,10 @@ def command(
     if not model:
         raise SsmqError("which model? give zoo:NAME or a checkpoint; --list names the zoo")
     checkpoint = locate(model)
-    _, config, _ = load_checkpoint(checkpoint)
-    data = load(config)
-    found, sizes = measure(checkpoint, data)
-    known = load_card(checkpoint) if card is None else write_card(checkpoint, card, found)
+    loaded = load_checkpoint(checkpoint)
+    data = load(loaded[1])
+    found, sizes = measure(loaded[0], data), footprint(loaded[0]).as_dict()
+    known = load_card(checkpoint) if card is None else write_card(checkpoint, loaded, card, found)
     if as_json:
         numbers = {"images": found.images, "correct": found.correct, "accuracy": found.accuracy}
         print_json({**numbers, "bytes": sizes["total"]})

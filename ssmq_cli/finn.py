@@ -47,6 +47,9 @@ def command(
         console.print(table)
         for node in found.unmapped:
             say(f"not mapped: {node['op']} {node['node']}")
+        if not found.listed:
+            hint = f"; similar ones that it knows: {', '.join(found.near)}" if found.near else ""
+            say(f"no board that FINN knows has {part}: it took it for what its first letters say{hint}")
         say(f"the build folder is {out}")
     raise typer.Exit(1 if found.unmapped else 0)
 

@@ -49,7 +49,9 @@ MEGAHERTZ = number(0.001, 10_000)
 
 def _part(text: str) -> str:
     if not re.fullmatch(r"xc[a-z]*\d[0-9a-z]*(-[0-9a-z]+)+", text, re.ASCII | re.IGNORECASE):
-        raise typer.BadParameter(f"{text} is no part with package and speed grade, such as xc7z020clg400-1")
+        from ssmq_export.finn.parts import meant
+
+        raise typer.BadParameter(f"{text} is no part with package and speed grade, such as xc7z020clg400-1{meant(text)}")
     return text
 
 

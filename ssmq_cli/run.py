@@ -13,7 +13,7 @@ from rich.table import Table
 
 from . import options
 from .output import console, json_text, say
-from .progress import training_bar
+from .trained import trained
 from .verify import FORMS, agree, agreement_table, agreements
 
 NAME = "run"
@@ -79,11 +79,11 @@ def _whole_way(config, data, out: Path, images: int, seed: int) -> dict:
         "equalised PTQ": post_training(floating, config, data.x_train),
         "reconstructed PTQ": reconstruct(post_training(floating, config, data.x_train), floating, data.x_train),
     }
-    trained = _trained(post_training(floating, config, data.x_train), config, data, out, "qat", seed)
-    models["QAT"] = trained
+    quantised = trained(post_training(floating, config, data.x_train), config, "qat", data, out, seed, "qat-log.csv")
+    models["QAT"] = quantised
 
     rows = [_row(stage, model, data) for stage, model in models.items()]
-    paths, nodes, verify = _export_and_verify(trained, config, data.x_test[:images].numpy(), out)
+    paths, nodes, verify = _export_and_verify(quantised, config, data.x_test[:images].numpy(), out)
     findings = check_file(paths["dataflow"])
     _plot(models, rows, f"{config.name}, {data.name}, {len(data.y_test)} test images", out)
     summary = {
@@ -96,29 +96,6 @@ def _whole_way(config, data, out: Path, images: int, seed: int) -> dict:
     }
     write_whole(out / "summary.json", json_text(summary).encode())
     return summary
-
-
-def _trained(model, config, data, out: Path, name: str, seed: int):
-    """``model`` trained by the section ``name`` of ``config``, as an earlier call left it or now."""
-    import torch
-    from ssmq_brevitas.checkpoint import save_checkpoint
-    from ssmq_brevitas.train import train
-    from ssmq_brevitas.training_state import finished, identity
-
-    training = getattr(config.train, name)
-    about = identity(model, data, training, seed)
-    state, checkpoint = out / f"{name}-state.safetensors", out / f"{name}.safetensors"
-    done = finished(checkpoint, about)
-    if done is None:
-        torch.manual_seed(seed)
-        with training_bar(name.upper() if name == "qat" else name) as on_step:
-            files = {"state_path": state, "log_path": out / f"{name}-log.csv"}
-            train(model, data, training, seed=seed, on_step=on_step, **files)
-        done = model.eval()
-        note = {"data": data.describe(), "seed": seed, "epochs": training.epochs, "identity": about}
-        save_checkpoint(checkpoint, done, config, note)
-    state.unlink(missing_ok=True)
-    return done
 
 
 def _float_model(config, data, out: Path, seed: int):
@@ -134,7 +111,7 @@ def _float_model(config, data, out: Path, seed: int):
             say(f"float model: {shipped.name}, trained on {note['data']['name']}")
             return model
     torch.manual_seed(seed)
-    return _trained(Classifier(config.model), config, data, out, "float", seed)
+    return trained(Classifier(config.model), config, "float", data, out, seed, "float-log.csv")
 
 
 def _row(stage: str, model, data) -> dict:

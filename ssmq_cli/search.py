@@ -54,37 +54,41 @@ def command(
     decide how many LUTs that takes.
     """
     from ssmq_brevitas.files import sole_use
-    from ssmq_study.allocation import guided_front, guided_within
     from ssmq_study.optuna_search import search
     from ssmq_study.search_tables import front_table, write_front
-    from ssmq_study.sensitivity import Bench, sensitivity
+    from ssmq_study.sensitivity import Bench
     from ssmq_study.storage import sqlite
 
-    numbers = options.widths(widths)
-    cost = _cost(objective, target, fps, clock)
+    numbers, cost = options.widths(widths), _cost(objective, target, fps, clock)
     floating, config = options.float_model(checkpoint, preset)
     bench = Bench(floating, load(config), images)
     with sole_use(out), console.status("sensitivity") as status:
-        tried = lambda tensor, width: status.update(f"{tensor}: {width} bits")  # noqa: E731
-        told = sensitivity(bench, config, numbers, tried, by_layer=False)
-        status.update("integer program")
-        if budget is None:
-            candidates = guided_front(bench, config, told, POINTS, cost)
-        else:
-            candidates = [guided_within(bench, config, told, budget, cost)]
+        candidates = _guided(bench, config, numbers, budget, cost, status)
         if trials:
-            place = storage or sqlite(out / "search.db")
-            done = lambda number: status.update(f"trial {number} done")  # noqa: E731
-            own = None if storage else seed
-            candidates = search(bench, config, numbers, trials, place, own, candidates, cost, done)
+            store = (storage, None) if storage else (sqlite(out / "search.db"), seed)
+            tell = lambda number: status.update(f"trial {number} done")  # noqa: E731
+            candidates = search(bench, config, numbers, trials, *store, candidates, cost, tell)
         if budget is not None:
             candidates = [entry for entry in candidates if entry[cost.unit] <= budget]
         found = write_front(bench, config, candidates, out, cost)
     if as_json:
         print_json(found)
-        return
-    show(front_table(found))
-    say(f"front.json, front.png and scheme files are in {out}")
+    else:
+        show(front_table(found))
+        say(f"front.json, front.png and scheme files are in {out}")
+
+
+def _guided(bench, config, widths: list[int], budget: float | None, cost, status) -> list[dict]:
+    """What the integer program finds: a front, or the best within ``budget``."""
+    from ssmq_study.allocation import guided_front, guided_within
+    from ssmq_study.sensitivity import sensitivity
+
+    tried = lambda tensor, width: status.update(f"{tensor}: {width} bits")  # noqa: E731
+    told = sensitivity(bench, config, widths, tried, by_layer=False)
+    status.update("integer program")
+    if budget is None:
+        return guided_front(bench, config, told, POINTS, cost)
+    return [guided_within(bench, config, told, budget, cost)]
 
 
 def _cost(objective: Objective, target: str | None, fps: float | None, clock: float):

@@ -10,7 +10,7 @@ import typer
 
 from . import options
 from .output import say
-from .progress import training_bar
+from .trained import trained
 
 NAME = "train"
 
@@ -42,13 +42,12 @@ def command(
     OUT/qat.safetensors, and OUT/log.csv.
     """
     import torch
-    from ssmq_brevitas.checkpoint import load_checkpoint, save_checkpoint
+    from ssmq_brevitas.checkpoint import load_checkpoint
     from ssmq_brevitas.config import load_config, with_epochs
     from ssmq_brevitas.files import sole_use
     from ssmq_brevitas.model import Classifier
     from ssmq_brevitas.start import quantised_start
-    from ssmq_brevitas.train import accuracy, train
-    from ssmq_brevitas.training_state import finished, identity
+    from ssmq_brevitas.train import accuracy
     from ssmq_study.accuracy import test_accuracy
 
     name = "float" if start is None else "qat"
@@ -60,21 +59,9 @@ def command(
     else:
         model, found, _ = load_checkpoint(start)
         model = quantised_start(model, found, config, data.x_train)
-    training = getattr(config.train, name)
-    state, checkpoint = out / f"{name}-state.safetensors", out / f"{name}.safetensors"
     with sole_use(out):
-        about = identity(model, data, training, seed)
-        done = finished(checkpoint, about)
-        if done is None:
-            with training_bar(f"{config.name} {name}") as on_step:
-                files = {"state_path": state, "log_path": out / "log.csv"}
-                train(model, data, training, seed=seed, on_step=on_step, **files)
-        model = (done or model).eval()
-        validation = accuracy(model, data.x_validation, data.y_validation)
-        note = {"data": data.describe(), "seed": seed, "epochs": training.epochs, "validation": validation, "identity": about}
-        if done is None:
-            save_checkpoint(checkpoint, model, config, note)
-        state.unlink(missing_ok=True)
+        model = trained(model, config, name, data, out, seed, "log.csv")
+    validation = accuracy(model, data.x_validation, data.y_validation)
     test = test_accuracy(model, data)
     say(f"{data.name} ({data.source}): {len(data.y_train)} training, {len(data.y_test)} test images")
-    say(f"validation {100 * validation:.2f} %, test {100 * test:.2f} %  ->  {checkpoint}")
+    say(f"validation {100 * validation:.2f} %, test {100 * test:.2f} %  ->  {out / name}.safetensors")

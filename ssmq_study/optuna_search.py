@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import optuna
@@ -47,6 +48,17 @@ def study_name(config: Config, bench: Bench, widths: list[int], cost: Cost) -> s
     return f"{config.name[:200]}-{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:12]}"
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
+@_quiet()
 def search(
     bench: Bench,
     config: Config,
@@ -64,7 +76,6 @@ def search(
     none, and each adds so many. ``first``, candidates measured already (``allocation``), are in the study too, and the
     best of them are the first to be tried on the polar grid.
     """
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
     space = _space(config, widths)
     objective = _objective(bench, config, space, cost, on_trial)
     polar = grids(config)[1]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
-from ssmq_brevitas.plots import FLOAT, INK, NAIVE, TRAINED, plt, save
+from ssmq_brevitas.plots import FLOAT, INK, NAIVE, TRAINED, picture
 
 from .layers import OUTSIDE
 from .sensitivity import POLAR_GRIDS, where
@@ -23,23 +23,23 @@ def heat_map(found: dict, path: Path) -> None:
     rows, widths = found["tensors"], [str(width) for width in found["widths"]]
     panels = _panels(found)
     size = 1.1 + (0.25 + 0.5 * len(widths)) * len(panels), 1.3 + 0.32 * len(rows)
-    fig, axes = plt.subplots(1, len(panels), figsize=size, layout="constrained", sharey=True, squeeze=False)
-    for axis, (title, told) in zip(axes[0], panels.items(), strict=True):
-        values = np.full((len(rows), len(widths)), np.nan)
-        for (k, row), (j, width) in itertools.product(enumerate(rows), enumerate(widths)):
-            if row["tensor"] in told:
-                values[k, j] = 100 * told[row["tensor"]]["accuracy"].get(width, np.nan)
-                text = "–" if np.isnan(values[k, j]) else f"{values[k, j]:.1f}"
-                axis.text(j, k, text, ha="center", va="center", fontsize=8.5, color=INK)
-        axis.imshow(values, cmap=LOST, vmin=10, vmax=100, aspect="auto")
-        axis.set_xticks(range(len(widths)), [f"{w} b" for w in widths])
-        axis.set_yticks(range(len(rows)), [row["title"] for row in rows])
-        axis.tick_params(length=0, labelsize=9)
-        axis.spines[:].set_visible(False)
-        if len(panels) > 1:
-            axis.set_title(title, fontsize=9, color=INK)
-    fig.suptitle(f"{found['model']}: accuracy %, one tensor narrow", fontsize=10, color=INK)
-    save(fig, path)
+    with picture(path, size) as fig:
+        axes = fig.subplots(1, len(panels), sharey=True, squeeze=False)
+        for axis, (title, told) in zip(axes[0], panels.items(), strict=True):
+            values = np.full((len(rows), len(widths)), np.nan)
+            for (k, row), (j, width) in itertools.product(enumerate(rows), enumerate(widths)):
+                if row["tensor"] in told:
+                    values[k, j] = 100 * told[row["tensor"]]["accuracy"].get(width, np.nan)
+                    text = "–" if np.isnan(values[k, j]) else f"{values[k, j]:.1f}"
+                    axis.text(j, k, text, ha="center", va="center", fontsize=8.5, color=INK)
+            axis.imshow(values, cmap=LOST, vmin=10, vmax=100, aspect="auto")
+            axis.set_xticks(range(len(widths)), [f"{w} b" for w in widths])
+            axis.set_yticks(range(len(rows)), [row["title"] for row in rows])
+            axis.tick_params(length=0, labelsize=9)
+            axis.spines[:].set_visible(False)
+            if len(panels) > 1:
+                axis.set_title(title, fontsize=9, color=INK)
+        fig.suptitle(f"{found['model']}: accuracy %, one tensor narrow", fontsize=10, color=INK)
 
 
 def _panels(found: dict) -> dict[str, dict[str, dict]]:
@@ -55,26 +55,26 @@ def _panels(found: dict) -> dict[str, dict[str, dict]]:
 def front(found: dict, path: Path) -> None:
     """All candidates of a search, and the Pareto front among them: what they cost against their accuracy."""
     unit = found["objective"]
-    fig, axis = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
-    tried = [(p[unit], 100 * p["accuracy"]) for p in found["candidates"]]
-    axis.scatter(*zip(*tried, strict=True), s=14, color="#b9c4cc", label="candidates", zorder=2)
-    line = sorted((p[unit], 100 * p["accuracy"]) for p in found["front"])
-    axis.step(*zip(*line, strict=True), where="post", color=TRAINED, linewidth=1)
-    for label, marker, polar in (("front, Cartesian Ā", "o", False), ("front, polar Ā", "D", True)):
-        chosen = [p for p in found["front"] if (p["scheme"]["parameterisation"] in POLAR_GRIDS) == polar]
-        if chosen:
-            costs, accuracies = [p[unit] for p in chosen], [100 * p["accuracy"] for p in chosen]
-            axis.scatter(costs, accuracies, s=30, color=TRAINED, marker=marker, label=label, zorder=3)
-    axis.axhline(100 * found["float_accuracy"], color=FLOAT, linewidth=1, linestyle="--", label="float")
-    axis.set(ylim=(0, 102), ylabel="validation accuracy, %")
-    if unit == "bytes":
-        axis.set_xlabel("parameters + state")
-        axis.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g} kB")
-    else:
-        rate = f", {found['fps']:g} sequences a second" if found["fps"] else ""
-        axis.set_xlabel(f"LUT on {found['target']}{rate}")
-    axis.set_title(f"{found['model']}: post-training, nothing trained", fontsize=10, color=INK)
-    axis.grid(color="#e5e5e5", linewidth=0.7)
-    axis.legend(fontsize=9, frameon=False, loc="lower right")
-    axis.spines[["top", "right"]].set_visible(False)
-    save(fig, path)
+    with picture(path, (6.4, 4.2)) as fig:
+        axis = fig.subplots()
+        tried = [(p[unit], 100 * p["accuracy"]) for p in found["candidates"]]
+        axis.scatter(*zip(*tried, strict=True), s=14, color="#b9c4cc", label="candidates", zorder=2)
+        line = sorted((p[unit], 100 * p["accuracy"]) for p in found["front"])
+        axis.step(*zip(*line, strict=True), where="post", color=TRAINED, linewidth=1)
+        for label, marker, polar in (("front, Cartesian Ā", "o", False), ("front, polar Ā", "D", True)):
+            chosen = [p for p in found["front"] if (p["scheme"]["parameterisation"] in POLAR_GRIDS) == polar]
+            if chosen:
+                costs, accuracies = [p[unit] for p in chosen], [100 * p["accuracy"] for p in chosen]
+                axis.scatter(costs, accuracies, s=30, color=TRAINED, marker=marker, label=label, zorder=3)
+        axis.axhline(100 * found["float_accuracy"], color=FLOAT, linewidth=1, linestyle="--", label="float")
+        axis.set(ylim=(0, 102), ylabel="validation accuracy, %")
+        if unit == "bytes":
+            axis.set_xlabel("parameters + state")
+            axis.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g} kB")
+        else:
+            rate = f", {found['fps']:g} sequences a second" if found["fps"] else ""
+            axis.set_xlabel(f"LUT on {found['target']}{rate}")
+        axis.set_title(f"{found['model']}: post-training, nothing trained", fontsize=10, color=INK)
+        axis.grid(color="#e5e5e5", linewidth=0.7)
+        axis.legend(fontsize=9, frameon=False, loc="lower right")
+        axis.spines[["top", "right"]].set_visible(False)

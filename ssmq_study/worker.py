@@ -5,9 +5,7 @@ Killed, it goes on where it was when started again: training saves its state. Th
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -16,7 +14,7 @@ import torch
 from ssmq_brevitas.checkpoint import load_checkpoint, save_checkpoint
 from ssmq_brevitas.data import SequenceData, load_data
 from ssmq_brevitas.errors import SsmqError
-from ssmq_brevitas.files import write_whole
+from ssmq_brevitas.files import sole_use, write_whole
 from ssmq_brevitas.footprint import footprint
 from ssmq_brevitas.model import Classifier
 from ssmq_brevitas.reconstruct import reconstruct
@@ -130,18 +128,13 @@ def main(out: Path, name: str, parent: int | None = None) -> int:
 
 def _alone(out: Path, name: str) -> int:
     folder, job = out / name, read_job(out, name)
-    # The lock goes with the process, however it ends: a row runs once at a time, whoever started it.
-    lock = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if finished(out, job.row, job.settings) is not None:
-            return 0
-        found = run_job(job, folder)
-        defined = {"row": job.row.model_dump(mode="json"), "settings": job.settings.model_dump(mode="json")}
-        write_whole(folder / "result.json", json.dumps({**found, **defined}, indent=2).encode())
-        (folder / "state.safetensors").unlink(missing_ok=True)
-    finally:
-        os.close(lock)
+    # A row runs once at a time, whoever started it.
+    with sole_use(folder, wait=True):
+        if finished(out, job.row, job.settings) is None:
+            found = run_job(job, folder)
+            defined = {"row": job.row.model_dump(mode="json"), "settings": job.settings.model_dump(mode="json")}
+            write_whole(folder / "result.json", json.dumps({**found, **defined}, indent=2).encode())
+            (folder / "state.safetensors").unlink(missing_ok=True)
     return 0
 
 

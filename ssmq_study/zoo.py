@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
-from ssmq_brevitas.checkpoint import load_checkpoint
 from ssmq_brevitas.config import Config
 from ssmq_brevitas.data import SequenceData
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.files import write_whole
 from ssmq_brevitas.footprint import footprint
+from ssmq_brevitas.model import Classifier
 
 from .accuracy import correct_on_integers
 from .json_file import Amount, Count, Name, Several, Text, problem, read_json
@@ -102,17 +102,15 @@ def load_card(checkpoint: Path) -> Card | None:
     return read_json(path, Card, "a model card")
 
 
-def measure(checkpoint: Path, data: SequenceData) -> tuple[Measured, dict[str, float]]:
-    """Run all test sequences on the integer engine; also the footprint."""
-    model, _, _ = load_checkpoint(checkpoint)
+def measure(model: Classifier, data: SequenceData) -> Measured:
+    """Run all test sequences on the integer engine."""
     correct = correct_on_integers(model, data.x_test, data.y_test)
-    found = Measured(data=data.describe(), data_hash=data.digest, images=len(data.y_test), correct=correct)
-    return found, footprint(model).as_dict()
+    return Measured(data=data.describe(), data_hash=data.digest, images=len(data.y_test), correct=correct)
 
 
-def write_card(checkpoint: Path, command: str, found: Measured) -> Card:
-    """Write the card of a checkpoint, or add a data set to the one it has."""
-    model, config, note = load_checkpoint(checkpoint)
+def write_card(checkpoint: Path, loaded: tuple[Classifier, Config, dict], command: str, found: Measured) -> Card:
+    """Write the card of a checkpoint that was ``loaded``, or add a data set to the one it has."""
+    model, config, note = loaded
     before = load_card(checkpoint)
     others = [entry for entry in (before.measured if before else []) if entry.data_hash != found.data_hash]
     try:

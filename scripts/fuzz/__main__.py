@@ -24,6 +24,8 @@ import typer
 from batches import Failure, run_batch
 from kinds import KINDS
 from seeds import write_seeds
+from ssmq_brevitas.errors import SsmqError
+from ssmq_export.errors import ExportError
 
 BATCH = 50
 SHARES = {"verify": 1, "lower": 3, "integer": 5, "checkpoint": 10, "state": 5}
@@ -36,15 +38,31 @@ def _shares(count: int, kinds: list[str]) -> dict[str, int]:
     return {kind: max(1, round(count * weight / total)) for kind, weight in weights.items()}
 
 
-def _seeds(folder: Path) -> None:
-    """Make the seeds in a process of their own: this one must not start threads, for it forks."""
+def _seeds(folder: Path, kinds: list[str]) -> None:
+    """Make the seeds in a process of their own: this one must not start threads, for it forks.
+
+    Every reader reads those that are whole: it accepts one or is broken, and it compiles its kernels, which takes longer
+    than a damaged input may.
+    """
     child = os.fork()
     if not child:
         write_seeds(folder)
+        for kind in kinds:
+            if not sum(_accepted(kind, whole, folder) for whole in sorted(folder.glob(KINDS[kind].seeds))):
+                sys.exit(f"{kind}: no whole file is accepted")
         sys.stdout.flush()
         os._exit(0)
     if os.waitpid(child, 0)[1]:
         raise SystemExit("the valid files could not be made")
+
+
+def _accepted(kind: str, whole: Path, seeds: Path) -> bool:
+    """Some kinds are given whole files of another form too."""
+    try:
+        KINDS[kind].read(whole, seeds)
+    except (SsmqError, ExportError):
+        return False
+    return True
 
 
 def main(
@@ -59,7 +77,7 @@ def main(
     table: dict[str, dict] = {}
     with tempfile.TemporaryDirectory(prefix="fuzz-") as scratch:
         seeds = Path(scratch) / "seeds"
-        _seeds(seeds)
+        _seeds(seeds, kinds.split(","))
         for kind, inputs in _shares(count, kinds.split(",")).items():
             began, outcomes = time.monotonic(), Counter()
             for start in range(0, inputs, BATCH):

@@ -36,11 +36,7 @@ def command(
     Both give the logits of every sequence; one that differs ends the benchmark.
     """
     from ssmq_brevitas.errors import SsmqError
-    from ssmq_export.dataflow.ports import ports_of, values_of
-    from ssmq_export.dataflow.sequences import with_channels
     from ssmq_export.from_model import describe
-    from ssmq_export.functions.runtime import session
-    from ssmq_export.graphs.sequence_graph import sequence_graph
     from ssmq_export.graphs.step_graph import step_graph
     from ssmq_export.integer import IntegerModel
     from ssmq_export.lower import lower
@@ -49,29 +45,13 @@ def command(
     test = load(config).x_test.numpy()
     codes = np.resize(test, (images, *test.shape[1:]))
     step = step_graph(describe(model))
-    dataflow = lower(step)
-    integer = IntegerModel(dataflow)
-    running = session(sequence_graph(step))
-    dtype = np.float64 if running.get_inputs()[0].type == "tensor(double)" else np.float32
-    ports = ports_of(dataflow)
-    values = values_of(with_channels(codes), ports.input.format.exponent).astype(dtype)
-
-    def onnx_runtime(values: np.ndarray, batch: int) -> np.ndarray:
-        parts = [values[start : start + batch] for start in range(0, len(values), batch)]
-        return np.concatenate([running.run(None, {running.get_inputs()[0].name: part})[0] for part in parts])
-
+    integer = IntegerModel(lower(step))
     with console.status("integer model"):
         integer.forward(codes[:64])
         integer_s, logits = _timed(lambda: integer.forward(codes))
     with console.status("ONNX Runtime"):
-        tried = {}
-        for batch in sorted({min(batch, images) for batch in BATCHES}):
-            sample = values[: max(BATCHES)]
-            onnx_runtime(sample[:batch], batch)
-            tried[batch] = _timed(lambda sample=sample, batch=batch: onnx_runtime(sample, batch))[0]
-        best = min(tried, key=tried.get)
-        onnxruntime_s, floats = _timed(lambda: onnx_runtime(values, best))
-    if not np.array_equal(integer.values(ports.output.name, logits), floats):
+        onnxruntime_s, batch, floats = _onnx_runtime(step, codes)
+    if not np.array_equal(integer.values(integer.graph.ports.output.name, logits), floats):
         raise SsmqError("the integer model and ONNX Runtime differ in their logits: please report the scheme")
     result = {
         "machine": machine(),
@@ -80,15 +60,46 @@ def command(
         "steps": test.shape[1],
         "integer_s": integer_s,
         "onnxruntime_s": onnxruntime_s,
-        "onnxruntime_batch": best,
+        "onnxruntime_batch": batch,
     }
     if as_json:
         print_json(result)
-        return
-    table = Table(title=f"{config.name}: {images:,} sequences of {test.shape[1]} steps", caption=described(result["machine"]))
+    else:
+        _print(result)
+
+
+def _onnx_runtime(step, codes: np.ndarray) -> tuple[float, int, np.ndarray]:
+    """Seconds for all sequences at the best batch size, that size, and the logits."""
+    from ssmq_export.dataflow.ports import ports_of, values_of
+    from ssmq_export.dataflow.sequences import with_channels
+    from ssmq_export.functions.runtime import session
+    from ssmq_export.graphs.sequence_graph import sequence_graph
+
+    running = session(sequence_graph(step))
+    dtype = np.float64 if running.get_inputs()[0].type == "tensor(double)" else np.float32
+    values = values_of(with_channels(codes), ports_of(step).input.format.exponent).astype(dtype)
+
+    def run(values: np.ndarray, batch: int) -> np.ndarray:
+        parts = [values[start : start + batch] for start in range(0, len(values), batch)]
+        return np.concatenate([running.run(None, {running.get_inputs()[0].name: part})[0] for part in parts])
+
+    tried = {}
+    for batch in sorted({min(batch, len(codes)) for batch in BATCHES}):
+        sample = values[: max(BATCHES)]
+        run(sample[:batch], batch)
+        tried[batch] = _timed(lambda sample=sample, batch=batch: run(sample, batch))[0]
+    best = min(tried, key=tried.get)
+    seconds, logits = _timed(lambda: run(values, best))
+    return seconds, best, logits
+
+
+def _print(result: dict) -> None:
+    images, integer_s, onnxruntime_s = result["images"], result["integer_s"], result["onnxruntime_s"]
+    title = f"{result['model']}: {images:,} sequences of {result['steps']} steps"
+    table = Table(title=title, caption=described(result["machine"]))
     for heading in ("engine", "seconds", "sequences / s"):
         table.add_column(heading, justify="left" if heading == "engine" else "right")
-    for engine, seconds in (("integer model", integer_s), (f"ONNX Runtime, batch {best}", onnxruntime_s)):
+    for engine, seconds in (("integer model", integer_s), (f"ONNX Runtime, batch {result['onnxruntime_batch']}", onnxruntime_s)):
         table.add_row(engine, f"{seconds:.2f}", f"{images / seconds:,.0f}")
     console.print(table)
     say(f"ratio {onnxruntime_s / integer_s:.1f}; every logit equal")

@@ -5,17 +5,18 @@ from __future__ import annotations
 import importlib.resources
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import torch
 from ssmq_brevitas.checkpoint import load_checkpoint
 from ssmq_brevitas.config import Bits, Scheme
 from ssmq_brevitas.parameterisations import PARAMETERISATIONS
-from ssmq_brevitas.plots import FLOAT, INK, NAIVE, TRAINED, eigenvalues, plt, save
+from ssmq_brevitas.plots import FLOAT, INK, NAIVE, TRAINED, eigenvalues, picture
 
 from ..study_tables import COMPONENTS, WIDTHS
 
 MNIST = {"name": "MNIST", "source": "torchvision", "train": 50_000, "validation": 10_000, "test": 10_000}
-COLOURS = dict(zip(COMPONENTS, plt.get_cmap("tab10").colors, strict=False))
+COLOURS = dict(zip(COMPONENTS, matplotlib.colormaps["tab10"].colors, strict=False))
 
 
 def measured_points(results: list, cards: list) -> list[tuple[float, float]]:
@@ -33,24 +34,24 @@ def measured_points(results: list, cards: list) -> list[tuple[float, float]]:
 
 def overview(points: list[tuple[float, float]], paper: list, path: Path) -> None:
     """Accuracy against bytes: everything measured on the full test set, and the paper's table; all, and the top of it."""
-    fig, axes = plt.subplots(1, 2, figsize=(10.4, 4.4), layout="constrained")
-    ours = sorted((size, 100 * accuracy) for size, accuracy in points)
-    best = np.maximum.accumulate([accuracy for _, accuracy in ours])
-    front = [point for point, most, before in zip(ours, best, [-1, *best], strict=False) if most > before]
-    theirs = [(1000 * entry.kilobytes, entry.paper) for entry in paper]
-    for axis, lowest in zip(axes, (0, 94), strict=True):
-        _scatter(axis, theirs, marker="D", s=26, color=NAIVE, label="the paper", zorder=2)
-        _scatter(axis, ours, s=20, color=TRAINED, label="ours, integer engine (float: FP32)", zorder=3)
-        axis.step(*np.array(front).reshape(-1, 2).T, where="post", color=TRAINED, linewidth=1, label="our front")
-        axis.set(xscale="log", ylim=(lowest, 100 + 0.02 * (100 - lowest)), xlabel="parameters + state")
-        ticks = [1000 * kilobytes for kilobytes in (1, 2, 5, 10, 20, 50, 100)]
-        axis.set_xticks(ticks, [f"{tick / 1000:g} kB" for tick in ticks])
-        axis.minorticks_off()
-        axis.grid(color="#e5e5e5", linewidth=0.7)
-        axis.spines[["top", "right"]].set_visible(False)
-    axes[0].set_ylabel("test accuracy, %")
-    axes[0].legend(fontsize=9, frameon=False, loc="lower right")
-    save(fig, path)
+    with picture(path, (10.4, 4.4)) as fig:
+        axes = fig.subplots(1, 2)
+        ours = sorted((size, 100 * accuracy) for size, accuracy in points)
+        best = np.maximum.accumulate([accuracy for _, accuracy in ours])
+        front = [point for point, most, before in zip(ours, best, [-1, *best], strict=False) if most > before]
+        theirs = [(1000 * entry.kilobytes, entry.paper) for entry in paper]
+        for axis, lowest in zip(axes, (0, 94), strict=True):
+            _scatter(axis, theirs, marker="D", s=26, color=NAIVE, label="the paper", zorder=2)
+            _scatter(axis, ours, s=20, color=TRAINED, label="ours, integer engine (float: FP32)", zorder=3)
+            axis.step(*np.array(front).reshape(-1, 2).T, where="post", color=TRAINED, linewidth=1, label="our front")
+            axis.set(xscale="log", ylim=(lowest, 100 + 0.02 * (100 - lowest)), xlabel="parameters + state")
+            ticks = [1000 * kilobytes for kilobytes in (1, 2, 5, 10, 20, 50, 100)]
+            axis.set_xticks(ticks, [f"{tick / 1000:g} kB" for tick in ticks])
+            axis.minorticks_off()
+            axis.grid(color="#e5e5e5", linewidth=0.7)
+            axis.spines[["top", "right"]].set_visible(False)
+        axes[0].set_ylabel("test accuracy, %")
+        axes[0].legend(fontsize=9, frameon=False, loc="lower right")
 
 
 def _scatter(axis, points: list[tuple[float, float]], **style) -> None:
@@ -78,26 +79,26 @@ def by_width(result: dict, path: Path) -> None:
     rows = {row["name"]: row for row in result["rows"]}
     if not any(f"ptq-h16-{key}-{width}" in rows for key in COMPONENTS for width in WIDTHS):
         return
-    fig, axis = plt.subplots(figsize=(8.4, 4.2), layout="constrained")
-    shown = set()
-    for key, label in COMPONENTS.items():
-        widths = [width for width in WIDTHS if f"ptq-h16-{key}-{width}" in rows]
-        shown |= set(widths)
-        found = [rows[f"ptq-h16-{key}-{width}"] for width in widths]
-        ours = [100 * row["accuracy"] for row in found]
-        axis.plot(widths, ours, marker="o", color=COLOURS[key], label=label, markersize=5)
-        paper = [(width, row["paper"]) for width, row in zip(widths, found, strict=True) if row["paper"] is not None]
-        if paper:
-            axis.scatter(*zip(*paper, strict=True), s=44, facecolors="none", edgecolors=COLOURS[key], linewidths=1)
-    axis.set(xscale="log", ylim=(0, 102), xlabel="bits", ylabel="test accuracy, %")
-    axis.set_xticks(sorted(shown), [str(width) for width in sorted(shown)])
-    axis.minorticks_off()
-    axis.invert_xaxis()
-    axis.set_title("one component quantised alone, 16 heads; hollow: the paper's Fig. 2", fontsize=10, color=INK)
-    axis.grid(color="#e5e5e5", linewidth=0.7)
-    axis.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    axis.spines[["top", "right"]].set_visible(False)
-    save(fig, path)
+    with picture(path, (8.4, 4.2)) as fig:
+        axis = fig.subplots()
+        shown = set()
+        for key, label in COMPONENTS.items():
+            widths = [width for width in WIDTHS if f"ptq-h16-{key}-{width}" in rows]
+            shown |= set(widths)
+            found = [rows[f"ptq-h16-{key}-{width}"] for width in widths]
+            ours = [100 * row["accuracy"] for row in found]
+            axis.plot(widths, ours, marker="o", color=COLOURS[key], label=label, markersize=5)
+            paper = [(width, row["paper"]) for width, row in zip(widths, found, strict=True) if row["paper"] is not None]
+            if paper:
+                axis.scatter(*zip(*paper, strict=True), s=44, facecolors="none", edgecolors=COLOURS[key], linewidths=1)
+        axis.set(xscale="log", ylim=(0, 102), xlabel="bits", ylabel="test accuracy, %")
+        axis.set_xticks(sorted(shown), [str(width) for width in sorted(shown)])
+        axis.minorticks_off()
+        axis.invert_xaxis()
+        axis.set_title("one component quantised alone, 16 heads; hollow: the paper's Fig. 2", fontsize=10, color=INK)
+        axis.grid(color="#e5e5e5", linewidth=0.7)
+        axis.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        axis.spines[["top", "right"]].set_visible(False)
 
 
 def by_parameterisation(result: dict, path: Path) -> None:
@@ -108,26 +109,26 @@ def by_parameterisation(result: dict, path: Path) -> None:
     heads = [h for h in (64, 16) if sum(any(f"qat-h{h}-frozen-a{a}-x{x}" in rows for x in places) for a in places) > 1]
     if not heads:
         return
-    fig, axes = plt.subplots(1, 3, figsize=(10.5, 3.8), layout="constrained", sharey=True)
-    colours = dict(zip((16, 8, 7, 6), (FLOAT, TRAINED, "#c9a227", NAIVE), strict=True))
-    lowest = 100.0
-    for axis, kind in zip(axes, ("discrete", "continuous", "frozen"), strict=True):
-        for x, colour in colours.items():
-            found = [(k, rows.get(f"qat-h{heads[0]}-{kind}-a{a}-x{x}")) for k, a in enumerate(places)]
-            ours = [(k, 100 * row["accuracy"]) for k, row in found if row is not None]
-            paper = [(k, row["paper"]) for k, row in found if row is not None and row["paper"] is not None]
-            if ours:
-                axis.plot(*zip(*ours, strict=True), marker="o", color=colour, label=f"x {x} bits", markersize=5)
-            if paper:
-                axis.plot(*zip(*paper, strict=True), "--", linewidth=1, color=colour, label=f"x {x} bits, the paper")
-            lowest = min([lowest, *(accuracy for _, accuracy in ours + paper)])
-        axis.set_xticks(range(4), [f"{a}" for a in places])
-        axis.set(xlabel="bits of Ā", title=kind)
-        axis.grid(color="#e5e5e5", linewidth=0.7)
-        axis.spines[["top", "right"]].set_visible(False)
-    axes[0].set(ylabel=f"test accuracy, %, {heads[0]} heads", ylim=(10 * (lowest // 10), 100))
-    axes[2].legend(fontsize=8, frameon=False, loc="lower right")  # the panel that has lines whenever one is drawn
-    save(fig, path)
+    with picture(path, (10.5, 3.8)) as fig:
+        axes = fig.subplots(1, 3, sharey=True)
+        colours = dict(zip((16, 8, 7, 6), (FLOAT, TRAINED, "#c9a227", NAIVE), strict=True))
+        lowest = 100.0
+        for axis, kind in zip(axes, ("discrete", "continuous", "frozen"), strict=True):
+            for x, colour in colours.items():
+                found = [(k, rows.get(f"qat-h{heads[0]}-{kind}-a{a}-x{x}")) for k, a in enumerate(places)]
+                ours = [(k, 100 * row["accuracy"]) for k, row in found if row is not None]
+                paper = [(k, row["paper"]) for k, row in found if row is not None and row["paper"] is not None]
+                if ours:
+                    axis.plot(*zip(*ours, strict=True), marker="o", color=colour, label=f"x {x} bits", markersize=5)
+                if paper:
+                    axis.plot(*zip(*paper, strict=True), "--", linewidth=1, color=colour, label=f"x {x} bits, the paper")
+                lowest = min([lowest, *(accuracy for _, accuracy in ours + paper)])
+            axis.set_xticks(range(4), [f"{a}" for a in places])
+            axis.set(xlabel="bits of Ā", title=kind)
+            axis.grid(color="#e5e5e5", linewidth=0.7)
+            axis.spines[["top", "right"]].set_visible(False)
+        axes[0].set(ylabel=f"test accuracy, %, {heads[0]} heads", ylim=(10 * (lowest // 10), 100))
+        axes[2].legend(fontsize=8, frameon=False, loc="lower right")  # the panel that has lines whenever one is drawn
 
 
 def training_curves(result: dict, path: Path) -> None:
@@ -135,17 +136,17 @@ def training_curves(result: dict, path: Path) -> None:
     trained = [row for row in result["rows"] if len(row.get("validation") or ()) > 2]
     if not trained:
         return
-    fig, axis = plt.subplots(figsize=(7.2, 4.2), layout="constrained")
-    axis.set_prop_cycle(color=plt.get_cmap("tab20").colors)
-    for row in trained:
-        epochs = range(1, len(row["validation"]) + 1)
-        axis.plot(epochs, [100 * value for value in row["validation"]], marker=".", linewidth=1.2, label=row["name"])
-    # Where the trainings end is of interest, not how far below they began.
-    lowest = 10 * (100 * min(row["validation"][-1] for row in trained) // 10)
-    axis.set(xlabel="epoch", ylabel="validation accuracy, %", ylim=(lowest, 100))
-    axis.xaxis.get_major_locator().set_params(integer=True)
-    axis.grid(color="#e5e5e5", linewidth=0.7)
-    if len(trained) <= 20:
-        axis.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    axis.spines[["top", "right"]].set_visible(False)
-    save(fig, path)
+    with picture(path, (7.2, 4.2)) as fig:
+        axis = fig.subplots()
+        axis.set_prop_cycle(color=matplotlib.colormaps["tab20"].colors)
+        for row in trained:
+            epochs = range(1, len(row["validation"]) + 1)
+            axis.plot(epochs, [100 * value for value in row["validation"]], marker=".", linewidth=1.2, label=row["name"])
+        # Where the trainings end is of interest, not how far below they began.
+        lowest = 10 * (100 * min(row["validation"][-1] for row in trained) // 10)
+        axis.set(xlabel="epoch", ylabel="validation accuracy, %", ylim=(lowest, 100))
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.grid(color="#e5e5e5", linewidth=0.7)
+        if len(trained) <= 20:
+            axis.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        axis.spines[["top", "right"]].set_visible(False)

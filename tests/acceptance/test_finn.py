@@ -117,6 +117,7 @@ def test_the_command_reports_and_leaves_a_build_folder(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
+    assert found["listed"] and found["near"] == []
     assert {"nodes", "mapped", "unmapped", "partitions", "cycles", "folding"} <= set(found)
     assert found["ours"]["resources"]["lut"] > 0 and any("PE" in value for value in found["folding"].values())
     left = {entry.name for entry in (tmp_path / "build").iterdir()}
@@ -138,11 +139,36 @@ def test_what_finn_would_refuse_is_named_by_our_rule(tmp_path):
     assert not (tmp_path / "build").exists()
 
 
-def test_a_part_that_is_not_finns_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [
+        ("lfe5u-25f", "'lfe5u-25f': FINN compiles for AMD parts, .* such as xc7z020clg400-1$"),
+        ("x7z020clg400-1", r"FINN compiles for AMD parts, .*; did you mean xc7z020clg400-1\?$"),
+        ("pynq-z1", "'pynq-z1': FINN compiles for AMD parts, .*; that is a board, its part is xc7z020clg400-1$"),  # finn.util.basic.pynq_part_map
+        ("xc7z020; exit", "FINN compiles for AMD parts"),
+    ],
+)
+def test_a_part_that_is_not_finns_is_refused_with_what_may_be_meant(tmp_path, part, told):
     _, _, path = saved(CASES["8-bit, 1 layer"], tmp_path)
-    with pytest.raises(ExportError, match="'lfe5u-25f': FINN compiles for AMD parts"):
-        finn.compile_graph(path, "lfe5u-25f", 100.0, 10.0, tmp_path / "build")
+    with pytest.raises(ExportError, match=told):
+        finn.compile_graph(path, part, 100.0, 10.0, tmp_path / "build")
     assert [entry.name for entry in tmp_path.iterdir()] == ["dataflow.onnx"]
+
+
+def test_the_command_knows_the_part_of_a_board(tmp_path):
+    done = subprocess.run([SSMQ, "finn", "x", "--out", "y", "--part", "ZCU104"], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "--part" in done.stderr and "that is a board, its part is xczu7ev-ffvc1156-2-e" in done.stderr
+
+
+def test_a_part_that_finn_takes_without_knowing_it_is_taken_and_told(tmp_path):
+    _, _, path = saved(CASES["8-bit, 1 layer"], tmp_path)
+    done = subprocess.run(
+        [SSMQ, "finn", path, "--out", tmp_path / "build", "--part", "xc7z020clg40-1"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    told = " ".join(done.stdout.split())
+    assert "no board that FINN knows has xc7z020clg40-1" in told and "similar ones that it knows: xc7z020clg400-1" in told
 
 
 def test_finns_own_failure_is_one_message(tmp_path):

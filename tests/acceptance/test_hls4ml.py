@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import onnx
 import pytest
 import torch
 from conftest import LENGTH, small_codes, small_config, small_model
+from qonnx.core.modelwrapper import ModelWrapper
 from ssmq_export import hls4ml
 from ssmq_export.errors import ExportError
 from ssmq_export.from_model import describe
@@ -55,6 +57,20 @@ def test_every_output_code_is_qonnx_s(changes):
     found = compare("hls4ml", run_steps(step, values, ports), hls4ml.run_hls4ml(step, values, [*ports, "u_0"]))
     sizes = sum(port.type.tensor_type.shape.dim[1].dim_value for port in step.graph.output)
     assert (found.differing, found.codes) == (0, 6 * LENGTH * sizes), found.first
+
+
+@needs_tools
+def test_names_with_dots_are_compiled_and_compared(plain, tmp_path):
+    """As torch.fx gives them; two of them alike but for the dot, and one that a kept name would take."""
+    wrapper = ModelWrapper(copy.deepcopy(plain))
+    inner = [node.output[0] for node in plain.graph.node if node.output[0] not in hls4ml.output_ports(plain)]
+    for number, name in enumerate(inner):
+        wrapper.rename_tensor(name, f"layers.{number // 2}.out" if number % 2 else f"layers_{number // 2}.out")
+    wrapper.rename_tensor("layers_0.out", "layers_0_out")
+    values = small_codes(3).numpy()
+    ports = hls4ml.output_ports(plain)
+    found = compare("hls4ml", run_steps(plain, values, ports), hls4ml.run_hls4ml(wrapper.model, values, ports))
+    assert (found.differing, found.sequences) == (0, 3), found.first
 
 
 def nothing(ssm) -> None:
@@ -103,14 +119,16 @@ def test_the_command_leaves_a_project_that_compiles(tmp_path):
 
 
 @needs_tools
-def test_a_failing_compiler_is_one_error(plain, tmp_path, monkeypatch):
+def test_a_failing_compiler_is_one_error_with_the_names_of_the_graph(plain, tmp_path, monkeypatch):
     fake = tmp_path / "g++"
-    fake.write_text("#!/bin/sh\necho 'ssmq_step.cpp:1:2: error: no such thing'\necho '1 error generated'\nexit 1\n")
+    fake.write_text("#!/bin/sh\necho 'ssmq_step.cpp:1:2: error: no such thing as du_0_of'\necho '1 error generated'\nexit 1\n")
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    wrapper = ModelWrapper(copy.deepcopy(plain))
+    wrapper.rename_tensor("du_0", "du.0.of")
     with pytest.raises(ExportError) as failure:
-        hls4ml.build(plain, tmp_path / "project")
-    assert str(failure.value) == "hls4ml failed: ssmq_step.cpp:1:2: error: no such thing"
+        hls4ml.build(wrapper.model, tmp_path / "project")
+    assert str(failure.value) == "hls4ml failed: ssmq_step.cpp:1:2: error: no such thing as du.0.of"
 
 
 def test_what_is_missing_is_named_with_its_install_line(plain, tmp_path, monkeypatch):

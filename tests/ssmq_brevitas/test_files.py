@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import select
 import signal
 from pathlib import Path
 
@@ -107,8 +108,17 @@ def test_a_folder_in_use_is_refused_until_the_process_is_gone(tmp_path):
     os.read(there, 1)
     with pytest.raises(SsmqError, match="out: another process is at work in this folder"), sole_use(folder):
         pass
+
+    def wait():
+        with sole_use(folder, wait=True):
+            os.write(told, b"w")
+
+    waiting = in_a_child(wait)
+    assert not select.select([there], [], [], 0.2)[0], "it waits"
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
+    assert os.read(there, 1) == b"w"
+    os.waitpid(waiting, 0)
     with sole_use(folder):
         assert names(folder) == set()
 

@@ -9,11 +9,13 @@ import pytest
 from conftest import small_config, small_model
 from hypothesis import given
 from hypothesis import strategies as st
+from qonnx.core.modelwrapper import ModelWrapper
 from ssmq_export.dataflow.grids import Grid
 from ssmq_export.errors import ExportError
 from ssmq_export.from_model import describe
 from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.hls4ml.graph import hls_graph
+from ssmq_export.hls4ml.identifiers import identifiers, with_names
 from ssmq_export.hls4ml.types import constant_grid, dyadic, fixed_type, reaching
 from ssmq_export.lower import lower
 
@@ -85,3 +87,45 @@ def test_a_gelu_in_doubles_is_a_threshold_layer():
     assert "Cast" in {node.op_type for node in step.graph.node}
     operators = [node.op_type for node in hls_graph(step).model.graph.node]
     assert operators.count("SsmqThresholds") == 2 and not {"Cast", "Gather"} & set(operators)
+
+
+def test_a_result_past_the_53_bits_of_a_double_is_refused_and_one_of_53_is_not():
+    """Every head's own sum is narrow. Their one type reaches from the finest place of all heads to the largest."""
+    config = small_config(model={"layers": 1, "activation": "relu"}, scheme={"granularity": "head"})
+    _, model = small_model(config)
+    power = model.blocks[0].ssm.d_quant.power
+
+    def finer(places: int) -> int:
+        """Bits of the type of D·u + C·x with the first head's D on a grid so much finer."""
+        power.set_exponent(power.exponent - np.array([places, 0, 0, 0]))
+        return parsed(hls_graph(step_graph(describe(model))).types["Add_y_exact_0"]["result"])[1]
+
+    width = finer(30)
+    assert finer(53 - width) == 53
+    with pytest.raises(ExportError, match=r"y_exact_0: an exact result needs 54 bits, more than the 53 .* narrow the tensors"):
+        finer(1)
+
+
+@given(st.lists(st.text("a0_.", min_size=1, max_size=5).map("x".__add__), max_size=30))
+def test_names_with_dots_become_identifiers_no_two_alike_and_back(names):
+    found = identifiers(names)
+    assert set(found) == set(names) and len(set(found.values())) == len(found)
+    assert all(re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", identifier) for identifier in found.values())
+    assert all(found[name] == name for name in names if "." not in name)
+    told = with_names(", ".join(found.values()), found)
+    assert told == ", ".join(found)
+
+
+def test_names_of_torch_fx_are_told_as_they_are():
+    config = small_config(model={"layers": 1, "activation": "relu"})
+    wrapper = ModelWrapper(step_graph(describe(small_model(config)[1])))
+    for old, new in (("du_0", "layers.0.du"), ("cx_0", "layers_0_du")):
+        wrapper.rename_tensor(old, new)
+    step = wrapper.model
+    graph = hls_graph(step)
+    assert graph.identifiers["layers.0.du"] == "layers_0_du_2" and graph.identifiers["layers_0_du"] == "layers_0_du"
+    assert "." not in "".join(name for node in graph.model.graph.node for name in (node.name, *node.input, *node.output))
+    assert {node.name for node in graph.model.graph.node} <= graph.types.keys()
+    next(node for node in step.graph.node if node.output[0] == "layers.0.du").op_type = "Div"
+    with pytest.raises(ExportError, match=r"layers\.0\.du: a float Div reaches it"):
+        hls_graph(step)

@@ -61,7 +61,9 @@ def found(known, storage: str, bench: Bench | None = None, trials: int = TRIALS,
 
 
 def test_a_search_killed_at_any_trial_and_repeated_finds_the_same(known, cheap, tmp_path):
+    verbosity = optuna.logging.get_verbosity()
     whole = found(known, sqlite(tmp_path / "whole.db"))
+    assert optuna.logging.get_verbosity() == verbosity != optuna.logging.ERROR, "Optuna is as talkative as before"
     assert found(known, sqlite(tmp_path / "whole.db")) == whole and cheap["count"] == TRIALS, "nothing is tried again"
     for kill in (0, 3, TRIALS - 1):
         place = sqlite(tmp_path / f"{kill}.db")

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..dataflow import forms
 from ..errors import ExportError
+from . import forms
 from .forms import Form
 from .graph import DataflowGraph
 from .operation import COUNTS, FACTORS, MATRICES, Operation

@@ -15,8 +15,8 @@ from ..dataflow.ports import ports_of
 from ..door.graph_file import load_graph, save_graph
 from ..errors import ExportError
 from ..estimate import LEAST, MOST, estimate_graph, find_part
-from ..estimate.parts import amd_part
 from .folding import kept_folding
+from .parts import refuse_part
 from .process import EXACT, work
 
 USUAL = 10.0
@@ -48,6 +48,7 @@ class Compiled:
     ``cycles`` and ``resources`` are FINN's own estimates, of one time step, or of a sequence where the graph is one;
     ``unmapped`` holds {node, op}, ``folding`` the PE and SIMD of each node. ``ours`` are this program's numbers for the
     same rate, {"cycles", "resources"}, or None where it has none: for another part, or a rate out of reach.
+    ``listed`` says whether a board that FINN knows has the part; if not, ``near`` holds parts with similar names.
     """
 
     nodes: int
@@ -58,6 +59,8 @@ class Compiled:
     resources: dict[str, float]
     folding: dict[str, dict[str, int]]
     ours: dict | None
+    listed: bool
+    near: list[str]
     folder: Path
 
     def as_dict(self) -> dict:
@@ -74,7 +77,7 @@ def compile_graph(path: Path, part: str, fps: float | None, clock_ns: float, out
     missing or when it stops.
     """
     graph = load_graph(path, *DATAFLOW)
-    amd_part(part)  # FINN itself takes any name and falls back to UltraScale+
+    refuse_part(part)
     kept = kept_folding(graph) if fps is None else None
     fps = USUAL if fps is None else fps
     if not (LEAST <= fps <= MOST and 0.1 <= clock_ns <= 1e6):
@@ -113,7 +116,7 @@ def compile_graph(path: Path, part: str, fps: float | None, clock_ns: float, out
     return Compiled(
         result["nodes"], result["mapped"], result["unmapped"], result["partitions"],
         int(performance["max_cycles"]), resources, {node: found for node, found in folding.items() if found},
-        _ours(graph, part, None if kept else fps, clock_ns), out,
+        _ours(graph, part, None if kept else fps, clock_ns), result["listed"], result["near"], out,
     )  # fmt: skip
 
 

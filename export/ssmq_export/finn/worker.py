@@ -2,6 +2,7 @@
 
     python -m ssmq_export.finn.worker compile GRAPH OUT SETTINGS.json
     python -m ssmq_export.finn.worker execute GRAPH INPUTS.npz OUTPUTS.npz
+    python -m ssmq_export.finn.worker boards BOARDS.json
 
 Steps and the way round Vivado: finn-plus 1.6.1, ``finn.builder.build_dataflow_steps``. Its step module imports a
 simulator that only a Vivado installation builds, hence the placeholder.
@@ -23,6 +24,7 @@ import onnx
 
 from ..child import end_with_parent
 from .folding import folding_config, tensors_of
+from .parts import near
 from .process import EXACT
 
 MAPPING = ("step_tidy_up", "step_convert_to_hw", "step_minimize_bit_width_initial")
@@ -58,6 +60,12 @@ def _builder():
     return build_dataflow_config, build_dataflow_steps
 
 
+def _boards() -> dict[str, str]:
+    from finn.util.basic import part_map
+
+    return dict(part_map)
+
+
 def _configured(config, out: Path, settings: dict):
     return config.DataflowBuildConfig(
         output_dir=str(out),
@@ -80,7 +88,8 @@ def compile_graph(graph: Path, out: Path, settings: dict) -> None:
     model = _loaded(graph)
     ports = [[port.name for port in side] for side in (model.graph.input, model.graph.output)]
     before, kept = tensors_of(model.graph), settings["folding"]
-    result: dict = {"finn": {}}
+    known = _boards()
+    result: dict = {"finn": {}, "listed": settings["part"] in known.values(), "near": near(settings["part"], known)}
     for name in STEPS:
         print(f"step: {name}", file=sys.stderr)
         model = _mapped(steps, name, model, build)
@@ -190,12 +199,14 @@ def execute(graph: Path, inputs: Path, outputs: Path) -> None:
 def main(arguments: list[str]) -> None:
     """One line of what went wrong, last on standard error, or nothing."""
     end_with_parent()
-    kind, graph, second, third = arguments
+    kind, *paths = [arguments[0], *map(Path, arguments[1:])]
     try:
-        if kind == "compile":
-            compile_graph(Path(graph), Path(second), json.loads(Path(third).read_text()))
+        if kind == "boards":
+            paths[0].write_text(json.dumps(_boards()))
+        elif kind == "compile":
+            compile_graph(*paths[:2], json.loads(paths[2].read_text()))
         else:
-            execute(Path(graph), Path(second), Path(third))
+            execute(*paths)
     except Exception as error:
         reason = " ".join(str(error).split()) or "no message"
         print(f"finn: {type(error).__name__}: {reason}", file=sys.stderr)

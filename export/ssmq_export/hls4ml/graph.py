@@ -26,6 +26,7 @@ from ..dataflow.ports import ports_of
 from ..errors import ExportError
 from ..functions import thresholds
 from ..functions.elementwise import ELEMENTWISE, ElementwiseFunction, constants_of
+from .identifiers import rename
 from .types import constant_grid, dyadic, fits
 from .writer import HlsWriter, spread
 
@@ -46,11 +47,12 @@ class Value:
 @dataclass(frozen=True)
 class HlsGraph:
     """``types``: node name -> {"result", "weight", ...} -> type. ``outputs``: port names in the order of their nodes,
-    which is the order in which hls4ml gives them."""
+    which is the order in which hls4ml gives them. ``identifiers``: name in the step graph -> name in ``model``."""
 
     model: onnx.ModelProto
     types: dict[str, dict[str, str]]
     outputs: list[str]
+    identifiers: dict[str, str]
 
 
 def hls_graph(step: onnx.ModelProto) -> HlsGraph:
@@ -84,7 +86,8 @@ class _Preparation:
         sizes = [(name, self._exact(port, "it is an output").grid.channels) for name, port in ports.items()]
         model = self.writer.model(sizes)
         outputs = [ports[node.output[0]] for node in model.graph.node if node.output[0] in ports]
-        return HlsGraph(model, self.writer.types, outputs)
+        types, names = rename(model.graph, self.writer.types)
+        return HlsGraph(model, types, outputs, names)
 
     def _name(self, tensor: str) -> str:
         return self.written.get(tensor, tensor)

@@ -18,6 +18,7 @@ from ..door import admit
 from ..errors import ExportError
 from ..estimate.parts import amd_part
 from .graph import HlsGraph, hls_graph
+from .identifiers import with_names
 
 INSTALL = "pip install hls4ml==1.3.0"
 
@@ -30,7 +31,8 @@ class HlsProject:
 
     def run(self, codes: np.ndarray, tensors: list[str]) -> dict[str, np.ndarray]:
         """As ``engines.run_steps``: codes ``(B, T, ...)`` -> values of output ports ``(B, T, channels)`` and of the output."""
-        names, outputs = [port.name for port in self.graph.model.graph.input], self.graph.outputs
+        own = {identifier: name for name, identifier in self.graph.identifiers.items()}
+        names, outputs = [own[port.name] for port in self.graph.model.graph.input], self.graph.outputs
         given, successors = self.ports.input, self.ports.successors
         following = [outputs.index(successors[name]) if name in successors else 0 for name in names]
         values = values_of(with_channels(codes), given.format.exponent)
@@ -38,7 +40,7 @@ class HlsProject:
             job = Path(scratch)
             (job / "library.json").write_text(json.dumps(self.library))
             np.savez(job / "inputs.npz", values=values, given=names.index(given.name), following=following)
-            _work("run", job)
+            _work("run", job, self.graph.identifiers)
             with np.load(job / "outputs.npz") as found:
                 traces = {name: found[str(number)] for number, name in enumerate(outputs)}
         output = self.ports.output.name
@@ -53,23 +55,20 @@ def build(step: onnx.ModelProto, folder: Path, part: str | None = None) -> HlsPr
     """
     require_tools()
     step = admit(step, "step")
-    dotted = next((name for node in step.graph.node for name in (node.name, *node.output) if "." in name), None)
-    if dotted is not None:
-        raise ExportError(f"{dotted}: names become C++ identifiers in hls4ml: rename it without a dot")
     graph = hls_graph(step)
     settings = {"types": graph.types, "folder": str(Path(folder).absolute()), "part": part and amd_part(part)}
     with tempfile.TemporaryDirectory(prefix="ssmq-hls4ml-") as scratch:
         job = Path(scratch)
         onnx.save(graph.model, job / "graph.onnx")
         (job / "settings.json").write_text(json.dumps(settings))
-        _work("build", job)
+        _work("build", job, graph.identifiers)
         return HlsProject(graph, ports_of(step), json.loads((job / "library.json").read_text()))
 
 
-def _work(kind: str, job: Path) -> None:
+def _work(kind: str, job: Path, identifiers: dict[str, str]) -> None:
     done = run_worker("ssmq_export.hls4ml.worker", [kind, str(job)], job)
     if done.returncode:
-        raise ExportError(f"hls4ml failed: {last_words(done, 'hls4ml: ')}")
+        raise ExportError(f"hls4ml failed: {with_names(last_words(done, 'hls4ml: '), identifiers)}")
 
 
 def available() -> bool:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import copy
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import onnx
@@ -22,6 +24,7 @@ from ..functions.runtime import session
 
 # Sequences at once through qonnx, which compares every element with every threshold: 100 MB for 64 channels.
 AT_ONCE = 8
+SANITIZE = "SANITIZE_QUANT_TENSORS"
 
 
 def run_sequence(model: onnx.ModelProto, codes: np.ndarray) -> dict[str, np.ndarray]:
@@ -33,13 +36,25 @@ def run_sequence(model: onnx.ModelProto, codes: np.ndarray) -> dict[str, np.ndar
     return dict(zip(names, found, strict=True))
 
 
+@contextmanager
+def _as_computed() -> Iterator[None]:
+    """qonnx's rounding of tensors to their annotated type switched off: it would hide errors."""
+    before = os.environ.get(SANITIZE)
+    os.environ[SANITIZE] = "0"
+    try:
+        yield
+    finally:
+        del os.environ[SANITIZE]
+        if before is not None:
+            os.environ[SANITIZE] = before
+
+
+@_as_computed()
 def run_steps(model: onnx.ModelProto, codes: np.ndarray, tensors: list[str]) -> dict[str, np.ndarray]:
     """qonnx node by node, once a time step, the states looped back by hand; for step and dataflow graphs.
 
-    Integer graphs are fed codes and their results are scaled back by the exponents in the metadata. qonnx's rounding
-    of tensors to their annotated type is switched off: it would hide errors.
+    Integer graphs are fed codes and their results are scaled back by the exponents in the metadata.
     """
-    os.environ["SANITIZE_QUANT_TENSORS"] = "0"
     from qonnx.core.modelwrapper import ModelWrapper
     from qonnx.core.onnx_exec import execute_onnx
 
@@ -70,9 +85,9 @@ def run_steps(model: onnx.ModelProto, codes: np.ndarray, tensors: list[str]) -> 
     return {output: unscaled(output, results[output]), **stacked}
 
 
+@_as_computed()
 def run_whole(model: onnx.ModelProto, codes: np.ndarray, tensors: list[str]) -> dict[str, np.ndarray]:
     """qonnx node by node on a sequence dataflow graph; of ``tensors`` those that this form still has."""
-    os.environ["SANITIZE_QUANT_TENSORS"] = "0"
     from qonnx.core.modelwrapper import ModelWrapper
     from qonnx.core.onnx_exec import execute_onnx
 

@@ -1,0 +1,30 @@
+"""Training once: what a folder holds of the same training is taken or gone on from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .progress import training_bar
+
+
+def trained(model, config, name: str, data, out: Path, seed: int, log: str):
+    """``model`` trained by the section ``name`` of ``config``, as an earlier call left it or now: OUT/NAME.safetensors.
+
+    Raises SsmqError if OUT has the result or the state of another training.
+    """
+    from ssmq_brevitas.checkpoint import save_checkpoint
+    from ssmq_brevitas.train import train
+    from ssmq_brevitas.training_state import finished, identity
+
+    training = getattr(config.train, name)
+    about = identity(model, data, training, seed)
+    state, checkpoint = out / f"{name}-state.safetensors", out / f"{name}.safetensors"
+    done = finished(checkpoint, about)
+    if done is None:
+        with training_bar(f"{config.name} {name}") as on_step:
+            train(model, data, training, seed=seed, state_path=state, log_path=out / log, on_step=on_step)
+        done = model.eval()
+        note = {"data": data.describe(), "seed": seed, "epochs": training.epochs, "identity": about}
+        save_checkpoint(checkpoint, done, config, note)
+    state.unlink(missing_ok=True)
+    return done
