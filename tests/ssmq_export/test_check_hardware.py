@@ -10,7 +10,7 @@ from foreign_graphs import Graph
 
 FINN = "finn.custom_op.fpgadataflow.hls"
 OURS = "ssmq_export.custom_op"
-ROW = (1, 8)
+ROW, TOKENS = (1, 8), (1, 2, 8)
 
 
 def one(op: str, *, domain: str = FINN, second=None, **attributes) -> onnx.ModelProto:
@@ -173,14 +173,14 @@ def residual(around: tuple[str, ...] = (), way: tuple[str, ...] = ("MatMul",), *
     g = Graph()
     g.domains |= {FINN, OURS}
     ends, w = [], g.constant(np.ones((8, 8)), "INT2")
-    u = g.input("u", ROW, "INT8")
+    u = g.input("u", TOKENS, "INT8")
     for ops in (around, way):
         x = u
         for op in ops:
             domain = FINN if "_" in op else OURS if op == "DiagonalScan" else ""
-            x = g.node(op, [x] if op == "Relu" else [x, w], ROW, "INT8", domain=domain)
+            x = g.node(op, [x] if op == "Relu" else [x, w], TOKENS, "INT8", domain=domain)
         ends.append(x)
-    return g.model([g.node("Add", ends, ROW, "INT8", out=["y"])], **kinds)
+    return g.model([g.node("Add", ends, TOKENS, "INT8", out=["y"])], **kinds)
 
 
 BUFFERED = [("u", "waits here for a sum over channels: a FIFO of 8 elements")]

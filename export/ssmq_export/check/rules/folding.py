@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from onnx import NodeProto
 
-from ..attributes import attribute, integer_attribute, text_attribute
+from ..attributes import integer_attribute, integers_attribute, text_attribute
 from ..catalogue import Hit, rule
 from ..datatype import bits
 from ..graph_view import GraphView
@@ -42,13 +42,13 @@ def _is_scan(node: NodeProto) -> bool:
 
 def _scan_size(view: GraphView, node: NodeProto) -> tuple[int, int] | None:
     """Heads and modes of a DiagonalScan."""
-    shape = view.shape(node.input[1]) if len(node.input) > 1 else None
+    shape = view.tidied.shape(node.input[1]) if len(node.input) > 1 else None
     return tuple(shape) if shape is not None and len(shape) == 2 else None
 
 
 def _channels(node: NodeProto) -> int | None:
-    shape = attribute(node, "out_shape")
-    if isinstance(shape, list) and shape and isinstance(shape[-1], int):
+    shape = integers_attribute(node, "out_shape")
+    if shape:
         return shape[-1]
     return next((found for found in (integer_attribute(node, key) for key in CHANNELS) if found is not None), None)
 

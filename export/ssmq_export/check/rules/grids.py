@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 
 from ..catalogue import Hit, rule
-from ..datatype import integer_range
+from ..datatype import is_integer
 from ..graph_view import QUANTS, GraphView
 
 # Operators whose result lies on a power-of-two grid if all that they compute with does.
@@ -19,11 +19,11 @@ FLOAT = frozenset({"Sigmoid", "HardSigmoid", "Erf", "Div", "BatchNormalization",
 
 def _float_tensors(view: GraphView) -> set[str]:
     """Tensors that no quantiser put on a grid. Ports count as coded: whoever drives them vouches for it."""
-    unquantised = {name for name in view.initializers if integer_range(view.datatypes.get(name, "")) is None}
+    unquantised = {name for name in view.initializers if not is_integer(view.datatypes.get(name, ""))}
     for node in view.nodes:
         tainted = node.op_type in EXACT and any(name in unquantised for name in node.input)
         if node.op_type in FLOAT or tainted:
-            unquantised.update(name for name in node.output if name)
+            unquantised.update(node.output)
     return unquantised
 
 
