@@ -48,8 +48,8 @@ def messages(model, rule):
         ("Thresholding_rtl", {"NumChannels": 8, "PE": 8}, []),
         ("Pool_hls", {"Channels": 8, "PE": 16}, ["PE 16 does not divide 8"]),
         ("Pool_hls", {"NumChannels": 6, "Channels": 8, "PE": 8}, ["PE 8 does not divide 6"]),
-        ("ElementwiseAdd_hls", {"out_shape": [8, 6], "PE": 8}, ["PE 8 does not divide 6"]),
-        ("ElementwiseAdd_hls", {"out_shape": [6, 8], "PE": 8}, []),
+        ("ElementwiseAdd_hls", {"out_shape": [4, 8, 6], "PE": 8}, ["PE 8 does not divide 6"]),
+        ("ElementwiseAdd_hls", {"out_shape": [4, 6, 8], "PE": 8}, []),
         ("OuterShuffle_hls", {"out_shape": [6, 8], "NumChannels": 128, "SIMD": 16}, ["SIMD 16 does not divide 8"]),
         ("ElementwiseAdd_hls", {"out_shape": 8, "PE": 3}, []),
         ("ElementwiseAdd_hls", {"out_shape": [8.0], "PE": 3}, []),
@@ -206,6 +206,16 @@ def test_ways_of_as_many_sums_need_no_buffer(ways):
 
 def test_one_sum_more_is_waited_for_behind_others():
     assert waiting(residual(("MatMul",), ("MatMul", "Relu", "MatMul"))) == BUFFERED
+
+
+def test_a_way_that_forks_and_joins_itself_is_waited_for_with_its_sums():
+    g = Graph()
+    u, w = g.input("u", TOKENS, "INT8"), g.constant(np.ones((8, 8)), "INT2")
+    way = g.node("Relu", [u], TOKENS, "INT8", out=["way"])
+    inner = g.node("Add", [way, g.node("MatMul", [way, w], TOKENS, "INT8")], TOKENS, "INT8")
+    outer = g.node("Add", [u, inner], TOKENS, "INT8")
+    found = [(node, tensor) for node, tensor, _ in said(g.model([outer]), "residual-buffer")]
+    assert found == [("Add_3", "u"), ("Add_2", "way")]
 
 
 def test_shapes_that_follow_need_not_be_declared_to_be_waited_for():
