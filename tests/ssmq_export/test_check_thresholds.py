@@ -52,10 +52,11 @@ def test_thresholds_ascend_in_every_channel(values, expected):
     assert messages(model, "threshold-order") == text and severities(model, "threshold-order") <= {"error"}
 
 
-def test_only_thresholds_must_ascend():
+def test_constants_of_other_operators_are_no_thresholds():
     g = Graph()
-    w = g.constant([[3, 2], [1, 0]], "INT4")
-    assert said(g.model([g.node("MatMul", [g.input("u", (1, 2), "INT4"), w], (1, 2), "INT8")]), "threshold-order") == []
+    x = g.node("MatMul", [g.input("u", (1, 2), "INT4"), g.constant([[3, 2], [1, 0]], "INT4")], (1, 2), "INT8")
+    model = g.model([g.node("Mul", [x, g.constant([1, 2], "INT4")], (1, 2), "INT8")])
+    assert said(model, "threshold-order") == said(model, "threshold-shape") == []
 
 
 @pytest.mark.parametrize("rule", ["threshold-order", "threshold-shape", "threshold-output", "threshold-count"])
@@ -78,6 +79,8 @@ def test_a_threshold_node_without_thresholds_is_no_rule_s_of_theirs(rule):
         ((3,), (1, 4), "has the shape [3] for 4 channels"),
         ((1, 1, 3), (1, 4), "has the shape [1, 1, 3] for 4 channels"),
         ((4, 0), (1, 4), "holds no level at all"),
+        ((4, 3), (1, 5, 4), None),
+        ((5, 3), (1, 5, 4), "has the shape [5, 3] for 4 channels"),
         ((2, 3), (), None),  # of no channels: other rules
     ],
 )
