@@ -44,6 +44,7 @@ WRONG = "b_im has the shape (4, 2) where a_re has (4, 3)"
         ({"u": (2, 7, 1, 4)}, []),
         ({"u": (1, 5, 1, 3)}, ["a_re has the shape (4, 3), not (channels, modes) of 3 channels"]),
         ({"u": (1, 5, 4)}, ["u is [1, 5, 4], not (B, T, 1, H)"]),
+        ({"u": (1, 5, 1, 4, 4)}, ["u is [1, 5, 1, 4, 4], not (B, T, 1, H)"]),
         ({"u": (1, 5, 2, 4)}, ["u is [1, 5, 2, 4], not (B, T, 1, H)"]),
         ({"u": (1, 1, 5, 4)}, ["u is [1, 1, 5, 4], not (B, T, 1, H)"]),
         ({"state_bits": 33}, ["state_bits is 33, not 2 to 32"]),

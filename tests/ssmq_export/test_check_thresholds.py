@@ -105,13 +105,13 @@ def test_thresholds_stored_elsewhere_are_judged_by_their_shape():
 
 
 def computed(source: str) -> onnx.ModelProto:
-    """Thresholds that come from a port, a node, a Constant node, or from nowhere."""
+    """Thresholds that come from a port or a node, with too few rows, from a Constant node, or from nowhere."""
     g = Graph()
     operands = [g.input("u", (1, 4), "INT8"), "t"]
     if source == "port":
-        g.input("t", (1, 3), "INT8")
+        g.input("t", (2, 3), "INT8")
     elif source == "node":
-        g.node("Relu", [g.input("v", (1, 3), "INT8")], (1, 3), "INT8", out=["t"])
+        g.node("Relu", [g.input("v", (2, 3), "INT8")], (2, 3), "INT8", out=["t"])
     elif source == "Constant":
         g.node("Constant", [], (1, 3), "INT8", out=["t"], value=onnx.numpy_helper.from_array(np.float32(RISING)))
     return g.model([g.node("MultiThreshold", operands, (1, 4), "UINT2", domain=QONNX, data_layout="NC", **FITTING)])
