@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import LENGTH, small_config
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ssmq_brevitas.bounds import accumulator_widths, least_widths, refuse_wide, signed_bits
 from ssmq_brevitas.errors import SsmqError
@@ -125,7 +125,19 @@ def configs(draw):
     return small_config(model=model, scheme=scheme, bits=bits)
 
 
+# Every kind of sum, the quickest to fail first: a drawn example that fails is made smaller for a while.
+BARE = small_config(model={"heads": 1, "modes": 2, "layers": 1, "gate": "none", "activation": "relu"}, bits=dict.fromkeys(BITS, 3))
+FULL = small_config(
+    model={"heads": 2, "modes": 3, "layers": 2, "channels": 2, "gate": "hard_sigmoid", "activation": "hard_gelu"},
+    scheme={"granularity": "head", "equalise": True},
+    bits={name: 2 + k % 5 for k, name in enumerate(BITS)},
+)
+
+
 @settings(max_examples=25)
+@example(BARE, 0, 0)
+@example(BARE, 4, 1)
+@example(FULL, 3, 2)
 @given(configs(), st.integers(0, 4), st.integers(0, 2**32 - 1))
 def test_every_width_is_reached_and_one_bit_less_is_too_few(config, apart, seed):
     model, rng = empty_quantised(config), np.random.default_rng(seed)
@@ -138,6 +150,8 @@ def test_every_width_is_reached_and_one_bit_less_is_too_few(config, apart, seed)
 
 
 @settings(max_examples=25)
+@example(BARE)
+@example(FULL)
 @given(configs())
 def test_least_widths_are_those_of_terms_on_one_grid(config):
     model = empty_quantised(config)

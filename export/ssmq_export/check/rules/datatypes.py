@@ -128,7 +128,7 @@ def accumulator_width(view: GraphView) -> Iterator[Hit]:
         if info is None or limits is None:
             continue
         exact = EXACT_BITS.get(info.type.tensor_type.elem_type)
-        if exact is not None and max(abs(limits[0]), limits[1] + 1) > 2**exact:
+        if exact is not None and limits[1].bit_length() > exact:  # a negative end has one bit more, a power of two
             yield node, tensor, f"is {view.datatypes[tensor]}, in a container exact to {exact} bits"
 
 
