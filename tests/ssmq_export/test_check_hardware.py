@@ -218,6 +218,18 @@ def test_a_way_that_forks_and_joins_itself_is_waited_for_with_its_sums():
     assert found == [("Add_3", "u"), ("Add_2", "way")]
 
 
+@pytest.mark.parametrize("turned", [1, -1])
+def test_ways_that_met_with_as_many_sums_are_waited_for_by_each_other_s_short_way(turned):
+    g = Graph()
+    u, w = g.input("u", TOKENS, "INT8"), g.constant(np.ones((8, 8)), "INT2")
+    short, other = (g.node("Relu", [u], TOKENS, "INT8") for _ in range(2))
+    sums = [g.node("MatMul", [x, w], TOKENS, "INT8") for x in (short, other)]
+    met = g.node("Add", sums[::turned], TOKENS, "INT8")
+    last = g.node("Add", [met, short][::turned], TOKENS, "INT8")
+    found = [(node, tensor) for node, tensor, _ in said(g.model([last]), "residual-buffer")]
+    assert found == [("Add_5", "u"), ("Add_5", short)]
+
+
 def test_shapes_that_follow_need_not_be_declared_to_be_waited_for():
     assert waiting(residual(inner=False)) == BUFFERED
 

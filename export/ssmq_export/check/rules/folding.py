@@ -158,13 +158,13 @@ def _sums(node: NodeProto) -> bool:
 
 def _meets_later(view: GraphView, tensor: str) -> NodeProto | None:
     """The first node that joins two ways from ``tensor`` that part there, of which one passes more sums."""
-    ways: dict[str, tuple[int, int]] = {}  # tensor -> (which reader the way began with, sums on it)
+    ways: dict[str, tuple[frozenset[int], int]] = {}  # tensor -> (which readers the ways to it began with, sums on them)
     for node in view.nodes:
-        found = [(id(node), 0) if name == tensor else ways[name] for name in node.input if name == tensor or name in ways]
+        found = [(frozenset({id(node)}), 0) if name == tensor else ways[name] for name in node.input if name == tensor or name in ways]
         if not found:
             continue
         begins, sums = zip(*found, strict=True)
         if len(set(begins)) > 1 and len(set(sums)) > 1:
             return node
-        ways.update(dict.fromkeys(node.output, (begins[0], max(sums) + _sums(node))))
+        ways.update(dict.fromkeys(node.output, (frozenset().union(*begins), max(sums) + _sums(node))))
     return None
