@@ -115,6 +115,7 @@ def produced(op="MatMul", datatype: str | None = None, *, count=1, levels="INT8"
         ("MultiThreshold", "INT9", "UINT2"),
         ("MultiThreshold", None, "UINT2"),
         ("Sigmoid", None, None),
+        ("Relu", None, None),  # whose type qonnx leaves as annotated
         ("Identity", None, None),  # an integer, of an operator that hardware-op names
     ],
 )

@@ -146,7 +146,7 @@ def test_what_tidying_folds_away_is_judged_before_lowering_only(lowered):
 
 @pytest.mark.parametrize(
     "op, shape, expected",
-    [("MatMul", (4,), 1), ("MatMul", SQUARE, 0), ("Add", (4,), 0)],
+    [("MatMul", (4,), 1), ("MatMul", SQUARE, 0), ("MatMul", ("n", 4), 0), ("Add", (4,), 0)],
 )
 def test_vectors_have_two_dimensions(op, shape, expected):
     model = one(op, "u v", shape=shape)
@@ -161,7 +161,7 @@ def test_a_condition_of_finn_s_is_judged_of_complete_operators_of_integer_graphs
     quantised.graph.node.append(helper.make_node("Quant", ["y0", "w", "w", "w"], ["q"], domain=QONNX, name="q"))
     assert told(quantised, "conversion") == []
     assert told(one("MatMul", "w u", domain="com.example"), "conversion") == []
-    assert told(one("MatMul", "w"), "conversion") == told(one("MatMul", "w", results=2), "conversion") == []
+    assert told(one("MatMul", "w u v"), "conversion") == told(one("MatMul", "w u", results=2), "conversion") == []
     assert told(one("Mish", "w u"), "conversion") == []
 
 
@@ -188,11 +188,15 @@ def test_operators_without_a_schema_have_a_fixed_count_of_operands(op, domain, w
         ("MatMul", "u w v", 1, "MatMul has 3 inputs, 1 outputs"),
         ("MatMul", "u w", 2, "MatMul has 2 inputs, 2 outputs"),
         ("Relu", "", 1, "Relu has 0 inputs, 1 outputs"),
+        ("Im2Col", "", 1, "Im2Col has 0 inputs, 1 outputs"),
+        ("Im2Col", "u", 1, None),
         ("Mish", "u v", 1, None),  # hardware-op
+        ("Sigmoid", "", 1, None),
     ],
 )
-def test_standard_operators_have_the_operands_of_their_schema(op, operands, results, expected):
-    assert told(one(op, operands, results=results), "operand-count") == ([expected] if expected else [])
+def test_operators_have_the_operands_of_their_schema(op, operands, results, expected):
+    domain = QONNX if op == "Im2Col" else ""
+    assert told(one(op, operands, results=results, domain=domain), "operand-count") == ([expected] if expected else [])
 
 
 @pytest.mark.parametrize("op, domain, operands", [("Relu", "", "u"), ("MultiThreshold", QONNX, "u w"), ("DiagonalScan", OURS, " ".join(["u", *"abcdefgh"]))])

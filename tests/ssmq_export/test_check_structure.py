@@ -168,6 +168,12 @@ def test_inner_shapes_that_nothing_says_are_named(count):
     assert error(model, "static-shapes", *told, *more)
 
 
+def test_of_two_producers_of_an_unknown_shape_the_first_is_named():
+    model = graph("u > a", "a > b", "a > b", "b > y", inner=False)
+    model.graph.node[1].domain = model.graph.node[2].domain = "com.example"
+    assert error(model, "static-shapes", ("n1", "b", INNER))
+
+
 def test_a_shape_that_is_contradicted_is_not_missing_too():
     model = graph("u > a", "a > y")
     model.graph.value_info[0].CopyFrom(value("a", [1, 5]))
