@@ -80,6 +80,19 @@ def test_a_float_constant_or_a_missing_operand_is_no_float_stream():
     assert said(model, "integer-datatypes") == []
 
 
+def test_of_two_producers_the_first_is_named_and_thresholds_have_a_rule_of_their_own():
+    g = Graph()
+    w = g.constant(np.ones((4, 4)), "INT2")
+    for _ in range(2):
+        g.node("Sigmoid", [g.input("u", ROW, "INT4")], ROW, "float", out=["x"])
+    g.ports.pop()
+    model = g.model([g.node("MatMul", ["x", w], ROW, "INT8")])
+    assert said(model, "integer-datatypes") == [("Sigmoid_0", "x", "has the type float, no integer one")]
+    assert said(model, "unknown-datatype") == [("Sigmoid_0", "x", "is annotated 'float', which is no datatype")]
+    model.graph.node[0].op_type = "MultiThreshold"
+    assert said(model, "integer-datatypes") == []
+
+
 GOOD = "INT8 UINT12 INT100 BINARY BIPOLAR TERNARY FLOAT32 FLOAT16 FLOAT<5,10> FLOAT<5,10,15> FIXED<8,3> FIXED<8,-3> SCALEDINT<8>".split()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import onnx
 
 from ..catalogue import Hit, rule
 from ..datatype import is_integer
@@ -41,10 +40,10 @@ def float_matmul_operand(view: GraphView) -> Iterator[Hit]:
 
 def _scale(view: GraphView, tensor: str) -> np.ndarray | None:
     """Scale of the Quant that writes ``tensor``, a stream; None for anything else."""
-    producers: list[onnx.NodeProto] = view.producers.get(tensor, [])
-    if len(producers) != 1 or producers[0].op_type not in QUANTS or view.is_constant(tensor):
-        return None
-    return view.numbers(producers[0].input[1]) if len(producers[0].input) > 1 else None
+    match view.producers.get(tensor):
+        case [quant] if quant.op_type in QUANTS and len(quant.input) > 1 and not view.is_constant(tensor):
+            return view.numbers(quant.input[1])
+    return None
 
 
 @rule("grid-join", "warning", "give both quantisers the same scale; ssmq export aligns them with a constant shift")
