@@ -134,12 +134,10 @@ def joined(op="Add", scales=(0.25, 0.5), *, kinds=("Quant", "Quant"), sources=("
     ends = []
     for k, (kind, scale, source) in enumerate(zip(kinds, scales, sources, strict=True)):
         s = g.constant(scale, None, name=f"s{k}")
-        operands = [source] if kind == "Relu" else [source, s, "z", "b"]
-        ends.append(g.node(kind, operands, shape, None, domain="" if kind == "Relu" else QONNX, out=[f"q{k}"], **({} if kind == "Relu" else SETTINGS)))
+        operands = {"Relu": [source], "Mul": [source, s]}.get(kind, [source, s, "z", "b"])
+        more = {} if kind in ("Relu", "Mul") else {"domain": QONNX, **SETTINGS}
+        ends.append(g.node(kind, operands, shape, None, out=[f"q{k}"], **more))
     return g.model([g.node(op, ends, shape, None, out=["y"])])
-
-
-DIFFER = [("q0", "q1")]
 
 
 @pytest.mark.parametrize(
@@ -155,6 +153,7 @@ DIFFER = [("q0", "q1")]
         (joined(kinds=("IntQuant", "Quant")), True),
         (joined(kinds=("Relu", "Quant")), False),
         (joined(kinds=("Quant", "Relu")), False),
+        (joined(kinds=("Quant", "Mul")), False),
         (joined(sources=("u", "w")), False),  # a parameter's scale is folded into its values
         (joined(sources=("w", "v")), False),
     ],
@@ -171,6 +170,9 @@ def test_a_join_that_is_broken_otherwise_is_not_judged_by_its_scales():
     three.graph.node[-1].input.append("u")
     none.graph.node[-1].input[0] = ""
     assert [said(model, "grid-join") for model in (twice, short, three, none)] == [[]] * 4
+    two = joined()
+    del two.graph.node[0].input[2:]
+    assert said(two, "grid-join")  # its scale is there
 
 
 def float_graph(*links: tuple[str, str, str], last="x w", quantised=True, **types) -> onnx.ModelProto:
