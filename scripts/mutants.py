@@ -169,9 +169,10 @@ def _same(module: Path, before: str, after: str, modules: str, old: str, new: st
 
 
 def tests_of(module: Path) -> list[str]:
-    """Test files of a module, each once."""
+    """Test files of a module, each once, those with its name first."""
     patterns = next(tests for pattern, tests in COVERED if fnmatch(str(module), pattern))
-    return list(dict.fromkeys(str(p.relative_to(ROOT)) for t in patterns for p in sorted((ROOT / "tests").glob(t))))
+    files = dict.fromkeys(str(p.relative_to(ROOT)) for t in patterns for p in sorted((ROOT / "tests").glob(t)))
+    return sorted(files, key=lambda file: module.stem not in file)
 
 
 def run(tree: Path, tests: list[str], seconds: float, log: Path, compiled: bool = False) -> tuple[str, float]:
@@ -251,15 +252,16 @@ def _judged(drawn: list[tuple[Path, str, list[str]]], scratch: Path) -> Iterator
     tree, log = scratch / "tree", scratch / "log"
     ignored = shutil.ignore_patterns(".*", "__pycache__", "results", "docs", "notebooks", "runs")
     shutil.copytree(ROOT, tree, ignore=ignored)
-    needed: dict[tuple[str, ...], float] = {}
+    needed: dict[frozenset[str], float] = {}
     for number, (module, source, diff) in enumerate(drawn, start=1):
         tests = tests_of(module)
-        if tuple(tests) not in needed:
-            end, needed[tuple(tests)] = run(tree, tests, 600, log, compiled=True)
+        files = frozenset(tests)
+        if files not in needed:
+            end, needed[files] = run(tree, tests, 600, log, compiled=True)
             if end != "passed":
                 raise SystemExit(f"without any mutant the tests of {module} do not pass:\n{log.read_text()[-3000:]}")
         (tree / module).write_text(source)
-        end, seconds = run(tree, tests, 5 + 3 * needed[tuple(tests)], log)
+        end, seconds = run(tree, tests, 5 + 3 * needed[files], log)
         shutil.copy2(ROOT / module, tree / module)
         said = [line for line in log.read_text().splitlines() if line.startswith(("FAILED", "ERROR"))]
         by = said[0] if said else end

@@ -130,7 +130,7 @@ BARE = small_config(model={"heads": 1, "modes": 2, "layers": 1, "gate": "none", 
 FULL = small_config(
     model={"heads": 2, "modes": 3, "layers": 2, "channels": 2, "gate": "hard_sigmoid", "activation": "hard_gelu"},
     scheme={"granularity": "head", "equalise": True},
-    bits={name: 2 + k % 5 for k, name in enumerate(BITS)},
+    bits={name: 2 + k % 5 for k, name in enumerate(BITS)} | {"x": 2, "u": 8},  # in a state's sum B̄ u counts most
 )
 
 
