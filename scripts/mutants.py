@@ -62,6 +62,7 @@ EQUIVALENT = (
     ("export/ssmq_export/lower/fold.py", "behind[node.input[0]]", "behind[node.input[-1]]", "a Cast has one operand"),
     ("export/ssmq_export/check/rules/folding.py", "), 0) if name", "), 1) if name", "sums on two ways are compared: from where they count is free"),
     ("export/ssmq_export/check/rules/folding.py", "), 0) if name", "), -1) if name", "sums on two ways are compared: from where they count is free"),
+    ("ssmq_brevitas/bounds.py", "(-span, span", "(span, span", "the greatest value of y decides: D u reaches further up than down"),
 )
 PRELOADED = (
     "numpy", "torch", "brevitas.nn", "brevitas.quant", "numba", "onnx", "onnxruntime", "qonnx.core.modelwrapper",

@@ -126,11 +126,16 @@ def configs(draw):
 
 
 # Every kind of sum, the quickest to fail first: a drawn example that fails is made smaller for a while.
-BARE = small_config(model={"heads": 1, "modes": 2, "layers": 1, "gate": "none", "activation": "relu"}, bits=dict.fromkeys(BITS, 3))
+BARE = small_config(
+    model={"heads": 1, "modes": 2, "layers": 1, "gate": "none", "activation": "relu"},
+    scheme={"equalise": False},
+    bits=dict.fromkeys(BITS, 3) | {"bias": 5},  # logits of 4 * 4 + 15, a state of 3 * 16: one more is a bit more
+)
 FULL = small_config(
     model={"heads": 2, "modes": 3, "layers": 2, "channels": 2, "gate": "hard_sigmoid", "activation": "hard_gelu"},
     scheme={"granularity": "head", "equalise": True},
-    bits={name: 2 + k % 5 for k, name in enumerate(BITS)} | {"x": 2, "u": 8},  # in a state's sum B̄ u counts most
+    # B̄ u counts most in a state's sum, the gate in u, and the least value in the encoder's.
+    bits={name: 2 + k % 5 for k, name in enumerate(BITS)} | {"x": 2, "u": 5, "encoder": 2},
 )
 
 
