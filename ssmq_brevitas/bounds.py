@@ -30,11 +30,10 @@ def _codes(fmt: Format, times: int = 1) -> Term:
     return times * fmt.low, times * fmt.high, fmt.exponent
 
 
-def _products(left: Format, right: Format, times: int = 1, less: int = 0) -> Term:
-    """``times`` products of any codes of two formats, ``less`` others subtracted."""
+def _products(left: Format, right: Format, times: int = 1) -> Term:
+    """``times`` products of any codes of two formats."""
     ends = [a * b for a in (left.low, left.high) for b in (right.low, right.high)]
-    low, high = times * min(ends) - less * max(ends), times * max(ends) - less * min(ends)
-    return low, high, left.exponent + right.exponent
+    return times * min(ends), times * max(ends), left.exponent + right.exponent
 
 
 def _sum_bits(*terms: Term) -> int:
@@ -57,9 +56,10 @@ def _state(a: Format, b: Format, x: Format, u: Format) -> tuple[Term, Term]:
 
 
 def _readout(modes: int, c: Format, d: Format, x: Format, u: Format) -> tuple[Term, Term]:
-    """2 Re is a shift by one place."""
-    low, high, exponent = _products(c, x, modes, modes)
-    return (low, high, exponent + 1), _products(d, u)
+    """2 Re is a shift by one place of a difference, which reaches as far to both sides."""
+    low, high, exponent = _products(c, x, modes)
+    span = high - low
+    return (-span, span, exponent + 1), _products(d, u)
 
 
 def least_widths(model, bits) -> dict[str, int]:

@@ -156,7 +156,7 @@ def test_one_differing_code_leaves_no_project(plain, tmp_path, monkeypatch):
 
     monkeypatch.setattr(comparing, "require_tools", lambda: None)
     monkeypatch.setattr(comparing, "build", lambda *arguments: Wrong())
-    found = hls4ml.compare_project(plain, small_codes(3).numpy()[:, :5], tmp_path / "hls").agreement
+    found = comparing.compare_project(plain, small_codes(3).numpy()[:, :5], tmp_path / "hls").agreement
     assert (found.differing, found.first) == (1, "pool_next, sequence 1, step 3")
     assert not list(tmp_path.iterdir())
 
@@ -165,5 +165,5 @@ def test_a_folder_that_is_no_project_is_not_replaced(plain, tmp_path, monkeypatc
     monkeypatch.setattr(comparing, "require_tools", lambda: None)
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(ExportError, match="exists and is no HLS project; give another --out"):
-        hls4ml.compare_project(plain, np.zeros((1, 1)), tmp_path)
+        comparing.compare_project(plain, np.zeros((1, 1)), tmp_path)
     assert (tmp_path / "thesis.tex").is_file()

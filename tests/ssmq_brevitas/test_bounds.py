@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import LENGTH, small_config
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ssmq_brevitas.bounds import accumulator_widths, least_widths, refuse_wide, signed_bits
 from ssmq_brevitas.errors import SsmqError
@@ -125,7 +125,24 @@ def configs(draw):
     return small_config(model=model, scheme=scheme, bits=bits)
 
 
+# Every kind of sum, the quickest to fail first: a drawn example that fails is made smaller for a while.
+BARE = small_config(
+    model={"heads": 1, "modes": 2, "layers": 1, "gate": "none", "activation": "relu"},
+    scheme={"equalise": False},
+    bits=dict.fromkeys(BITS, 3) | {"bias": 5},  # logits of 4 * 4 + 15, a state of 3 * 16: one more is a bit more
+)
+FULL = small_config(
+    model={"heads": 2, "modes": 3, "layers": 2, "channels": 2, "gate": "hard_sigmoid", "activation": "hard_gelu"},
+    scheme={"granularity": "head", "equalise": True},
+    # B̄ u counts most in a state's sum, the gate in u, and the least value in the encoder's.
+    bits={name: 2 + k % 5 for k, name in enumerate(BITS)} | {"x": 2, "u": 5, "encoder": 2},
+)
+
+
 @settings(max_examples=25)
+@example(BARE, 0, 0)
+@example(BARE, 4, 1)
+@example(FULL, 3, 2)
 @given(configs(), st.integers(0, 4), st.integers(0, 2**32 - 1))
 def test_every_width_is_reached_and_one_bit_less_is_too_few(config, apart, seed):
     model, rng = empty_quantised(config), np.random.default_rng(seed)
@@ -138,6 +155,8 @@ def test_every_width_is_reached_and_one_bit_less_is_too_few(config, apart, seed)
 
 
 @settings(max_examples=25)
+@example(BARE)
+@example(FULL)
 @given(configs())
 def test_least_widths_are_those_of_terms_on_one_grid(config):
     model = empty_quantised(config)
@@ -157,7 +176,7 @@ def test_signed_bits_are_the_least_that_hold_both_ends(low, high):
     assert bits == 1 or low < -(2 ** (bits - 2)) or high > 2 ** (bits - 2) - 1
 
 
-@pytest.mark.parametrize("low, high, bits", [(0, 0, 1), (-1, 0, 1), (0, 1, 2), (-2**52, 2**52 - 1, 53), (0, 2**52, 54)])
+@pytest.mark.parametrize("low, high, bits", [(0, 0, 1), (-1, 0, 1), (-2, 0, 2), (0, 1, 2), (-2**52 - 1, 0, 54), (-2**52, 2**52 - 1, 53), (0, 2**52, 54)])
 def test_signed_bits_at_the_edges(low, high, bits):
     assert signed_bits(low, high) == bits
 

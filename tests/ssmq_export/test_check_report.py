@@ -41,6 +41,23 @@ def test_a_message_has_no_links_and_no_placeholders():
     assert texts == [r"\\\[here\](https://evil.example) {{0}}. Fix: f", "shape [1, 3]. Fix: f"]
 
 
+def test_a_rule_is_described_in_short_by_how_its_reason_begins():
+    for rule, told in zip(RULES, to_sarif([], Path("g.onnx"))["runs"][0]["tool"]["driver"]["rules"], strict=True):
+        short = told["shortDescription"]["text"]
+        assert rule.why.startswith(short) and short and "\n" not in short and ": " not in short
+
+
+@pytest.mark.parametrize(
+    "node, tensor, named",
+    [("n", "t", [("n", "function"), ("t", "variable")]), ("n", "", [("n", "function")]), ("", "t", [("t", "variable")]), ("", "", None)],
+)
+def test_a_result_names_its_node_and_its_tensor_as_far_as_it_has_them(node, tensor, named):
+    found = Finding(RULES[0].id, "error", node, tensor, "m", "f")
+    (place,) = to_sarif([found], Path("g.onnx"))["runs"][0]["results"][0]["locations"]
+    expected = {"logicalLocations": [{"name": name, "kind": kind} for name, kind in named]} if named else {}
+    assert {key: value for key, value in place.items() if key != "physicalLocation"} == expected
+
+
 def printed(findings: list[Finding]) -> str:
     stream = io.StringIO()
     Console(file=stream, width=400, force_terminal=True, color_system=None).print(to_table(findings))
@@ -58,3 +75,12 @@ def test_a_long_table_is_cut_and_counted_errors_first():
 def test_names_in_a_table_are_text_on_any_console():
     text = printed([finding(name="[/n][bold]\x1b[2J\x07", message="[red]\x9b1m")])
     assert r"[/n][bold]\x1b[2J\x07" in text and r"[red]\x9b1m" in text and not re.search("[\x07\x1b\x9b]", text)
+
+
+def test_a_table_has_a_row_with_headings_for_every_finding():
+    text = printed([Finding(RULES[0].id, "error", "", "tensor", "what", "fix"), finding("warning", "node")])
+    lines = text.splitlines()
+    assert all(heading in lines[1] for heading in ("rule", "where", "what", "how to fix it"))
+    (first,) = (line for line in lines if "error" in line)
+    assert "tensor" in first and "what" in first and "fix" in first
+    assert [line[0] for line in lines].count("├") == 1  # between the two

@@ -127,10 +127,9 @@ def accumulator_width(view: TidyView) -> Iterator[Hit]:
         limits = integer_range(view.datatypes.get(tensor, ""))
         if info is None or limits is None:
             continue
-        bits = max((-limits[0]).bit_length(), limits[1].bit_length()) + (limits[0] < 0) * (limits[1] >= -limits[0])
         exact = EXACT_BITS.get(info.type.tensor_type.elem_type)
-        if exact is not None and max(abs(limits[0]), limits[1] + 1) > 2**exact:
-            yield node, tensor, f"is {view.datatypes[tensor]}, {bits} bits, in a container exact to {exact}"
+        if exact is not None and limits[1].bit_length() > exact:  # a negative end has one bit more, a power of two
+            yield node, tensor, f"is {view.datatypes[tensor]}, in a container exact to {exact} bits"
 
 
 @rule("layout", "error", "give the first input (batch, channels), (batch, width, channels) or (batch, height, width, channels)")

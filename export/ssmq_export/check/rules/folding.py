@@ -10,19 +10,24 @@ from collections.abc import Iterator
 
 from onnx import NodeProto
 
-from ...dataflow.attributes import attribute
-from ...dataflow.datatype import integer_range
+from ...dataflow.attributes import integer_attribute, integers_attribute, text_attribute
+from ...dataflow.datatype import bits
+from ...dataflow.forks import Way, meets_later
+from ...dataflow.hardware import SCAN_LOOP
 from ...dataflow.keys import SCAN_DOMAIN
 from ..catalogue import Hit, rule
 from ..tidy_view import TidyView
 from .streams import WIDEST
 
 FINN = "finn.custom_op.fpgadataflow"
-# Attribute that counts what PE (or SIMD) takes its share of, by operator without its back end.
-SIZES = {"MVAU": {"PE": "MH", "SIMD": "MW"}}
+# Attribute that counts what PE (or SIMD) takes its share of, by operator without its back end; of any other its channels.
+SIZES = {
+    "MVAU": {"PE": "MH", "SIMD": "MW"},
+    "VVAU": {"PE": "Channels"},  # its SIMD divides the kernel
+    "ConvolutionInputGenerator": {"SIMD": "IFMChannels"},
+    "LabelSelect": {"PE": "Labels"},
+}
 CHANNELS = ("NumChannels", "Channels")
-# Cycles until a state of a DiagonalScan is back: product 3, two sums, rounding 2, write and read 2.
-STATE_LOOP = 9
 SHOWN_FORKS = 64
 
 
@@ -35,28 +40,25 @@ def _is_scan(node: NodeProto) -> bool:
     return node.op_type.startswith("DiagonalScan") and (node.domain == SCAN_DOMAIN or is_hardware(node))
 
 
-def _number(node: NodeProto, name: str) -> int | None:
-    value = attribute(node, name)
-    return value if isinstance(value, int) else None
-
-
 def _scan_size(view: TidyView, node: NodeProto) -> tuple[int, int] | None:
     """Heads and modes of a DiagonalScan."""
-    shape = view.shape(node.input[1]) if len(node.input) > 1 else None
+    shape = view.tidied.shape(node.input[1]) if len(node.input) > 1 else None
     return tuple(shape) if shape is not None and len(shape) == 2 else None
 
 
-def _sizes(view: TidyView, node: NodeProto) -> Iterator[tuple[str, int, int]]:
+def _channels(node: NodeProto) -> int | None:
+    shape = integers_attribute(node, "out_shape")
+    if shape:
+        return shape[-1]
+    return next((found for found in (integer_attribute(node, key) for key in CHANNELS) if found is not None), None)
+
+
+def _sizes(node: NodeProto) -> Iterator[tuple[str, int, int]]:
     """(attribute, its value, what it must divide) of a folded node."""
-    kind = node.op_type.partition("_")[0]
+    counted = SIZES.get(node.op_type.partition("_")[0])
     for name in ("PE", "SIMD"):
-        lanes = _number(node, name)
-        size = _number(node, SIZES[kind][name]) if kind in SIZES and name in SIZES[kind] else None
-        if kind not in SIZES and name == "PE":
-            size = next((found for found in (_number(node, key) for key in CHANNELS) if found is not None), None)
-            shape = attribute(node, "out_shape")
-            if size is None and isinstance(shape, list) and shape and isinstance(shape[-1], int):
-                size = shape[-1]
+        size = _channels(node) if counted is None else integer_attribute(node, counted.get(name, ""))
+        lanes = integer_attribute(node, name)
         if lanes is not None and size is not None:
             yield name, lanes, size
 
@@ -66,14 +68,14 @@ def folding(view: TidyView) -> Iterator[Hit]:
     """A folded node repeats the same lanes over its channels; a remainder has no hardware, and FINN stops at an assertion."""
     for node in view.nodes:
         if _is_scan(node):
-            size, lanes = _scan_size(view, node), _number(node, "PE")
+            size, lanes = _scan_size(view, node), integer_attribute(node, "PE")
             if size is None or lanes is None:
                 continue
             heads, modes = size
             if lanes < 1 or (modes % lanes and (lanes % modes or heads % (lanes // modes))):
                 yield view.label(node), "", f"PE {lanes} divides neither {modes} modes nor makes whole heads of {heads}"
         elif is_hardware(node):
-            for name, lanes, size in _sizes(view, node):
+            for name, lanes, size in _sizes(node):
                 if lanes < 1 or size % lanes:
                     yield view.label(node), "", f"{name} {lanes} does not divide {size}"
 
@@ -84,31 +86,29 @@ def folded_width(view: TidyView) -> Iterator[Hit]:
     for node in view.nodes:
         if not is_hardware(node):
             continue
-        sizes = {name: lanes for name, lanes, _ in _sizes(view, node)}
-        lanes, inner = sizes.get("PE", 1), sizes.get("SIMD", sizes.get("PE", 1))
+        sizes = {name: lanes for name, lanes, _ in _sizes(node)}
+        lanes, inner = sizes.get("PE", sizes.get("SIMD", 1)), sizes.get("SIMD", sizes.get("PE", 1))
         streams = [("inputDataType", inner), ("outputDataType", lanes)]
         if "SIMD" in sizes:
             streams.append(("weightDataType", lanes * inner))
         for name, count in streams:
-            limits = integer_range(str(attribute(node, name, "")))
-            if limits is None:
-                continue
-            bits = (limits[1] - limits[0]).bit_length()
-            if count * bits > WIDEST:
+            width = bits(text_attribute(node, name, ""))
+            if width is not None and count * width > WIDEST:
                 kind = name.removesuffix("DataType")
-                yield view.label(node), "", f"its {kind} stream has {count} elements of {bits} bits, more than {WIDEST}"
+                yield view.label(node), "", f"its {kind} stream has {count} elements of {width} bits, more than {WIDEST}"
 
 
 @rule("recurrence-rate", "warning", "choose PE so that heads x modes / PE is at least the latency of the loop")
 def recurrence_rate(view: TidyView) -> Iterator[Hit]:
     """Step t + 1 of a mode waits for x(t): a sweep shorter than the loop through a state stalls, and its lanes idle."""
     for node in view.nodes:
-        size, lanes = (_scan_size(view, node), _number(node, "PE")) if _is_scan(node) else (None, None)
-        if size is None or not lanes or lanes < 1:
+        size, lanes = _scan_size(view, node), integer_attribute(node, "PE")
+        if not _is_scan(node) or size is None or not lanes:
             continue
-        sweep = size[0] * size[1] // lanes
-        if sweep < STATE_LOOP < size[0] * size[1]:
-            yield view.label(node), "", f"sweeps its modes in {sweep} cycles, and a state is back after {STATE_LOOP}"
+        modes = size[0] * size[1]
+        sweep = modes // lanes
+        if 0 < sweep < SCAN_LOOP < modes:
+            yield view.label(node), "", f"sweeps its modes in {sweep} cycles, and a state is back after {SCAN_LOOP}"
 
 
 @rule("fork", "error", "insert DuplicateStreams (FINN: InferDuplicateStreamsLayer)")
@@ -123,8 +123,6 @@ def fork(view: TidyView) -> Iterator[Hit]:
 @rule("single-partition", "error", "replace the operator, or move it before the first or behind the last hardware node")
 def single_partition(view: TidyView) -> Iterator[Hit]:
     """FINN's partition is one stretch of hardware nodes; a foreign node between them would lie on the host."""
-    if not any(is_hardware(node) for node in view.nodes):
-        return
     behind: set[str] = set()
     between: dict[str, NodeProto] = {}  # tensor -> the foreign node that hardware is behind of
     for node in view.nodes:
@@ -147,27 +145,13 @@ def residual_buffer(view: TidyView) -> Iterator[Hit]:
     if not view.lowered:
         return
     forks = [name for name, readers in view.consumers.items() if len(readers) > 1 and not view.is_constant(name)]
+    ways = [Way(tuple(node.input), tuple(node.output), _sums(node)) for node in view.nodes]
     for tensor in forks[:SHOWN_FORKS]:
-        join, shape = _meets_later(view, tensor), view.shape(tensor)
+        join, shape = meets_later(tensor, ways), view.tidied.shape(tensor)
         if join is not None and shape:
-            yield view.label(join), tensor, f"waits here for a sum over channels: a FIFO of {shape[-1]} elements"
+            yield view.label(view.nodes[join]), tensor, f"waits here for a sum over channels: a FIFO of {shape[-1]} elements"
 
 
 def _sums(node: NodeProto) -> bool:
     """Whether no output is there before all channels are."""
     return node.op_type.partition("_")[0] in ("MatMul", "MVAU", "DiagonalScan")
-
-
-def _meets_later(view: TidyView, tensor: str) -> NodeProto | None:
-    """The first node that joins two ways from ``tensor`` that part there, of which one passes more sums."""
-    ways: dict[str, tuple[int, int]] = {}  # tensor -> (which reader the way began with, sums on it)
-    for node in view.nodes:
-        if tensor in node.input:
-            ways.update(dict.fromkeys(node.output, (id(node), int(_sums(node)))))
-            continue
-        found = [ways[name] for name in node.input if name in ways]
-        if len(found) == 2 and found[0][0] != found[1][0] and found[0][1] != found[1][1]:
-            return node
-        if found:
-            ways.update(dict.fromkeys(node.output, (found[0][0], max(sums for _, sums in found) + _sums(node))))
-    return None

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import onnx
 
-from ...dataflow.datatype import integer_range
+from ...dataflow.datatype import is_integer
 from ..catalogue import Hit, rule
 from ..tidy_view import QUANTS, TidyView
 
@@ -19,11 +18,11 @@ FLOAT = frozenset({"Sigmoid", "HardSigmoid", "Erf", "Div", "BatchNormalization",
 
 def _float_tensors(view: TidyView) -> set[str]:
     """Tensors that no quantiser put on a grid. Ports count as coded: whoever drives them vouches for it."""
-    unquantised = {name for name in view.initializers if integer_range(view.datatypes.get(name, "")) is None}
+    unquantised = {name for name in view.initializers if not is_integer(view.datatypes.get(name, ""))}
     for node in view.nodes:
         tainted = node.op_type in EXACT and any(name in unquantised for name in node.input)
         if node.op_type in FLOAT or tainted:
-            unquantised.update(name for name in node.output if name)
+            unquantised.update(node.output)
     return unquantised
 
 
@@ -41,10 +40,10 @@ def float_matmul_operand(view: TidyView) -> Iterator[Hit]:
 
 def _scale(view: TidyView, tensor: str) -> np.ndarray | None:
     """Scale of the Quant that writes ``tensor``, a stream; None for anything else."""
-    producers: list[onnx.NodeProto] = view.producers.get(tensor, [])
-    if len(producers) != 1 or producers[0].op_type not in QUANTS or view.is_constant(tensor):
-        return None
-    return view.numbers(producers[0].input[1]) if len(producers[0].input) > 1 else None
+    match view.producers.get(tensor):
+        case [quant] if quant.op_type in QUANTS and len(quant.input) > 1 and not view.is_constant(tensor):
+            return view.numbers(quant.input[1])
+    return None
 
 
 @rule("grid-join", "warning", "give both quantisers the same scale; ssmq export aligns them with a constant shift")

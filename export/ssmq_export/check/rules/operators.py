@@ -54,10 +54,6 @@ INSTEAD = {
 }
 
 
-def _is_recurrent(op_type: str) -> bool:
-    return op_type in RECURRENT
-
-
 def _functions(view: TidyView) -> set[tuple[str, str]]:
     return {(f.domain, f.name) for f in view.model.functions}
 
@@ -66,7 +62,7 @@ def _functions(view: TidyView) -> set[tuple[str, str]]:
 def recurrence(view: TidyView) -> Iterator[Hit]:
     """FINN has no recurrence and no control flow: the state must be a pair of ports, looped back outside the graph."""
     for node in view.nodes:
-        if _is_recurrent(node.op_type):
+        if node.op_type in RECURRENT:
             yield view.label(node), "", f"{node.op_type} has no hardware form"
 
 
@@ -108,9 +104,8 @@ def hardware_op(view: TidyView) -> Iterator[Hit]:
     """Every node inside a StreamingDataflowPartition must become a FINN hardware operator; one foreign node splits it."""
     functions = _functions(view)
     for node in view.tidied.nodes if view.lowered else view.nodes:
-        known = node.op_type in OURS and SCAN_DOMAIN in view.opsets or node.op_type in TABLE
-        known = known or (not view.lowered and node.op_type in LOWERABLE | QUANTS)
-        foreign = node.domain not in QONNX_DOMAINS or _is_recurrent(node.op_type) or (node.domain, node.op_type) in functions
+        known = node.op_type in TABLE or (not view.lowered and node.op_type in LOWERABLE | QUANTS)
+        foreign = node.domain not in QONNX_DOMAINS or node.op_type in RECURRENT or (node.domain, node.op_type) in functions
         if not known and not foreign:
             instead = INSTEAD.get(node.op_type, "express it with MatMul, Mul, Add, Sub and MultiThreshold")
             yield view.label(node), "", f"{node.op_type} is no FINN hardware operator: {instead}"
@@ -169,7 +164,7 @@ def join_shape(view: TidyView) -> Iterator[Hit]:
     """ONNX's definition of the operator refuses these operands: shapes that do not broadcast, containers that differ,
     attributes without meaning. No tool can run such a graph."""
     for node, reason in view.tidied.misfits:
-        shapes = [f"{name} {shape}" for name in node.input if name and (shape := view.tidied.shape(name)) is not None]
+        shapes = [f"{name} {shape}" for name in node.input if (shape := view.tidied.shape(name)) is not None]
         yield view.label(node), "", f"{node.op_type} of {', '.join(shapes[:3])}: {reason}"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ...dataflow.attributes import attribute
+from ...dataflow.attributes import attribute, text_attribute
 from ..catalogue import Hit, rule
 from ..tidy_view import TidyView
 
@@ -54,7 +54,7 @@ def zero_point(view: TidyView) -> Iterator[Hit]:
 def rounding_mode(view: TidyView) -> Iterator[Hit]:
     """FINN ignores the mode, and Brevitas exports weight quantisers of other modes with wrong numbers."""
     for node in view.quants:
-        mode = str(attribute(node, "rounding_mode", "ROUND")).upper()
+        mode = text_attribute(node, "rounding_mode", "ROUND").upper()
         if mode not in ("ROUND", "HALF_EVEN"):
             yield view.label(node), view.output(node), f"rounds by {mode}"
 
@@ -77,11 +77,11 @@ def power_of_two_scale(view: TidyView) -> Iterator[Hit]:
 def quant_width(view: TidyView) -> Iterator[Hit]:
     """The width decides every stream behind it and must be known at compile time."""
     for node in view.quants:
-        if len(node.input) < 4 or not node.input[3]:
+        if len(node.input) < 4:
             continue  # operand-count
         values = view.numbers(node.input[3])
         if values is None:
             if _no_number(view, node.input[3]):
                 yield view.label(node), node.input[3], "is a bit width that is no constant number"
-        elif values.size != 1 or not 1 <= float(values.ravel()[0]) <= 32 or float(values.ravel()[0]) % 1:
+        elif values.size != 1 or not 1 <= values.item() <= 32 or values.item() % 1:
             yield view.label(node), node.input[3], f"is the bit width {values.ravel()[:4].tolist()}"

@@ -8,6 +8,7 @@ from ...dataflow.attributes import attribute
 from ...dataflow.keys import SCAN_DOMAIN
 from ...dataflow.scan_operands import INPUTS, unfit_shapes, unfit_shift, unfit_state
 from ..catalogue import Hit, rule
+from ..conversion import Site
 from ..tidy_view import TidyView
 
 
@@ -19,7 +20,7 @@ def scan_operands(view: TidyView) -> Iterator[Hit]:
             continue  # operand-count judges the number
         label, named = view.label(node), dict(zip(INPUTS, node.input, strict=True))
         computed = next((name for name in node.input[1:] if not view.is_constant(name)), None)
-        shapes = {name: view.shape(tensor) for name, tensor in named.items()}
+        shapes = {name: view.tidied.shape(tensor) for name, tensor in named.items()}
         if computed is not None:
             yield label, computed, "is a parameter of a DiagonalScan, and not constant"
         elif all(shape is not None for shape in shapes.values()):
@@ -37,12 +38,11 @@ def time_sum(view: TidyView) -> Iterator[Hit]:
     if SCAN_DOMAIN not in view.opsets:
         return  # hardware-op judges it
     for node in view.nodes:
-        if node.op_type != "ReduceSum" or not node.input:
+        site = Site(view, node)
+        shape, axes = site.shape(), site.listed(1)
+        if node.op_type != "ReduceSum" or shape is None:
             continue
-        shape = view.shape(node.input[0])
-        axes = view.numbers(node.input[1]) if len(node.input) > 1 else None
-        found = None if axes is None or axes.size > 4 else {int(axis) % 4 for axis in axes.ravel()}
-        one_wide = shape is not None and len(shape) == 4 and shape[2] == 1
-        if not one_wide or found not in ({1}, {1, 2}) or attribute(node, "keepdims", 1) != 1:
-            listed = "computed axes" if axes is None else f"axes {axes.ravel()[:4].tolist()}"
+        found = None if axes is None else {axis % 4 for axis in axes}
+        if len(shape) != 4 or shape[2] != 1 or found not in ({1}, {1, 2}) or site.integer("keepdims", 1) != 1:
+            listed = "computed axes" if axes is None else f"axes {axes[:4]}"
             yield view.label(node), view.output(node), f"sums {node.input[0]} {shape} over {listed}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from onnx import TensorProto
 
-from ...dataflow.datatype import integer_range
+from ...dataflow.datatype import bits, is_integer
 from ..catalogue import Hit, rule
 from ..tidy_view import TidyView
 
@@ -22,7 +22,7 @@ def float32_container(view: TidyView) -> Iterator[Hit]:
     other = [
         name
         for name, info in view.infos.items()
-        if integer_range(view.datatypes.get(name, "")) is not None
+        if is_integer(view.datatypes.get(name, ""))
         and info.type.tensor_type.elem_type not in (TensorProto.FLOAT, TensorProto.UNDEFINED)
     ]
     if other:
@@ -35,6 +35,6 @@ def float32_container(view: TidyView) -> Iterator[Hit]:
 def stream_width(view: TidyView) -> Iterator[Hit]:
     """HLS streams end at 8191 bits. Folding divides the channels of a stream, but never one element."""
     for name, datatype in view.datatypes.items():
-        limits = integer_range(datatype)
-        if name in view.infos and limits is not None and (limits[1] - limits[0]).bit_length() > WIDEST:
+        width = bits(datatype)
+        if name in view.infos and width is not None and width > WIDEST:
             yield "", name, f"is {datatype}: one element is wider than {WIDEST} bits"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 
 from onnx import TensorProto
 
@@ -21,21 +22,15 @@ def empty_graph(view: TidyView) -> Iterator[Hit]:
         yield "", "", "the graph has no nodes"
 
 
-def _cyclic_nodes(view: TidyView) -> list[int]:
-    """Indices of nodes on or behind a cycle (Kahn's algorithm leaves exactly those)."""
+def _cycle(view: TidyView) -> list[int]:
+    """Indices of nodes on one cycle; none if there is no cycle."""
     index = {id(node): k for k, node in enumerate(view.nodes)}
-    waiting = [sum(1 for name in set(node.input) if view.producers.get(name)) for node in view.nodes]
-    ready = [k for k, count in enumerate(waiting) if count == 0]
-    done = 0
-    while ready:
-        k = ready.pop()
-        done += 1
-        for name in set(view.nodes[k].output):
-            for user in {id(n): n for n in view.consumers.get(name, [])}.values():
-                waiting[index[id(user)]] -= 1
-                if waiting[index[id(user)]] == 0:
-                    ready.append(index[id(user)])
-    return [k for k, count in enumerate(waiting) if count > 0] if done < len(view.nodes) else []
+    before = {k: [index[id(found)] for name in node.input for found in view.producers.get(name, [])] for k, node in enumerate(view.nodes)}
+    try:
+        TopologicalSorter(before).prepare()
+    except CycleError as error:
+        return sorted(set(error.args[1]))
+    return []
 
 
 @rule("acyclic", "error", "cut the loop: make the state an input and an output port, and loop it back outside the graph")
@@ -43,15 +38,15 @@ def acyclic(view: TidyView) -> Iterator[Hit]:
     """FINN compiles feed-forward graphs only; a loop inside one deadlocks its partitioning."""
     if any(len(nodes) > 1 for nodes in view.producers.values()):
         return  # duplicate-tensor: edges are not defined
-    cycle = _cyclic_nodes(view)
+    cycle = _cycle(view)
     if cycle:
-        yield view.label(view.nodes[cycle[0]]), "", f"{len(cycle)} nodes lie on or behind a cycle"
+        yield view.label(view.nodes[cycle[0]]), "", f"{len(cycle)} nodes lie on a cycle"
 
 
 @rule("node-order", "error", "sort the nodes topologically (qonnx: SortGraph)")
 def node_order(view: TidyView) -> Iterator[Hit]:
     """ONNX wants producers before consumers; qonnx executes in file order and would read tensors not yet computed."""
-    if any(len(nodes) > 1 for nodes in view.producers.values()) or _cyclic_nodes(view):
+    if any(len(nodes) > 1 for nodes in view.producers.values()) or _cycle(view):
         return
     seen: set[str] = set()
     for node in view.nodes:
@@ -150,9 +145,9 @@ def _stored(view: TidyView) -> Iterator[tuple[str, TensorProto]]:
         yield from (("", part) for sparse in graph.sparse_initializer for part in (sparse.values, sparse.indices))
         for node in graph.node:
             for found in node.attribute:
-                graphs += [*([found.g] if found.HasField("g") else []), *found.graphs]
-                tensors = [*([found.t] if found.HasField("t") else []), *found.tensors]
-                yield from ((view.label(node), tensor) for tensor in tensors)
+                graphs += [found.g, *found.graphs]
+                sparse = [part for held in (found.sparse_tensor, *found.sparse_tensors) for part in (held.values, held.indices)]
+                yield from ((view.label(node), tensor) for tensor in [found.t, *found.tensors, *sparse])
 
 
 @rule("external-data", "error", "store the constants inside the file (onnx.save without external data)")
