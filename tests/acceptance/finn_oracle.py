@@ -126,7 +126,8 @@ def different(original, mapped) -> str:
         divided = bool(original.get_nodes_by_op_type("Div"))
         if not divided and (right.min() < limits.min() or right.max() > limits.max()):
             return f"codes outside {limits} at {name}"
-        if left.shape != right.shape or np.any(left.astype(np.float64) != right.astype(np.float64)):
+        # FINN takes a Reshape out between two operators, for a stream has no shape; its Python then gives the codes in another.
+        if left.size != right.size or np.any(left.ravel().astype(np.float64) != right.ravel().astype(np.float64)):
             # The quotient of integers is no integer: FINN's divider cuts it off. And its Python of an MVAU with thresholds takes
             # axis 1 of three dimensions for the channels, its hardware the last.
             axis = any(len(mapped.get_tensor_shape(n.output[0])) == 3 and len(n.input) > 2 for n in mapped.get_nodes_by_op_type("MVAU"))

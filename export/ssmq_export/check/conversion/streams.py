@@ -1,4 +1,4 @@
-"""Operators that move elements and compute nothing."""
+"""Operators that join, take and choose elements and compute nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from ..datatype import is_integer
 from .site import Site
-from .table import TABLE, converts
+from .table import converts
 
 
 @converts("Concat", becomes="StreamingConcat, or Pad1D", codes=())
@@ -35,11 +35,7 @@ def _pads_tokens(site: Site, streams: list[int], axis: int | None) -> bool:
     shape, kind = site.shape(streams[0]), site.datatype(streams[0])
     if shape is None or len(shape) != 3 or shape[0] != 1:
         return False
-    rest = [k for k in range(len(site.node.input)) if k not in streams]
-    return all(
-        (found := site.shape(k)) is not None and len(found) == 3 and found[0] == 1 and found[2] == shape[2] and site.datatype(k) == kind
-        for k in rest
-    )
+    return all(site.datatype(k) == kind for k in range(len(site.node.input)))
 
 
 @converts("Split", becomes="StreamingSplit", integers=(0,), vectors=True)
@@ -106,61 +102,6 @@ def _crop(site: Site) -> Iterator[str]:
         yield f"has indices of the type {at.dtype}, and FINN wants int64"
     elif at.ndim != 1 or not at.size or at.min() < 0 or np.any(np.diff(at) != 1):
         yield "takes elements that are no neighbours in ascending order, and FINN crops"
-
-
-@converts("Reshape", becomes="Reshape")
-def reshape(site: Site) -> Iterator[str]:
-    """To a constant shape without zeros."""
-    if not site.is_constant(1):
-        yield "has a shape that is not constant"
-    elif 0 in (site.listed(1) or ()):
-        yield "has a 0 (as before) in its shape: write the size"
-
-
-@converts("Flatten", becomes="nothing: FINN removes it")
-def flatten(site: Site) -> Iterator[str]:
-    """Between two hardware operators, if it keeps the first dimension."""
-    before, readers, shape, flat = site.producer, site.readers(), site.shape(), site.result()
-    loose = not readers or before is None or not _is_converted(before.op_type) or (len(readers) == 1 and not _is_converted(readers[0].op_type))
-    if loose or (shape and flat and shape[0] != flat[0]):
-        yield "is removed only between two hardware operators, with the first dimension kept: write it as Reshape"
-    elif len(readers) == 1 and readers[0].input[0] != site.node.output[0]:
-        yield "feeds an operand that is not the first, and FINN would connect it to the first: write it as Reshape"
-
-
-def _is_converted(op: str) -> bool:
-    """Whether FINN has made hardware of an operator when it looks at Flatten."""
-    return op in TABLE and op not in ("Flatten", "Reshape", "Transpose")
-
-
-@converts("Transpose", becomes="Shuffle")
-def transpose(site: Site) -> Iterator[str]:
-    """Behind another operator, with its permutation given: FINN leaves the first node of a graph on the host."""
-    perm, readers = site.integers("perm"), site.readers()
-    paired = bool(readers) and perm is not None and all(_undoes(perm, node) for node in readers)
-    if perm is None:
-        yield "has no permutation: write perm"
-    elif site.is_first() and not paired and not _pooled(perm, readers):
-        yield "is the first operator, which FINN leaves on the host: store the input transposed"
-    elif paired and len(readers) == 1 and not site.is_output() and _ends(site, readers[0]):
-        yield "is undone by the last operator of the graph, and FINN stops at the pair: remove both"
-
-
-def _pooled(perm: list[int], readers: list) -> bool:
-    """Whether the transposition meets the one that FINN puts before a pool with channels first."""
-    return perm == [0, 3, 1, 2] and bool(readers) and all(node.op_type == "MaxPool" for node in readers)
-
-
-def _undoes(perm: list[int], node) -> bool:
-    if node.op_type != "Transpose":
-        return False
-    other = next((list(a.ints) for a in node.attribute if a.name == "perm"), None)
-    return other is not None and sorted(other) == sorted(perm) == list(range(len(perm))) and [perm[p] for p in other] == list(range(len(perm)))
-
-
-def _ends(site: Site, node) -> bool:
-    name = node.output[0] if node.output else ""
-    return name in site.view.outputs and not site.view.consumers.get(name)
 
 
 @converts("Where", becomes="HWWhere", codes=())

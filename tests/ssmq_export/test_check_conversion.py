@@ -1,0 +1,23 @@
+"""Each condition of FINN's conversions: what it takes and what, by one change, it does not. FINN itself is asked in acceptance."""
+
+from __future__ import annotations
+
+import conversion_moves
+import conversion_parts
+import pytest
+from ssmq_export.check import check_model
+
+CASES = {
+    f"{table}: {name}": case
+    for module in (conversion_parts, conversion_moves)
+    for table, cases in module.TABLES.items()
+    for name, case in cases.items()
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_verdict_on_an_operator_is_finns(name):
+    model, words = CASES[name]
+    found = [f"{f.rule}: {f.message}" for f in check_model(model) if f.severity == "error"]
+    expected = words.split(" + ") if words else []
+    assert len(found) == len(expected) and all(f.startswith(e) for f, e in zip(found, expected, strict=True)), found
