@@ -37,6 +37,7 @@ COVERED = (
     ("export/ssmq_export/lower/*", (
         "ssmq_export/test_grids.py", "ssmq_export/test_ranges.py", "ssmq_export/test_pass*.py", "ssmq_export/test_lowering.py",
     )),
+    ("export/ssmq_export/check/conversion/*", ("ssmq_export/test_check_conversion.py", "ssmq_export/test_check_*.py", "ssmq_export/test_check.py")),
     ("export/ssmq_export/check/*", ("ssmq_export/test_check_*.py", "ssmq_export/test_check.py")),
     ("export/ssmq_export/integer/*", (
         "ssmq_export/test_forms.py", "ssmq_export/test_thresholds.py", "ssmq_export/test_stages.py", "ssmq_export/test_pairs.py",

@@ -1,7 +1,11 @@
-"""One operator between a port and thresholds, and the tables of what FINN does with each: see ``case``."""
+"""One operator between ports and thresholds: what FINN does with each, and the pieces of which the tables are made.
+
+A case is a graph and the errors that it has, how each begins, " + " between them; none where FINN maps it.
+"""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +13,7 @@ import onnx
 from foreign_graphs import Graph
 from onnx import TensorProto
 
+MODULES = ("conversion_arithmetic", "conversion_images", "conversion_moves", "conversion_parts")
 LAYOUTS = {2: "NC", 3: "NWC", 4: "NHWC"}
 
 
@@ -46,3 +51,9 @@ def computed(op: str, shape, out, operand, *constants, kind="UINT2", **attribute
     y = g.node(op, operands, out, "INT4", **attributes)
     first, shape = (y, out) if isinstance(y, str) else (y[0], out[0])
     return g.model([levels(g, first, shape)])
+
+
+def conversions() -> dict[str, tuple[onnx.ModelProto, str]]:
+    """Every case by the operator and its name."""
+    tables = {op: cases for module in MODULES for op, cases in importlib.import_module(module).TABLES.items()}
+    return {f"{op}: {name}": case for op, cases in tables.items() for name, case in cases.items()}

@@ -109,6 +109,7 @@ REMOVED = {
     "of one shape, before a sum": ({"shape": FLAT, "behind": "Add"}, ""),
     "of one shape, the second of a difference": ({"shape": FLAT, "behind": "Sub", "place": 1}, OTHER.format("Sub")),
     "before sums": ({"behind": "Add", "readers": 2}, ""),
+    "before Reshapes": ({"behind": "Reshape", "readers": 2}, ""),
     "before a sum, an output too": ({"behind": "Add", "fork": "output behind"}, ""),
     "before a sum, read too": ({"behind": "Add", "fork": "read behind"}, ""),
     "behind what is read too": ({"behind": "Add", "fork": "read before"}, FINDS.format("Add")),

@@ -157,6 +157,11 @@ def taken(shape, axis, at, dtype=np.int64, **more) -> onnx.ModelProto:
     return through("Gather", shape, out, (at, None, dtype), **given, **more)
 
 
+def token(at: int) -> onnx.ModelProto:
+    """One that is not there; no tool could run it."""
+    return through("Gather", TOKENS, (1, 4), (np.array(at), None, np.int64), axis=1)
+
+
 CROPS = "and FINN crops height and width only, by an axis that is given and not negative"
 NEIGHBOURS = "conversion: takes elements that are no neighbours in ascending order, and FINN crops"
 SCALAR = np.array(1)
@@ -199,6 +204,8 @@ GATHER = {
     "the last token": (taken(TOKENS, 1, np.array(2)), ""),
     "the last token from behind": (taken(TOKENS, 1, np.array(-1)), ""),
     "the first token from behind": (taken(TOKENS, 1, np.array(-3)), ""),
+    "a token behind the last": (token(3), NEIGHBOURS),
+    "a token before the first": (token(-4), NEIGHBOURS),
     "a channel of tokens": (taken(TOKENS, 2, SCALAR), f"conversion: takes elements along axis 2, {CROPS}"),
     "a channel of tokens, axis from behind": (taken(TOKENS, -1, SCALAR), f"conversion: takes elements along axis -1, {CROPS}"),
     "a sample of tokens": (taken(TOKENS, 0, np.array(0)), NEIGHBOURS),

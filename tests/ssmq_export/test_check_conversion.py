@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import conversion_moves
-import conversion_parts
 import pytest
+from conversion_cases import conversions
 from ssmq_export.check import check_model
 
-CASES = {
-    f"{table}: {name}": case
-    for module in (conversion_parts, conversion_moves)
-    for table, cases in module.TABLES.items()
-    for name, case in cases.items()
-}
+CASES = conversions()
 
 
 @pytest.mark.parametrize("name", CASES)

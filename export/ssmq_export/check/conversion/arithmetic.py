@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from ..datatype import bits
 from ..shapes import QONNX
 from ..tidy import ELEMENTWISE
@@ -42,14 +44,21 @@ def elementwise(site: Site) -> Iterator[str]:
     for k in range(len(site.node.input)):
         if not site.is_constant(k) and site.shape(k) == []:
             yield f"reads {site.node.input[k]}, a stream without dimensions: FINN changes its shape"
-    if site.node.op_type in ("Add", "Sub") and "BIPOLAR" in (site.datatype(0), site.datatype(1)) and _one_bit(site, 0) and _one_bit(site, 1):
+    if site.node.op_type in ("Add", "Sub") and _overflows(site):
         yield "joins BIPOLAR data with data as narrow, and FINN computes a type that does not hold 2: annotate one INT2"
 
 
-def _one_bit(site: Site, k: int) -> bool:
-    """Whether FINN gives an operand one bit; the type of a constant follows from its values."""
-    values = site.constant(k)
-    return bits(site.datatype(k)) == 1 if values is None else bool((abs(values) <= 1).all())
+def _overflows(site: Site) -> bool:
+    """Whether a result may be 2 where FINN computes INT2: for BIPOLAR and one bit. The type of a constant follows from its
+    values, and that of a sum comes second."""
+    added = site.node.op_type == "Add"
+    first, second = (1, 0) if added and site.is_constant(0) else (0, 1)
+    if site.is_constant(first) or site.datatype(first) != "BIPOLAR":
+        return False
+    values = site.constant(second)
+    if values is None:
+        return bits(site.datatype(second)) == 1 if added else site.datatype(second) == "BIPOLAR"
+    return bool((values == 1).all()) if added else bool((values == -1).any() and np.isin(values, (-1, 0)).all())
 
 
 @converts("Max", becomes="ElementwiseMax", codes=(0, 1))

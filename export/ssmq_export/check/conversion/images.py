@@ -11,7 +11,6 @@ from .site import Site
 from .table import converts
 
 
-
 def _missing(site: Site, *names: str) -> Iterator[str]:
     for name in names:
         if not site.given(name):
@@ -66,10 +65,8 @@ def max_pool(site: Site) -> Iterator[str]:
 
 
 def _transposed(site: Site) -> Iterator[str]:
-    readers, last = site.readers(), None
-    if len(readers) == 1 and integers_attribute(readers[0], "perm") == [0, 2, 3, 1] and readers[0].output:
-        last = readers[0].output[0]
-    if last in site.view.outputs and not site.view.consumers.get(last):
+    reader = site.only_reader
+    if reader is not None and integers_attribute(reader, "perm") == [0, 2, 3, 1] and site.view.is_last(reader):
         yield "is turned to channels last by the last operator of the graph, and FINN stops at it: pool channels last"
     if site.is_first():
         yield "is the first operator and has channels first: FINN leaves its transposition on the host; use channels last"
@@ -92,12 +89,12 @@ def mean_pool(site: Site) -> Iterator[str]:
 
 @converts("ReduceSum", becomes="GlobalAccPool", integers=(0,))
 def reduce_sum(site: Site) -> Iterator[str]:
-    """The sum over height and width of four dimensions (axes [1, 2], or [1] where the width is 1)."""
+    """The sum over height and width of four dimensions: axes [1, 2]; those of size 1 may be named or not."""
     shape, axes = site.shape(), site.listed(1)
-    found = None if axes is None or shape is None else {axis % len(shape) for axis in axes} if shape else set()
     if OUR_DOMAIN in site.view.opsets or shape is None:
         return  # time-sum judges the sequence graph
-    if len(shape) != 4 or not (found == {1, 2} or (found == {1} and shape[2] == 1)):
+    named = {axis % 4 for axis in axes or ()}
+    if len(shape) != 4 or axes is None or any(shape[axis] > 1 for axis in named ^ {1, 2}):
         listed = "computed axes" if axes is None else f"axes {axes[:4]}"
         yield f"sums {shape} over {listed}, and FINN over axes [1, 2] of four dimensions"
 

@@ -39,24 +39,24 @@ def flatten(site: Site) -> Iterator[str]:
 
 def _is_removed(site: Site) -> bool:
     """Whether FINN connects what reads this to what it reads; a tensor read twice is between two operators, for it is copied."""
-    readers = site.readers()
-    before = site.producer is not None and (_is_converted(site.producer) or _is_copied(site, site.node.input[0]))
-    behind = bool(readers) and (_is_converted(readers[0]) or _is_copied(site, site.node.output[0]))
+    reader = site.only_reader
+    before = site.producer is not None and (_is_converted(site.producer) or site.view.is_copied(site.node.input[0]))
+    behind = site.view.is_copied(site.node.output[0]) if reader is None else _is_converted(reader)
     return before and behind and _is_flat(site)
 
 
 def _is_flat(site: Site) -> bool:
     """Whether it leaves (vectors, channels), with the first dimension kept."""
-    shape, flat = site.shape(), site.result()
-    return bool(shape and flat) and len(flat) == 2 and shape[0] == flat[0]
+    shape, flat = site.shape() or [], site.result() or []
+    return len(flat) == 2 and shape[:1] == flat[:1]
 
 
 def _removed(site: Site) -> Iterator[str]:
     """What is wrong without this node."""
-    reader, flat = site.readers()[0], site.node.output[0]
-    if _is_copied(site, flat):
+    reader = site.only_reader
+    if reader is None:
         return
-    if reader.input[0] != flat:
+    if reader.input[0] != site.node.output[0]:
         yield f"is removed, and FINN connects the first operand of {reader.op_type} in place of this: keep three dimensions"
     elif site.shape() != site.result() and reader.op_type not in STREAMED:
         yield f"is removed, and {reader.op_type} finds the shape {site.shape()}: keep three dimensions"
@@ -64,12 +64,12 @@ def _removed(site: Site) -> Iterator[str]:
 
 def _joins_the_weight(site: Site) -> bool:
     """Whether FINN turns the rows of a weight in place of the transposition before."""
-    turn, readers = site.producer, site.readers()
-    if turn is None or len(readers) != 1 or site.is_output():
+    turn, reader = site.producer, site.only_reader
+    if turn is None or reader is None or reader.op_type != "MatMul":
         return False
     before = Site(site.view, turn).producer
     turned = integers_attribute(turn, "perm") == TO_CHANNELS_FIRST and before is not None and _is_converted(before)
-    return turned and _is_flat(site) and readers[0].op_type == "MatMul" and Site(site.view, readers[0]).is_constant(1)
+    return turned and _is_flat(site) and Site(site.view, reader).is_constant(1)
 
 
 def _is_converted(node: onnx.NodeProto) -> bool:
@@ -77,22 +77,16 @@ def _is_converted(node: onnx.NodeProto) -> bool:
     return node.op_type in TABLE and node.op_type not in ("Flatten", "Reshape", "Transpose")
 
 
-def _is_copied(site: Site, tensor: str) -> bool:
-    """Whether FINN puts a DuplicateStreams behind a tensor."""
-    return len(site.view.consumers.get(tensor, [])) + (tensor in site.view.outputs) > 1
-
-
 @converts("Transpose", becomes="Shuffle")
 def transpose(site: Site) -> Iterator[str]:
     """Behind another operator, with its permutation given: FINN leaves the first node of a graph on the host."""
-    perm, readers = site.integers("perm"), site.readers()
-    reader = readers[0] if len(readers) == 1 and not site.is_output() else None
+    perm, reader = site.integers("perm"), site.only_reader
     undone = perm is not None and reader is not None and _undoes(perm, reader)
     if perm is None:
         yield "has no permutation: write perm"
     elif site.is_first() and not undone and not (perm == TO_CHANNELS_FIRST and reader is not None and reader.op_type == "MaxPool"):
         yield "is the first operator, which FINN leaves on the host: store the input transposed"
-    elif undone and site.view.output(reader) in site.view.outputs and not site.view.consumers.get(site.view.output(reader)):
+    elif undone and site.view.is_last(reader):
         yield "is undone by the last operator of the graph, and FINN stops at the pair: remove both"
 
 

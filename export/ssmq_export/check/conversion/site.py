@@ -71,6 +71,14 @@ class Site:
         """The nodes that read an output."""
         return self.view.consumers.get(self.node.output[k], []) if len(self.node.output) > k else []
 
+    @property
+    def only_reader(self) -> onnx.NodeProto | None:
+        """The node that reads the first output, if nothing else does."""
+        match self.readers():
+            case [reader] if not self.is_output():
+                return reader
+        return None
+
     def is_output(self, k: int = 0) -> bool:
         return len(self.node.output) > k and self.node.output[k] in self.view.outputs
 

@@ -79,7 +79,7 @@ def _lookup(site: Site) -> Iterator[str]:
     table, kind = site.shape(0), site.datatype(1)
     if site.integer("axis", 0) != 0:
         yield f"looks up along axis {site.integer('axis')}, and FINN rows (axis 0)"
-    elif not is_integer(kind) or not kind.startswith("U") and kind != "BINARY":
+    elif not kind.startswith("U") and kind != "BINARY":
         yield f"has indices of the type {kind}, and FINN wants an unsigned integer"
     elif table is not None and len(table) != 2:
         yield f"looks up in a table of the shape {table}, and FINN wants two dimensions"
@@ -88,7 +88,7 @@ def _lookup(site: Site) -> Iterator[str]:
 def _selects_token(site: Site) -> bool:
     shape, at, axis = site.shape(), site.constant(1), site.integer("axis", 0)
     fits = shape is not None and len(shape) == 3 and shape[0] == 1 and axis in (1, -2) and at.ndim == 0
-    return fits and at.dtype.kind in "iu" and -shape[1] <= int(at) < shape[1]
+    return fits and bool(-shape[1] <= at < shape[1])
 
 
 def _crop(site: Site) -> Iterator[str]:
@@ -109,7 +109,7 @@ def where(site: Site) -> Iterator[str]:
     """Three streams: a BINARY condition, and two of the result's own type."""
     kinds = [site.hardware_type(k) for k in range(3)]
     result = site.view.tidied.hardware.get(site.view.output(site.node), "FLOAT32")
-    if any(site.is_constant(k) for k in range(3)):
+    if any(site.view.is_constant(name) for name in site.node.input):
         yield "chooses a constant, and FINN among streams only"
     elif kinds[0] not in ("BINARY", "UINT1"):
         yield f"has a condition of the type {kinds[0]}, and FINN wants BINARY"
