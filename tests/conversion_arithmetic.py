@@ -50,8 +50,8 @@ XNOR = {
     "bits": (bits(), ""),
     "data of UINT2": (bits(("UINT2", "BINARY")), "conversion: has an operand of the type UINT2, and FINN wants BINARY"),
     "a weight of UINT2": (bits(("BINARY", "UINT2")), "conversion: has an operand of the type UINT2, and FINN wants BINARY"),
-    "two streams": (bits(stream=True), "conversion: has the weight [4, 3], and FINN wants a constant of two dimensions"),
-    "a weight of three dimensions": (bits(weight=(1, 4, 3)), "conversion: has the weight [1, 4, 3], and FINN wants a constant of two dimensions"),
+    "two streams": (bits(stream=True), "conversion: has a weight that is not constant"),
+    "a weight of three dimensions": (bits(weight=(1, 4, 3)), "conversion: has a weight of the shape [1, 4, 3], and FINN wants two dimensions"),
 }
 
 

@@ -144,7 +144,7 @@ RESHAPE |= {
 }
 
 
-def turned(shape, perm, *behind, after=True, fork=0, read=False, result=False, end=True) -> onnx.ModelProto:
+def turned(shape, perm, *behind, after=True, fork=0, read=False, result=False, end=True, after_end=False) -> onnx.ModelProto:
     """u (-> MultiThreshold) -> Transpose -> each of ``behind`` -> MultiThreshold.
 
     With ``read`` the first is read by thresholds too, with ``result`` it is an output, ``fork`` counts other readers of u.
@@ -160,6 +160,7 @@ def turned(shape, perm, *behind, after=True, fork=0, read=False, result=False, e
         last = [out[k] for k in other]
         z = g.node("Transpose", [y], last, "UINT2", perm=list(other))
         ends.append(levels(g, z, last) if end else z)
+        ends += [z] if after_end else []
     if read or not behind:
         ends.append(levels(g, y, out))
     ends += [levels(g, u, shape) for _ in range(fork)]
@@ -218,6 +219,7 @@ TRANSPOSE = {
     "undone at the end": (turned(SPACE, (0, 2, 1), (0, 2, 1), end=False), PAIR),
     "turned otherwise at the end": (turned(SPACE, (0, 2, 1), (1, 0, 2), end=False), ""),
     "undone at two ends": (turned(SPACE, (0, 2, 1), (0, 2, 1), (0, 2, 1), end=False), ""),
+    "undone, an output and read": (turned(SPACE, (0, 2, 1), (0, 2, 1), after_end=True), ""),
     "undone at the end, an output too": (turned(SPACE, (0, 2, 1), (0, 2, 1), end=False, result=True), ""),
     "first, into a pool of channels first": (pooled([0, 3, 1, 2]), ""),
     "first, into two pools of channels first": (pooled([0, 3, 1, 2], readers=2), FIRST),

@@ -193,6 +193,7 @@ GATHER = {
     "indices that fall": (taken(IMAGE, 2, [2, 1]), NEIGHBOURS),
     "an index twice": (taken(IMAGE, 2, [1, 1]), NEIGHBOURS),
     "indices from behind": (taken(IMAGE, 2, [-2, -1]), NEIGHBOURS),
+    "indices around 0": (taken(IMAGE, 2, [-1, 0]), NEIGHBOURS),
     "one index from behind": (taken(IMAGE, 2, [-1]), NEIGHBOURS),
     "a table of indices": (taken(IMAGE, 2, [[1, 2]], end=False), NEIGHBOURS),
     "no indices": (taken(IMAGE, 2, np.zeros(0, np.int64), end=False), f"{NEIGHBOURS} + static-shapes: is a port whose shape"),

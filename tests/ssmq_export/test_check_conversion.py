@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 from conversion_cases import conversions
 from ssmq_export.check import check_model
@@ -15,3 +17,14 @@ def test_the_verdict_on_an_operator_is_finns(name):
     found = [f"{f.rule}: {f.message}" for f in check_model(model) if f.severity == "error"]
     expected = words.split(" + ") if words else []
     assert len(found) == len(expected) and all(f.startswith(e) for f, e in zip(found, expected, strict=True)), found
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_without_shapes_an_operator_gets_no_other_verdict_than_that_they_are_missing(name):
+    model, words = copy.deepcopy(CASES[name][0]), CASES[name][1]
+    for port in (*model.graph.input, *model.graph.output):
+        for size in port.type.tensor_type.shape.dim:
+            size.dim_param = "n"
+    del model.graph.value_info[:]
+    found = [f"{f.rule}: {f.message}" for f in check_model(model) if f.severity == "error"]
+    assert all(f.startswith(("static-shapes: ", *filter(None, words.split(" + ")))) for f in found), found

@@ -32,8 +32,10 @@ def xnor_popcount(site: Site) -> Iterator[str]:
     weight = site.shape(1)
     if wrong is not None:
         yield f"has an operand of the type {wrong}, and FINN wants BINARY"
-    elif not site.is_constant(1) or (weight is not None and len(weight) != 2):
-        yield f"has the weight {weight}, and FINN wants a constant of two dimensions"
+    elif not site.is_constant(1):
+        yield "has a weight that is not constant"
+    elif weight is not None and len(weight) != 2:
+        yield f"has a weight of the shape {weight}, and FINN wants two dimensions"
 
 
 @converts("Add", "Sub", "Mul", "Div", becomes="ElementwiseAdd and its kin", codes=(0, 1))

@@ -31,6 +31,8 @@ def reshape(site: Site) -> Iterator[str]:
 def flatten(site: Site) -> Iterator[str]:
     """Between two hardware operators, if it keeps the first dimension, and what reads it is a MatMul or MultiThreshold or
     finds the same shape without it. Or between a transposition to channels first and the MatMul of a constant weight."""
+    if not site.shape() or not site.result():
+        return  # static-shapes
     if _is_removed(site):
         yield from _removed(site)
     elif not _joins_the_weight(site):

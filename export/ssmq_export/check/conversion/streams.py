@@ -33,7 +33,7 @@ def _pads_tokens(site: Site, streams: list[int], axis: int | None) -> bool:
     if len(streams) != 1 or axis not in (1, -2) or not is_integer(site.datatype(streams[0])):
         return False
     shape, kind = site.shape(streams[0]), site.datatype(streams[0])
-    if shape is None or len(shape) != 3 or shape[0] != 1:
+    if shape is not None and (len(shape) != 3 or shape[0] != 1):
         return False
     return all(site.datatype(k) == kind for k in range(len(site.node.input)))
 
@@ -58,7 +58,7 @@ def pad(site: Site) -> Iterator[str]:
         yield f"pads {len(shape)} dimensions, and FINN the four of (batch, height, width, channels) only"
     elif not site.has(3) or site.listed(3) != [1, 2]:
         yield "has no constant axes [1, 2] as its fourth operand"
-    elif site.constant(2) is None or np.any(site.constant(2) != 0):
+    elif site.constant(2) is None or np.count_nonzero(site.constant(2)):
         yield "pads with something other than a constant 0"
     elif site.constant(1) is None:
         yield "has padding that is not constant"
@@ -95,8 +95,7 @@ def _crop(site: Site) -> Iterator[str]:
     shape, at, axis = site.shape(), site.constant(1), site.integer("axis")
     if shape is None:
         return
-    allowed = [len(shape) - 3, len(shape) - 2] if len(shape) > 2 else [len(shape) - 2]
-    if axis is None or axis < 0 or axis not in allowed:
+    if axis is None or axis < 0 or axis not in (len(shape) - 3, len(shape) - 2):
         yield f"takes elements along axis {0 if axis is None else axis}, and FINN crops height and width only, by an axis that is given and not negative"
     elif at.dtype != np.int64:
         yield f"has indices of the type {at.dtype}, and FINN wants int64"
