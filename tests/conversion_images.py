@@ -11,6 +11,10 @@ IMAGE = (1, 4, 4, 4)
 RANK = "conversion: has 3 dimensions, and FINN wants (batch, height, width, channels)"
 
 
+TWO = "conversion: has 2 images, and FINN counts on one: export with batch 1"
+IMAGES = (2, 4, 4, 4)
+
+
 def kept(defaults: dict, changes: dict) -> dict:
     """Attributes; None removes one."""
     return {name: value for name, value in {**defaults, **changes}.items() if value is not None}
@@ -31,6 +35,8 @@ IM2COL = {
     "no shape of the input": (windows(input_shape=None), "conversion: has no attribute input_shape"),
     "three dimensions": (windows(shape=(4, 4, 4), out=(1, 3, 3, 16)), RANK),
     "padded": (windows(out=(1, 5, 5, 16), pad_amount=[1, 1, 1, 1]), ""),
+    "of two images": (windows(IMAGES, (2, 3, 3, 16)), ""),
+    "of two images, padded": (windows(IMAGES, (2, 5, 5, 16), pad_amount=[1, 1, 1, 1]), TWO),
     "padded with 0": (windows(out=(1, 5, 5, 16), pad_amount=[1, 1, 1, 1], pad_value=0), ""),
     "padded with 1": (windows(out=(1, 5, 5, 16), pad_amount=[1, 1, 1, 1], pad_value=1), "conversion: pads with something other than 0"),
     "padded with -1": (windows(out=(1, 5, 5, 16), pad_amount=[1, 1, 1, 1], pad_value=-1), "conversion: pads with something other than 0"),
@@ -53,6 +59,7 @@ PADDED = {"out": (1, 3, 3, 4), "pads": [1, 1, 1, 1]}
 SIGNED = "conversion: pads signed data ({}), and FINN pads with 0 only: make it unsigned"
 POOL = {
     "maxima": (pool(), ""),
+    "of two images": (pool(shape=IMAGES, out=(2, 2, 2, 4)), TWO),
     "of unsigned data": (pool(datatype="UINT4"), ""),
     "overlapping": (pool(out=(1, 3, 3, 4), strides=[1, 1]), ""),
     "windows of one row": (pool(out=(1, 4, 2, 4), kernel_shape=[1, 2], strides=[1, 2]), ""),
@@ -112,6 +119,7 @@ FIRST_POOL = {
 }
 MAX_POOL = {
     **{name: (first_pool(**change), words) for name, (change, words) in FIRST_POOL.items()},
+    "of two images": (first_pool(shape=IMAGES, out=(2, 4, 2, 2)), TWO),
     "three dimensions": (first_pool(shape=(1, 4, 4), out=(1, 4, 2), perm=(0, 2, 1), kernel_shape=[2], strides=[2]), f"{RANK} + {NO_WINDOW}"),
     "no strides": (first_pool(out=(1, 4, 3, 3), strides=None), NO_WINDOW),
     "strides beyond the kernel": (first_pool(strides=[3, 2], shape=(1, 4, 5, 4)), "conversion: has strides [3, 2] beyond its kernel [2, 2], and"),
@@ -139,6 +147,7 @@ MEAN_POOL = {
     **{f"channels first, {name}": (first_pool(op="QuantAvgPool2d", datatype="UINT2", **change), words) for name, (change, words) in FIRST_POOL.items()},
     "channels first by name": (first_pool(op="QuantAvgPool2d", datatype="UINT2", after=False, data_layout="NCHW"), HOST),
     "means": (mean(), ""),
+    "of two images": (mean(shape=IMAGES, out=(2, 2, 2, 4)), TWO),
     "signed": (mean("INT2", signed=1), ""),
     "overlapping": (mean(out=(1, 3, 3, 4), stride=1), ""),
     "three dimensions": (mean(shape=(4, 4, 4)), RANK),

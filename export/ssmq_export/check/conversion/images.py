@@ -23,17 +23,26 @@ def _image(site: Site) -> Iterator[str]:
         yield f"has {len(shape)} dimensions, and FINN wants (batch, height, width, channels)"
 
 
+def _one_image(site: Site) -> Iterator[str]:
+    shape = site.shape()
+    if shape is not None and len(shape) == 4 and shape[0] != 1:
+        yield f"has {shape[0]} images, and FINN counts on one: export with batch 1"
+
+
 @converts("Im2Col", becomes="ConvolutionInputGenerator", domain=QONNX, integers=(0,))
 def im2col(site: Site) -> Iterator[str]:
-    """Four dimensions, padded with zeros."""
+    """Four dimensions; padded with zeros, of one image."""
     yield from _missing(site, "kernel_size", "stride", "input_shape")
     yield from _image(site)
-    if any(site.integers("pad_amount") or ()) and site.integer("pad_value", 0):
-        yield "pads with something other than 0"
+    if any(site.integers("pad_amount") or ()):
+        yield from _one_image(site)
+        if site.integer("pad_value", 0):
+            yield "pads with something other than 0"
 
 
 def _pool(site: Site, kernel: list[int] | None, stride: list[int] | None) -> Iterator[str]:
     yield from _image(site)
+    yield from _one_image(site)
     if kernel is None or stride is None or len(kernel) != 2 or len(stride) != 2:
         yield "has no kernel and strides of two dimensions"
     elif kernel[0] < stride[0] or kernel[1] < stride[1]:
@@ -50,7 +59,7 @@ def _maximum(site: Site) -> Iterator[str]:
 
 @converts("MaxPoolNHWC", becomes="ConvolutionInputGenerator and Pool", domain=QONNX, integers=(0,))
 def max_pool_channels_last(site: Site) -> Iterator[str]:
-    """Four dimensions, strides up to the kernel; padded only if unsigned."""
+    """Four dimensions, one image, strides up to the kernel; padded only if unsigned."""
     yield from _missing(site, "pads")
     yield from _pool(site, site.integers("kernel_shape"), site.integers("strides"))
     yield from _maximum(site)
@@ -74,7 +83,7 @@ def _transposed(site: Site) -> Iterator[str]:
 
 @converts("QuantAvgPool2d", becomes="ConvolutionInputGenerator and Pool", domain=QONNX, integers=(0,))
 def mean_pool(site: Site) -> Iterator[str]:
-    """Four dimensions, stride up to the kernel; ibits and signed must be those of its data."""
+    """Four dimensions, one image, stride up to the kernel; ibits and signed must be those of its data."""
     yield from _missing(site, "kernel", "stride", "ibits", "obits", "signed")
     kernel, stride = site.integer("kernel", 0), site.integer("stride", 0)
     yield from _pool(site, [kernel] * 2, [stride] * 2)
