@@ -227,6 +227,27 @@ def thresholds(shape=VECTOR, rows=1, layout="", datatype="INT4", values=(-1, 1, 
     return g.model(ends)
 
 
+def behind(op: str, kinds, shape=VECTOR, out=None, halves=False, mul_first=False) -> onnx.ModelProto:
+    """Negative thresholds behind an operator of ports, each of a type; halves are quotients without an integer type."""
+    g = Graph()
+    names = [g.input(f"u{k}", shape, kind) for k, kind in enumerate(kinds)]
+    if halves:
+        names[0] = g.node("Div", [names[0], g.constant([[2]], "INT4")], shape, "FLOAT32")
+    if mul_first:
+        names = [g.node("Add", names, shape, "UINT8"), g.input("w", shape, kinds[0])]
+    given = {"axis": len(shape) - 1} if op == "Concat" else {}
+    y = g.node(op, names, out or shape, "UINT8", **given)
+    return g.model([levels(g, y, out or shape, (-1, 0, 1))])
+
+
+def behind_bits(values=(-1, 0, 1)) -> onnx.ModelProto:
+    g = Graph()
+    w = g.constant(np.arange(12).reshape(4, 3) % 2, "BINARY")
+    y = g.node("XnorPopcountMatMul", [g.input("u", VECTOR, "BINARY"), w], (1, 3), "UINT3", domain=QONNX)
+    return g.model([levels(g, y, (1, 3), values)])
+
+
+UNSIGNED = ("UINT4", "UINT2")
 IMAGE = (1, 2, 2, 4)
 CHANNELS = "conversion: has its channels on axis {} (data layout {}), and FINN on the last one"
 BELOW = "conversion: has thresholds below 0, and its data is {}: FINN stops at them; clip them to 0"
@@ -246,7 +267,22 @@ THRESHOLD = {
     "negative, for UINT4": (thresholds(datatype="UINT4"), BELOW.format("UINT4")),
     "negative, for BINARY": (thresholds(datatype="BINARY"), BELOW.format("BINARY")),
     "from 0, for UINT4": (thresholds(datatype="UINT4", values=(0, 1, 2)), ""),
+    **{f"negative, behind {op} of unsigned": (behind(op, UNSIGNED), "") for op in ("Add", "Sub", "Mul", "Div")},
+    "negative, behind Add of unsigned halves": (behind("Add", UNSIGNED, halves=True), ""),
+    "negative, behind Concat of unsigned": (behind("Concat", UNSIGNED, out=(1, 8)), BELOW.format("UINT4")),
+    "negative, behind Concat of signed and unsigned": (behind("Concat", ("INT4", "UINT2"), out=(1, 8)), ""),
+    "negative, behind Concat of unsigned and signed": (behind("Concat", ("UINT4", "INT2"), out=(1, 8)), ""),
+    "negative, behind Concat of a sum": (behind("Concat", UNSIGNED, out=(1, 8), mul_first=True), ""),
+    "negative, behind Relu": (behind("Relu", ("UINT4",)), BELOW.format("UINT8")),
+    "negative, behind Relu of signed": (behind("Relu", ("INT4",)), BELOW.format("UINT8")),
     "negative, for UINT4 behind a MatMul": (thresholds(datatype="UINT4", before="MatMul"), ""),
+    "negative, for UINT4 behind a MatMul that is read too": (thresholds(datatype="UINT4", before="MatMul", also=True), BELOW.format("UINT32")),
+    "negative, for BINARY behind a product of bits": (behind_bits(), BELOW.format("UINT32")),
+    "from 0, for BINARY behind a product of bits": (behind_bits((0, 1, 2)), ""),
+    "no channels in the layout": (thresholds(layout="NW"), ""),
+    "no channels in the layout, three dimensions": (thresholds((1, 4, 4), 4, "NWX"), CHANNELS.format(1, "NWX")),
+    "one dimension": (thresholds((4,)), "conversion: has 1 dimensions, and MultiThreshold wants (vectors, channels) + layout: "),
+    "one row of five dimensions": (thresholds((1, 1, 1, 1, 4), layout=""), "layout: "),
 }
 
 TABLES = {

@@ -84,7 +84,25 @@ def parts(shape, axis, *sizes, **more) -> onnx.ModelProto:
     return g.model([levels(g, left, out), levels(g, right, out)])
 
 
+def annotated(kind: str, behind: str, datatype="INT4") -> onnx.ModelProto:
+    """Both parts annotated alike: what FINN believes until it converts the Split, which is behind Concat and MatMul."""
+    g = Graph()
+    x = g.input("u", (1, 8), datatype)
+    left, right = g.node("Split", [x, g.constant(*ints(4, 4))], [(1, 4), (1, 4)], kind, axis=1)
+    if behind == "Concat":
+        return g.model([g.node("Concat", [right, left], (1, 8), datatype, axis=1)])
+    if behind == "MatMul":
+        return g.model([g.node("MatMul", [left, g.constant(np.ones((4, 3)), "INT4")], (1, 3), "INT12"), levels(g, right, (1, 4))])
+    return g.model([levels(g, name, (1, 4), (-1, 0, 1)) for name in (left, right)])
+
+
+BELOW = "conversion: has thresholds below 0, and its data is UINT4"
 SPLIT = {
+    **{f"annotated {kind} before {op}": (annotated(kind, op), "") for kind in ("INT8", "UINT4") for op in ("Concat", "MatMul", "")},
+    "not annotated before Concat": (annotated("FLOAT32", "Concat"), "conversion: joins t0_1, of the type + conversion: joins t0_0, of the"),
+    "not annotated before MatMul": (annotated("FLOAT32", "MatMul"), "integer-datatypes: has the type FLOAT32"),
+    "not annotated before thresholds": (annotated("FLOAT32", ""), ""),
+    "of UINT4 before thresholds": (annotated("INT4", "", "UINT4"), f"{BELOW} + {BELOW}"),
     "two parts": (parts((1, 4), 1, 2, 2), ""),
     "two parts, axis from behind": (parts((1, 4), -1, 2, 2), ""),
     "two parts of tokens": (parts(TOKENS, 2, 2, 2), ""),

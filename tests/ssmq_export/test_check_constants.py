@@ -112,6 +112,7 @@ COMPUTED = {
     "Squeeze": ([VALUES[None], np.array([0])], {}),
     "Unsqueeze": ([VALUES, np.array([0])], {}),
     "Transpose": ([VALUES[None]], {"perm": [2, 0, 1]}),
+    "Transpose of two": ([VALUES], {"perm": [1, 0]}),
     "Transpose without perm": ([VALUES[None]], {}),
 }
 
@@ -143,13 +144,14 @@ LONG = np.zeros((constants.LARGEST // 2, 1), np.int8)
         (node("Add"), [VALUES, np.ones(4)], None),
         (node("Add"), [LONG, np.zeros(3, np.int8)], None),
         (node("Add"), [VALUES], None),
+        (node("Reshape"), [np.array("a")], [1]),
         (node("Reshape"), [VALUES], None),
         (node("Reshape"), [VALUES], [4, 2]),
         (node("Transpose", perm=[0, 0]), [VALUES], None),
         (node("Softmax"), [VALUES], [2, 3]),
     ],
     ids=["no operand", "first unknown", "second unknown", "first text", "second text", "no broadcast", "too large", "one of two",
-         "no shape", "another size", "no permutation", "another operator"],
+         "text", "no shape", "another size", "no permutation", "another operator"],
 )  # fmt: skip
 def test_what_is_not_simple_is_not_computed(made, operands, shape):
     assert computed(made, operands, shape) is None
