@@ -40,6 +40,7 @@ def test_the_widest_name_has_a_range():
 
 NODE = helper.make_node("Any", ["x"], ["y"], whole=3, part=2.5, word="text", list=[1, 2], parts=[1.5, 2.5], words=["a", "b"])
 NODE.attribute.add(name="untyped").i = 1
+NODE.attribute.add(name="empty", type=7)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +48,7 @@ NODE.attribute.add(name="untyped").i = 1
     [
         (attribute, {"whole": 3, "part": 2.5, "word": "text", "list": [1, 2], "untyped": None, "missing": None}),
         (integer_attribute, {"whole": 3, "part": None, "word": None, "list": None, "untyped": None, "missing": None}),
-        (integers_attribute, {"whole": None, "list": [1, 2], "parts": None, "words": None, "word": None, "missing": None}),
+        (integers_attribute, {"whole": None, "list": [1, 2], "empty": [], "parts": None, "words": None, "word": None, "missing": None}),
         (lambda node, name: text_attribute(node, name, "?"), {"whole": "3", "word": "text", "list": "[1, 2]", "untyped": "?", "missing": "?"}),
         (lambda node, name: number_attribute(node, name, 7), {"whole": 3.0, "part": 2.5, "missing": 7.0, "untyped": 7.0}),
     ],
