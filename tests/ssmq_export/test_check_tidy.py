@@ -201,3 +201,22 @@ def test_a_container_of_qonnxs_operators_follows_their_declaration():
     info.type.tensor_type.elem_type = TensorProto.DOUBLE
     assert [f.rule for f in check_model(model) if f.severity == "error"] == ["join-shape"]
     assert [node.op_type for node, _ in GraphView(model).tidied.misfits] == ["Add"]
+
+
+def test_shapes_follow_from_the_ports():
+    g = Graph()
+    x = g.node("Concat", [g.input("u", (1, 4), "INT4"), g.input("v", (1, 3), "INT4")], (1, 7), "INT4", axis=1)
+    y = g.threshold(x, [[0, 1, 3]], (1, 7))
+    tidied = GraphView(g.model([g.node("Relu", [y], (1, 7), "UINT2")], inner=False)).tidied
+    assert tidied.shape(x) == tidied.shape(y) == [1, 7]
+
+
+@pytest.mark.parametrize("op", ["Split", "Shape", "Add", "Concat", "MultiThreshold", "Reshape", "Neg"])
+def test_an_operator_without_operands_or_results_is_left_alone(op):
+    """operand-count names it."""
+    for inputs, outputs in (([], ["y"]), (["u"], []), ([], [])):
+        node = helper.make_node(op, inputs, outputs, domain=QONNX if op == "MultiThreshold" else "")
+        port = helper.make_tensor_value_info("u", TensorProto.FLOAT, (1, 4))
+        model = helper.make_model(helper.make_graph([node], "g", [port], []), opset_imports=[helper.make_opsetid("", 18), helper.make_opsetid(QONNX, 1)])
+        rules = {f.rule for f in check_model(model)}
+        assert "operand-count" in rules or op in ("Shape", "Neg"), rules

@@ -112,7 +112,7 @@ def _datatype(node: onnx.NodeProto, operands: list[str], annotated: str) -> str:
     if op in SAME and operands:
         return operands[0]
     if op == "MultiThreshold":
-        whole = number_attribute(node, "out_scale", 1.0) % 1 == 0 and number_attribute(node, "out_bias", 0.0) % 1 == 0
+        whole = all(number_attribute(node, name, 0) % 1 == 0 for name in ("out_scale", "out_bias"))
         return text_attribute(node, "out_dtype", "") if whole else FLOAT
     if op == "Sign":
         return "BIPOLAR"

@@ -30,12 +30,13 @@ def concat(site: Site) -> Iterator[str]:
 
 
 def _pads_tokens(site: Site, streams: list[int], axis: int | None) -> bool:
-    if len(streams) != 1 or axis not in (1, -2) or not is_integer(site.datatype(streams[0])):
+    if len(streams) != 1 or axis not in (1, -2):
         return False
-    shape, kind = site.shape(streams[0]), site.datatype(streams[0])
+    [stream] = streams
+    shape, kind = site.shape(stream), site.datatype(stream)
     if shape is not None and (len(shape) != 3 or shape[0] != 1):
         return False
-    return all(site.datatype(k) == kind for k in range(len(site.node.input)))
+    return is_integer(kind) and all(site.datatype(k) == kind for k in range(len(site.node.input)))
 
 
 @converts("Split", becomes="StreamingSplit", integers=(0,), vectors=True)
