@@ -167,13 +167,13 @@ def site(op: str) -> Site:
 
 def test_a_condition_sees_operands_results_and_neighbours():
     add, levels, relu = site("Add"), site("MultiThreshold"), site("Relu")
-    assert (add.shape(0), add.shape(1), add.shape(2), add.result(0), add.result(1)) == ([1, 4], [1, 4], None, [1, 4], None)
+    assert (add.shape(0), add.shape(1), add.shape(2), add.result()) == ([1, 4], [1, 4], None, [1, 4])
     assert (levels.shape(1), levels.datatype(0), levels.datatype(1), levels.datatype(2)) == ([1, 2], "INT32", "INT8", "")
     assert (levels.hardware_type(0), levels.hardware_type(1), levels.hardware_type(2), add.datatype(), add.datatype(1)) == ("INT32", "INT8", "", "INT4", "INT3")
     assert (levels.is_constant(1), levels.is_constant(0), levels.is_constant(2), levels.constant(2)) == (True, False, False, None)
     assert add.producer is None and relu.producer.op_type == "Add" and [n.op_type for n in add.readers()] == ["MultiThreshold", "Relu"]
-    assert add.only_reader is None and relu.only_reader is None and levels.only_reader is None and add.readers(1) == []
-    assert (add.is_output(), relu.is_output(), relu.is_output(1), levels.is_output(0)) == (False, True, False, True)
+    assert add.only_reader is None and relu.only_reader is None and levels.only_reader is None
+    assert (add.is_output(), relu.is_output(), levels.is_output()) == (False, True, True)
     assert (add.is_first(), relu.is_first()) == (True, False)
 
 

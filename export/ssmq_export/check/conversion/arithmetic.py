@@ -100,5 +100,5 @@ def top_k(site: Site) -> Iterator[str]:
         yield f"chooses along axis {axis}, and FINN along the last one"
     if site.integer("largest", 1) != 1:
         yield "chooses the smallest, and FINN the largest: negate the data"
-    if site.readers(0) or site.is_output(0):
+    if site.readers() or site.is_output():
         yield "has its values read, and FINN gives the indices only"
