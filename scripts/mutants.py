@@ -60,6 +60,7 @@ EQUIVALENT = (
     ("export/ssmq_export/lower/clean.py", "behind[0]", "behind[-1]", "there is one behind"),
     ("export/ssmq_export/lower/datatypes.py", " and (not is_table(node))", "", "the range of a table is that of its type"),
     ("export/ssmq_export/lower/grids.py", "sign > 0", "sign > -1", "a sign is 1 or -1"),
+    ("export/ssmq_export/check/tidy.py", "self.shape(node.input[0])", "self.shape(node.input[-1])", "a Shape has one operand"),
     ("export/ssmq_export/check/tidy.py", "name, 0) % 1", "name, 1) % 1", "whole as well"),
     ("export/ssmq_export/check/tidy.py", "name, 0) % 1", "name, -1) % 1", "whole as well"),
     ("export/ssmq_export/check/constants.py", "operands[0].tr", "operands[-1].tr", "a Transpose has one operand"),

@@ -138,7 +138,10 @@ PAD = {
         through("Pad", (1, 4, 4), (1, 6, 6), ROUND, (0, "INT4"), AXES),
         "conversion: pads 3 dimensions, and FINN the four of (batch, height, width, channels) only",
     ),
-    "five dimensions": (through("Pad", (1, 4, 4, 2, 2), (1, 6, 6, 2, 2), ROUND, (0, "INT4"), AXES), "conversion: pads 5 dimensions, and + layout: has 5 dimensions"),
+    "five dimensions": (
+        through("Pad", (1, 4, 4, 2, 2), (1, 6, 6, 2, 2), ROUND, (0, "INT4"), AXES),
+        "conversion: pads 5 dimensions, and + layout: has 5 dimensions",
+    ),
     "no axes": (through("Pad", IMAGE, OUTER, ints(0, 1, 1, 0, 0, 1, 1, 0), (0, "INT4")), OTHER_AXES),
     "an operand more for the axes": (through("Pad", IMAGE, OUTER, ints(0, 1, 1, 0, 0, 1, 1, 0), (0, "INT4"), ""), OTHER_AXES),
     "axes of width and channels": (through("Pad", IMAGE, (1, 4, 6, 4), ROUND, (0, "INT4"), ints(2, 3)), OTHER_AXES),
