@@ -170,3 +170,10 @@ def test_shapes_that_are_not_static_are_none():
     assert dims(None) is None and dims(onnx.TypeProto()) is None
     assert dims(kind(None)) is None and dims(kind(("n", 3))) is None and dims(kind((0, 3))) is None and dims(kind((-1, 3))) is None
     assert dims(kind(())) == [] and dims(kind((1, 3))) == [1, 3]
+
+
+def test_a_long_reason_is_cut():
+    """ONNX repeats the whole permutation."""
+    with pytest.raises(MisfitError) as caught:
+        outputs(helper.make_node("Transpose", ["x"], ["y"], perm=[100] * 100), (1,) * 100)
+    assert len(str(caught.value)) == 160
