@@ -261,6 +261,7 @@ THRESHOLD = {
     "NCHW, a row a channel": (thresholds((1, 4, 2, 4), 4, "NCHW"), CHANNELS.format(1, "NCHW")),
     "NCW, a row a channel": (thresholds((1, 4, 4), 4, "NCW"), CHANNELS.format(1, "NCW")),
     "NC, three dimensions, a row a channel": (thresholds((1, 4, 4), 4, "NC"), CHANNELS.format(1, "NC")),
+    "CN, a row a channel": (thresholds((4, 4), 4, "CN"), CHANNELS.format(0, "CN")),
     "NHWC of three dimensions": (thresholds(TOKENS, layout="NHWC"), "conversion: has the data layout NHWC and 3 dimensions"),
     "NWC of two dimensions": (thresholds(layout="NWC"), "conversion: has the data layout NWC and 2 dimensions"),
     "negative, for INT4": (thresholds(), ""),

@@ -221,6 +221,7 @@ TRANSPOSE = {
     "undone at two ends": (turned(SPACE, (0, 2, 1), (0, 2, 1), (0, 2, 1), end=False), ""),
     "undone, an output and read": (turned(SPACE, (0, 2, 1), (0, 2, 1), after_end=True), ""),
     "undone at the end, an output too": (turned(SPACE, (0, 2, 1), (0, 2, 1), end=False, result=True), ""),
+    "first, to channels first, into thresholds": (turned((1, 2, 2, 4), (0, 3, 1, 2), after=False), FIRST),
     "first, into a pool of channels first": (pooled([0, 3, 1, 2]), ""),
     "first, into two pools of channels first": (pooled([0, 3, 1, 2], readers=2), FIRST),
     "behind thresholds, into two pools": (pooled([0, 3, 1, 2], readers=2, after=True), ""),

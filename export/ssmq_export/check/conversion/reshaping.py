@@ -93,4 +93,4 @@ def transpose(site: Site) -> Iterator[str]:
 
 
 def _undoes(perm: list[int], node: onnx.NodeProto) -> bool:
-    return node.op_type == "Transpose" and integers_attribute(node, "perm") == np.argsort(perm).tolist()
+    return integers_attribute(node, "perm") == np.argsort(perm).tolist()
