@@ -37,6 +37,7 @@ COVERED = (
     ("export/ssmq_export/lower/*", (
         "ssmq_export/test_grids.py", "ssmq_export/test_ranges.py", "ssmq_export/test_pass*.py", "ssmq_export/test_lowering.py",
     )),
+    ("export/ssmq_export/check/conversion/*", ("ssmq_export/test_check_conversion.py", "ssmq_export/test_check_*.py", "ssmq_export/test_check.py")),
     ("export/ssmq_export/check/*", ("ssmq_export/test_check_*.py", "ssmq_export/test_check.py")),
     ("export/ssmq_export/integer/*", (
         "ssmq_export/test_forms.py", "ssmq_export/test_thresholds.py", "ssmq_export/test_stages.py", "ssmq_export/test_pairs.py",
@@ -59,6 +60,10 @@ EQUIVALENT = (
     ("export/ssmq_export/lower/clean.py", "behind[0]", "behind[-1]", "there is one behind"),
     ("export/ssmq_export/lower/datatypes.py", " and (not is_table(node))", "", "the range of a table is that of its type"),
     ("export/ssmq_export/lower/grids.py", "sign > 0", "sign > -1", "a sign is 1 or -1"),
+    ("export/ssmq_export/check/tidy.py", "self.shape(node.input[0])", "self.shape(node.input[-1])", "a Shape has one operand"),
+    ("export/ssmq_export/check/tidy.py", "name, 0) % 1", "name, 1) % 1", "whole as well"),
+    ("export/ssmq_export/check/tidy.py", "name, 0) % 1", "name, -1) % 1", "whole as well"),
+    ("export/ssmq_export/check/constants.py", "operands[0].tr", "operands[-1].tr", "a Transpose has one operand"),
     ("export/ssmq_export/lower/fold.py", "behind[node.input[0]]", "behind[node.input[-1]]", "a Cast has one operand"),
     ("export/ssmq_export/check/rules/folding.py", "), 0) if name", "), 1) if name", "sums on two ways are compared: from where they count is free"),
     ("export/ssmq_export/check/rules/folding.py", "), 0) if name", "), -1) if name", "sums on two ways are compared: from where they count is free"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from conversion_cases import conversions
 from drawn_graphs import draw
 from finn_oracle import Oracle
 from foreign_cases import INTEGER
@@ -30,6 +31,13 @@ def difference(answer: tuple[bool, str], model) -> str:
 def test_finn_does_with_the_listed_graphs_what_they_say(oracle):
     said = {name: oracle.ask(model) for name, (model, _) in INTEGER.items()}
     assert {name: mapped for name, (mapped, _) in said.items()} == {name: not words for name, (_, words) in INTEGER.items()}, said
+
+
+@pytest.mark.slow
+def test_finn_does_with_each_operator_what_its_case_says(oracle):
+    cases = conversions()
+    said = {name: oracle.ask(model) for name, (model, _) in cases.items()}
+    assert {name: said[name] for name, (_, words) in cases.items() if said[name][0] != (not words)} == {}
 
 
 def test_check_agrees_with_finn_on_drawn_graphs(oracle):

@@ -46,7 +46,7 @@ def inferred(
     if node.domain in STANDARD:
         return _standard(node, operands, constant, opset)
     rule = CUSTOM.get(node.op_type) if node.domain in QONNX_NAMES else None
-    if rule is None or not operands or operands[0] is None or not node.output:
+    if rule is None or not node.output:
         return {}
     try:
         shape = rule({a.name: _value(a) for a in node.attribute}, [dims(kind) for kind in operands])
@@ -91,21 +91,22 @@ def _window(size: int, kernel: int, stride: int, pads: int, dilation: int = 1) -
 
 
 def _im2col(a: dict, shapes: list) -> list[int] | None:
-    n, h, w, c = shapes[0]
+    [(n, h, w, c)] = shapes
     (kh, kw), (sh, sw), (dh, dw) = a["kernel_size"], a["stride"], a.get("dilations", (1, 1))
     top, left, bottom, right = a.get("pad_amount", (0, 0, 0, 0))
     return [n, _window(h, kh, sh, top + bottom, dh), _window(w, kw, sw, left + right, dw), kh * kw * c]
 
 
 def _max_pool(a: dict, shapes: list) -> list[int] | None:
-    n, h, w, c = shapes[0]
+    [(n, h, w, c)] = shapes
     (kh, kw), (sh, sw), (top, left, bottom, right) = a["kernel_shape"], a["strides"], a["pads"]
     return [n, _window(h, kh, sh, top + bottom), _window(w, kw, sw, left + right), c]
 
 
 def _mean_pool(a: dict, shapes: list) -> list[int] | None:
     last = a.get("data_layout", b"NCHW") == b"NHWC"
-    n, h, w, c = shapes[0] if last else [shapes[0][k] for k in (0, 2, 3, 1)]
+    [shape] = shapes
+    n, h, w, c = shape if last else [shape[k] for k in (0, 2, 3, 1)]
     h, w = (_window(size, a["kernel"], a["stride"], 0) for size in (h, w))
     return [n, h, w, c] if last else [n, c, h, w]
 

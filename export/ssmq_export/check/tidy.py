@@ -24,7 +24,7 @@ FLOAT = "FLOAT32"
 SUMS = frozenset({"MatMul", "Gemm", "Conv", "Add", "Sub", "Mul"})
 SAME = frozenset(
     "Reshape Transpose Flatten Slice Gather GatherElements GatherND Identity Expand MaxPool GlobalMaxPool Scatter "
-    "ScatterElements ScatterND Squeeze Unsqueeze Tile Pad Concat Clip Split Im2Col MaxPoolNHWC Resize Upsample".split()
+    "ScatterElements ScatterND Squeeze Unsqueeze Tile Pad Concat Clip Im2Col MaxPoolNHWC Resize Upsample".split()
 )
 # Hardware operators that start with 32 signed bits, whatever they read.
 ELEMENTWISE = frozenset("Add Sub Mul Div And Or Xor Equal Less LessOrEqual Greater GreaterOrEqual".split())
@@ -95,6 +95,8 @@ class Tidied:
                 types[name] = annotated if self._view.is_constant(name) else _datatype(node, operands, annotated)
         if node.op_type == "Concat" and any(is_signed(self.hardware.get(name, FLOAT)) for name in node.input):
             self.hardware[self._view.output(node)] = "INT32"  # FINN takes the type that holds them all
+        if node.op_type == "Split" and node.input:  # believed as annotated until it is converted
+            self.hardware.update(dict.fromkeys(node.output, self.hardware.get(node.input[0], FLOAT)))
         if node.op_type in ELEMENTWISE and len(node.input) == 2 and node.output:
             if all(is_integer(self.hardware.get(name, FLOAT)) or self._view.is_constant(name) for name in node.input):
                 self.hardware[node.output[0]] = "INT32"
@@ -110,7 +112,7 @@ def _datatype(node: onnx.NodeProto, operands: list[str], annotated: str) -> str:
     if op in SAME and operands:
         return operands[0]
     if op == "MultiThreshold":
-        whole = number_attribute(node, "out_scale", 1.0) % 1 == 0 and number_attribute(node, "out_bias", 0.0) % 1 == 0
+        whole = all(number_attribute(node, name, 0) % 1 == 0 for name in ("out_scale", "out_bias"))
         return text_attribute(node, "out_dtype", "") if whole else FLOAT
     if op == "Sign":
         return "BIPOLAR"

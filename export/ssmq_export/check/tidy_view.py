@@ -23,6 +23,14 @@ class TidyView(GraphView):
         values = self.given(tensor)
         return self.tidied.values.get(tensor) if values is None else values
 
+    def is_copied(self, tensor: str) -> bool:
+        """Whether FINN puts a DuplicateStreams behind ``tensor``."""
+        return len(self.consumers.get(tensor, [])) + (tensor in self.outputs) > 1
+
+    def is_last(self, node: onnx.NodeProto) -> bool:
+        """Whether a node's output is one of the graph and nothing else."""
+        return self.output(node) in self.outputs and not self.consumers.get(self.output(node))
+
     @cached_property
     def quants(self) -> list[onnx.NodeProto]:
         return [node for node in self.nodes if node.op_type in QUANTS]

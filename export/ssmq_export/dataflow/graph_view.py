@@ -43,7 +43,7 @@ class GraphView:
             for entry in annotation.quant_parameter_tensor_names
             if entry.key == "tensor_layout"
         }
-        self.opsets = {entry.domain or "": entry.version for entry in model.opset_import}
+        self.opsets = {entry.domain: entry.version for entry in model.opset_import}
         # Of the standard operators.
         self.opset = max(1, self.opsets.get("", self.opsets.get("ai.onnx", 1)))
         self.sparse = {tensor.values.name for tensor in self.graph.sparse_initializer}

@@ -9,7 +9,7 @@ tests/acceptance/test_finn_verdict.py.
 
 from __future__ import annotations
 
-from . import arithmetic, images, streams, thresholds  # noqa: F401  (their conditions register)
+from . import arithmetic, images, reshaping, streams, thresholds  # noqa: F401  (their conditions register)
 from .site import Site
 from .table import TABLE, Conversion
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from ...dataflow.datatype import bits
 from ...dataflow.keys import QONNX_DOMAIN
 from ..tidy import ELEMENTWISE
@@ -30,8 +32,10 @@ def xnor_popcount(site: Site) -> Iterator[str]:
     weight = site.shape(1)
     if wrong is not None:
         yield f"has an operand of the type {wrong}, and FINN wants BINARY"
-    elif not site.is_constant(1) or (weight is not None and len(weight) != 2):
-        yield f"has the weight {weight}, and FINN wants a constant of two dimensions"
+    elif not site.is_constant(1):
+        yield "has a weight that is not constant"
+    elif weight is not None and len(weight) != 2:
+        yield f"has a weight of the shape {weight}, and FINN wants two dimensions"
 
 
 @converts("Add", "Sub", "Mul", "Div", becomes="ElementwiseAdd and its kin", codes=(0, 1))
@@ -42,14 +46,21 @@ def elementwise(site: Site) -> Iterator[str]:
     for k in range(len(site.node.input)):
         if not site.is_constant(k) and site.shape(k) == []:
             yield f"reads {site.node.input[k]}, a stream without dimensions: FINN changes its shape"
-    if site.node.op_type in ("Add", "Sub") and "BIPOLAR" in (site.datatype(0), site.datatype(1)) and _one_bit(site, 0) and _one_bit(site, 1):
+    if site.node.op_type in ("Add", "Sub") and _overflows(site):
         yield "joins BIPOLAR data with data as narrow, and FINN computes a type that does not hold 2: annotate one INT2"
 
 
-def _one_bit(site: Site, k: int) -> bool:
-    """Whether FINN gives an operand one bit; the type of a constant follows from its values."""
-    values = site.constant(k)
-    return bits(site.datatype(k)) == 1 if values is None else bool((abs(values) <= 1).all())
+def _overflows(site: Site) -> bool:
+    """Whether a result may be 2 where FINN computes INT2: for BIPOLAR and one bit. The type of a constant follows from its
+    values, and that of a sum comes second."""
+    added = site.node.op_type == "Add"
+    first, second = (1, 0) if added and site.is_constant(0) else (0, 1)
+    if site.is_constant(first) or site.datatype(first) != "BIPOLAR":
+        return False
+    values = site.constant(second)
+    if values is None:
+        return bits(site.datatype(second)) == 1 if added else site.datatype(second) == "BIPOLAR"
+    return bool((values == 1).all()) if added else bool((values == -1).any() and np.isin(values, (-1, 0)).all())
 
 
 @converts("Max", becomes="ElementwiseMax", codes=(0, 1))
@@ -89,5 +100,5 @@ def top_k(site: Site) -> Iterator[str]:
         yield f"chooses along axis {axis}, and FINN along the last one"
     if site.integer("largest", 1) != 1:
         yield "chooses the smallest, and FINN the largest: negate the data"
-    if site.readers(0) or site.is_output(0):
+    if site.readers() or site.is_output():
         yield "has its values read, and FINN gives the indices only"

@@ -23,17 +23,26 @@ def _image(site: Site) -> Iterator[str]:
         yield f"has {len(shape)} dimensions, and FINN wants (batch, height, width, channels)"
 
 
+def _one_image(site: Site) -> Iterator[str]:
+    shape = site.shape()
+    if shape is not None and len(shape) == 4 and shape[0] != 1:
+        yield f"has {shape[0]} images, and FINN counts on one: export with batch 1"
+
+
 @converts("Im2Col", becomes="ConvolutionInputGenerator", domain=QONNX_DOMAIN, integers=(0,))
 def im2col(site: Site) -> Iterator[str]:
-    """Four dimensions, padded with zeros."""
+    """Four dimensions; padded with zeros, of one image."""
     yield from _missing(site, "kernel_size", "stride", "input_shape")
     yield from _image(site)
-    if any(site.integers("pad_amount") or ()) and site.integer("pad_value", 0):
-        yield "pads with something other than 0"
+    if any(site.integers("pad_amount") or ()):
+        yield from _one_image(site)
+        if site.integer("pad_value", 0):
+            yield "pads with something other than 0"
 
 
 def _pool(site: Site, kernel: list[int] | None, stride: list[int] | None) -> Iterator[str]:
     yield from _image(site)
+    yield from _one_image(site)
     if kernel is None or stride is None or len(kernel) != 2 or len(stride) != 2:
         yield "has no kernel and strides of two dimensions"
     elif kernel[0] < stride[0] or kernel[1] < stride[1]:
@@ -50,7 +59,7 @@ def _maximum(site: Site) -> Iterator[str]:
 
 @converts("MaxPoolNHWC", becomes="ConvolutionInputGenerator and Pool", domain=QONNX_DOMAIN, integers=(0,))
 def max_pool_channels_last(site: Site) -> Iterator[str]:
-    """Four dimensions, strides up to the kernel; padded only if unsigned."""
+    """Four dimensions, one image, strides up to the kernel; padded only if unsigned."""
     yield from _missing(site, "pads")
     yield from _pool(site, site.integers("kernel_shape"), site.integers("strides"))
     yield from _maximum(site)
@@ -65,10 +74,8 @@ def max_pool(site: Site) -> Iterator[str]:
 
 
 def _transposed(site: Site) -> Iterator[str]:
-    readers, last = site.readers(), None
-    if len(readers) == 1 and integers_attribute(readers[0], "perm") == [0, 2, 3, 1] and readers[0].output:
-        last = readers[0].output[0]
-    if last in site.view.outputs and not site.view.consumers.get(last):
+    reader = site.only_reader
+    if reader is not None and integers_attribute(reader, "perm") == [0, 2, 3, 1] and site.view.is_last(reader):
         yield "is turned to channels last by the last operator of the graph, and FINN stops at it: pool channels last"
     if site.is_first():
         yield "is the first operator and has channels first: FINN leaves its transposition on the host; use channels last"
@@ -76,7 +83,7 @@ def _transposed(site: Site) -> Iterator[str]:
 
 @converts("QuantAvgPool2d", becomes="ConvolutionInputGenerator and Pool", domain=QONNX_DOMAIN, integers=(0,))
 def mean_pool(site: Site) -> Iterator[str]:
-    """Four dimensions, stride up to the kernel; ibits and signed must be those of its data."""
+    """Four dimensions, one image, stride up to the kernel; ibits and signed must be those of its data."""
     yield from _missing(site, "kernel", "stride", "ibits", "obits", "signed")
     kernel, stride = site.integer("kernel", 0), site.integer("stride", 0)
     yield from _pool(site, [kernel] * 2, [stride] * 2)
@@ -91,12 +98,12 @@ def mean_pool(site: Site) -> Iterator[str]:
 
 @converts("ReduceSum", becomes="GlobalAccPool", integers=(0,))
 def reduce_sum(site: Site) -> Iterator[str]:
-    """The sum over height and width of four dimensions (axes [1, 2], or [1] where the width is 1)."""
+    """The sum over height and width of four dimensions: axes [1, 2]; those of size 1 may be named or not."""
     shape, axes = site.shape(), site.listed(1)
-    found = None if axes is None or shape is None else {axis % len(shape) for axis in axes} if shape else set()
     if SCAN_DOMAIN in site.view.opsets or shape is None:
         return  # time-sum judges the sequence graph
-    if len(shape) != 4 or not (found == {1, 2} or (found == {1} and shape[2] == 1)):
+    named = {axis % 4 for axis in axes or ()}
+    if len(shape) != 4 or axes is None or any(shape[axis] > 1 for axis in named ^ {1, 2}):
         listed = "computed axes" if axes is None else f"axes {axes[:4]}"
         yield f"sums {shape} over {listed}, and FINN over axes [1, 2] of four dimensions"
 

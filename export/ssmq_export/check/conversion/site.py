@@ -21,9 +21,9 @@ class Site:
     def shape(self, k: int = 0) -> list[int] | None:
         return self.view.tidied.shape(self.node.input[k]) if self.has(k) else None
 
-    def result(self, k: int = 0) -> list[int] | None:
-        """Shape of an output."""
-        return self.view.tidied.shape(self.node.output[k]) if len(self.node.output) > k else None
+    def result(self) -> list[int] | None:
+        """Shape of the first output."""
+        return self.view.tidied.shape(self.view.output(self.node))
 
     def datatype(self, k: int = 0) -> str:
         """FINN's type of an operand while it converts."""
@@ -67,12 +67,20 @@ class Site:
         found = self.view.producers.get(self.node.input[0]) if self.has(0) else None
         return found[0] if found else None
 
-    def readers(self, k: int = 0) -> list[onnx.NodeProto]:
-        """The nodes that read an output."""
-        return self.view.consumers.get(self.node.output[k], []) if len(self.node.output) > k else []
+    def readers(self) -> list[onnx.NodeProto]:
+        """The nodes that read the first output."""
+        return self.view.consumers.get(self.view.output(self.node), [])
 
-    def is_output(self, k: int = 0) -> bool:
-        return len(self.node.output) > k and self.node.output[k] in self.view.outputs
+    @property
+    def only_reader(self) -> onnx.NodeProto | None:
+        """The node that reads the first output, if nothing else does."""
+        match self.readers():
+            case [reader] if not self.is_output():
+                return reader
+        return None
+
+    def is_output(self) -> bool:
+        return self.view.output(self.node) in self.view.outputs
 
     def is_first(self) -> bool:
         """Whether it is the first node of FINN's graph."""

@@ -65,7 +65,7 @@ def inferred_datatype(view: TidyView) -> Iterator[Hit]:
     for node in view.tidied.nodes:
         found = TABLE.get(node.op_type)
         for name in node.output if found is not None else ():
-            annotated, inferred = view.datatypes.get(name, "FLOAT32"), view.tidied.datatypes.get(name, "FLOAT32")
+            annotated, inferred = view.datatypes.get(name, "FLOAT32"), view.tidied.hardware.get(name, "FLOAT32")
             contradicted = node.op_type == "MultiThreshold" and annotated != inferred
             if is_integer(inferred) and (contradicted or not is_integer(annotated)):
                 hits.append((view.label(node), name, f"is annotated {annotated}, and FINN infers {inferred}"))
