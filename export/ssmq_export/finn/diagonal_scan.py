@@ -149,10 +149,11 @@ class InferSequence(Transformation):
     """Our DiagonalScan becomes the hardware operator, the sum over time FINN's GlobalAccPool."""
 
     def apply(self, model):
-        graph = DataflowGraph(model.model)
+        scans = any(node.domain == DOMAIN for node in model.graph.node)
+        shapes = {o.output: o.shape for o in DataflowGraph(model.model).operations if o.kind == "scan"} if scans else {}
         for position, node in enumerate(list(model.graph.node)):
             if node.domain == DOMAIN:
-                new = _hardware_scan(model, graph.producers[node.output[0]].shape, node)
+                new = _hardware_scan(model, shapes[node.output[0]], node)
             elif node.op_type == "ReduceSum":
                 new = _hardware_sum(model, node)
             else:
