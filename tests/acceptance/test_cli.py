@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -254,6 +255,16 @@ def test_estimate_counts_every_node_and_reaches_a_rate(folder):
     assert faster["sequences_per_second"] >= rate - 1 and faster["total"]["lut"] > 0
     table = ssmq("estimate", graph, "--target", "zu3eg", env={**os.environ, "COLUMNS": "200"}).stdout
     assert "State_x_re_0" in table and "cycles a step" in table
+
+
+def test_an_estimate_keeps_its_folding_in_the_graph(folder, tmp_path):
+    graph = tmp_path / "dataflow.onnx"
+    shutil.copy(folder / "run" / "dataflow.onnx", graph)
+    chosen = json.loads(ssmq("estimate", graph, "--target", "zu3eg", "--fastest", "--write", "--json").stdout)
+    assert max(node["lanes"] for node in chosen["nodes"]) > 1
+    kept = json.loads(ssmq("estimate", graph, "--target", "zu3eg", "--json").stdout)
+    assert kept["nodes"] == chosen["nodes"] and kept["cycles_per_sequence"] == chosen["cycles_per_sequence"]
+    assert ssmq("check", graph).returncode == 0
 
 
 def test_help_names_every_command():

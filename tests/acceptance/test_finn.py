@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import onnx
@@ -13,6 +14,7 @@ from conftest import LENGTH, small_codes, small_config, small_model
 from ssmq_export import finn
 from ssmq_export.check import check_file
 from ssmq_export.errors import ExportError
+from ssmq_export.estimate import estimate_graph, find_part, folded_graph
 from ssmq_export.finn import process
 from ssmq_export.from_model import describe, trace
 from ssmq_export.graphs.step_graph import step_graph
@@ -178,3 +180,32 @@ def test_finns_own_failure_is_one_message(tmp_path):
     with pytest.raises(ExportError, match="^FINN stopped: .*Error") as stopped:
         process.work(arguments, tmp_path)
     assert "\n" not in str(stopped.value) and "Traceback" not in str(stopped.value)
+
+
+def test_finn_folds_as_the_graph_says_and_computes_every_code(tmp_path):
+    model, graph, path = saved(CASES["8-bit, 1 layer"], tmp_path)
+    estimate = estimate_graph(graph, find_part("xc7z020"), fastest=True)
+    onnx.save(folded_graph(graph, estimate), path)
+    found = finn.compile_graph(path, "xc7z020clg400-1", None, 10.0, tmp_path / "build")
+    assert found.unmapped == [] and found.ours["cycles"] == estimate.timing.per_step
+    # FINN's nodes by operator, as often at as many lanes as the operations that they were made of.
+    wanted, have = Counter(), Counter()
+    for operation, fold in zip(estimate.folded.graph.operations, estimate.folded.nodes, strict=True):
+        if operation.op == "MatMul":
+            wanted["MVAU", fold.lanes[0], fold.lanes[1] if len(fold.lanes) == 2 else 1] += 1
+        elif operation.op == "MultiThreshold":
+            wanted["Thresholding", fold.lanes[0], None] += 1
+        else:
+            wanted["Elementwise", fold.lanes[0], None] += 1
+    for node, folding in found.folding.items():
+        kind = next((name for name in ("MVAU", "Thresholding", "Elementwise") if node.startswith(name)), None)
+        if kind:
+            have[kind, folding["PE"], folding.get("SIMD")] += 1
+    # Thresholds right behind a MatMul are part of its MVAU.
+    assert not have - wanted and {kind for kind, _, _ in wanted - have} <= {"Thresholding"}
+    assert max(lanes for _, lanes, _ in have) > 1
+    config = json.loads((tmp_path / "build" / "dataflow_build_config.json").read_text())
+    assert (tmp_path / "build" / config["folding_config_file"]).is_file()
+    # A rate that is asked for is FINN's to fold for.
+    slow = finn.compile_graph(path, "xc7z020clg400-1", 1.0, 10.0, tmp_path / "slow")
+    assert {folding.get("PE") for folding in slow.folding.values()} == {1}

@@ -138,3 +138,25 @@ def test_sarif_names_rules_levels_and_places(hardware, tmp_path):
     assert place["logicalLocations"] == [{"name": "MVAU_rtl_s", "kind": "function"}]
     assert place["physicalLocation"]["artifactLocation"]["uri"].endswith("finn.onnx")
     assert {r["level"] for r in run["results"]} <= {"none", "note", "warning", "error"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("ssmq.PE", "4", None),
+        ("ssmq.SIMD", "2", None),
+        ("ssmq.resType", "lut", None),
+        ("ssmq.PE", "3", "ssmq.PE 3 does not divide 4"),
+        ("ssmq.SIMD", "8", "ssmq.SIMD 8 does not divide 4"),
+        ("ssmq.PE", "0", "ssmq.PE 0 does not divide 4"),
+        ("ssmq.SIMD", "-1", "ssmq.SIMD 0 does not divide 4"),
+        ("ssmq.PE", "many", "ssmq.PE 0 does not divide 4"),
+        ("ssmq.PE", "9" * 40, "ssmq.PE 0 does not divide 4"),
+    ],
+)
+def test_the_folding_that_a_node_keeps_divides_its_channels(key, value, message):
+    model = lower(step_graph(describe(small_model(small_config())[1])))
+    node = next(node for node in model.graph.node if node.name == "MatMul_value_0_product")
+    node.metadata_props.add(key=key, value=value)
+    findings = [(f.node, f.message) for f in check_model(model) if f.rule == "folding"]
+    assert findings == ([(node.name, message)] if message else [])

@@ -16,7 +16,7 @@ from qonnx.transformation.infer_shapes import InferShapes
 from ssmq_export.check import check_model
 from ssmq_export.dataflow.datatype import integer_range
 from ssmq_export.dataflow.diagonal_scan import output_range, scan
-from ssmq_export.dataflow.keys import SCAN_DOMAIN as DOMAIN
+from ssmq_export.dataflow.keys import SCAN_DOMAIN
 from ssmq_export.errors import ExportError
 from ssmq_export.estimate import estimate_graph, find_part
 from ssmq_export.from_model import describe, trace
@@ -195,7 +195,7 @@ def test_what_is_no_diagonal_recurrence_is_named(tensor, change, message):
 def test_an_undeclared_domain_is_refused(graph):
     bare = onnx.ModelProto()
     bare.CopyFrom(graph)
-    kept = [entry for entry in bare.opset_import if entry.domain != DOMAIN]
+    kept = [entry for entry in bare.opset_import if entry.domain != SCAN_DOMAIN]
     del bare.opset_import[:]
     bare.opset_import.extend(kept)
     assert {finding.rule for finding in check_model(bare)} >= {"known-domain"}

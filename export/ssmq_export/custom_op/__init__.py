@@ -6,8 +6,6 @@ qonnx finds the operators by importing the module that the domain names; nothing
 
 from __future__ import annotations
 
-from ..dataflow.keys import SCAN_DOMAIN as DOMAIN
-from ..dataflow.keys import SCAN_VERSION as VERSION
 from .diagonal_scan import DiagonalScan
 
-__all__ = ["DOMAIN", "VERSION", "DiagonalScan"]
+__all__ = ["DiagonalScan"]

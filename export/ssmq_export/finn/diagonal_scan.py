@@ -23,7 +23,7 @@ from ..dataflow.diagonal_scan import scan
 from ..dataflow.folding import Folding, scan_lanes
 from ..dataflow.graph import DataflowGraph
 from ..dataflow.hardware import SCAN_LOOP, ScanShape, scan_parts
-from ..dataflow.keys import SCAN_DOMAIN as DOMAIN
+from ..dataflow.keys import SCAN_DOMAIN
 from ..dataflow.scan_operands import INPUTS
 from ..estimate.cost import resources_of
 from ..estimate.parts import SERIES_7, ULTRASCALE_PLUS
@@ -149,10 +149,10 @@ class InferSequence(Transformation):
     """Our DiagonalScan becomes the hardware operator, the sum over time FINN's GlobalAccPool."""
 
     def apply(self, model):
-        scans = any(node.domain == DOMAIN for node in model.graph.node)
+        scans = any(node.domain == SCAN_DOMAIN for node in model.graph.node)
         shapes = {o.output: o.shape for o in DataflowGraph(model.model).operations if o.kind == "scan"} if scans else {}
         for position, node in enumerate(list(model.graph.node)):
-            if node.domain == DOMAIN:
+            if node.domain == SCAN_DOMAIN:
                 new = _hardware_scan(model, shapes[node.output[0]], node)
             elif node.op_type == "ReduceSum":
                 new = _hardware_sum(model, node)

@@ -21,9 +21,7 @@ from ..dataflow.diagonal_scan import output_range
 from ..dataflow.format import Format
 from ..dataflow.forms import Form
 from ..dataflow.graph import DataflowGraph
-from ..dataflow.keys import PORTS_KEY, length_of
-from ..dataflow.keys import SCAN_DOMAIN as DOMAIN
-from ..dataflow.keys import SCAN_VERSION as VERSION
+from ..dataflow.keys import PORTS_KEY, SCAN_DOMAIN, SCAN_VERSION, length_of
 from ..dataflow.ports import Port, input_port, output_port, ports_of, written
 from ..dataflow.rows import rounds_by
 from ..dataflow.scan_operands import INPUTS, LARGEST_SHIFT
@@ -73,7 +71,7 @@ class _Collapse:
                     attribute.s = b"NHWC"
         model = graph.model()
         model.graph.name = "sequence_dataflow"
-        model.opset_import.append(helper.make_opsetid(DOMAIN, VERSION))
+        model.opset_import.append(helper.make_opsetid(SCAN_DOMAIN, SCAN_VERSION))
         return model
 
     def _scan(self, real: Port, imaginary: Port) -> NodeProto:
@@ -103,7 +101,7 @@ class _Collapse:
         low, high = self.integers.limits[source]
         self.graph.datatypes[y] = integer_type(*output_range(parameters, low, high, bits))
         return helper.make_node(
-            "DiagonalScan", names, [y], name=f"DiagonalScan_{y}", domain=DOMAIN, state_bits=bits, PE=1
+            "DiagonalScan", names, [y], name=f"DiagonalScan_{y}", domain=SCAN_DOMAIN, state_bits=bits, PE=1
         )
 
     def _source(self, y: str, after: list[str], before: set[str]) -> str:

@@ -14,7 +14,7 @@ from ...dataflow.attributes import integer_attribute, integers_attribute, text_a
 from ...dataflow.datatype import bits
 from ...dataflow.forks import Way, meets_later
 from ...dataflow.hardware import SCAN_LOOP
-from ...dataflow.keys import SCAN_DOMAIN
+from ...dataflow.keys import PE_KEY, SCAN_DOMAIN, SIMD_KEY
 from ..catalogue import Hit, rule
 from ..tidy_view import TidyView
 from .streams import WIDEST
@@ -63,21 +63,29 @@ def _sizes(node: NodeProto) -> Iterator[tuple[str, int, int]]:
             yield name, lanes, size
 
 
+def _kept(view: TidyView, node: NodeProto) -> Iterator[tuple[str, int, int]]:
+    """As ``_sizes``, of the folding that a node of a dataflow graph keeps: PE of its channels, SIMD of its inputs."""
+    tensors = {PE_KEY: node.output[:1], SIMD_KEY: node.input[:1]}
+    for entry in node.metadata_props:
+        shape = view.tidied.shape(tensors[entry.key][0]) if tensors.get(entry.key) else None
+        if shape:
+            lanes = int(entry.value) if entry.value.isascii() and entry.value.isdecimal() and len(entry.value) < 10 else 0
+            yield entry.key, lanes, shape[-1]
+
+
 @rule("folding", "error", "choose a divisor (ssmq finn and ssmq estimate do)")
 def folding(view: TidyView) -> Iterator[Hit]:
     """A folded node repeats the same lanes over its channels; a remainder has no hardware, and FINN stops at an assertion."""
     for node in view.nodes:
         if _is_scan(node):
             size, lanes = _scan_size(view, node), integer_attribute(node, "PE")
-            if size is None or lanes is None:
-                continue
-            heads, modes = size
-            if lanes < 1 or (modes % lanes and (lanes % modes or heads % (lanes // modes))):
+            heads, modes = size or (1, 1)
+            if None not in (size, lanes) and (lanes < 1 or (modes % lanes and (lanes % modes or heads % (lanes // modes)))):
                 yield view.label(node), "", f"PE {lanes} divides neither {modes} modes nor makes whole heads of {heads}"
-        elif is_hardware(node):
-            for name, lanes, size in _sizes(node):
-                if lanes < 1 or size % lanes:
-                    yield view.label(node), "", f"{name} {lanes} does not divide {size}"
+            continue
+        for name, lanes, size in _sizes(node) if is_hardware(node) else _kept(view, node):
+            if lanes < 1 or size % lanes:
+                yield view.label(node), "", f"{name} {lanes} does not divide {size}"
 
 
 @rule("folded-width", "error", "fold less: fewer PE or SIMD make the stream narrower")
