@@ -137,7 +137,7 @@ def test_the_quantiser_follows_a_change_of_lanes(tmp_path):
 def test_every_kernel_of_the_project_can_be_had_without_a_cache(tmp_path):
     """Read-only install and a home that cannot be written."""
     folder = copied(tmp_path, *PACKAGES)
-    imports = "import ssmq_brevitas.scan.kernels, ssmq_export.integer.kernels, ssmq_export.custom_op.diagonal_scan\n"
+    imports = "import ssmq_brevitas.scan.kernels, ssmq_export.integer.kernels, ssmq_export.dataflow.diagonal_scan\n"
     imports += "import ssmq_study.paper_quantisers\n"
     assert fresh(folder, imports + QUANTISE, home=no_caches(folder)) == ["-4", "0", "3", "3"]
 
@@ -168,12 +168,12 @@ def test_the_recurrence_follows_a_change_of_lanes(tmp_path):
 @pytest.mark.parametrize(
     "file, old, new",
     [
-        ("machine.py", 'multiply = _binary("mul"', 'multiply = _binary("add"'),
-        ("thresholds.py", "ROUND, SCALE, TABLE, SEARCH = 1, 2, 3, 4", "ROUND, SCALE, TABLE, SEARCH = 3, 2, 1, 4"),
+        ("integer/machine.py", 'multiply = _binary("mul"', 'multiply = _binary("add"'),
+        ("dataflow/rows.py", "ROUND, SCALE, TABLE, SEARCH = 1, 2, 3, 4", "ROUND, SCALE, TABLE, SEARCH = 3, 2, 1, 4"),
     ],
 )
 def test_the_integer_model_follows_a_change_of_its_helpers(tmp_path, file, old, new):
-    """``thresholds`` numbers the kinds for the program and for the kernels: changed in both, every logit stays."""
+    """``rows`` numbers the kinds for the program and for the kernels: changed in both, every logit stays."""
     import numpy as np
     import onnx
 
@@ -182,8 +182,8 @@ def test_the_integer_model_follows_a_change_of_its_helpers(tmp_path, file, old, 
     folder = copied(tmp_path, "ssmq_jit", "export/ssmq_export")
     arguments = str(tmp_path / "m.onnx"), str(tmp_path / "codes.npy")
     before = fresh(folder, INTEGER, *arguments)
-    change(folder / "export" / "ssmq_export" / "integer" / file, old, new)
-    assert (fresh(folder, INTEGER, *arguments) == before) == (file == "thresholds.py")
+    change(folder / "export" / "ssmq_export" / file, old, new)
+    assert (fresh(folder, INTEGER, *arguments) == before) == (file == "dataflow/rows.py")
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_the_integer_model_follows_a_change_of_its_helpers(tmp_path, file, old, 
     [
         ("ssmq_brevitas/scan/kernels.py", {"ssmq_brevitas/lanes.py"}),
         ("ssmq_brevitas/fake_quantise.py", {"ssmq_brevitas/lanes.py"}),
-        ("export/ssmq_export/integer/kernels.py", {f"export/ssmq_export/integer/{n}.py" for n in ("machine", "thresholds")}),
+        ("export/ssmq_export/integer/kernels.py", {f"export/ssmq_export/{n}.py" for n in ("integer/machine", "dataflow/rows")}),
     ],
 )
 def test_what_the_kernels_are_made_of(file, others):
