@@ -182,6 +182,16 @@ def test_a_declared_container_is_what_comes_out_and_any_of_qonnxs():
     assert contradicted((1, 4), 99) == ["is declared 99 and comes out as FLOAT"]
 
 
+def test_a_tensor_that_two_nodes_write_is_contradicted_by_each():
+    g = Graph()
+    x = g.node("Relu", [g.input("u", (1, 4), "INT4")], (1, 4), "UINT3")
+    model = g.model([g.threshold(x, [[0, 1, 3]], (1, 4))])
+    next(v for v in model.graph.value_info if v.name == x).type.tensor_type.elem_type = TensorProto.DOUBLE
+    model.graph.node.add().CopyFrom(model.graph.node[0])
+    found = [f.rule for f in check_model(model) if f.tensor == x]
+    assert found.count("declared-type") == 2 and "duplicate-tensor" in found
+
+
 def test_one_contradiction_is_told_once_and_what_follows_is_judged_as_inferred():
     g = Graph()
     x = g.node("Relu", [g.input("u", (1, 4), "INT4")], (1, 4), "UINT3")

@@ -78,7 +78,7 @@ class Tidied:
                 wrong = _contradiction(declared.tensor_type, kind.tensor_type, node.domain in STANDARD)
                 if wrong:
                     self.contradictions.append((node, name, wrong))
-                    self._kinds.pop(name)  # what follows is judged as declared: one fault is one finding
+                    self._kinds.pop(name, None)  # what follows is judged as declared: one fault is one finding
                     continue
                 if not kind.tensor_type.HasField("shape"):
                     continue
