@@ -139,7 +139,7 @@ def accuracy(run: Run) -> list[list[str]]:
         model, _, _ = load_checkpoint(locate(f"zoo:{name}"))
         x, y = run.data.x_test[: run.some(40)], run.data.y_test[: run.some(40)]
         integer = IntegerModel(lower(step_graph(describe(model))))
-        wanted = torch.from_numpy(integer.values("logits", integer.forward(x.numpy())))
+        wanted = torch.from_numpy(integer.values(integer.graph.ports.output.name, integer.forward(x.numpy())))
         model = model.to(run.device)
         with torch.no_grad():
             found = torch.cat([model(part.to(run.device)).cpu() for part in x.split(250)])
