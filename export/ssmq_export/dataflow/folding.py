@@ -51,15 +51,16 @@ def cycles(operation: Operation, folding: Folding) -> int:
 def latency(operation: Operation, folding: Folding) -> int:
     """Cycles from the first input of a step to its first output.
 
-    A sum waits for all terms of its first output and for the adder tree; thresholds are found bit by bit.
+    A sum waits for all terms of its first output and for the adder tree; thresholds are found bit by bit of their count.
+    Behind the sums of a scan are the difference of its parts and D u.
     """
     refuse_misfit(operation, folding)
     if operation.kind == "scan":
-        return UPDATE + _summed(operation.dims[1], folding.lanes[1])
+        return UPDATE + _summed(operation.dims[1], folding.lanes[1]) + 2 * STAGES["add"]
     if operation.kind in ("dense", "gather"):
         return _summed(operation.dims[1], folding.lanes[1])
     if operation.kind == "thresholds":
-        return operation.parts[0].out + 1
+        return operation.parts[0].levels.bit_length() + 1
     return sum(STAGES[part.kind] for part in operation.parts)
 
 

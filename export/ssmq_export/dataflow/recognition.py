@@ -84,6 +84,11 @@ def _constant(node: onnx.NodeProto, tensors: Tensors) -> np.ndarray | None:
     return next((tensors.constants[name] for name in node.input if name in tensors.constants), None)
 
 
+def _words(constant: np.ndarray | None) -> int:
+    """Words of a constant that are kept: a single one is wired."""
+    return constant.size if constant is not None and constant.size > 1 else 0
+
+
 def _shifts(values: np.ndarray) -> int:
     """How many different shifts ``values`` are, zeros left out; 0 if they are none."""
     used = values[values != 0]
@@ -120,7 +125,7 @@ def _mul(node: onnx.NodeProto, tensors: Tensors) -> Operation:
         return Operation(**common, kind="product", range=ranges.product(*common["sources"]), dims=dims, parts=(part,))
     factor = constant.reshape(-1)
     limits = ranges.product(common["sources"][0], ranges.constant(factor))
-    stored, shifts = factor.size if factor.size > 1 else 0, _shifts(factor)
+    stored, shifts = _words(factor), _shifts(factor)
     part = Part("shift", dims, *widths, stored=stored, choices=shifts)
     if not shifts:
         part = Part("multiply", dims, *widths, stored=stored, multiplications=dims[0])
@@ -131,7 +136,7 @@ def _add(node: onnx.NodeProto, tensors: Tensors) -> Operation:
     common, output = _common(node, tensors), node.output[0]
     sign, constant = -1 if node.op_type == "Sub" else 1, _constant(node, tensors)
     dims = (tensors.channels[output],)
-    part = Part("add", dims, *_widths(node, tensors), stored=0 if constant is None else constant.size)
+    part = Part("add", dims, *_widths(node, tensors), stored=_words(constant))
     # What a running sum may become, and the difference of two counts that is a table, the annotation says.
     known = output in tensors.running or any(entry.key == TABLE_MARK for entry in node.metadata_props)
     if constant is None:

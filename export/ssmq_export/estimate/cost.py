@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil, prod
+from math import prod
 
 from ..dataflow.folding import Folding, refuse_misfit
 from ..dataflow.hardware import Part
@@ -32,16 +32,15 @@ def _of_part(part: Part, dims: tuple[int, ...], folding: Folding) -> Folding:
     if len(part.dims) == len(dims):
         return folding
     heads, modes = folding.lanes
-    return Folding((heads if part.dims[0] == dims[0] != prod(dims) else heads * modes,), folding.use_dsp)
+    return Folding((heads if part.dims[0] == dims[0] else heads * modes,), folding.use_dsp)
 
 
 def _memory(part: Part, folding: Folding, family: Family) -> Cost:
     """Stored words side by side in as many lanes as read them at once."""
     if not part.stored or part.kind == "compare":
         return Cost()
-    parallel = min(folding.parallel, part.stored)
-    written = part.kind in ("state", "fork")
-    return p.memory(ceil(part.stored / parallel), parallel * part.right, family, written)
+    words = part.stored // folding.parallel
+    return p.memory(words, folding.parallel * part.right, family, written=part.kind in ("state", "fork"))
 
 
 def _product(part: Part, folding: Folding, family: Family) -> Cost:
@@ -54,7 +53,7 @@ def _dot(part: Part, folding: Folding, family: Family) -> Cost:
     adders = outputs * (terms - 1) + (outputs if terms < part.dims[1] else 0)
     cost = _product(part, folding, family) + p.adder(part.out) * adders
     if part.buffered:
-        cost += p.memory(ceil(part.dims[1] / terms), terms * part.left, family, written=True)
+        cost += p.memory(part.dims[1] // terms, terms * part.left, family, written=True)
     return cost
 
 
@@ -64,7 +63,7 @@ def _compare(part: Part, folding: Folding, family: Family) -> Cost:
     One stage a bit of the count, as in FINN's RTL thresholding. A single row of thresholds is copied to each lane.
     """
     parallel, levels = folding.parallel, part.levels
-    rows = max(1, part.dims[0] // parallel) if part.stored > levels else 1
+    rows = part.dims[0] // parallel if part.stored > levels else 1
     cost, stage = Cost(), 0
     while (1 << stage) - 1 < levels:
         words = min(1 << stage, levels - (1 << stage) + 1) * rows

@@ -6,6 +6,7 @@ time the sweep is over the first one is long back: the loop costs nothing as lon
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..dataflow.folding import Folding, cycles, latency
@@ -36,28 +37,27 @@ def timing(operations: list[Operation], foldings: list[Folding], successors: dic
     spans = [cycles(operation, folding) for operation, folding in zip(operations, foldings, strict=True)]
     slowest = max(range(len(operations)), key=spans.__getitem__)
     delays = {o.name: latency(o, f) for o, f in zip(operations, foldings, strict=True)}
-    fill = max(_longest(operations, delays, None).values())
+    computed = {operation.output for operation in operations if operation.inputs}
+    ports = {name for operation in operations for name in operation.inputs} - computed
+    fill = max(_longest(operations, delays, ports).values())
     return Timing(spans[slowest], operations[slowest].name, _loop(operations, delays, successors), fill)
 
 
-def _longest(operations: list[Operation], delays: dict[str, int], start: str | None) -> dict[str, int]:
-    """Longest latency to every tensor from the tensor ``start``, or from all inputs if None."""
+def _longest(operations: list[Operation], delays: dict[str, int], starts: Iterable[str]) -> dict[str, int]:
+    """Longest latency to every tensor behind one of ``starts``, their own forks included."""
     buffered = {operation.output: delays[operation.name] for operation in operations if operation.kind == "fork"}
-    reached: dict[str, int] = {} if start is None else {start: 0}
+    reached = {name: buffered.get(name, 0) for name in starts}
     for operation in operations:
-        if operation.kind in ("state", "fork"):
-            continue
         arrivals = [reached[name] for name in operation.inputs if name in reached]
-        if arrivals or start is None:
-            waited = delays[operation.name] + buffered.get(operation.output, 0)
-            reached[operation.output] = max(arrivals, default=0) + waited
+        if arrivals:
+            reached[operation.output] = max(arrivals) + delays[operation.name] + buffered.get(operation.output, 0)
     return reached
 
 
 def _loop(operations: list[Operation], delays: dict[str, int], successors: dict[str, str]) -> int:
     kept = [operation for operation in operations if operation.kind == "state" and operation.output in successors]
     states = {operation.output: delays[operation.name] for operation in kept}
-    reached = {state: _longest(operations, delays, state) for state in states}
+    reached = {state: _longest(operations, delays, [state]) for state in states}
     loops = [
         reached[first][successors[second]] + states[second]
         for first in states

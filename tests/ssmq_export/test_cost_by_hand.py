@@ -1,0 +1,337 @@
+"""What one node takes, counted by hand: LUTs and flip-flops of every adder, product, register and memory in it.
+
+A LUT6 keeps 64 words of a bit; an adder takes a LUT and a flip-flop a bit; products of up to 36 partial bits are in LUTs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hand_graphs import dataflow
+from ssmq_export.dataflow.folding import Folding, cycles, latency
+from ssmq_export.dataflow.graph import DataflowGraph
+from ssmq_export.dataflow.operation import Operation
+from ssmq_export.door import admit, refuse_narrow
+from ssmq_export.estimate import find_part
+from ssmq_export.estimate.cost import resources
+
+# Control by cycles a step: a counter of so many bits, a LUT that tells its last value, two for valid and ready; their FFs.
+CONTROL = {
+    1: (1 + 1 + 2, 1 + 2),
+    2: (1 + 1 + 2, 1 + 2),
+    3: (2 + 1 + 2, 2 + 2),
+    4: (2 + 1 + 2, 2 + 2),
+    6: (3 + 1 + 2, 3 + 2),
+    8: (3 + 1 + 2, 3 + 2),
+    12: (4 + 1 + 2, 4 + 2),
+}
+ARTY, ZYNQ_US, ECP5 = "xc7a35t", "xczu3eg", "lfe5u-25f"
+
+
+def operation(draw, **types) -> Operation:
+    """What makes ``y``, of an admitted graph whose tensors have ``types``; a constant has the narrowest that holds it."""
+    model = dataflow(draw, **types).model()
+    model = admit(model, "dataflow")
+    refuse_narrow(model)
+    return DataflowGraph(model).producers["y"]
+
+
+def taken(found: Operation, lanes=(1,), part=ARTY, use_dsp=True) -> tuple[int, int, int, int]:
+    cost = resources(found, Folding(lanes, use_dsp), find_part(part).family)
+    return cost.lut, cost.ff, cost.dsp, cost.bram
+
+
+def added(*rows: tuple[int, ...]) -> tuple[int, ...]:
+    """Rows of (LUT, FF, DSP, BRAM), zeros at the end left out."""
+    return tuple(sum(row[k] if k < len(row) else 0 for row in rows) for k in range(4))
+
+
+def times(count: int, row: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(count * one for one in row)
+
+
+def one_node(op: str, inputs: int, outputs: int, constant=None, first=False, **attributes):
+    """``u`` through one node to ``y``; the constant ``w`` may come first."""
+
+    def draw(g):
+        operands = [g.input("u", inputs), "u" if constant is None else g.constant("w", constant)]
+        domain = "qonnx.custom_op.general" if op == "MultiThreshold" else ""
+        g.output(g.node(op, operands[::-1] if first else operands, "y", outputs, domain, **attributes), outputs)
+
+    return draw
+
+
+def matmul(matrix, **types) -> Operation:
+    return operation(one_node("MatMul", *np.shape(matrix), matrix), **types)
+
+
+def elementwise(op: str, channels: int, constant, first=False, **types) -> Operation:
+    shaped = None if constant is None else np.reshape(constant, (1, -1))
+    return operation(one_node(op, channels, channels, shaped, first), **types)
+
+
+def counted(rows, channels: int, bias: int, kind: str, **types) -> Operation:
+    attributes = {"out_dtype": kind, "out_scale": 1.0, "out_bias": float(bias), "data_layout": "NC"}
+    return operation(one_node("MultiThreshold", channels, channels, np.array(rows), **attributes), y=kind, **types)
+
+
+def of_two(op: str, channels: int, kind: str) -> Operation:
+    """A product or sum of two tensors, ``u`` of 4 bits and ``v`` of 7."""
+
+    def draw(g):
+        g.input("u", channels)
+        g.node("Mul", ["u", g.constant("w", np.full((1, channels), 5))], "v", channels)
+        g.output(g.node(op, ["u", "v"], "y", channels), channels)
+
+    return operation(draw, u="UINT4", v="UINT7", y=kind)
+
+
+# 4 inputs, 3 outputs, one of 12 weights is 0.
+DENSE = np.array([[1, 2, 3], [-4, 5, -6], [7, 0, -8], [1, 1, 1]])
+
+
+def dense(bits: int = 4) -> Operation:
+    """Weights of so many bits."""
+    return matmul(DENSE * 2 ** (bits - 4), u="UINT8", y="INT18" if bits < 26 else "INT36")
+
+
+# Sums of 18 bits; weights of 4 bits, 12 words; inputs of 8 bits, 4 words, kept while 3 outputs need them.
+@pytest.mark.parametrize(
+    ("lanes", "rows", "span", "delay"),
+    [
+        # A product of 8 x 4 bits, an accumulator; weights in one LUT a bit; the buffer in 8 LUTs and a third more.
+        ((1, 1), [(32, 8 + 4), (18, 18), (4, 4), (11, 8), CONTROL[12]], 12, 3 + 4),
+        # Two products, their adder, an accumulator; 6 words of 2 weights, 2 words of 2 inputs (16 LUTs and a third).
+        ((1, 2), [(64, 24), (18, 18), (18, 18), (8, 8), (22, 16), CONTROL[6]], 6, 3 + 2 + 1),
+        # A tree of three adders for four products, nothing to accumulate.
+        ((1, 4), [(128, 48), (54, 54), (16, 16), (43, 32), CONTROL[3]], 3, 3 + 1 + 2),
+        # Three outputs at once, an accumulator each.
+        ((3, 1), [(96, 36), (54, 54), (12, 12), (11, 8), CONTROL[4]], 4, 3 + 4),
+        ((3, 2), [(192, 72), (54, 54), (54, 54), (24, 24), (22, 16), CONTROL[2]], 2, 3 + 2 + 1),
+        # All at once: 12 products, three trees of three adders.
+        ((3, 4), [(384, 144), (162, 162), (48, 48), (43, 32), CONTROL[1]], 1, 3 + 1 + 2),
+    ],
+)  # fmt: skip
+def test_a_dense_layer(lanes, rows, span, delay):
+    layer = dense()
+    assert layer.kind == "dense"
+    assert taken(layer, lanes) == added(*rows)
+    assert (cycles(layer, Folding(lanes)), latency(layer, Folding(lanes))) == (span, delay)
+    assert (layer.stored_bits, layer.multiplications) == (12 * 4, 11)
+
+
+@pytest.mark.parametrize(
+    ("part", "bits", "lanes", "use_dsp", "rows"),
+    [
+        # 8 x 8 bits are worth a multiplier: its registers, the accumulator, 12 weights of 8 bits, the buffer.
+        (ARTY, 8, (1, 1), True, [(0, 16, 1), (18, 18), (8, 8), (11, 8), CONTROL[12]]),
+        (ARTY, 8, (1, 1), False, [(64, 16), (18, 18), (8, 8), (11, 8), CONTROL[12]]),
+        (ARTY, 8, (3, 2), True, [(0, 96, 6), (108, 108), (48, 48), (22, 16), CONTROL[2]]),
+        (ARTY, 8, (3, 2), False, [(384, 96), (108, 108), (48, 48), (22, 16), CONTROL[2]]),
+        # 8 x 26 bits: two tiles and an adder of 34 bits to join them; a tile of UltraScale+ has 27 bits.
+        (ARTY, 26, (1, 1), True, [(34, 68, 2), (36, 36), (26, 26), (11, 8), CONTROL[12]]),
+        (ZYNQ_US, 26, (1, 1), True, [(0, 34, 1), (36, 36), (26, 26), (11, 8), CONTROL[12]]),
+        # A buffer of an ECP5 takes half more than 8 LUTs.
+        (ECP5, 26, (1, 1), True, [(34, 68, 2), (36, 36), (26, 26), (12, 8), CONTROL[12]]),
+        (ECP5, 8, (1, 1), True, [(0, 16, 1), (18, 18), (8, 8), (12, 8), CONTROL[12]]),
+    ],
+)  # fmt: skip
+def test_multipliers_of_a_dense_layer(part, bits, lanes, use_dsp, rows):
+    assert taken(dense(bits), lanes, part, use_dsp) == added(*rows)
+
+
+def test_weights_of_a_large_layer_are_in_blocks():
+    """32 x 48 words of 8 bits are past an eighth of a block; the inputs, 32 words, are not."""
+    weights = np.where(np.arange(32 * 48).reshape(32, 48) % 3 == 0, 0, -100)
+    layer = matmul(weights, u="UINT8", y="INT21")
+    # 1,536 words of 8 bits: one of 2048 x 9. 32 words in 8 LUTs and a third more. A counter of 11 bits, two LUTs tell its end.
+    assert taken(layer, (1, 1)) == added((0, 16, 1), (21, 21), (0, 8, 0, 1), (11, 8), (11 + 2 + 2, 11 + 2))
+    # ECP5: LUTs of 16 words, so 2 * 8 and half more.
+    assert taken(layer, (1, 1), ECP5) == added((0, 16, 1), (21, 21), (0, 8, 0, 1), (24, 8), (11 + 2 + 2, 11 + 2))
+    # Two outputs of four terms: 192 words of 64 bits side by side, 512 x 36 twice.
+    found = added(times(8, (0, 16, 1)), times(2 * 3 + 2, (21, 21)), (0, 64, 0, 2), (43, 32), (8 + 2 + 2, 8 + 2))
+    assert taken(layer, (2, 4)) == found
+    assert (layer.multiplications, layer.stored_bits) == (1024, 12288)
+
+
+# Modes to heads: each of 4 inputs goes to one of 2 outputs, the last of them times 0.
+GATHER = np.array([[3, 0], [-5, 0], [0, 7], [0, 0]])
+
+
+@pytest.mark.parametrize(
+    ("lanes", "rows", "span", "delay"),
+    [
+        # A product of 6 x 4 bits, an accumulator of 11, four weights of 4 bits; inputs pass once and are not kept.
+        ((1, 1), [(24, 10), (11, 11), (4, 4), CONTROL[4]], 4, 3 + 2),
+        ((1, 2), [(48, 20), (11, 11), (8, 8), CONTROL[2]], 2, 3 + 1 + 1),
+        ((2, 1), [(48, 20), (22, 22), (8, 8), CONTROL[2]], 2, 3 + 2),
+        ((2, 2), [(96, 40), (22, 22), (16, 16), CONTROL[1]], 1, 3 + 1 + 1),
+    ],
+)
+def test_a_gather_does_one_product_an_input(lanes, rows, span, delay):
+    gather = matmul(GATHER, u="INT6", y="INT11")
+    assert gather.kind == "gather"
+    assert taken(gather, lanes) == added(*rows)
+    assert (cycles(gather, Folding(lanes)), latency(gather, Folding(lanes))) == (span, delay)
+    assert (gather.stored_bits, gather.multiplications) == (4 * 4, 3)
+
+
+def test_a_spread_of_products():
+    """Heads to modes: 2 inputs, 6 outputs of one product each, one of them by 0."""
+    spread = matmul([[3, 5, 6, 0, 0, 0], [0, 0, 0, 15, -3, 0]], u="UINT8", y="INT13")
+    assert spread.kind == "spread"
+    assert (spread.stored_bits, spread.multiplications) == (6 * 5, 5)
+    # 8 x 5 bits are more than 36: a multiplier; six words of 5 bits.
+    assert taken(spread) == added((0, 13, 1), (5, 5), CONTROL[6])
+    assert taken(spread, use_dsp=False) == added((40, 13), (5, 5), CONTROL[6])
+    # Three lanes: two words of 15 bits.
+    assert taken(spread, (3,)) == added((0, 39, 3), (15, 15), CONTROL[2])
+    assert (cycles(spread, Folding((3,))), latency(spread, Folding((3,)))) == (2, 3)
+
+
+def test_a_spread_of_shifts():
+    """1, 2 and 4 are shifts by three choices, 0 is no choice: two multiplexers a bit of the result."""
+    spread = matmul([[1, 2, 4, 0, 0, 0], [0, 0, 0, 1, 1, 0]], u="UINT8", y="UINT10")
+    assert spread.kind == "spread" and spread.multiplications == 0
+    assert taken(spread) == added((2 * 10, 10), (3, 3), CONTROL[6])
+    assert taken(spread, (2,)) == added((4 * 10, 20), (6, 6), CONTROL[3])
+    assert latency(spread, Folding((2,))) == 1
+    # A power of two below 0 is no shift.
+    assert matmul([[1, 2, -4, 0]], u="UINT8", y="INT11").multiplications == 3
+
+
+def test_a_product_of_two_tensors():
+    gate = of_two("Mul", 4, "UINT11")
+    assert gate.kind == "product" and (gate.stored_bits, gate.multiplications) == (0, 4)
+    # 4 x 7 bits in LUTs, nothing stored.
+    assert taken(gate) == added((28, 11), CONTROL[4])
+    assert taken(gate, (4,)) == added((112, 44), CONTROL[1])
+    assert (cycles(gate, Folding((2,))), latency(gate, Folding((2,)))) == (2, 3)
+
+
+def test_products_with_constants():
+    scale = elementwise("Mul", 4, [3, 5, -6, 15], u="UINT8", y="INT13")
+    assert scale.kind == "scale" and (scale.stored_bits, scale.multiplications) == (20, 4)
+    assert taken(scale) == added((0, 13, 1), (5, 5), CONTROL[4])
+    assert taken(scale, (2,), use_dsp=False) == added((80, 26), (10, 10), CONTROL[2])
+    assert latency(scale, Folding((1,))) == 3
+    # One factor for all is wired.
+    same = elementwise("Mul", 4, [15], u="UINT8", y="INT13")
+    assert (same.stored_bits, same.multiplications) == (0, 4)
+    # A factor of 4 bits, without a sign.
+    assert taken(same, (4,)) == added(times(4, (32, 8 + 4)), CONTROL[1])
+
+
+def test_shifts():
+    shift = elementwise("Mul", 4, [1, 2, 1, 8], u="UINT8", y="UINT11")
+    assert shift.kind == "shift" and (shift.stored_bits, shift.multiplications) == (16, 0)
+    # Three choices: two stages; four words of 4 bits.
+    assert taken(shift) == added((2 * 11, 11), (4, 4), CONTROL[4])
+    assert latency(shift, Folding((1,))) == 1
+    # The same for all: wires and a register.
+    same = elementwise("Mul", 4, [4], u="UINT8", y="UINT10")
+    assert same.kind == "shift" and same.stored_bits == 0
+    assert taken(same, (2,)) == added((0, 20), CONTROL[2])
+
+
+@pytest.mark.parametrize("op", ["Add", "Sub"])
+def test_sums(op):
+    found = of_two(op, 4, "INT9")
+    assert found.kind == "sum" and (found.stored_bits, found.multiplications) == (0, 0)
+    assert taken(found) == added((9, 9), CONTROL[4])
+    assert taken(found, (4,)) == added((36, 36), CONTROL[1])
+    assert (cycles(found, Folding((4,))), latency(found, Folding((4,)))) == (1, 1)
+
+
+@pytest.mark.parametrize(("op", "first"), [("Add", False), ("Add", True), ("Sub", False), ("Sub", True)])
+def test_constants_added(op, first):
+    found = elementwise(op, 4, [3, 5, -6, 15], first, u="UINT8", y="INT10")
+    assert found.kind == "offset" and (found.stored_bits, found.multiplications) == (20, 0)
+    # The adder, four words of 5 bits.
+    assert taken(found) == added((10, 10), (5, 5), CONTROL[4])
+    assert taken(found, (2,)) == added((20, 20), (10, 10), CONTROL[2])
+    assert latency(found, Folding((1,))) == 1
+    # The same for all is wired.
+    same = elementwise(op, 4, [3], first, u="UINT8", y="INT10")
+    assert same.stored_bits == 0
+    assert taken(same) == added((10, 10), CONTROL[4])
+
+
+LEVELS = np.arange(-3, 4)
+
+
+def rows_of(*shifts: int, moved: tuple[int, ...] = (0,)) -> np.ndarray:
+    """Where ``(s + moved) / 2**shift`` rounded half to even reaches each level, a row a channel."""
+    return np.array([LEVELS * 2**k - 2 ** (k - 1) + LEVELS % 2 - by for k, by in zip(shifts, moved * len(shifts), strict=False)])
+
+
+def test_a_rounding():
+    """To 3 bits by one shift: an adder of 10 bits, an or-tree of two LUTs, a choice of 3 bits; nothing is stored."""
+    found = counted(rows_of(4), 4, -4, "INT3", u="INT10")
+    assert found.kind == "rounding" and (found.stored_bits, found.multiplications) == (0, 0)
+    assert taken(found) == added((10 + 2 + 3, 3 + 2), CONTROL[4])
+    assert taken(found, (2,)) == added(times(2, (10 + 2 + 3, 3 + 2)), CONTROL[2])
+    assert (cycles(found, Folding((2,))), latency(found, Folding((2,)))) == (2, 2)
+
+
+def test_a_rounding_by_a_shift_a_channel():
+    """Three shifts: two multiplexers on each of 10 bits, four words of 3 bits (a shift by 6)."""
+    found = counted(rows_of(4, 6, 5, 4), 4, -4, "INT3", u="INT10")
+    assert found.kind == "rounding" and found.stored_bits == 4 * 3
+    assert taken(found) == added((15, 5), (2 * 10, 10), (3, 3), CONTROL[4])
+    assert latency(found, Folding((1,))) == 2 + 1
+
+
+def test_a_rounding_after_an_offset():
+    # The same for all: an adder of 10 bits with a wired constant.
+    found = counted(rows_of(4, moved=(5,)), 4, -4, "INT3", u="INT10")
+    assert found.kind == "rounding" and found.stored_bits == 0
+    assert taken(found) == added((15, 5), (10, 10), CONTROL[4])
+    assert latency(found, Folding((1,))) == 2 + 1
+    # One a channel, from -9 to 5: four words of 5 bits.
+    found = counted(rows_of(4, 4, 4, 4, moved=(5, -9, 0, 5)), 4, -4, "INT3", u="INT10")
+    assert found.kind == "rounding" and found.stored_bits == 4 * 5
+    assert taken(found) == added((15, 5), (10, 10), (5, 5), CONTROL[4])
+    # Shifts and offsets: all of it.
+    found = counted(rows_of(4, 5, 4, 5, moved=(5, -9, 0, 5)), 4, -4, "INT3", u="INT10")
+    assert found.stored_bits == 4 * 3 + 4 * 5
+    assert taken(found) == added((15, 5), (10, 10), (3, 3), (10, 10), (5, 5), CONTROL[4])
+    assert latency(found, Folding((1,))) == 2 + 1 + 1
+
+
+def test_thresholds_of_three_levels():
+    """A search of two stages: the middle one, then one of two. Each keeps the code of 8 bits and what it knows of the count."""
+    found = counted([[10, 100, 120]], 4, 0, "UINT2", u="UINT8")
+    assert found.kind == "thresholds" and (found.stored_bits, found.multiplications) == (3 * 7, 0)
+    # Thresholds of 7 bits, one word and two: 7 LUTs and FFs; the comparison, its carry; the registers.
+    first, second = added((7, 7), (7, 1), (0, 8)), added((7, 7), (7, 1), (0, 8 + 1))
+    assert taken(found) == added(first, second, CONTROL[4])
+    # A lane has a copy.
+    assert taken(found, (2,)) == added(times(2, first), times(2, second), CONTROL[2])
+    assert (cycles(found, Folding((2,))), latency(found, Folding((2,)))) == (2, 2 + 1)
+
+
+def test_thresholds_a_channel():
+    """12 words of 7 bits; five thresholds take a third stage."""
+    rows = [[10, 100, 120], [1, 2, 90], [0, 7, 8], [5, 6, 127]]
+    found = counted(rows, 4, 0, "UINT2", u="UINT8")
+    assert found.stored_bits == 4 * 3 * 7
+    assert taken(found) == added((7, 7), (7, 1), (0, 8), (7, 7), (7, 1), (0, 9), CONTROL[4])
+    five = counted([[10, 100, 120, 121, 255]], 4, -3, "INT3", u="UINT8")
+    assert taken(five) == added((8, 8), (8, 1), (0, 8), (8, 8), (8, 1), (0, 9), (8, 8), (8, 1), (0, 10), CONTROL[4])
+    # Two bits say which stage it is of three, whatever type the count has.
+    assert latency(five, Folding((1,))) == 3 + 1
+    assert latency(counted([[10, 100, 120]], 4, 0, "UINT8", u="UINT8"), Folding((1,))) == 2 + 1
+
+
+def test_thresholds_of_many_channels_fill_luts_and_blocks():
+    """48 channels: the second stage's 2 * 48 words of 25 bits are past 64 words and past 2,304 bits."""
+    rows = np.array([[10, 100, 2**24]]) + 2 * np.arange(48)[:, None]
+    found = counted(rows, 48, 0, "UINT2", u="UINT25")
+    first, second = added((25, 25), (25, 1), (0, 25)), added((0, 25, 0, 1), (25, 1), (0, 26))
+    assert taken(found) == added(first, second, (6 + 1 + 2, 6 + 2))
+    # Two lanes: 24 and 48 words in each.
+    assert taken(found, (2,)) == added(times(2, first), times(2, (50, 25 + 1 + 26)), (5 + 1 + 2, 5 + 2))
+    # An ECP5's LUTs have 16 words: two for 24 words, three for 48.
+    first, second = added((50, 25), (25, 1), (0, 25)), added((75, 25), (25, 1), (0, 26))
+    assert taken(found, (2,), ECP5) == added(times(2, first), times(2, second), (5 + 1 + 2, 5 + 2))
