@@ -30,6 +30,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 DEFAULT = ("ssmq_brevitas/bounds.py", "export/ssmq_export/lower/*.py", "export/ssmq_export/check/**/*.py")
+ENGINE = tuple(f"ssmq_export/test_{name}.py" for name in ("forms", "thresholds", "stages", "pairs", "integer_model"))
+COST = tuple(
+    f"ssmq_export/test_{name}.py"
+    for name in ("data_sheets", "*_by_hand", "folding", "fitted", "estimate", "ranges", "operation", "graph_file")
+)
 # Tests of a module, the quickest first: the first of these patterns that fits it.
 COVERED = (
     ("ssmq_brevitas/bounds.py", ("ssmq_brevitas/test_bounds.py",)),
@@ -39,18 +44,22 @@ COVERED = (
     )),
     ("export/ssmq_export/check/conversion/*", ("ssmq_export/test_check_conversion.py", "ssmq_export/test_check_*.py", "ssmq_export/test_check.py")),
     ("export/ssmq_export/check/*", ("ssmq_export/test_check_*.py", "ssmq_export/test_check.py")),
-    ("export/ssmq_export/integer/*", (
-        "ssmq_export/test_forms.py", "ssmq_export/test_thresholds.py", "ssmq_export/test_stages.py", "ssmq_export/test_pairs.py",
-        "ssmq_export/test_integer_model.py",
-    )),
-    ("export/ssmq_export/estimate/*", ("ssmq_export/test_folding.py", "ssmq_export/test_estimate*.py")),
+    ("export/ssmq_export/dataflow/rows.py", ("ssmq_export/test_thresholds.py",)),
+    ("export/ssmq_export/dataflow/diagonal_scan.py", ("ssmq_export/test_diagonal_scan.py", "ssmq_export/test_totals_by_hand.py")),
+    ("export/ssmq_export/dataflow/scan_operands.py", ("ssmq_export/test_diagonal_scan.py", "ssmq_export/test_check_scans.py")),
+    ("export/ssmq_export/dataflow/grids.py", ("ssmq_export/test_grids.py", "ssmq_export/test_ranges.py")),
+    *((f"export/ssmq_export/dataflow/{name}.py", ENGINE) for name in ("forms", "stages", "sequences")),
+    *((f"export/ssmq_export/dataflow/{name}.py", ("ssmq_export/test_check*.py",)) for name in ("attributes", "constants", "datatype", "graph_view", "text")),
+    ("export/ssmq_export/dataflow/*", COST),
+    ("export/ssmq_export/estimate/*", COST),
+    ("export/ssmq_export/integer/*", ENGINE),
     ("ssmq_brevitas/*", ("ssmq_brevitas/test_*.py",)),
     ("export/*", ("ssmq_export/test_*.py",)),
 )  # fmt: skip
 # Mutants that compute the same: (modules, what stood in the line, what stands there instead, why).
 EQUIVALENT = (
     ("*", "output[0]", "output[-1]", "a node of these graphs has one result"),
-    ("export/ssmq_export/lower/collapse.py", "len(levels) // 2", "*", "only how soon a wrong shift is told: all levels follow"),
+    ("export/ssmq_export/dataflow/rows.py", "len(levels) // 2", "*", "only how soon a wrong shift is told: all levels follow"),
     ("export/ssmq_export/lower/collapse.py", "shift != shift[0, 0]", "shift != shift[0, -1]", "unlike the first is unlike the last"),
     ("export/ssmq_export/lower/collapse.py", "shift[0, :1]", "shift[-1, :1]", "all shifts are one here"),
     ("export/ssmq_export/lower/align.py", "shift == shift[0]", "shift == shift[-1]", "all like the first are all like the last"),
@@ -59,14 +68,14 @@ EQUIVALENT = (
     ("export/ssmq_export/lower/clean.py", "reshape(-1)", "reshape(-2)", "any negative size is the one left open"),
     ("export/ssmq_export/lower/clean.py", "behind[0]", "behind[-1]", "there is one behind"),
     ("export/ssmq_export/lower/datatypes.py", " and (not is_table(node))", "", "the range of a table is that of its type"),
-    ("export/ssmq_export/lower/grids.py", "sign > 0", "sign > -1", "a sign is 1 or -1"),
+    ("export/ssmq_export/dataflow/ranges.py", "sign > 0", "sign > -1", "a sign is 1 or -1"),
     ("export/ssmq_export/check/tidy.py", "self.shape(node.input[0])", "self.shape(node.input[-1])", "a Shape has one operand"),
     ("export/ssmq_export/check/tidy.py", "name, 0) % 1", "name, 1) % 1", "whole as well"),
     ("export/ssmq_export/check/tidy.py", "name, 0) % 1", "name, -1) % 1", "whole as well"),
-    ("export/ssmq_export/check/constants.py", "operands[0].tr", "operands[-1].tr", "a Transpose has one operand"),
+    ("export/ssmq_export/dataflow/constants.py", "operands[0].tr", "operands[-1].tr", "a Transpose has one operand"),
     ("export/ssmq_export/lower/fold.py", "behind[node.input[0]]", "behind[node.input[-1]]", "a Cast has one operand"),
-    ("export/ssmq_export/check/rules/folding.py", "), 0) if name", "), 1) if name", "sums on two ways are compared: from where they count is free"),
-    ("export/ssmq_export/check/rules/folding.py", "), 0) if name", "), -1) if name", "sums on two ways are compared: from where they count is free"),
+    ("export/ssmq_export/dataflow/forks.py", "), 0) if name", "), 1) if name", "sums on two ways are compared: from where they count is free"),
+    ("export/ssmq_export/dataflow/forks.py", "), 0) if name", "), -1) if name", "sums on two ways are compared: from where they count is free"),
     ("ssmq_brevitas/bounds.py", "(-span, span", "(span, span", "the greatest value of y decides: D u reaches further up than down"),
 )
 PRELOADED = (

@@ -7,59 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hand_graphs import dataflow
+from hand_counts import ARTY, CONTROL, ECP5, ZYNQ_US, added, one_node, operation, taken, times
 from ssmq_export.dataflow.folding import Folding, cycles, latency
-from ssmq_export.dataflow.graph import DataflowGraph
 from ssmq_export.dataflow.operation import Operation
-from ssmq_export.door import admit, refuse_narrow
-from ssmq_export.estimate import find_part
-from ssmq_export.estimate.cost import resources
-
-# Control by cycles a step: a counter of so many bits, a LUT that tells its last value, two for valid and ready; their FFs.
-CONTROL = {
-    1: (1 + 1 + 2, 1 + 2),
-    2: (1 + 1 + 2, 1 + 2),
-    3: (2 + 1 + 2, 2 + 2),
-    4: (2 + 1 + 2, 2 + 2),
-    6: (3 + 1 + 2, 3 + 2),
-    8: (3 + 1 + 2, 3 + 2),
-    12: (4 + 1 + 2, 4 + 2),
-}
-ARTY, ZYNQ_US, ECP5 = "xc7a35t", "xczu3eg", "lfe5u-25f"
-
-
-def operation(draw, **types) -> Operation:
-    """What makes ``y``, of an admitted graph whose tensors have ``types``; a constant has the narrowest that holds it."""
-    model = dataflow(draw, **types).model()
-    model = admit(model, "dataflow")
-    refuse_narrow(model)
-    return DataflowGraph(model).producers["y"]
-
-
-def taken(found: Operation, lanes=(1,), part=ARTY, use_dsp=True) -> tuple[int, int, int, int]:
-    cost = resources(found, Folding(lanes, use_dsp), find_part(part).family)
-    return cost.lut, cost.ff, cost.dsp, cost.bram
-
-
-def added(*rows: tuple[int, ...]) -> tuple[int, ...]:
-    """Rows of (LUT, FF, DSP, BRAM), zeros at the end left out."""
-    return tuple(sum(row[k] if k < len(row) else 0 for row in rows) for k in range(4))
-
-
-def times(count: int, row: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(count * one for one in row)
-
-
-def one_node(op: str, inputs: int, outputs: int, constant=None, first=False, **attributes):
-    """``u`` through one node to ``y``; the constant ``w`` may come first."""
-
-    def draw(g):
-        operands = [g.input("u", inputs), "u" if constant is None else g.constant("w", constant)]
-        domain = "qonnx.custom_op.general" if op == "MultiThreshold" else ""
-        g.output(g.node(op, operands[::-1] if first else operands, "y", outputs, domain, **attributes), outputs)
-
-    return draw
-
 
 def matmul(matrix, **types) -> Operation:
     return operation(one_node("MatMul", *np.shape(matrix), matrix), **types)
@@ -68,11 +18,6 @@ def matmul(matrix, **types) -> Operation:
 def elementwise(op: str, channels: int, constant, first=False, **types) -> Operation:
     shaped = None if constant is None else np.reshape(constant, (1, -1))
     return operation(one_node(op, channels, channels, shaped, first), **types)
-
-
-def counted(rows, channels: int, bias: int, kind: str, **types) -> Operation:
-    attributes = {"out_dtype": kind, "out_scale": 1.0, "out_bias": float(bias), "data_layout": "NC"}
-    return operation(one_node("MultiThreshold", channels, channels, np.array(rows), **attributes), y=kind, **types)
 
 
 def of_two(op: str, channels: int, kind: str) -> Operation:
@@ -255,83 +200,3 @@ def test_constants_added(op, first):
     same = elementwise(op, 4, [3], first, u="UINT8", y="INT10")
     assert same.stored_bits == 0
     assert taken(same) == added((10, 10), CONTROL[4])
-
-
-LEVELS = np.arange(-3, 4)
-
-
-def rows_of(*shifts: int, moved: tuple[int, ...] = (0,)) -> np.ndarray:
-    """Where ``(s + moved) / 2**shift`` rounded half to even reaches each level, a row a channel."""
-    return np.array([LEVELS * 2**k - 2 ** (k - 1) + LEVELS % 2 - by for k, by in zip(shifts, moved * len(shifts), strict=False)])
-
-
-def test_a_rounding():
-    """To 3 bits by one shift: an adder of 10 bits, an or-tree of two LUTs, a choice of 3 bits; nothing is stored."""
-    found = counted(rows_of(4), 4, -4, "INT3", u="INT10")
-    assert found.kind == "rounding" and (found.stored_bits, found.multiplications) == (0, 0)
-    assert taken(found) == added((10 + 2 + 3, 3 + 2), CONTROL[4])
-    assert taken(found, (2,)) == added(times(2, (10 + 2 + 3, 3 + 2)), CONTROL[2])
-    assert (cycles(found, Folding((2,))), latency(found, Folding((2,)))) == (2, 2)
-
-
-def test_a_rounding_by_a_shift_a_channel():
-    """Three shifts: two multiplexers on each of 10 bits, four words of 3 bits (a shift by 6)."""
-    found = counted(rows_of(4, 6, 5, 4), 4, -4, "INT3", u="INT10")
-    assert found.kind == "rounding" and found.stored_bits == 4 * 3
-    assert taken(found) == added((15, 5), (2 * 10, 10), (3, 3), CONTROL[4])
-    assert latency(found, Folding((1,))) == 2 + 1
-
-
-def test_a_rounding_after_an_offset():
-    # The same for all: an adder of 10 bits with a wired constant.
-    found = counted(rows_of(4, moved=(5,)), 4, -4, "INT3", u="INT10")
-    assert found.kind == "rounding" and found.stored_bits == 0
-    assert taken(found) == added((15, 5), (10, 10), CONTROL[4])
-    assert latency(found, Folding((1,))) == 2 + 1
-    # One a channel, from -9 to 5: four words of 5 bits.
-    found = counted(rows_of(4, 4, 4, 4, moved=(5, -9, 0, 5)), 4, -4, "INT3", u="INT10")
-    assert found.kind == "rounding" and found.stored_bits == 4 * 5
-    assert taken(found) == added((15, 5), (10, 10), (5, 5), CONTROL[4])
-    # Shifts and offsets: all of it.
-    found = counted(rows_of(4, 5, 4, 5, moved=(5, -9, 0, 5)), 4, -4, "INT3", u="INT10")
-    assert found.stored_bits == 4 * 3 + 4 * 5
-    assert taken(found) == added((15, 5), (10, 10), (3, 3), (10, 10), (5, 5), CONTROL[4])
-    assert latency(found, Folding((1,))) == 2 + 1 + 1
-
-
-def test_thresholds_of_three_levels():
-    """A search of two stages: the middle one, then one of two. Each keeps the code of 8 bits and what it knows of the count."""
-    found = counted([[10, 100, 120]], 4, 0, "UINT2", u="UINT8")
-    assert found.kind == "thresholds" and (found.stored_bits, found.multiplications) == (3 * 7, 0)
-    # Thresholds of 7 bits, one word and two: 7 LUTs and FFs; the comparison, its carry; the registers.
-    first, second = added((7, 7), (7, 1), (0, 8)), added((7, 7), (7, 1), (0, 8 + 1))
-    assert taken(found) == added(first, second, CONTROL[4])
-    # A lane has a copy.
-    assert taken(found, (2,)) == added(times(2, first), times(2, second), CONTROL[2])
-    assert (cycles(found, Folding((2,))), latency(found, Folding((2,)))) == (2, 2 + 1)
-
-
-def test_thresholds_a_channel():
-    """12 words of 7 bits; five thresholds take a third stage."""
-    rows = [[10, 100, 120], [1, 2, 90], [0, 7, 8], [5, 6, 127]]
-    found = counted(rows, 4, 0, "UINT2", u="UINT8")
-    assert found.stored_bits == 4 * 3 * 7
-    assert taken(found) == added((7, 7), (7, 1), (0, 8), (7, 7), (7, 1), (0, 9), CONTROL[4])
-    five = counted([[10, 100, 120, 121, 255]], 4, -3, "INT3", u="UINT8")
-    assert taken(five) == added((8, 8), (8, 1), (0, 8), (8, 8), (8, 1), (0, 9), (8, 8), (8, 1), (0, 10), CONTROL[4])
-    # Two bits say which stage it is of three, whatever type the count has.
-    assert latency(five, Folding((1,))) == 3 + 1
-    assert latency(counted([[10, 100, 120]], 4, 0, "UINT8", u="UINT8"), Folding((1,))) == 2 + 1
-
-
-def test_thresholds_of_many_channels_fill_luts_and_blocks():
-    """48 channels: the second stage's 2 * 48 words of 25 bits are past 64 words and past 2,304 bits."""
-    rows = np.array([[10, 100, 2**24]]) + 2 * np.arange(48)[:, None]
-    found = counted(rows, 48, 0, "UINT2", u="UINT25")
-    first, second = added((25, 25), (25, 1), (0, 25)), added((0, 25, 0, 1), (25, 1), (0, 26))
-    assert taken(found) == added(first, second, (6 + 1 + 2, 6 + 2))
-    # Two lanes: 24 and 48 words in each.
-    assert taken(found, (2,)) == added(times(2, first), times(2, (50, 25 + 1 + 26)), (5 + 1 + 2, 5 + 2))
-    # An ECP5's LUTs have 16 words: two for 24 words, three for 48.
-    first, second = added((50, 25), (25, 1), (0, 25)), added((75, 25), (25, 1), (0, 26))
-    assert taken(found, (2,), ECP5) == added(times(2, first), times(2, second), (5 + 1 + 2, 5 + 2))
