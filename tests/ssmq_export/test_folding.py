@@ -10,6 +10,7 @@ import pytest
 from hand_graphs import dataflow
 from hypothesis import given
 from hypothesis import strategies as st
+from onnx import helper
 from ssmq_export.dataflow.folding import Folding, cycles, fold, foldings_of, latency, memory_folding
 from ssmq_export.dataflow.graph import DataflowGraph
 from ssmq_export.errors import ExportError
@@ -17,6 +18,7 @@ from ssmq_export.estimate import find_part
 from ssmq_export.estimate.choice import fold_for_rate, sequential, shortage, widened
 from ssmq_export.estimate.cost import resources
 from ssmq_export.estimate.primitives import Cost
+from test_totals_by_hand import SCAN
 
 PART = find_part("xc7a35t")
 
@@ -108,3 +110,22 @@ def test_a_graph_keeps_its_folding():
     assert foldings_of(kept, GRAPH.operations) == chosen
     with pytest.raises(ExportError, match="node MatMul_y: its lanes must be divisors of 6, 8, not 4, 1"):
         fold(model(), GRAPH.operations, [Folding((4, 1)), Folding((1,))])
+
+
+def test_a_kept_folding_must_fit():
+    kept = fold(model(), GRAPH.operations, [Folding((3, 4)), Folding((2,))])
+    next(entry for entry in kept.graph.node[0].metadata_props if entry.key == "ssmq.PE").value = "4"
+    with pytest.raises(ExportError, match="node MatMul_y: its lanes must be divisors of 6, 8, not 4, 4"):
+        foldings_of(kept, GRAPH.operations)
+
+
+@pytest.mark.parametrize("lanes", [(1, 1), (1, 2), (2, 2)])
+def test_a_scan_keeps_its_folding_in_one_number(lanes):
+    """Modes first, then whole heads; the attribute that the operator has says the same, and no other changes."""
+    operations = DataflowGraph(SCAN).operations
+    chosen = [Folding(lanes if o.kind == "scan" else (1,) * len(o.dims)) for o in operations]
+    kept = fold(SCAN, operations, chosen)
+    assert foldings_of(kept, operations) == chosen
+    before, after = (next(n for n in m.graph.node if n.op_type == "DiagonalScan") for m in (SCAN, kept))
+    numbers = {a.name: helper.get_attribute_value(a) for a in after.attribute}
+    assert numbers == {**{a.name: helper.get_attribute_value(a) for a in before.attribute}, "PE": lanes[0] * lanes[1]}

@@ -105,6 +105,8 @@ PRODUCT = next(o for o in operations(dataflow("edge")) if o.name == "Mul_gated_0
         (SOME, {"constant": SOME.constant.astype(float)}, "its constant must be int64, not float64"),
         (COUNTED, {"constant": COUNTED.constant[:, ::-1]}, "its thresholds must ascend"),
         (COUNTED, {"constant": COUNTED.constant[:3]}, "its thresholds must be 1 or 4 rows"),
+        (COUNTED, {"constant": COUNTED.constant[None]}, "its thresholds must be 1 or 4 rows"),
+        (COUNTED, {"constant": COUNTED.constant[0]}, "its thresholds must be 1 or 4 rows"),
         (COUNTED, {"rows": COUNTED.rows[1:]}, "it must have 4 proved rows, not 3"),
         (PRODUCT, {"sources": (PRODUCT.sources[0], tuple(e[:1] for e in PRODUCT.sources[1]))}, "its factors must have equal channels, not 4 and 1"),
     ],

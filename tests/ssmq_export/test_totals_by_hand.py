@@ -13,6 +13,7 @@ from hand_counts import CONTROL, added, times
 from hand_graphs import dataflow
 from ssmq_export.dataflow.folding import Folding, latency
 from ssmq_export.dataflow.graph import DataflowGraph
+from ssmq_export.dataflow.operation import Operation
 from ssmq_export.door import admit
 from ssmq_export.estimate import RESOURCES, estimate_graph, find_part
 from ssmq_export.estimate.choice import Folded
@@ -147,6 +148,32 @@ def test_a_step_all_at_once():
     assert costs["Fork_u"] == added((0, 8), (11, 8), CONTROL[1])
     assert costs["Fork_x_re_0"] == added((0, 16), CONTROL[1])
     assert (folded.timing.interval, folded.timing.loop) == (1, 11)
+
+
+def widths(operation: Operation) -> list[tuple]:
+    return [(part.kind, part.left, part.right, part.out) for part in operation.parts]
+
+
+def test_widths_of_every_part():
+    """Of its operands and of what it makes, in bits as annotated; a constant has the narrowest type that holds it."""
+    graph = DataflowGraph(STEP)
+    found = {operation.output: widths(operation) for operation in graph.operations}
+    assert found["rr"] == [("multiply", 4, 4, 8)] and found["du"] == [("multiply", 4, 10, 14)]
+    assert found["bu_re"] == [("shift", 4, 3, 7)] and found["bu_im"] == [("multiply", 4, 3, 7)]
+    assert found["sum_re"] == [("add", 9, 7, 10)] and found["pool_next"] == [("add", 6, 2, 6)]
+    assert found["x_re_next_0"] == [("round", 10, 4, 4)] and found["v"] == [("compare", 14, 10, 2)]
+    assert found["cx_re"] == [("dot", 4, 4, 9)] and found["logits"] == [("dot", 6, 4, 10)]
+    assert {tuple(widths(memory)) for memory in graph.memories if memory.output == "x_re_0"} == {
+        (("state", 4, 4, 4),), (("fork", 4, 4, 4),)
+    }  # fmt: skip
+    sequence = DataflowGraph(SCAN)
+    assert widths(sequence.producers["pool_next"]) == [("add", 2, 6, 6)]
+    # Products with 4 bits of A, 3 of B, 4 of C and 10 of D; three terms of at most 8 bits.
+    assert widths(sequence.producers["y"]) == [
+        *[("multiply", 4, 4, 8)] * 4, ("shift", 4, 3, 7), ("multiply", 4, 3, 7), *[("add", 10, 10, 10)] * 4,
+        *[("round", 10, 4, 4)] * 2, *[("state", 4, 4, 4)] * 2, *[("dot", 4, 4, 14)] * 2, ("multiply", 4, 10, 14),
+        *[("add", 14, 14, 14)] * 2,
+    ]  # fmt: skip
 
 
 def scan_cost(every: int, heads: int, dots: tuple, cycles: int) -> tuple:

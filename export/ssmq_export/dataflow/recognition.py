@@ -92,8 +92,7 @@ def _words(constant: np.ndarray | None) -> int:
 def _shifts(values: np.ndarray) -> int:
     """How many different shifts ``values`` are, zeros left out; 0 if they are none."""
     used = values[values != 0]
-    powers = used.size > 0 and np.all(used > 0) and np.all(used & (used - 1) == 0)
-    return len(np.unique(used)) if powers else 0
+    return len(np.unique(used)) if np.all(used & (used - 1) == 0) else 0
 
 
 def _matmul(node: onnx.NodeProto, tensors: Tensors) -> Operation:
