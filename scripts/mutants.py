@@ -33,7 +33,7 @@ DEFAULT = ("ssmq_brevitas/bounds.py", "export/ssmq_export/lower/*.py", "export/s
 ENGINE = tuple(f"ssmq_export/test_{name}.py" for name in ("forms", "thresholds", "stages", "pairs", "integer_model"))
 COST = tuple(
     f"ssmq_export/test_{name}.py"
-    for name in ("data_sheets", "*_by_hand", "folding", "fitted", "estimate", "ranges", "operation", "graph_file")
+    for name in ("data_sheets", "*_by_hand", "folding", "fitted", "estimate", "ranges", "operation", "ports", "graph_file")
 )
 # Tests of a module, the quickest first: the first of these patterns that fits it.
 COVERED = (
@@ -50,6 +50,7 @@ COVERED = (
     ("export/ssmq_export/dataflow/grids.py", ("ssmq_export/test_grids.py", "ssmq_export/test_ranges.py")),
     *((f"export/ssmq_export/dataflow/{name}.py", ENGINE) for name in ("forms", "stages", "sequences")),
     *((f"export/ssmq_export/dataflow/{name}.py", ("ssmq_export/test_check*.py",)) for name in ("attributes", "constants", "datatype", "graph_view", "text")),
+    ("export/ssmq_export/dataflow/forks.py", ("ssmq_export/test_totals_by_hand.py", "ssmq_export/test_estimate.py", "ssmq_export/test_check_folding.py")),
     ("export/ssmq_export/dataflow/*", COST),
     ("export/ssmq_export/estimate/*", COST),
     ("export/ssmq_export/integer/*", ENGINE),

@@ -7,8 +7,10 @@ DS180, DS190 and DS891 (parts), UG479 and UG579 (DSP48), UG473 and UG573 (RAMB18
 from __future__ import annotations
 
 import pytest
+from ssmq_export.errors import ExportError
 from ssmq_export.estimate import PARTS, find_part
 from ssmq_export.estimate import primitives as p
+from ssmq_export.estimate.parts import amd_part
 from ssmq_export.estimate.primitives import Cost
 
 SERIES_7, ULTRASCALE_PLUS, ECP5 = (find_part(name).family for name in ("xc7a35t", "xczu3eg", "lfe5u-25f"))
@@ -34,6 +36,22 @@ def test_every_part_has_its_data_sheet():
 def test_a_part_has_what_its_data_sheet_says(name):
     part = PARTS[name]
     assert (part.name, part.family, part.lut, part.ff, part.dsp, part.bram) == (name, *SHEETS[name])
+
+
+@pytest.mark.parametrize("name", ["xc7z020clg400-1", "xczu3eg-sbva484-1-e", "XCVU9P", "xqku040", "xck26-sfvc784-2LV-c", "xcu250-figd2104-2L-e"])
+def test_parts_of_amd_are_known_by_their_form(name):
+    """Known to us or not: Zynq, UltraScale+, Virtex, defence grade, Kria, Alveo."""
+    assert amd_part(name) == name
+
+
+@pytest.mark.parametrize("name", ["lfe5u-25f", "xc7z020; rm -r x", "", "xc7z020\n", "xc7z020" + 34 * "a"])
+def test_what_is_no_part_of_amd_reaches_no_script(name):
+    with pytest.raises(ExportError, match="FINN compiles for AMD parts"):
+        amd_part(name)
+
+
+def test_a_name_of_forty_characters_is_the_longest():
+    assert amd_part("xc7z020" + 33 * "a")
 
 
 def test_three_families():

@@ -8,8 +8,11 @@ import numpy as np
 import onnx
 import pytest
 from conftest import small_codes, small_config, small_model
+from hand_counts import one_node, operation
+from hand_graphs import dataflow as dataflow_by_hand
 from ssmq_export.dataflow.graph import DataflowGraph, operations
 from ssmq_export.dataflow.ports import ports_of
+from ssmq_export.dataflow.recognition import width_of
 from ssmq_export.dataflow.rows import ROUND, evaluate
 from ssmq_export.errors import ExportError
 from ssmq_export.from_model import describe
@@ -85,8 +88,48 @@ def test_ports_are_read_from_the_metadata():
     assert [port.part for port in first] == ["re", "im"] and first[0].shape == first[1].shape
 
 
+@pytest.mark.parametrize("op", ["Add", "Sub", "Mul"])
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("constant", [[5, -3], [-2]])
+def test_elementwise_constants_reach_their_ends_from_either_side(op, first, constant):
+    """Two channels from -4 to 3; what NumPy makes of every code, and its least and greatest a channel."""
+    found = operation(one_node(op, 2, 2, np.reshape(constant, (1, -1)), first), u="INT3", y="INT8")
+    codes = np.stack([np.arange(-4, 4), np.arange(-4, 4)[::-1]], axis=1)
+    operands = (np.array(constant), codes) if first else (codes, np.array(constant))
+    expected = {"Add": np.add, "Sub": np.subtract, "Mul": np.multiply}[op](*operands)
+    assert np.array_equal(found.evaluate(codes), expected)
+    assert [end.tolist() for end in found.range] == [expected.min(axis=0).tolist(), expected.max(axis=0).tolist()]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "bits"), [(0, 0, 1), (0, 1, 1), (0, 255, 8), (0, 256, 9), (-1, 0, 2), (-8, 7, 4), (-9, 7, 5), (-8, 8, 5), (-1, 127, 8)]
+)
+def test_a_width_is_that_of_the_narrowest_word(low, high, bits):
+    assert width_of(low, high) == bits
+
+
+def unadmitted(op: str, weight, kind: str = "INT60") -> onnx.ModelProto:
+    graph = dataflow_by_hand(one_node(op, 2, 2, weight), u="INT40", y=kind, w="INT40")
+    return graph.model()
+
+
+@pytest.mark.parametrize(
+    ("op", "weight", "message"),
+    [
+        ("Relu", [[1.0, 1]], "node Relu_y: Relu is no operation of a dataflow graph: lower the graph"),
+        ("Add", [[1.0, 2, 3]], "y: the shapes of its operands do not fit: export the graph again"),
+        ("Mul", [[2.0**30, 1]], "y: its codes need more than 62 bits: choose narrower formats"),
+    ],
+)
+def test_a_node_that_is_no_operation_is_named(op, weight, message):
+    with pytest.raises(ExportError, match=f"^{message}"):
+        operations(unadmitted(op, weight))
+
+
 SOME = next(o for o in operations(dataflow("edge")) if o.name == "MatMul_value_0_product")
 COUNTED = next(o for o in operations(dataflow("edge")) if o.name == "MultiThreshold_mix_in_0")
+SUM = next(o for o in operations(dataflow("edge")) if o.name == "Add_residual_0")
+SCALE = next(o for o in operations(dataflow("edge")) if o.name == "Mul_a_re_x_re_0")
 PRODUCT = next(o for o in operations(dataflow("edge")) if o.name == "Mul_gated_0")
 
 
@@ -99,6 +142,11 @@ PRODUCT = next(o for o in operations(dataflow("edge")) if o.name == "Mul_gated_0
         (SOME, {"sources": ()}, "it must have 1 ranges of inputs, not 0"),
         (SOME, {"range": SOME.range[::-1]}, "a range must be int64"),
         (SOME, {"range": tuple(end.astype(float) for end in SOME.range)}, "a range must be int64"),
+        (SOME, {"range": (SOME.range[0], SOME.range[1][:1])}, "a range must be int64"),
+        (SOME, {"range": (SOME.range[0], SOME.range[1].astype(np.int32))}, "a range must be int64"),
+        (SOME, {"sources": tuple((high + 1, high) for _, high in SOME.sources)}, "a range must be int64"),
+        (SUM, {"sources": (SUM.sources[0], tuple(e[:3] for e in SUM.sources[1]))}, r"its terms must have 1 or 4 channels, not \[4, 3\]"),
+        (SCALE, {"constant": SCALE.constant[:3]}, "its constant must have 1 or 12 channels"),
         (SOME, {"sign": 0}, "its sign must be 1 or -1, not 0"),
         (SOME, {"parts": ()}, "it must have parts"),
         (SOME, {"constant": SOME.constant[:-1]}, r"its matrix must be \(4, 4\), not \(3, 4\)"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
 from typing import Literal
 
 Kind = Literal["multiply", "dot", "shift", "add", "round", "compare", "state", "fork"]
@@ -33,11 +32,6 @@ class Part:
     levels: int = 0
     multiplications: int = 0
     buffered: bool = False
-
-    @property
-    def items(self) -> int:
-        """Elementary operations a step."""
-        return prod(self.dims)
 
     @property
     def stored_bits(self) -> int:
