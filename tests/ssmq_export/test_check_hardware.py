@@ -100,6 +100,16 @@ def test_a_sweep_shorter_than_the_loop_of_nine_cycles_stalls(size, lanes, cycles
     assert messages(one("MVAU_hls", second=size, PE=lanes), "recurrence-rate") == []
 
 
+@pytest.mark.parametrize(("shift", "loop"), [(np.full((4, 3), 5), 9), (np.full(1, 5), 9), (np.arange(12).reshape(4, 3) % 2, 10)])
+def test_modes_with_shifts_of_their_own_make_the_loop_a_cycle_longer(shift, loop):
+    g = Graph()
+    g.domains.add(OURS)
+    sizes = [*[(4, 3)] * 6, (4,)]
+    operands = [g.input("u", (1, 4), "INT8"), *(g.constant(np.ones(size), "INT2") for size in sizes), g.constant(shift, "UINT4")]
+    model = g.model([g.node("DiagonalScan", operands, (1, 4), "INT8", domain=OURS, PE=3)])
+    assert messages(model, "recurrence-rate") == [f"sweeps its modes in 4 cycles, and a state is back after {loop}"]
+
+
 @pytest.mark.parametrize(
     "op, attributes, expected",
     [

@@ -43,7 +43,7 @@ TYPES = {
 }  # fmt: skip
 
 
-def layer(g) -> None:
+def layer(g, rounding=ROUNDING) -> None:
     for name, channels in (("u", 2), ("x_re_0", 4), ("x_im_0", 4), ("pool", 2)):
         g.input(name, channels)
     known = {name: g.constant(name, values) for name, values in CONSTANTS.items()}
@@ -60,7 +60,7 @@ def layer(g) -> None:
     for part in ("re", "im"):
         g.node("MatMul", ["u", known[f"b_{part}"]], f"bu_{part}", 4)
         g.node("Add", [f"ax_{part}", f"bu_{part}"], f"sum_{part}", 4)
-        counted(f"sum_{part}", f"x_{part}_next_0", ROUNDING, 4, -8, "INT4")
+        counted(f"sum_{part}", f"x_{part}_next_0", rounding, 4, -8, "INT4")
         g.node("MatMul", [f"x_{part}_next_0", known[f"c_{part}"]], f"cx_{part}", 2)
     g.node("Sub", ["cx_re", "cx_im"], "cx", 2)
     g.node("Mul", ["u", known["d"]], "du", 2)
@@ -211,6 +211,24 @@ def test_a_scan(lanes, expected, delay):
     # A and B, two states, C, D; A x in four products a mode, Im B u, C x, D u.
     assert scan.stored_bits == 2 * 16 + 2 * 12 + 2 * 16 + 2 * 16 + 20
     assert scan.multiplications == 4 * 4 + 4 + 2 * 4 + 2
+
+
+def test_a_scan_that_rounds_each_mode_by_another_shift():
+    """By 3, 4, 3 and 5: three choices on each of 10 bits, for both parts; four words of 3 bits; a stage more."""
+    rounding = np.concatenate([LEVELS[None] * 2**k - 2 ** (k - 1) + LEVELS % 2 for k in (3, 4, 3, 5)])
+    step = admit(with_ports(dataflow(lambda g: layer(g, rounding), **TYPES).model(), heads=2), "dataflow")
+    model = collapse(step)
+    scan, same = (DataflowGraph(m).producers["y"] for m in (model, SCAN))
+    found, usual = (resources(o, Folding((1, 2)), ARTY.family) for o in (scan, same))
+    # Two lanes.
+    more = added(times(2 * 2, (2 * 10, 10)), times(2, (3, 3)))
+    assert (found.lut, found.ff, found.dsp, found.bram) == added((usual.lut, usual.ff, usual.dsp, usual.bram), more)
+    assert latency(scan, Folding((1, 2))) == latency(same, Folding((1, 2))) + 1
+    assert scan.stored_bits == same.stored_bits + 4 * 3
+    assert estimate_graph(model, ARTY).as_dict()["loop_latency"] == 9 + 1
+    # The step has both shifts as well, each with a memory of its own.
+    rounded = DataflowGraph(step).producers["x_re_next_0"]
+    assert widths(rounded) == [("round", 10, 4, 4), ("shift", 10, 3, 10)] and rounded.stored_bits == 4 * 3
 
 
 def test_a_sequence_in_all():

@@ -12,7 +12,7 @@ from math import prod
 import onnx
 
 from ..errors import ExportError
-from .hardware import STAGES, UPDATE
+from .hardware import STAGES, update_stages
 from .keys import PE_KEY, RES_TYPE_KEY, SIMD_KEY
 from .operation import MATRICES, Operation
 
@@ -56,7 +56,7 @@ def latency(operation: Operation, folding: Folding) -> int:
     """
     refuse_misfit(operation, folding)
     if operation.kind == "scan":
-        return UPDATE + _summed(operation.dims[1], folding.lanes[1]) + 2 * STAGES["add"]
+        return update_stages(operation.shape.choices[-1]) + _summed(operation.dims[1], folding.lanes[1]) + 2 * STAGES["add"]
     if operation.kind in ("dense", "gather"):
         return _summed(operation.dims[1], folding.lanes[1])
     if operation.kind == "thresholds":

@@ -10,9 +10,6 @@ Kind = Literal["multiply", "dot", "shift", "add", "round", "compare", "state", "
 # Pipeline stages of each kind of part: a multiplier's are those of a DSP48 (UG479; one in LUTs is given as many), a state
 # takes a write and a read.
 STAGES = {"multiply": 3, "shift": 1, "add": 1, "round": 2, "state": 2, "fork": 1}
-# A scan's update of a state: a product, two sums, a rounding; and the loop through it, with a write and a read.
-UPDATE = STAGES["multiply"] + 2 * STAGES["add"] + STAGES["round"]
-SCAN_LOOP = UPDATE + STAGES["state"]
 
 
 @dataclass(frozen=True)
@@ -38,30 +35,44 @@ class Part:
         return self.stored * self.right
 
 
+def update_stages(shifts: int) -> int:
+    """Of a scan's state: a product, two sums, a shift if modes have different ones (``shifts`` of them), a rounding."""
+    return STAGES["multiply"] + 2 * STAGES["add"] + STAGES["shift"] * (shifts > 1) + STAGES["round"]
+
+
+def loop_stages(shifts: int) -> int:
+    """The loop through a scan's state: its update, with a write and a read."""
+    return update_stages(shifts) + STAGES["state"]
+
+
 @dataclass(frozen=True)
 class ScanShape:
-    """A DiagonalScan: ``widths`` of u, A, B, C, D and y; ``choices`` of shifts that Re B and Im B are, 0 for products."""
+    """A DiagonalScan: ``widths`` of u, A, B, C, D, y and of a shift; ``choices`` of shifts that Re B and Im B are, 0 for
+    products, and of those by which states are rounded."""
 
     heads: int
     modes: int
     state_bits: int
-    widths: tuple[int, int, int, int, int, int]
-    choices: tuple[int, int]
+    widths: tuple[int, int, int, int, int, int, int]
+    choices: tuple[int, int, int]
 
 
 def scan_parts(shape: ScanShape) -> tuple[Part, ...]:
     """The recurrence of a layer, mode by mode: the products, sums, roundings and states that its step graph has."""
     heads, modes, state = shape.heads, shape.modes, shape.state_bits
-    u, a, b, c, d, out = shape.widths
+    u, a, b, c, d, out, amount = shape.widths
+    *given, shifts = shape.choices
     count, wide = heads * modes, max(a + state, b + u) + 2
     every, one = (count,), (heads,)
     parts = [Part("multiply", every, state, a, a + state, stored=count * (k < 2), multiplications=count) for k in range(4)]
-    for shifts in shape.choices:
-        if shifts:
-            parts.append(Part("shift", every, u, b, b + u, stored=count, choices=shifts))
+    for found in given:
+        if found:
+            parts.append(Part("shift", every, u, b, b + u, stored=count, choices=found))
         else:
             parts.append(Part("multiply", every, u, b, b + u, stored=count, multiplications=count))
     parts += [Part("add", every, wide, wide, wide)] * 4
+    if shifts > 1:
+        parts += [Part("shift", every, wide, amount, wide, stored=count * (k < 1), choices=shifts) for k in range(2)]
     parts += [Part("round", every, wide, state, state)] * 2
     parts += [Part("state", every, state, state, state, stored=count)] * 2
     parts += [Part("dot", (heads, modes), state, c, out, stored=count, multiplications=count)] * 2

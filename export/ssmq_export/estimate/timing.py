@@ -10,14 +10,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..dataflow.folding import Folding, cycles, latency
-from ..dataflow.hardware import SCAN_LOOP
+from ..dataflow.hardware import loop_stages
 from ..dataflow.operation import Operation
 
 
 @dataclass(frozen=True)
 class Timing:
     """Cycles. ``interval``: of the slowest node, ``slowest``. ``loop``: the longest way from a state to a state that
-    leads back to it. ``fill``: from the first input to the output, through every buffer on the way."""
+    leads back to it. ``fill``: from the first input, or the states beside it, to the output, through every buffer on the
+    way."""
 
     interval: int
     slowest: str
@@ -64,4 +65,5 @@ def _loop(operations: list[Operation], delays: dict[str, int], successors: dict[
         for second in states
         if successors[second] in reached[first] and successors[first] in reached[second]
     ]
-    return max([*loops, *(SCAN_LOOP for operation in operations if operation.kind == "scan")], default=0)
+    scans = [loop_stages(operation.shape.choices[-1]) for operation in operations if operation.kind == "scan"]
+    return max([*loops, *scans], default=0)

@@ -22,7 +22,7 @@ from ..dataflow.attributes import attribute
 from ..dataflow.diagonal_scan import scan
 from ..dataflow.folding import Folding, scan_lanes
 from ..dataflow.graph import DataflowGraph
-from ..dataflow.hardware import SCAN_LOOP, ScanShape, scan_parts
+from ..dataflow.hardware import ScanShape, loop_stages, scan_parts
 from ..dataflow.keys import SCAN_DOMAIN
 from ..dataflow.scan_operands import INPUTS
 from ..estimate.cost import resources_of
@@ -46,7 +46,7 @@ class DiagonalScan(HWCustomOp):
             "modes": ("i", True, 0),
             "steps": ("i", True, 0),
             "state_bits": ("i", True, 8),
-            # of u, A, B, C, D and y
+            # of u, A, B, C, D, y and of a shift
             "widths": ("ints", True, []),
             "choices": ("ints", True, []),
             "PE": ("i", False, 1),
@@ -101,7 +101,8 @@ class DiagonalScan(HWCustomOp):
 
     def get_exp_cycles(self):
         heads, modes = self.get_nodeattr("heads"), self.get_nodeattr("modes")
-        return self.get_nodeattr("steps") * max(SCAN_LOOP, heads * modes // prod(self._lanes()))
+        loop = loop_stages(self.get_nodeattr("choices")[-1])
+        return self.get_nodeattr("steps") * max(loop, heads * modes // prod(self._lanes()))
 
     def lut_estimation(self, fpgapart):
         return self._cost(fpgapart).lut
