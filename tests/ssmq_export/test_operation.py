@@ -10,6 +10,7 @@ import pytest
 from conftest import small_codes, small_config, small_model
 from hand_counts import one_node, operation
 from hand_graphs import dataflow as dataflow_by_hand
+from ssmq_export.dataflow import ranges
 from ssmq_export.dataflow.graph import DataflowGraph, operations
 from ssmq_export.dataflow.ports import ports_of
 from ssmq_export.dataflow.recognition import width_of
@@ -106,6 +107,22 @@ def test_elementwise_constants_reach_their_ends_from_either_side(op, first, cons
 )
 def test_a_width_is_that_of_the_narrowest_word(low, high, bits):
     assert width_of(low, high) == bits
+
+
+@pytest.mark.parametrize(("factor", "fits"), [(2**31 - 1, True), (2**31, False)])
+def test_a_magnitude_of_61_bits_is_the_first_that_is_refused(factor, fits):
+    """2**30 times 2**31 is 2**61, whichever way it comes about."""
+    low, high = np.array([-(2**30)]), np.array([2**30 - 1])
+    for compute in (
+        lambda: ranges.product((low, high), ranges.constant(np.array([factor]))),
+        lambda: ranges.matmul((low, high), np.array([[factor]])),
+        lambda: ranges.total((low * (factor - 1), high), (low, high), 1),
+    ):
+        if fits:
+            assert compute()[0].tolist() == [-(2**30) * factor]
+        else:
+            with pytest.raises(ExportError, match="its codes need more than 62 bits: choose narrower formats"):
+                compute()
 
 
 def unadmitted(op: str, weight, kind: str = "INT60") -> onnx.ModelProto:

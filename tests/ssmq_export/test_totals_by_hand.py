@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from hand_counts import CONTROL, added, times
 from hand_graphs import dataflow
-from ssmq_export.dataflow.folding import Folding, latency
+from ssmq_export.dataflow.folding import Folding, fold, latency
 from ssmq_export.dataflow.graph import DataflowGraph
 from ssmq_export.dataflow.operation import Operation
 from ssmq_export.door import admit
-from ssmq_export.estimate import RESOURCES, estimate_graph, find_part
+from ssmq_export.estimate import RESOURCES, estimate_graph, find_part, folded_graph
 from ssmq_export.estimate.choice import Folded
 from ssmq_export.estimate.cost import resources
 from ssmq_export.lower import collapse
@@ -148,6 +148,17 @@ def test_a_step_all_at_once():
     assert costs["Fork_u"] == added((0, 8), (11, 8), CONTROL[1])
     assert costs["Fork_x_re_0"] == added((0, 16), CONTROL[1])
     assert (folded.timing.interval, folded.timing.loop) == (1, 11)
+
+
+def test_a_rate_is_kept_in_the_graph():
+    """The read-out's six cycles and the loop's eleven: 20 steps at 11 and 26 to fill; the graph says the same again."""
+    rate = 100e6 / 250
+    chosen = estimate_graph(STEP, ARTY, fps=rate)
+    kept = folded_graph(STEP, chosen)
+    assert estimate_graph(kept, ARTY).as_dict() == chosen.as_dict()
+    wide = fold(STEP, DataflowGraph(STEP).operations, [Folding(o.dims) for o in DataflowGraph(STEP).operations])
+    found = estimate_graph(folded_graph(STEP, estimate_graph(wide, ARTY)), ARTY)
+    assert {node["name"]: node["lanes"] for node in found.as_dict()["nodes"]}["MatMul_logits"] == 6
 
 
 def widths(operation: Operation) -> list[tuple]:
