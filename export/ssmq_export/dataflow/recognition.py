@@ -100,7 +100,7 @@ def _matmul(node: onnx.NodeProto, tensors: Tensors) -> Operation:
     inputs, outputs = weight.shape
     used = weight != 0
     products = int(used.sum())
-    limits = ranges.matmul(common["sources"][0], weight)
+    limits = ranges.matmul(*common["sources"], weight)
     if outputs >= inputs and np.all(used.sum(axis=0) <= 1):
         dims, shifts = (outputs,), _shifts(weight)
         part = Part("shift", dims, *widths, stored=outputs, choices=shifts)
@@ -123,7 +123,7 @@ def _mul(node: onnx.NodeProto, tensors: Tensors) -> Operation:
         part = Part("multiply", dims, *widths, multiplications=dims[0])
         return Operation(**common, kind="product", range=ranges.product(*common["sources"]), dims=dims, parts=(part,))
     factor = constant.reshape(-1)
-    limits = ranges.product(common["sources"][0], ranges.constant(factor))
+    limits = ranges.product(*common["sources"], ranges.constant(factor))
     stored, shifts = _words(factor), _shifts(factor)
     part = Part("shift", dims, *widths, stored=stored, choices=shifts)
     if not shifts:
@@ -143,7 +143,7 @@ def _add(node: onnx.NodeProto, tensors: Tensors) -> Operation:
         return Operation(**common, kind="sum", range=limits, dims=dims, parts=(part,), sign=sign)
     term, turned = constant.reshape(-1), node.input[0] in tensors.constants
     term, sign = (term, sign) if turned else (sign * term, 1)
-    limits = ranges.total(ranges.constant(term), common["sources"][0], sign)
+    limits = ranges.total(ranges.constant(term), *common["sources"], sign)
     return Operation(**common, kind="offset", range=limits, dims=dims, parts=(part,), constant=term, sign=sign)
 
 
@@ -152,7 +152,8 @@ def _thresholds(node: onnx.NodeProto, tensors: Tensors) -> Operation:
     channels = tensors.channels[node.output[0]]
     dims, (left, right, out) = (channels,), _widths(node, tensors)
     limits = np.full(channels, bias, np.int64), np.full(channels, bias + levels.shape[1], np.int64)
-    rows = compile_rows(levels, bias, *common["sources"][0], tensors.known)
+    ((low, high),) = common["sources"]
+    rows = compile_rows(levels, bias, low, high, tensors.known)
     rounds = all(row.kind == ROUND for row in rows)
     parts = (Part("compare", dims, left, right, out, stored=levels.size, levels=levels.shape[1]),)
     if rounds:
@@ -177,7 +178,7 @@ def _scan(node: onnx.NodeProto, tensors: Tensors) -> Operation:
     common, names = _common(node, tensors), dict(zip(INPUTS, node.input, strict=True))
     bits = attribute(node, "state_bits", 8)
     parameters = {name: tensors.constants[names[name]] for name in INPUTS[1:]}
-    low, high = common["sources"][0]
+    ((low, high),) = common["sources"]
     limits = output_range(parameters, int(low.min()), int(high.max()), bits)
     heads, modes = parameters["a_re"].shape
     limits = tuple(np.full(heads, end, np.int64) for end in limits)
