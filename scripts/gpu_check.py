@@ -22,12 +22,12 @@ from ssmq_brevitas.files import write_whole
 from ssmq_brevitas.quantizers import Quantizer
 from ssmq_brevitas.start import quantised_start
 from ssmq_brevitas.train import train
+from ssmq_brevitas.zoo import locate, zoo_models
 from ssmq_cli.bench.timing import machine
 from ssmq_export.from_model import describe
 from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.integer import IntegerModel
 from ssmq_export.lower import lower
-from ssmq_study.zoo import locate, names
 
 ROOT = Path(__file__).parents[1]
 EPOCH_GOAL_S = 10.0
@@ -135,8 +135,8 @@ def epoch(run: Run) -> list[list[str]]:
 def accuracy(run: Run) -> list[list[str]]:
     """Every model of the zoo on all test images: the device's logits and those of the integer graph on the CPU."""
     lines = []
-    for name in names()[: run.some(1)]:
-        model, _, _ = load_checkpoint(locate(f"zoo:{name}"))
+    for name, path in [*zoo_models().items()][: run.some(1)]:
+        model, _, _ = load_checkpoint(path)
         x, y = run.data.x_test[: run.some(40)], run.data.y_test[: run.some(40)]
         integer = IntegerModel(lower(step_graph(describe(model))))
         wanted = torch.from_numpy(integer.values(integer.graph.ports.output.name, integer.forward(x.numpy())))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.resources
 import inspect
 import math
 import os
@@ -60,7 +59,7 @@ XILINX = {"parser": _part, "metavar": "PART"}
 
 def located(model: str) -> Path:
     """The path of a checkpoint as typed: ``zoo:NAME``, or a path."""
-    from ssmq_study.zoo import locate
+    from ssmq_brevitas.zoo import locate
 
     return locate(model)
 
@@ -73,14 +72,6 @@ def checkpoint_argument(kind: str):
 def own_name(checkpoint: Path) -> str:
     """A checkpoint's name in a title. Its configuration has that of the preset, which others may be made from too."""
     return f"{checkpoint.absolute().parent.name}/{checkpoint.stem}"
-
-
-def pretrained(name: str) -> Path | None:
-    """The float checkpoint shipped for a preset, if there is one."""
-    from ssmq_brevitas.config import preset_names
-
-    path = Path(str(importlib.resources.files("ssmq_brevitas.assets").joinpath(f"{name}.safetensors")))
-    return path if name in preset_names() and path.is_file() else None  # a configuration may have any name
 
 
 _PANEL = {"rich_help_panel": "Data"}

@@ -103,8 +103,9 @@ def _float_model(config, data, out: Path, seed: int):
     import torch
     from ssmq_brevitas.checkpoint import load_checkpoint
     from ssmq_brevitas.model import Classifier
+    from ssmq_brevitas.zoo import float_models
 
-    shipped = options.pretrained(config.name)
+    shipped = float_models().get(config.name)
     if shipped is not None:
         model, found, note = load_checkpoint(shipped)
         if found.model == config.model and data.was_learnt(note["data"]):

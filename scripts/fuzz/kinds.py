@@ -17,7 +17,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mutate import damaged_graph, damaged_json, damaged_npz, damaged_safetensors, damaged_toml
+from mutate import (
+    damaged_graph,
+    damaged_json,
+    damaged_npz,
+    damaged_safetensors,
+    damaged_toml,
+)
 from seeds import LENGTH, row_result, training
 from ssmq_brevitas.checkpoint import load_checkpoint
 from ssmq_brevitas.config import load_config, to_toml
@@ -33,10 +39,10 @@ from ssmq_export.integer import IntegerModel
 from ssmq_export.lower import collapse, lower
 from ssmq_export.verify.agreement import compare, graph_engines, verify
 from ssmq_export.verify.engines import run_steps
+from ssmq_study.cards import load_card
 from ssmq_study.report.kinds import load_results
 from ssmq_study.row_files import Settings, finished
 from ssmq_study.rows import Row
-from ssmq_study.zoo import load_card
 
 PART = "xc7z020clg400-1"
 # qonnx takes a millisecond a node and step.

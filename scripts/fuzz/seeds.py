@@ -16,12 +16,12 @@ from ssmq_brevitas.errors import Interrupted
 from ssmq_brevitas.model import Classifier
 from ssmq_brevitas.quantize import post_training
 from ssmq_brevitas.train import train
+from ssmq_brevitas.zoo import zoo_models
 from ssmq_export.from_model import describe
 from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.lower import collapse, lower
 from ssmq_study.row_files import Settings
 from ssmq_study.rows import Row
-from ssmq_study.zoo import names
 
 ROOT = Path(__file__).parents[2]
 LENGTH = 6
@@ -59,9 +59,8 @@ def write_seeds(folder: Path) -> None:
         if path.stat().st_size < 100_000:
             shutil.copy(path, folder / "results" / path.name)
     (folder / "row" / "result.json").write_text(json.dumps(row_result()))
-    assets = ROOT / "ssmq_brevitas" / "assets" / "zoo"
-    for name in names():
-        shutil.copy(assets / f"{name}.json", folder / "card" / f"{name}.json")
+    for name, path in zoo_models().items():
+        shutil.copy(path.with_suffix(".json"), folder / "card" / f"{name}.json")
 
 
 def row_result() -> dict:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import json
 
 import pytest
@@ -10,9 +9,17 @@ import torch
 from conftest import small_codes, small_config, small_model
 from ssmq_brevitas.checkpoint import load_checkpoint
 from ssmq_brevitas.data import SequenceData, load_data
+from ssmq_brevitas.zoo import locate
 from ssmq_study.layers import narrow_at
 from ssmq_study.plots import heat_map
-from ssmq_study.sensitivity import Bench, explanation, sensitivity, sensitivity_tables, tensors, with_bits
+from ssmq_study.sensitivity import (
+    Bench,
+    explanation,
+    sensitivity,
+    sensitivity_tables,
+    tensors,
+    with_bits,
+)
 
 
 def test_every_tensor_of_the_model_is_tried_and_wide_ones_lose_nothing(tmp_path):
@@ -76,8 +83,7 @@ def test_a_layer_alone_is_narrow_there_and_nowhere_else(two_layers):
 
 
 def test_a_and_x_come_first_and_the_eigenvalues_say_why():
-    checkpoint = importlib.resources.files("ssmq_brevitas.assets").joinpath("edge-2x16.safetensors")
-    floating, config, _ = load_checkpoint(str(checkpoint))
+    floating, config, _ = load_checkpoint(locate("zoo:edge-2x16"))
     found = sensitivity(Bench(floating, load_data(), 100), config, [8], by_layer=False)
     assert {row["tensor"] for row in found["tensors"][:2]} == {"a", "x"}
     assert found["tensors"][1]["loss"] > 0.5 > 0.05 > found["tensors"][2]["loss"]
