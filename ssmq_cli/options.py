@@ -130,9 +130,24 @@ def takes_data(command: Callable) -> Callable:
     return wrapped
 
 
-def _load(chosen: dict, remedy: str, config):
-    from ssmq_brevitas.data import load_data
+# What messages about arguments of ``load_data`` say, and what a command says.
+_ADVICE = {"correct data_root": "correct --data-root", "as data_root": "with --data-root", "download=True": "--download"}
 
+
+def load_data(**chosen):
+    """The data that options name. Raises SsmqError whose advice names options."""
+    from ssmq_brevitas import data
+
+    try:
+        return data.load_data(**chosen)
+    except SsmqError as error:
+        message = str(error)
+        for argument, option in _ADVICE.items():
+            message = message.replace(argument, option)
+        raise SsmqError(message) from error
+
+
+def _load(chosen: dict, remedy: str, config):
     data = load_data(**chosen)
     model = config.model
     if data.channels != model.channels:

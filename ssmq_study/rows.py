@@ -149,7 +149,7 @@ class Study(_Section):
         for pattern in patterns:
             matching = fnmatch.filter(rows, pattern)
             if not matching:
-                raise SsmqError(f"no row matches {pattern!r}: --list names the rows")
+                raise SsmqError(f"no row matches {pattern!r}: give a shell pattern of row ids")
             chosen |= set(matching)
         found: set[str] = set()
         while chosen - found:

@@ -17,19 +17,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mutate import (
-    damaged_graph,
-    damaged_json,
-    damaged_npz,
-    damaged_safetensors,
-    damaged_toml,
-)
+from mutate import damaged_graph, damaged_json, damaged_npz, damaged_safetensors, damaged_toml
 from seeds import LENGTH, row_result, training
 from ssmq_brevitas.checkpoint import load_checkpoint
 from ssmq_brevitas.config import load_config, to_toml
 from ssmq_brevitas.data import load_data
 from ssmq_export.check import check_file
-from ssmq_export.check.report import to_json
+from ssmq_export.check.finding import to_json
 from ssmq_export.check.sarif import to_sarif
 from ssmq_export.dataflow.keys import DATAFLOW
 from ssmq_export.door.graph_file import load_graph

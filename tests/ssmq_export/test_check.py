@@ -17,8 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from rich.console import Console
+from ssmq_cli.check import to_table
 from ssmq_export.check import RULES, check_file, check_model
-from ssmq_export.check.report import to_json, to_table
+from ssmq_export.check.finding import to_json
 from ssmq_export.errors import ExportError
 from ssmq_export.from_model import describe
 from ssmq_export.graphs.sequence_graph import sequence_graph

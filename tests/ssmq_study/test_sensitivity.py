@@ -12,14 +12,7 @@ from ssmq_brevitas.data import SequenceData, load_data
 from ssmq_brevitas.zoo import locate
 from ssmq_study.layers import narrow_at
 from ssmq_study.plots import heat_map
-from ssmq_study.sensitivity import (
-    Bench,
-    explanation,
-    sensitivity,
-    sensitivity_tables,
-    tensors,
-    with_bits,
-)
+from ssmq_study.sensitivity import Bench, explanation, sensitivity, sensitivity_tables, tensors, with_bits
 
 
 def test_every_tensor_of_the_model_is_tried_and_wide_ones_lose_nothing(tmp_path):

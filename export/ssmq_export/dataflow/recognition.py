@@ -57,7 +57,7 @@ def recognised(node: onnx.NodeProto, tensors: Tensors) -> Operation:
     """The operation of a node of an admitted dataflow graph, whose inputs are known. Raises ExportError naming the node."""
     make = _MAKERS.get(node.op_type)
     if make is None:
-        raise ExportError(f"node {node.name}: {node.op_type} is no operation of a dataflow graph: lower the graph (ssmq export)")
+        raise ExportError(f"node {node.name}: {node.op_type} is no operation of a dataflow graph: lower the graph first")
     try:
         return make(node, tensors)
     except ValueError as error:
