@@ -20,7 +20,7 @@ from ssmq_brevitas.config import load_config
 from ssmq_brevitas.data import SequenceData, load_data
 from ssmq_brevitas.files import write_whole
 from ssmq_brevitas.quantizers import Quantizer
-from ssmq_brevitas.start import quantised_start
+from ssmq_brevitas.start import quantized_start
 from ssmq_brevitas.train import train
 from ssmq_brevitas.zoo import locate, zoo_models
 from ssmq_cli.bench.timing import machine
@@ -60,7 +60,7 @@ def kernels(run: Run) -> list[list[str]]:
     return [["Triton kernels against the definition", last, "all pass, none skipped", _word(holds)]]
 
 
-def quantiser(run: Run) -> list[list[str]]:
+def quantizer(run: Run) -> list[list[str]]:
     """Codes and gradients of one quantiser, ties and saturation among them, in both float types."""
     lines = []
     for dtype in (torch.float32, torch.float64):
@@ -154,7 +154,7 @@ def _started(run: Run):
     """The 64-head model, quantised from the float model that comes with it."""
     config = load_config("paper-h64")
     floating, found, _ = load_checkpoint(locate("zoo:paper-h64"))
-    return quantised_start(floating, found, config, run.data.x_train)
+    return quantized_start(floating, found, config, run.data.x_train)
 
 
 def _word(holds: bool) -> str:
@@ -174,7 +174,7 @@ def main() -> int:
     data = load_data() if chosen.dry_run else load_data(chosen.data, download=not (chosen.data / "MNIST").is_dir())
     run, rows, about = Run(device, data, chosen.dry_run, {}), [], machine(device)
     out = ROOT / ("build/gpu-dry-run.json" if chosen.dry_run else "results/gpu.json")
-    for check in (kernels, quantiser, gradients, accuracy, epoch, bench):
+    for check in (kernels, quantizer, gradients, accuracy, epoch, bench):
         print(check.__name__, flush=True)
         try:
             lines = check(run)

@@ -42,7 +42,7 @@ def footprint(model: Classifier) -> Footprint:
     floats = _float_numbers(model)
     state_numbers = 2 * model.model.heads * model.model.modes * model.model.layers + model.model.heads
     fp32 = 4.0 * (floats + state_numbers)
-    if not model.quantised:
+    if not model.quantized:
         return Footprint(4.0 * floats, 4.0 * state_numbers, fp32, fp32)
     bits = _linear_bits(model.encoder) + _linear_bits(model.decoder) + _site_bits(model.sites)
     state = 0

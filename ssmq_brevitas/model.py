@@ -125,7 +125,7 @@ class Classifier(nn.Module):
         self.sites = nn.ModuleDict({name: nn.Identity() for name in ("input", "u", "pool")})
 
     @property
-    def quantised(self) -> bool:
+    def quantized(self) -> bool:
         return self.scheme is not None
 
     @property

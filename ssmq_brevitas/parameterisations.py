@@ -28,12 +28,12 @@ from .quantizers import ParameterQuantizer, PowerOfTwoScale
 from .s4d import S4D, DynamicsParameter
 
 
-def straight_through(value: torch.Tensor, quantised: torch.Tensor) -> torch.Tensor:
-    """``quantised`` forward, the gradient of ``value`` backward.
+def straight_through(value: torch.Tensor, quantized: torch.Tensor) -> torch.Tensor:
+    """``quantized`` forward, the gradient of ``value`` backward.
 
-    ``value + (quantised - value)`` would round; the detached value plus an exact zero does not.
+    ``value + (quantized - value)`` would round; the detached value plus an exact zero does not.
     """
-    return quantised.detach() + (value - value.detach())
+    return quantized.detach() + (value - value.detach())
 
 
 class Parameterisation(nn.Module):

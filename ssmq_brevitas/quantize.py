@@ -24,14 +24,14 @@ MODE_EXPONENT_BITS = 4
 INPUT_GUARD_BITS = 4
 
 
-def empty_quantised(config: Config) -> Classifier:
+def empty_quantized(config: Config) -> Classifier:
     """The quantised architecture with unset exponents and parameters, for a checkpoint to fill."""
     model, scheme, bits = config.model, config.scheme, config.scheme.bits
-    quantised = Classifier(model)
-    quantised.encoder = QuantLinear(model.channels, model.heads, bits.encoder, bits.bias)
-    quantised.decoder = QuantLinear(model.heads, model.classes, bits.decoder, bits.bias)
+    quantized = Classifier(model)
+    quantized.encoder = QuantLinear(model.channels, model.heads, bits.encoder, bits.bias)
+    quantized.decoder = QuantLinear(model.heads, model.classes, bits.decoder, bits.bias)
     site_bits = {"mix_in": bits.activation, "value": bits.activation, "gate": bits.activation, "y": bits.y}
-    for block in quantised.blocks:
+    for block in quantized.blocks:
         outputs = block.linear.out_features
         block.linear = QuantLinear(model.heads, outputs, bits.linear, bits.bias)
         block.ssm = QuantS4D(model.heads, model.modes, scheme)
@@ -40,20 +40,20 @@ def empty_quantised(config: Config) -> Classifier:
         for name in block.sites:
             signed = not (name == "gate" or (name == "mix_in" and model.activation == "relu"))
             block.sites[name] = Quantizer(site_bits.get(name, bits.u), signed)
-    quantised.sites["input"] = Quantizer(bits.input, False)
-    quantised.sites["u"] = Quantizer(bits.u)
-    quantised.sites["pool"] = Quantizer(bits.pool)
-    quantised.scheme = scheme
-    return quantised
+    quantized.sites["input"] = Quantizer(bits.input, False)
+    quantized.sites["u"] = Quantizer(bits.u)
+    quantized.sites["pool"] = Quantizer(bits.pool)
+    quantized.scheme = scheme
+    return quantized
 
 
-def quantise(floating: Classifier, config: Config, calibration: Calibration) -> Classifier:
+def quantize(floating: Classifier, config: Config, calibration: Calibration) -> Classifier:
     """Post-training quantisation of ``floating`` by ``config.scheme``.
 
     Returns a new model in evaluation mode, in float64 where the scheme's accumulators need it. Raises SsmqError when
     an accumulator cannot be exact.
     """
-    model = empty_quantised(config)
+    model = empty_quantized(config)
     scheme = config.scheme
     fixed = {"input": -scheme.bits.input, "gate": -scheme.bits.activation}
     with torch.no_grad():
@@ -171,4 +171,4 @@ def _fit(power, values: np.ndarray, bits: int, rule: str, finest: np.ndarray | N
 
 def post_training(floating: Classifier, config: Config, x_train: torch.Tensor, images: int = 256) -> Classifier:
     """Calibrate on the first ``images`` training sequences ``(n, T)`` uint8 and quantise; nothing is trained."""
-    return quantise(floating, config, calibrate(floating, x_train[:images]))
+    return quantize(floating, config, calibrate(floating, x_train[:images]))

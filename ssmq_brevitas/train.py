@@ -121,7 +121,7 @@ def refuse_large(model: Classifier, training: Training, sequences: int, device: 
     """Raise SsmqError if the tensors that one step must keep are larger than the device's memory."""
     m, batch = model.model, min(training.batch, sequences)
     # Eight tensors a layer are kept at the very least, and the float layer's powers of Ā.
-    kept = 4 * m.layers * m.length * m.heads * (8 * batch + (0 if model.quantised else 2 * m.modes))
+    kept = 4 * m.layers * m.length * m.heads * (8 * batch + (0 if model.quantized else 2 * m.modes))
     if device.type == "cuda":
         memory = torch.cuda.get_device_properties(device).total_memory
     else:

@@ -180,7 +180,7 @@ def float_model(checkpoint: Path, preset: str | None):
     from ssmq_brevitas.config import load_config
 
     model, config, _ = load_checkpoint(checkpoint)
-    if model.quantised:
+    if model.quantized:
         raise SsmqError(f"{checkpoint}: already quantised; give the float checkpoint that it was made from")
     if preset is not None:
         config = config.model_copy(update={"scheme": load_config(preset).scheme})

@@ -38,7 +38,7 @@ def command(
 
     config = load_config(preset)
     floating, found, _ = load_checkpoint(checkpoint)
-    if floating.quantised:
+    if floating.quantized:
         raise SsmqError(f"{checkpoint}: already quantised; ptq takes a float checkpoint")
     if found.model != config.model:
         raise SsmqError(f"{checkpoint}: its architecture is not that of {config.name}: give the preset it was made with")

@@ -79,11 +79,11 @@ def _whole_way(config, data, out: Path, images: int, seed: int) -> dict:
         "equalised PTQ": post_training(floating, config, data.x_train),
         "reconstructed PTQ": reconstruct(post_training(floating, config, data.x_train), floating, data.x_train),
     }
-    quantised = trained(post_training(floating, config, data.x_train), config, "qat", data, out, seed, "qat-log.csv")
-    models["QAT"] = quantised
+    quantized = trained(post_training(floating, config, data.x_train), config, "qat", data, out, seed, "qat-log.csv")
+    models["QAT"] = quantized
 
     rows = [_row(stage, model, data) for stage, model in models.items()]
-    paths, nodes, verify = _export_and_verify(quantised, config, data.x_test[:images].numpy(), out)
+    paths, nodes, verify = _export_and_verify(quantized, config, data.x_test[:images].numpy(), out)
     findings = check_file(paths["dataflow"])
     _plot(models, rows, f"{config.name}, {data.name}, {len(data.y_test)} test images", out)
     summary = {

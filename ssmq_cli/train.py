@@ -46,7 +46,7 @@ def command(
     from ssmq_brevitas.config import load_config, with_epochs
     from ssmq_brevitas.files import sole_use
     from ssmq_brevitas.model import Classifier
-    from ssmq_brevitas.start import quantised_start
+    from ssmq_brevitas.start import quantized_start
     from ssmq_brevitas.train import accuracy
     from ssmq_study.accuracy import test_accuracy
 
@@ -58,7 +58,7 @@ def command(
         model = Classifier(config.model)
     else:
         model, found, _ = load_checkpoint(start)
-        model = quantised_start(model, found, config, data.x_train)
+        model = quantized_start(model, found, config, data.x_train)
     with sole_use(out):
         model = trained(model, config, name, data, out, seed, "log.csv")
     validation = accuracy(model, data.x_validation, data.y_validation)

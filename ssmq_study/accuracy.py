@@ -18,6 +18,6 @@ def correct_on_integers(model, x: torch.Tensor, y: torch.Tensor) -> int:
 
 def test_accuracy(model, data) -> float:
     """Share of ``data``'s test sequences that ``model``, float or quantised, classifies correctly."""
-    if not model.quantised:
+    if not model.quantized:
         return accuracy(model, data.x_test, data.y_test)
     return correct_on_integers(model, data.x_test, data.y_test) / len(data.y_test)

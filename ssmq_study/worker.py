@@ -18,13 +18,13 @@ from ssmq_brevitas.files import sole_use, write_whole
 from ssmq_brevitas.footprint import footprint
 from ssmq_brevitas.model import Classifier
 from ssmq_brevitas.reconstruct import reconstruct
-from ssmq_brevitas.start import quantised_start
+from ssmq_brevitas.start import quantized_start
 from ssmq_brevitas.train import accuracy, train
 from ssmq_export.errors import ExportError
 
 from .accuracy import test_accuracy
 from .ending import end_with_parent
-from .paper_quantisers import paper_ptq
+from .paper_quantizers import paper_ptq
 from .row_files import Job, finished, read_job, start_file, start_hash
 
 CALIBRATION_IMAGES = 256  # as many as post_training takes
@@ -87,7 +87,7 @@ def _model(job: Job, data: SequenceData, folder: Path) -> tuple[torch.nn.Module,
     start, found, _ = load_checkpoint(start_file(folder.parent, row))
     if row.kind == "paper-ptq":
         return paper_ptq(start, data.x_train[:CALIBRATION_IMAGES], row.quantiser), []
-    model = quantised_start(start, found, config, data.x_train)
+    model = quantized_start(start, found, config, data.x_train)
     if row.kind == "ptq":
         return (reconstruct(model, start, data.x_train) if row.reconstruct else model), []
     return _trained(model, config.train.qat, job, data, folder)

@@ -26,7 +26,7 @@ VERSIONED = ("ssmq-brevitas", "torch", "brevitas", "onnx")
 
 def describe(model: Classifier, metadata: dict[str, str] | None = None) -> ModelSpec:
     """Read a quantised model. Raises ExportError for a float one."""
-    if not model.quantised:
+    if not model.quantized:
         raise ExportError("a float model has no codes to export: quantise it first")
     with torch.no_grad():
         return ModelSpec(

@@ -121,7 +121,7 @@ def read_checkpoint(path: Path, seeds: Path) -> None:
     with torch.no_grad():
         logits = model(codes)
         _require(bool(torch.isfinite(logits).all()), "logits that are not finite")
-        if model.quantised:
+        if model.quantized:
             model.use_engine("reference")
             _require(bool((model(codes) == logits).all()), "the fused recurrence differs from eager Brevitas")
 

@@ -46,11 +46,11 @@ def write_seeds(folder: Path) -> None:
         torch.manual_seed(0)
         floating = Classifier(config.model).eval()
         codes = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (16, LENGTH), dtype=np.uint8))
-        quantised = post_training(floating, config, codes)
+        quantized = post_training(floating, config, codes)
         (folder / "toml" / f"{name}.toml").write_text(to_toml(config))
-        for kind, model in (("float", floating), ("quantised", quantised)):
+        for kind, model in (("float", floating), ("quantised", quantized)):
             save_checkpoint(folder / "checkpoint" / f"{name}-{kind}.safetensors", model, config, {"seed": 0})
-        step = step_graph(describe(quantised))
+        step = step_graph(describe(quantized))
         dataflow = lower(step)
         for form, graph in (("step", step), ("dataflow", dataflow), ("sequence-dataflow", collapse(dataflow))):
             onnx.save(graph, folder / "graph" / f"{name}-{form}.onnx")

@@ -16,7 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ssmq_brevitas.bounds import accumulator_widths, least_widths, refuse_wide, signed_bits
 from ssmq_brevitas.errors import SsmqError
-from ssmq_brevitas.quantize import empty_quantised, settle_precision
+from ssmq_brevitas.quantize import empty_quantized, settle_precision
 from ssmq_brevitas.quantizers import PowerOfTwoScale
 
 FAR = (-(2.0**100), 2.0**100)
@@ -145,7 +145,7 @@ FULL = small_config(
 @example(FULL, 3, 2)
 @given(configs(), st.integers(0, 4), st.integers(0, 2**32 - 1))
 def test_every_width_is_reached_and_one_bit_less_is_too_few(config, apart, seed):
-    model, rng = empty_quantised(config), np.random.default_rng(seed)
+    model, rng = empty_quantized(config), np.random.default_rng(seed)
     for power in powers(model):
         power.set_exponent(rng.integers(-apart, apart + 1, power.scale.shape or None))
     widths = accumulator_widths(model)
@@ -159,7 +159,7 @@ def test_every_width_is_reached_and_one_bit_less_is_too_few(config, apart, seed)
 @example(FULL)
 @given(configs())
 def test_least_widths_are_those_of_terms_on_one_grid(config):
-    model = empty_quantised(config)
+    model = empty_quantized(config)
     for block in model.blocks:
         block.ssm.d_quant.power.set_exponent(1)  # beside the 2 of 2 Re(C x)
     least = least_widths(config.model, config.scheme.bits)
@@ -183,7 +183,7 @@ def test_signed_bits_at_the_edges(low, high, bits):
 
 def with_widest(bits: int):
     """A model whose widest accumulator, ``logits``, has exactly ``bits``: its bias lies far above its products."""
-    model = empty_quantised(small_config(bits={name: 4 for name in BITS}))
+    model = empty_quantized(small_config(bits={name: 4 for name in BITS}))
     for exponent in range(60):
         model.decoder.bias_power.set_exponent(exponent)
         if accumulator_widths(model)["logits"] == bits:

@@ -16,7 +16,7 @@ def test_float_counts_are_the_papers():
         assert found.total == found.fp32_total
 
 
-def test_quantised_model_by_hand():
+def test_quantized_model_by_hand():
     bits = {"a": 8, "b": 4, "c": 4, "d": 4, "x": 6, "u": 5, "linear": 4, "encoder": 3, "decoder": 4, "bias": 10}
     model = small_model(small_config(model={"layers": 1}, scheme={"equalise": False}, bits=bits))[1]
     encoder = 4 * 3 + 4 * 10 + 2 * 8

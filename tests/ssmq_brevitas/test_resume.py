@@ -17,7 +17,7 @@ from ssmq_brevitas.data import SequenceData
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.interrupt import deferred_interrupt
 from ssmq_brevitas.model import Classifier
-from ssmq_brevitas.start import quantised_start
+from ssmq_brevitas.start import quantized_start
 from ssmq_brevitas.train import accuracy, refuse_large, train
 from ssmq_brevitas.training_state import finished, identity
 
@@ -55,7 +55,7 @@ OTHERS = {
 
 def frozen() -> Classifier:
     scheme = CONFIG.scheme.model_copy(update={"parameterisation": "frozen"})
-    return quantised_start(model_of(), CONFIG, CONFIG.model_copy(update={"scheme": scheme}), small_codes())
+    return quantized_start(model_of(), CONFIG, CONFIG.model_copy(update={"scheme": scheme}), small_codes())
 
 
 @pytest.mark.parametrize("other", OTHERS)

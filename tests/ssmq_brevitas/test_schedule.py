@@ -48,8 +48,8 @@ TRAINING = Training(epochs=1, batch=4, learning_rate=2e-3, learning_rate_a=3e-5,
 
 def built(kind: str):
     scheme = {} if kind == "float" else {"parameterisation": kind, "granularity": "head"}
-    floating, quantised = small_model(small_config(model={"norm": "batch"}, scheme=scheme))
-    return floating if kind == "float" else quantised
+    floating, quantized = small_model(small_config(model={"norm": "batch"}, scheme=scheme))
+    return floating if kind == "float" else quantized
 
 
 @pytest.mark.parametrize("kind", OWN)

@@ -13,7 +13,7 @@ def test_every_preset_has_a_float_model_of_its_architecture():
     assert list(float_models()) == preset_names()
     for name in preset_names():
         model, found, _ = load_checkpoint(locate(f"zoo:{name}"))
-        assert not model.quantised and found.model == load_config(name).model
+        assert not model.quantized and found.model == load_config(name).model
 
 
 def test_a_name_means_one_model():

@@ -467,7 +467,7 @@ def test_a_foreign_float_network_is_judged():
     assert next(f for f in findings if f.node == "conv").message.endswith("(qonnx: LowerConvsToMatMul)")
 
 
-def test_an_old_quantised_cnn_is_judged():
+def test_an_old_quantized_cnn_is_judged():
     """Opset 9, batch norm as a float island between a Quant and the next layer."""
     value = lambda name, shape: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)  # noqa: E731
     constants = {"w": np.ones((4, 3, 1, 1)), "s": np.array(0.25), "z": np.array(0.0), "b": np.array(4.0)}

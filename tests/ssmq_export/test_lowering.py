@@ -93,17 +93,17 @@ def test_ties_go_to_even_levels():
 @pytest.mark.parametrize("activation", ["hard_gelu", "gelu"])
 def test_a_tabulated_activation_equals_the_graph_on_every_code(activation):
     model = {"norm": "none", "activation": activation, "gate": "hard_sigmoid", "layers": 1}
-    _, quantised = small_model(small_config(model=model))
-    step = step_graph(describe(quantised))
+    _, quantized = small_model(small_config(model=model))
+    step = step_graph(describe(quantized))
     dataflow = lower(step)
     codes = np.arange(-128, 128)
-    fmt = quantised.blocks[0].sites["y"].format
-    out = quantised.blocks[0].sites["mix_in"].format
+    fmt = quantized.blocks[0].sites["y"].format
+    out = quantized.blocks[0].sites["mix_in"].format
     import torch
 
     with torch.no_grad():
         y = torch.from_numpy(fmt.values(codes)).float()
-        expected = quantised.blocks[0].sites["mix_in"](quantised.blocks[0].activation(y)).numpy()
+        expected = quantized.blocks[0].sites["mix_in"](quantized.blocks[0].activation(y)).numpy()
     graph = {node.output[0]: node for node in dataflow.graph.node}
     constants = constants_of(dataflow.graph)
     join = graph["mix_in_0"]
@@ -116,7 +116,7 @@ def test_a_tabulated_activation_equals_the_graph_on_every_code(activation):
     assert np.array_equal((counts[0] - counts[1]) * 2.0 ** int(out.exponent), expected)
 
 
-def test_a_float_path_without_quantiser_is_named():
+def test_a_float_path_without_quantizer_is_named():
     _, model = small_model(small_config(model={"norm": "none", "activation": "relu", "gate": "none", "layers": 1}))
     step = step_graph(describe(model))
     for node in step.graph.node:
@@ -275,7 +275,7 @@ def test_pruned_parameters_leave_the_graphs_whole(part):
         assert (agreement.differing, agreement.sequences) == (0, 4) and agreement.codes > 4 * LENGTH * 8
 
 
-def test_a_quantiser_that_changes_nothing_keeps_its_codes_under_its_name():
+def test_a_quantizer_that_changes_nothing_keeps_its_codes_under_its_name():
     """An encoder's sum on the grid of u and inside its range; the input's codes, too, may be what the port carries."""
     config = small_config(model={"layers": 1}, bits={"input": 4, "encoder": 3, "bias": 6, "u": 8})
     _, model = small_model(config)

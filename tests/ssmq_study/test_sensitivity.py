@@ -66,7 +66,7 @@ def test_each_tensor_is_tried_in_each_layer_alone(two_layers, tmp_path):
 
 def test_a_layer_alone_is_narrow_there_and_nowhere_else(two_layers):
     bench, config, _ = two_layers
-    wide, narrow = (bench.quantised(with_bits(config, {**dict.fromkeys(("u", "c"), bits)})) for bits in (14, 4))
+    wide, narrow = (bench.quantized(with_bits(config, {**dict.fromkeys(("u", "c"), bits)})) for bits in (14, 4))
     model = narrow_at(wide, narrow, 1)
     assert [block.ssm.c_quant.bits for block in model.blocks] == [14, 4]
     assert [model.sites["u"].bits, *(block.sites["u"].bits for block in model.blocks)] == [14, 14, 4]

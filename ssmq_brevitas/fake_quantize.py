@@ -48,7 +48,7 @@ def _shaped(flat: np.ndarray, like: Tensor) -> Tensor:
     return torch.from_numpy(flat)[: like.numel()].view(like.shape)
 
 
-class _FakeQuantise(torch.autograd.Function):
+class _FakeQuantize(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, scale, low, high):
         flat = _whole_lanes(x)
@@ -65,10 +65,10 @@ class _FakeQuantise(torch.autograd.Function):
         return _shaped(result, gradient), None, None, None
 
 
-def fake_quantise(x: Tensor, scale: Tensor, low: int, high: int) -> Tensor:
+def fake_quantize(x: Tensor, scale: Tensor, low: int, high: int) -> Tensor:
     """``x`` on the grid of codes ``low .. high`` times ``scale``, one power of two."""
     if x.device.type == "cpu":
-        return _FakeQuantise.apply(x, scale.item(), low, high)
+        return _FakeQuantize.apply(x, scale.item(), low, high)
     return on_any_device(x, scale, low, high)
 
 
