@@ -20,7 +20,7 @@ from ssmq_brevitas.data import load_data
 from ssmq_brevitas.files import write_whole
 from ssmq_brevitas.footprint import footprint
 from ssmq_brevitas.train import accuracy
-from ssmq_study.accuracy import test_accuracy
+from ssmq_study.accuracy import quoted_accuracy
 
 ROOT = Path(__file__).parents[1]
 FILE, OUT = "runs/vowels/japanese-vowels.npz", "runs/vowels"
@@ -53,7 +53,7 @@ def stage(name: str, data) -> dict:
         "stage": name,
         "epochs": note["epochs"],
         "validation": accuracy(model, data.x_validation, data.y_validation),
-        "test": test_accuracy(model, data),
+        "test": quoted_accuracy(model, data),
         "bytes": footprint(model).as_dict(),
     }
 

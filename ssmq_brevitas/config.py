@@ -37,7 +37,7 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class Model(_Section):
+class ModelConfig(_Section):
     """Architecture. The paper's block has no norm, GELU and GLU in one layer; the edge block batch norm and ReLU.
 
     ``channels`` is the number of values a step, ``length`` that of steps. ``dt_min`` and ``dt_max`` are the ends of the
@@ -148,7 +148,7 @@ class Config(_Section):
     """Everything that defines a trained model but the data and the seed."""
 
     name: Annotated[str, Field(min_length=1, max_length=200)] = "custom"
-    model: Model = Model()
+    model: ModelConfig = ModelConfig()
     scheme: Scheme = Scheme()
     train: Phases = Phases()
 

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from .activations import ACTIVATIONS, GATES, MONOTONE
-from .config import Model, Scheme
+from .config import ModelConfig, Scheme
 from .formats import Format, covering_exponent
 from .s4d import S4D
 
@@ -80,7 +80,7 @@ def _stored(values: torch.Tensor, bits: int, least: int | None = None) -> torch.
 class Block(nn.Module):
     """One layer, ``(B, T, H)`` to ``(B, T, H)``."""
 
-    def __init__(self, model: Model):
+    def __init__(self, model: ModelConfig):
         super().__init__()
         heads = model.heads
         self.ssm: nn.Module = S4D(heads, model.modes, model.dt_min, model.dt_max)
@@ -112,7 +112,7 @@ class Classifier(nn.Module):
 
     scheme: Scheme | None = None
 
-    def __init__(self, model: Model):
+    def __init__(self, model: ModelConfig):
         super().__init__()
         self.model = model
         self.encoder: nn.Module = nn.Linear(model.channels, model.heads)

@@ -34,7 +34,7 @@ def command(
     from ssmq_brevitas.footprint import footprint
     from ssmq_brevitas.quantize import post_training
     from ssmq_brevitas.reconstruct import reconstruct
-    from ssmq_study.accuracy import test_accuracy
+    from ssmq_study.accuracy import quoted_accuracy
 
     config = load_config(preset)
     floating, found, _ = load_checkpoint(checkpoint)
@@ -49,7 +49,7 @@ def command(
     for heading in ("", "test accuracy", "bytes"):
         table.add_column(heading, justify="right" if heading else "left")
     for label, candidate in (("float", floating), ("post-training quantised", model)):
-        test = test_accuracy(candidate, data)
+        test = quoted_accuracy(candidate, data)
         table.add_row(label, f"{100 * test:.2f} %", f"{footprint(candidate).total:,.0f}")
     console.print(table)
     say(f"-> {out}")

@@ -117,11 +117,11 @@ def _float_model(config, data, out: Path, seed: int):
 
 def _row(stage: str, model, data) -> dict:
     from ssmq_brevitas.footprint import footprint
-    from ssmq_study.accuracy import test_accuracy
+    from ssmq_study.accuracy import quoted_accuracy
 
     return {
         "stage": stage,
-        "accuracy": test_accuracy(model, data),
+        "accuracy": quoted_accuracy(model, data),
         "bytes": footprint(model).as_dict(),
     }
 

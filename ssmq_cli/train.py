@@ -48,7 +48,7 @@ def command(
     from ssmq_brevitas.model import Classifier
     from ssmq_brevitas.start import quantized_start
     from ssmq_brevitas.train import accuracy
-    from ssmq_study.accuracy import test_accuracy
+    from ssmq_study.accuracy import quoted_accuracy
 
     name = "float" if start is None else "qat"
     config = with_epochs(load_config(preset), name, epochs)
@@ -62,6 +62,6 @@ def command(
     with sole_use(out):
         model = trained(model, config, name, data, out, seed, "log.csv")
     validation = accuracy(model, data.x_validation, data.y_validation)
-    test = test_accuracy(model, data)
+    test = quoted_accuracy(model, data)
     say(f"{data.name} ({data.source}): {len(data.y_train)} training, {len(data.y_test)} test images")
     say(f"validation {100 * validation:.2f} %, test {100 * test:.2f} %  ->  {out / name}.safetensors")

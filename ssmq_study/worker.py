@@ -22,7 +22,7 @@ from ssmq_brevitas.start import quantized_start
 from ssmq_brevitas.train import accuracy, train
 from ssmq_export.errors import ExportError
 
-from .accuracy import test_accuracy
+from .accuracy import quoted_accuracy
 from .ending import end_with_parent
 from .paper_quantizers import paper_ptq
 from .row_files import Job, finished, read_job, start_file, start_hash
@@ -41,7 +41,7 @@ def run_job(job: Job, folder: Path) -> dict:
     validation = None if fake else accuracy(model, data.x_validation, data.y_validation)
     if validation is not None:
         print(f"validation {validation:.4f}", flush=True)
-    test = accuracy(model, data.x_test, data.y_test) if fake else test_accuracy(model, data)
+    test = accuracy(model, data.x_test, data.y_test) if fake else quoted_accuracy(model, data)
     result = {
         "id": row.id,
         "name": row.name,
