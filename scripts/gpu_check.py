@@ -65,13 +65,13 @@ def quantizer(run: Run) -> list[list[str]]:
     lines = []
     for dtype in (torch.float32, torch.float64):
         for signed in (True, False):
-            site = Quantizer(8, signed).to(dtype)
-            site.power.set_exponent(-3)
+            quantizer = Quantizer(8, signed).to(dtype)
+            quantizer.power.set_exponent(-3)
             x = torch.arange(-(2**14), 2**14, dtype=dtype) / 64  # eighths of a code, four times the range
             results = []
             for device in ("cpu", run.device):
                 leaf = x.clone().to(device).requires_grad_()
-                y = site.to(device)(leaf)
+                y = quantizer.to(device)(leaf)
                 results.append([y.detach().cpu(), *(g.cpu() for g in torch.autograd.grad(y.sum(), leaf))])
             differing = sum(int((one != other).sum()) for one, other in zip(*results, strict=True))
             name = f"quantiser, {'signed' if signed else 'unsigned'}, {str(dtype).removeprefix('torch.')}"

@@ -1,7 +1,7 @@
 """The classifier: encoder, blocks of S4D and mixing, mean pooling, decoder; float and quantised alike.
 
-Both are the same module. At every place where a quantiser can stand there is a *site*: an identity in the float
-model, an observer during calibration, a Brevitas quantiser in the quantised model. Sites of a block:
+Both are the same module. What stands in ``quantizers`` is an identity in the float model, an observer during
+calibration, a Brevitas quantiser in the quantised model. Checkpoints call them sites. Those of a block:
 
     u  --> S4D --> [batch norm] --> y --> activation --> mix_in --> Linear --> value * gate --> + u --> next u
 
@@ -92,22 +92,26 @@ class Block(nn.Module):
         names += ["mix_in"] + ([] if self.gate is None else ["value", "gate"]) + ["u"]
         self.sites = nn.ModuleDict({name: nn.Identity() for name in names})
 
+    @property
+    def quantizers(self) -> nn.ModuleDict:
+        return self.sites
+
     def forward(self, u: torch.Tensor) -> torch.Tensor:
         y = self.norm(self.ssm(u))
-        if "y" in self.sites:
-            y = self.sites["y"](y)
-        mixed = self.linear(self.sites["mix_in"](self.activation(y)))
+        if "y" in self.quantizers:
+            y = self.quantizers["y"](y)
+        mixed = self.linear(self.quantizers["mix_in"](self.activation(y)))
         if self.gate is not None:
             value, gate = mixed.chunk(2, dim=-1)
-            mixed = self.sites["value"](value) * self.sites["gate"](self.gate(gate))
-        return self.sites["u"](u + mixed)
+            mixed = self.quantizers["value"](value) * self.quantizers["gate"](self.gate(gate))
+        return self.quantizers["u"](u + mixed)
 
 
 class Classifier(nn.Module):
     """Sequence classifier: uint8 codes ``(B, T)``, or of several channels ``(B, T, C)``, to logits ``(B, classes)``.
 
     Pooling sums over time and scales by the power of two nearest to 1/T, a constant shift in hardware.
-    ``scheme`` is what the sites' quantisers were made by (see ``quantize``), None in a float model.
+    ``scheme`` is what the quantisers were made by (see ``quantize``), None in a float model.
     """
 
     scheme: Scheme | None = None
@@ -129,16 +133,20 @@ class Classifier(nn.Module):
         return self.scheme is not None
 
     @property
+    def quantizers(self) -> nn.ModuleDict:
+        return self.sites
+
+    @property
     def pool_exponent(self) -> int:
         return -round(math.log2(self.model.length))
 
     def forward(self, codes: torch.Tensor) -> torch.Tensor:
         dtype = self.decoder.weight.dtype
         values = (codes if codes.dim() == 3 else codes[..., None]).to(dtype) * 2.0**INPUT_EXPONENT
-        u = self.sites["u"](self.encoder(self.sites["input"](values)))
+        u = self.quantizers["u"](self.encoder(self.quantizers["input"](values)))
         for block in self.blocks:
             u = block(u)
-        return self.decoder(self.sites["pool"](u.sum(dim=1) * 2.0**self.pool_exponent))
+        return self.decoder(self.quantizers["pool"](u.sum(dim=1) * 2.0**self.pool_exponent))
 
     def use_engine(self, engine: str) -> None:
         """``"fused"``: one kernel for a recurrence or a quantiser; ``"reference"``: Brevitas, op by op. Same codes."""
@@ -146,9 +154,9 @@ class Classifier(nn.Module):
             if hasattr(module, "engine"):
                 module.engine = engine
 
-    def site_names(self) -> dict[str, nn.ModuleDict]:
-        """Every site's full name (``u``, ``0.y``, ``0.u``, ``pool`` ...) and the dictionary that holds it."""
-        names = {name: self.sites for name in self.sites}
+    def quantizer_names(self) -> dict[str, nn.ModuleDict]:
+        """Every quantiser's full name (``u``, ``0.y``, ``0.u``, ``pool`` ...) and the dictionary that holds it."""
+        names = {name: self.quantizers for name in self.quantizers}
         for k, block in enumerate(self.blocks):
-            names |= {f"{k}.{name}": block.sites for name in block.sites}
+            names |= {f"{k}.{name}": block.quantizers for name in block.quantizers}
         return names

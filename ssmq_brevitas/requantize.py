@@ -46,14 +46,14 @@ def requantize(trained: Classifier, found: Scheme, config: Config) -> Classifier
                 weight, bias = old[name].weight_bits - module.weight_bits, old[name].bias_bits - module.bias_bits
                 module.weight_power.set_exponent(module.weight_power.exponent + weight)
                 module.bias_power.set_exponent(module.bias_power.exponent + bias)
-        u_site = model.sites["u"]
+        u_quantizer = model.quantizers["u"]
         for block in model.blocks:
-            _coarse_enough(block.ssm, u_site)
-            u_site = block.sites["u"]
+            _coarse_enough(block.ssm, u_quantizer)
+            u_quantizer = block.quantizers["u"]
     return settle_precision(model.eval())
 
 
-def _coarse_enough(ssm: QuantS4D, u_site: Quantizer) -> None:
-    for quantizer, finest in zip((ssm.b_quant, ssm.d_quant), finest_exponents(ssm, u_site), strict=True):
+def _coarse_enough(ssm: QuantS4D, u_quantizer: Quantizer) -> None:
+    for quantizer, finest in zip((ssm.b_quant, ssm.d_quant), finest_exponents(ssm, u_quantizer), strict=True):
         shape = tuple(quantizer.power.scale.shape)
         quantizer.power.set_exponent(quantizer.power.exponent.clip(finest if finest.shape == shape else finest.min()))

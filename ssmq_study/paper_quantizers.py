@@ -70,7 +70,7 @@ def quantize_parameter(values: torch.Tensor, spec: PaperQuantization) -> torch.T
 
 
 class ActivationQuantizer(nn.Module):
-    """A site ``(B, ..., H)``. Passes and remembers its static range until ``active``, then quantises."""
+    """Of activations ``(B, ..., H)``. Passes and remembers its static range until ``active``, then quantises."""
 
     def __init__(self, spec: PaperQuantization):
         super().__init__()
@@ -169,12 +169,12 @@ def paper_ptq(floating: Classifier, x_calibration: torch.Tensor, spec: PaperQuan
     from ssmq_brevitas.calibrate import calibrate
 
     model = copy.deepcopy(floating).eval().requires_grad_(False)
-    sites = []
+    quantizers = []
     if spec.covers("activations"):
-        for name, owner in model.site_names().items():
+        for name, owner in model.quantizer_names().items():
             if name != "input":
-                sites.append(ActivationQuantizer(spec))
-                owner[name.rsplit(".", 1)[-1]] = sites[-1]
+                quantizers.append(ActivationQuantizer(spec))
+                owner[name.rsplit(".", 1)[-1]] = quantizers[-1]
         model(x_calibration)
     limits = [None] * len(model.blocks)
     if spec.covers("x"):
@@ -187,6 +187,6 @@ def paper_ptq(floating: Classifier, x_calibration: torch.Tensor, spec: PaperQuan
     if spec.component == "all":
         for layer in (model.encoder, *(block.linear for block in model.blocks), model.decoder):
             layer.weight.data = quantize_parameter(layer.weight.data, spec)
-    for site in sites:
-        site.active = True
+    for quantizer in quantizers:
+        quantizer.active = True
     return model

@@ -72,14 +72,14 @@ def measure(heads: int, modes: int, batch: int, length: int, device: str = "cpu"
     from ssmq_brevitas.s4d import S4D
 
     torch.manual_seed(0)
-    site = Quantizer(8)
-    site.power.set_exponent(-5)
+    quantizer = Quantizer(8)
+    quantizer.power.set_exponent(-5)
     with torch.no_grad():
-        u = site(torch.randn(batch, length, heads))
+        u = quantizer(torch.randn(batch, length, heads))
     floating, scheme = S4D(heads, modes), Scheme()
     quantized = QuantS4D(heads, modes, scheme)
     with torch.no_grad():
-        fit_layer(quantized, floating, scheme, site, state_statistics(floating, u[:1, :512]))
+        fit_layer(quantized, floating, scheme, quantizer, state_statistics(floating, u[:1, :512]))
     u = u.to(device).requires_grad_()
     gradient = torch.randn(batch, length, heads).to(device)
     floating, quantized = floating.to(device), quantized.to(device)

@@ -80,7 +80,7 @@ def test_several_channels_train_quantize_and_are_counted(tmp_path):
     assert footprint(model).total - footprint(narrow).total == 4 * 2 * config.scheme.bits.encoder / 8
     assert least_widths(config.model, config.scheme.bits)["encoder"] > least_widths(one, config.scheme.bits)["encoder"]
     # No sequence can need more than the bound: all codes at their largest.
-    weight, fed = model.encoder.weight_format, model.sites["input"].format
+    weight, fed = model.encoder.weight_format, model.quantizers["input"].format
     most = CHANNELS * weight.magnitude * fed.magnitude
     assert 2 ** (accumulator_widths(model)["encoder"] - 1) > most
 

@@ -69,9 +69,9 @@ def test_a_layer_alone_is_narrow_there_and_nowhere_else(two_layers):
     wide, narrow = (bench.quantized(with_bits(config, {**dict.fromkeys(("u", "c"), bits)})) for bits in (14, 4))
     model = narrow_at(wide, narrow, 1)
     assert [block.ssm.c_quant.bits for block in model.blocks] == [14, 4]
-    assert [model.sites["u"].bits, *(block.sites["u"].bits for block in model.blocks)] == [14, 14, 4]
+    assert [model.quantizers["u"].bits, *(block.quantizers["u"].bits for block in model.blocks)] == [14, 14, 4]
     outside = narrow_at(wide, narrow, "outside")
-    assert [outside.sites["u"].bits, *(block.sites["u"].bits for block in outside.blocks)] == [4, 14, 14]
+    assert [outside.quantizers["u"].bits, *(block.quantizers["u"].bits for block in outside.blocks)] == [4, 14, 14]
     assert [block.ssm.c_quant.bits for block in wide.blocks] == [14, 14], "the wide model stays as it was"
 
 
