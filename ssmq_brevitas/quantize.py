@@ -61,7 +61,7 @@ def quantize(floating: Classifier, config: Config, calibration: Calibration) -> 
             kind = name.rsplit(".", 1)[-1]
             quantizer = owner[kind]
             samples = calibration.samples[name][None]
-            fitted = fit_exponent(samples, quantizer.bits, quantizer.signed, scheme.range)[0]
+            fitted = fit_exponent(samples, quantizer.bits, quantizer.signed, scheme.activation_range)[0]
             quantizer.power.set_exponent(fixed.get(kind, fitted))
         _linear(model.encoder, floating.encoder, model.quantizers["input"])
         _linear(model.decoder, floating.decoder, model.quantizers["pool"])
@@ -109,7 +109,7 @@ def fit_layer(ssm: QuantS4D, source: S4D, scheme: Scheme, u_quantizer: Quantizer
     else:
         gain = ssm.a.input_gain()
         ssm.b.data = torch.view_as_real(b if gain is None else b / gain).clone()
-        _fit(ssm.state.power, states.samples, ssm.state.bits, scheme.range)
+        _fit(ssm.state.power, states.samples, ssm.state.bits, scheme.activation_range)
     ssm.c.data = torch.view_as_real(c).clone()
     fit_readout(ssm, u_quantizer)
     if not scheme.equalise:
@@ -140,7 +140,7 @@ def _equalise(ssm: QuantS4D, b: torch.Tensor, scheme: Scheme, u_quantizer: Quant
         beta = b / torch.from_numpy(np.exp2(exponent))
         parts = torch.view_as_complex(torch.from_numpy(states.samples).unflatten(2, (-1, 2)).contiguous())
         parts = torch.where(beta[..., None] == 0, 0, parts / torch.where(beta == 0, 1, beta)[..., None])
-        _fit(ssm.state.power, torch.view_as_real(parts).flatten(2).numpy(), ssm.state.bits, scheme.range)
+        _fit(ssm.state.power, torch.view_as_real(parts).flatten(2).numpy(), ssm.state.bits, scheme.activation_range)
         exponent = np.maximum(exponent, finest_exponents(ssm, u_quantizer)[0][..., 0])
     ssm.b_quant.power.set_exponent(exponent[..., None])
     ssm.b.data = torch.from_numpy(np.stack([np.exp2(exponent), np.zeros(exponent.shape)], axis=-1)).float()

@@ -17,7 +17,7 @@ from .trained import trained
 from .verify import FORMS, agree, agreement_table, agreements
 
 NAME = "run"
-NAIVE = {"equalise": False, "granularity": "tensor", "parameterisation": "discrete", "range": "percentile"}
+NAIVE = {"equalise": False, "granularity": "tensor", "parameterisation": "discrete", "activation_range": "percentile"}
 
 
 @options.takes_data
@@ -62,7 +62,7 @@ def _whole_way(config, data, out: Path, images: int, seed: int) -> dict:
     from ssmq_brevitas.training_state import refuse_mixture, settings
     from ssmq_export.check import check_file
 
-    for name, scheme, training in (("float", None, config.train.float), ("qat", config.scheme, config.train.qat)):
+    for name, scheme, training in (("float", None, config.train.floating), ("qat", config.scheme, config.train.qat)):
         files = (out / f"{name}.safetensors", out / f"{name}-state.safetensors")
         refuse_mixture(*files, settings(config.model, scheme, data, training, seed))
     title = (

@@ -20,8 +20,8 @@ POINTS = 16
 
 
 class Objective(StrEnum):
-    bytes = "bytes"
-    lut = "lut"
+    BYTES = "bytes"
+    LUT = "lut"
 
 
 @options.takes_data
@@ -29,7 +29,7 @@ def command(
     checkpoint: Annotated[Path, options.checkpoint_argument("Float checkpoint")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the front: JSON, plot, scheme files.")],
     budget: Annotated[float | None, typer.Option(help="Of the objective; without it, a front.", **options.number(1, 1e12))] = None,
-    objective: Annotated[Objective, typer.Option(help="What the budget counts.")] = Objective.bytes,
+    objective: Annotated[Objective, typer.Option(help="What the budget counts.")] = Objective.BYTES,
     target: Annotated[str | None, typer.Option(help="Part whose LUTs are counted, as for ssmq estimate.")] = None,
     fps: Annotated[float | None, typer.Option(help="Fold for so many sequences a second, and count the LUTs.", **options.RATE)] = None,
     clock: Annotated[float, typer.Option(help="Clock in MHz, with --fps.", **options.MEGAHERTZ)] = 100.0,
@@ -95,7 +95,7 @@ def _cost(objective: Objective, target: str | None, fps: float | None, clock: fl
     from ssmq_export.estimate import find_part
     from ssmq_study.cost import BYTES, Luts
 
-    if objective is Objective.bytes:
+    if objective is Objective.BYTES:
         if target is not None or fps is not None:
             raise SsmqError("--target and --fps are for --objective lut: bytes depend on neither")
         return BYTES

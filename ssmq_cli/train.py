@@ -51,7 +51,7 @@ def command(
     from ssmq_study.accuracy import quoted_accuracy
 
     name = "float" if start is None else "qat"
-    config = with_epochs(load_config(preset), name, epochs)
+    config = with_epochs(load_config(preset), "floating" if start is None else "qat", epochs)
     data = load(config)
     torch.manual_seed(seed)
     if start is None:

@@ -87,7 +87,7 @@ def training(folder: Path, name: str, state: Path, on_step=lambda progress: None
     config = configuration(name)
     torch.manual_seed(0)
     data = load_data(None, f"npz:{folder / 'npz' / 'own.npz'}")
-    settings = config.train.float.model_copy(update={"epochs": 1, "batch": 4})
+    settings = config.train.floating.model_copy(update={"epochs": 1, "batch": 4})
     train(Classifier(config.model), data, settings, seed=0, state_path=state, on_step=on_step)
 
 

@@ -107,8 +107,8 @@ def test_a_model_that_is_there_is_given_its_data_and_no_advice_about_files(prese
 
 def test_a_shipped_float_model_serves_the_data_that_it_was_trained_on(tmp_path):
     config = load_config("edge-2x16")
-    untrained = config.train.float.model_copy(update={"epochs": 0})
-    config = config.model_copy(update={"train": config.train.model_copy(update={"float": untrained})})
+    untrained = config.train.floating.model_copy(update={"epochs": 0})
+    config = config.model_copy(update={"train": config.train.model_copy(update={"floating": untrained})})
     shipped = load_checkpoint(locate("zoo:edge-2x16"))[0].decoder.weight
     assert torch.equal(_float_model(config, load_data(), tmp_path / "a", 0).decoder.weight, shipped)
     assert not (tmp_path / "a").exists()
