@@ -122,15 +122,15 @@ def copied(folder: Path, *packages: str) -> Path:
 
 QUANTIZE = """
 import torch
-from ssmq_brevitas.fake_quantize import fake_quantise
-print(*fake_quantise(torch.tensor([-9.0, 0.4, 3.0, 99.0]), torch.tensor(1.0), -4, 3).int().tolist())
+from ssmq_brevitas.fake_quantize import fake_quantize
+print(*fake_quantize(torch.tensor([-9.0, 0.4, 3.0, 99.0]), torch.tensor(1.0), -4, 3).int().tolist())
 """
 
 
-def test_the_quantizer_follows_a_change_of_lanes(tmp_path):
+def test_the_quantizer_follows_a_change_of_vectors(tmp_path):
     folder = copied(tmp_path, "ssmq_jit", "ssmq_brevitas")
     assert fresh(folder, QUANTIZE) == ["-4", "0", "3", "3"]
-    change(folder / "ssmq_brevitas" / "lanes.py", 'fcmp_ordered("<", value, high_value)', 'fcmp_ordered(">", value, high_value)')
+    change(folder / "ssmq_brevitas" / "vectors.py", 'fcmp_ordered("<", value, high_value)', 'fcmp_ordered(">", value, high_value)')
     assert fresh(folder, QUANTIZE) == ["3", "3", "3", "99"]
 
 
@@ -157,10 +157,10 @@ print(*IntegerModel(onnx.load(sys.argv[1])).forward(np.load(sys.argv[2])).ravel(
 
 
 @pytest.mark.slow
-def test_the_recurrence_follows_a_change_of_lanes(tmp_path):
+def test_the_recurrence_follows_a_change_of_vectors(tmp_path):
     folder = copied(tmp_path, "ssmq_jit", "ssmq_brevitas")
     assert fresh(folder, SCAN) == ["-4", "0", "3", "3"]
-    change(folder / "ssmq_brevitas" / "lanes.py", 'fcmp_ordered("<", value, high_value)', 'fcmp_ordered(">", value, high_value)')
+    change(folder / "ssmq_brevitas" / "vectors.py", 'fcmp_ordered("<", value, high_value)', 'fcmp_ordered(">", value, high_value)')
     assert fresh(folder, SCAN) == ["3", "3", "3", "99"]
 
 
@@ -189,8 +189,8 @@ def test_the_integer_model_follows_a_change_of_its_helpers(tmp_path, file, old, 
 @pytest.mark.parametrize(
     "file, others",
     [
-        ("ssmq_brevitas/scan/kernels.py", {"ssmq_brevitas/lanes.py"}),
-        ("ssmq_brevitas/fake_quantize.py", {"ssmq_brevitas/lanes.py"}),
+        ("ssmq_brevitas/scan/kernels.py", {"ssmq_brevitas/vectors.py"}),
+        ("ssmq_brevitas/fake_quantize.py", {"ssmq_brevitas/vectors.py"}),
         ("export/ssmq_export/integer/kernels.py", {f"export/ssmq_export/{n}.py" for n in ("integer/machine", "dataflow/rows")}),
     ],
 )
