@@ -46,7 +46,7 @@ def said(command: str) -> str:
     return subprocess.run([*own[program], *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
-def stage(name: str, data) -> dict:
+def measured(name: str, data) -> dict:
     """A trained model: accuracy and bytes."""
     model, _, note = load_checkpoint(ROOT / OUT / f"{name}.safetensors")
     return {
@@ -65,7 +65,7 @@ def main() -> None:
     finn = json.loads(told["finn"])
     result = {
         "data": {**data.describe(), "channels": data.channels, "steps": data.length, "classes": data.classes},
-        "stages": [stage(name, data) for name in ("float", "qat")],
+        "stages": [measured(name, data) for name in ("float", "qat")],
         "verify": json.loads(told["verify"])["engines"],
         "check": {f"{kind}s": sum(found["severity"] == kind for found in findings) for kind in ("error", "warning")},
         "finn": {"part": PART, "fps": FPS, **{name: value for name, value in finn.items() if name != "folding"}},

@@ -51,7 +51,7 @@ class PositiveBatchNorm(nn.Module):
         offset = self.bias - self.mean * gain
         if self.bits is None:
             return gain, offset
-        return _stored(gain, self.bits, least=1), _stored(offset, self.bits)
+        return _rounded(gain, self.bits, least=1), _rounded(offset, self.bits)
 
     def forward(self, y: torch.Tensor) -> torch.Tensor:
         if self.frozen or not self.training:
@@ -64,7 +64,7 @@ class PositiveBatchNorm(nn.Module):
         return (y - mean) * (self.weight.abs() / torch.sqrt(variance + self.eps)) + self.bias
 
 
-def _stored(values: torch.Tensor, bits: int, least: int | None = None) -> torch.Tensor:
+def _rounded(values: torch.Tensor, bits: int, least: int | None = None) -> torch.Tensor:
     """``values`` as signed codes of ``bits`` bits, at least ``least``, each with an exponent of its own.
 
     Channels differ: the gain of one that hardly moves is a hundred times that of another.
@@ -73,8 +73,8 @@ def _stored(values: torch.Tensor, bits: int, least: int | None = None) -> torch.
     exponent = covering_exponent(np.abs(found), bits, True)
     exponent = np.maximum(exponent, exponent.max() - (2**NORM_EXPONENT_BITS - 1))
     fmt = Format(bits, True, exponent)
-    stored = torch.from_numpy(fmt.values(np.maximum(fmt.codes(found), fmt.low if least is None else least))).to(values)
-    return stored + (values - values.detach())  # straight-through; the zero added is exact
+    rounded = torch.from_numpy(fmt.values(np.maximum(fmt.codes(found), fmt.low if least is None else least))).to(values)
+    return rounded + (values - values.detach())  # straight-through; the zero added is exact
 
 
 class Block(nn.Module):

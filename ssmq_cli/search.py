@@ -54,7 +54,6 @@ def command(
     decide how many LUTs that takes.
     """
     from ssmq_brevitas.files import sole_use
-    from ssmq_study.optuna_search import search
     from ssmq_study.search_tables import front_table, write_front
     from ssmq_study.sensitivity import Bench
     from ssmq_study.storage import sqlite
@@ -66,8 +65,7 @@ def command(
         candidates = _guided(bench, config, numbers, budget, cost, status)
         if trials:
             store = (storage, None) if storage else (sqlite(out / "search.db"), seed)
-            tell = lambda number: status.update(f"trial {number} done")  # noqa: E731
-            candidates = search(bench, config, numbers, trials, *store, candidates, cost, tell)
+            candidates = _tried(bench, config, numbers, trials, store, candidates, cost, status)
         if budget is not None:
             candidates = [entry for entry in candidates if entry[cost.unit] <= budget]
         found = write_front(bench, config, candidates, out, cost)
@@ -89,6 +87,14 @@ def _guided(bench, config, widths: list[int], budget: float | None, cost, status
     if budget is None:
         return guided_front(bench, config, told, POINTS, cost)
     return [guided_within(bench, config, told, budget, cost)]
+
+
+def _tried(bench, config, widths: list[int], trials: int, store: tuple, candidates: list[dict], cost, status) -> list[dict]:
+    """What Optuna finds beside ``candidates`` in so many trials, kept in ``store``: an address and a seed."""
+    from ssmq_study.optuna_search import search
+
+    tell = lambda number: status.update(f"trial {number} done")  # noqa: E731
+    return search(bench, config, widths, trials, *store, candidates, cost, tell)
 
 
 def _cost(objective: Objective, target: str | None, fps: float | None, clock: float):

@@ -30,7 +30,7 @@ COLUMNS = {
 Table = tuple[float, dict[str, dict[int, float]]]
 
 
-class Cost(Protocol):
+class CostModel(Protocol):
     """``unit`` is the key in ``measured`` of what a budget counts."""
 
     unit: str

@@ -30,5 +30,5 @@ def zoo_table() -> Table:
 def _described(scheme: Scheme) -> str:
     """The grid of Ā with its stored widths, and those of the state, of weights and of activations."""
     bits = scheme.bits
-    stored = f"{bits.a_magnitude}+{bits.a_phase}" if scheme.parameterisation in POLAR_GRIDS else f"{bits.a}"
-    return f"{scheme.parameterisation} Ā{stored} x{bits.x} W{bits.linear}A{bits.activation}"
+    widths = f"{bits.a_magnitude}+{bits.a_phase}" if scheme.parameterisation in POLAR_GRIDS else f"{bits.a}"
+    return f"{scheme.parameterisation} Ā{widths} x{bits.x} W{bits.linear}A{bits.activation}"

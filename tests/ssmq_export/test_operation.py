@@ -37,7 +37,7 @@ def test_every_operation_computes_what_qonnx_does_and_stays_in_its_range(name):
         if operation.output in coded and operation.output != graph.ports.output.name:
             assert np.array_equal(computed, codes[operation.output]), operation.name
         codes[operation.output] = computed
-        low, high = operation.range
+        low, high = operation.limits
         assert np.all((low <= computed) & (computed <= high)), operation.name
         for channel, row in enumerate(operation.rows):
             s = codes[operation.inputs[0]][..., channel].ravel()
@@ -97,8 +97,8 @@ PRODUCT = next(o for o in operations(dataflow("edge")) if o.name == "Mul_gated_0
         (SOME, {"inputs": ("a", "b")}, "a dense must have 1 tensors and a constant, not 2"),
         (SOME, {"constant": None}, "a dense must have 1 tensors and a constant"),
         (SOME, {"sources": ()}, "it must have 1 ranges of inputs, not 0"),
-        (SOME, {"range": SOME.range[::-1]}, "a range must be int64"),
-        (SOME, {"range": tuple(end.astype(float) for end in SOME.range)}, "a range must be int64"),
+        (SOME, {"limits": SOME.limits[::-1]}, "a range must be int64"),
+        (SOME, {"limits": tuple(end.astype(float) for end in SOME.limits)}, "a range must be int64"),
         (SOME, {"sign": 0}, "its sign must be 1 or -1, not 0"),
         (SOME, {"parts": ()}, "it must have parts"),
         (SOME, {"constant": SOME.constant[:-1]}, r"its matrix must be \(4, 4\), not \(3, 4\)"),

@@ -81,7 +81,7 @@ class IntegerModel:
         """Values (scaled codes) of ``tensors`` at every step, float64 ``(B, T, channels)``, and the output's ``(B, channels)``."""
         codes = self._given(codes, "B", "T")
         program = self._program(tuple(dict.fromkeys(tensors)), codes.shape[1])
-        widths = [len(program.stages.stored[name].low) for name in program.traced]
+        widths = [len(program.stages.slots[name].low) for name in program.traced]
         result = {
             name: np.empty((*codes.shape[:2], width)) for name, width in zip(program.traced, widths, strict=True)
         }
