@@ -17,18 +17,18 @@ class StepCell(torch.nn.Module):
 
     def __init__(self, width: int = 8, classes: int = 3):
         super().__init__()
-        self.input_quantiser = qnn.QuantIdentity(bit_width=8, return_quant_tensor=True)
-        self.state_quantiser = qnn.QuantIdentity(bit_width=8, return_quant_tensor=True)
+        self.input_quantizer = qnn.QuantIdentity(bit_width=8, return_quant_tensor=True)
+        self.state_quantizer = qnn.QuantIdentity(bit_width=8, return_quant_tensor=True)
         self.write = qnn.QuantLinear(1, width, bias=True, weight_bit_width=4)
         self.recur = qnn.QuantLinear(width, width, bias=False, weight_bit_width=4)
         self.gate = qnn.QuantSigmoid(bit_width=8)
         self.read = qnn.QuantLinear(width, classes, bias=True, weight_bit_width=4)
 
     def forward(self, u: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        x = self.state_quantiser(x)
+        x = self.state_quantizer(x)
         gate = self.gate(self.recur(x))
-        proposal = torch.tanh(self.write(self.input_quantiser(u)) + self.recur(x))
-        x = self.state_quantiser(gate * proposal + (1 - gate) * x)
+        proposal = torch.tanh(self.write(self.input_quantizer(u)) + self.recur(x))
+        x = self.state_quantizer(gate * proposal + (1 - gate) * x)
         return self.read(x), x.value
 
 

@@ -20,14 +20,14 @@ from ssmq_brevitas.config import load_config
 from ssmq_brevitas.data import SequenceData, load_data
 from ssmq_brevitas.files import write_whole
 from ssmq_brevitas.quantizers import Quantizer
-from ssmq_brevitas.start import quantised_start
+from ssmq_brevitas.start import quantized_start
 from ssmq_brevitas.train import train
+from ssmq_brevitas.zoo import locate, zoo_models
 from ssmq_cli.bench.timing import machine
 from ssmq_export.from_model import describe
 from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.integer import IntegerModel
 from ssmq_export.lower import lower
-from ssmq_study.zoo import locate, names
 
 ROOT = Path(__file__).parents[1]
 EPOCH_GOAL_S = 10.0
@@ -60,18 +60,18 @@ def kernels(run: Run) -> list[list[str]]:
     return [["Triton kernels against the definition", last, "all pass, none skipped", _word(holds)]]
 
 
-def quantiser(run: Run) -> list[list[str]]:
+def quantizer(run: Run) -> list[list[str]]:
     """Codes and gradients of one quantiser, ties and saturation among them, in both float types."""
     lines = []
     for dtype in (torch.float32, torch.float64):
         for signed in (True, False):
-            site = Quantizer(8, signed).to(dtype)
-            site.power.set_exponent(-3)
+            quantizer = Quantizer(8, signed).to(dtype)
+            quantizer.power.set_exponent(-3)
             x = torch.arange(-(2**14), 2**14, dtype=dtype) / 64  # eighths of a code, four times the range
             results = []
             for device in ("cpu", run.device):
                 leaf = x.clone().to(device).requires_grad_()
-                y = site.to(device)(leaf)
+                y = quantizer.to(device)(leaf)
                 results.append([y.detach().cpu(), *(g.cpu() for g in torch.autograd.grad(y.sum(), leaf))])
             differing = sum(int((one != other).sum()) for one, other in zip(*results, strict=True))
             name = f"quantiser, {'signed' if signed else 'unsigned'}, {str(dtype).removeprefix('torch.')}"
@@ -135,8 +135,8 @@ def epoch(run: Run) -> list[list[str]]:
 def accuracy(run: Run) -> list[list[str]]:
     """Every model of the zoo on all test images: the device's logits and those of the integer graph on the CPU."""
     lines = []
-    for name in names()[: run.some(1)]:
-        model, _, _ = load_checkpoint(locate(f"zoo:{name}"))
+    for name, path in [*zoo_models().items()][: run.some(1)]:
+        model, _, _ = load_checkpoint(path)
         x, y = run.data.x_test[: run.some(40)], run.data.y_test[: run.some(40)]
         integer = IntegerModel(lower(step_graph(describe(model))))
         wanted = torch.from_numpy(integer.values(integer.graph.ports.output.name, integer.forward(x.numpy())))
@@ -154,7 +154,7 @@ def _started(run: Run):
     """The 64-head model, quantised from the float model that comes with it."""
     config = load_config("paper-h64")
     floating, found, _ = load_checkpoint(locate("zoo:paper-h64"))
-    return quantised_start(floating, found, config, run.data.x_train)
+    return quantized_start(floating, found, config, run.data.x_train)
 
 
 def _word(holds: bool) -> str:
@@ -174,7 +174,7 @@ def main() -> int:
     data = load_data() if chosen.dry_run else load_data(chosen.data, download=not (chosen.data / "MNIST").is_dir())
     run, rows, about = Run(device, data, chosen.dry_run, {}), [], machine(device)
     out = ROOT / ("build/gpu-dry-run.json" if chosen.dry_run else "results/gpu.json")
-    for check in (kernels, quantiser, gradients, accuracy, epoch, bench):
+    for check in (kernels, quantizer, gradients, accuracy, epoch, bench):
         print(check.__name__, flush=True)
         try:
             lines = check(run)

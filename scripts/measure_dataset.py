@@ -20,7 +20,7 @@ from ssmq_brevitas.data import load_data
 from ssmq_brevitas.files import write_whole
 from ssmq_brevitas.footprint import footprint
 from ssmq_brevitas.train import accuracy
-from ssmq_study.accuracy import test_accuracy
+from ssmq_study.accuracy import quoted_accuracy
 
 ROOT = Path(__file__).parents[1]
 FILE, OUT = "runs/vowels/japanese-vowels.npz", "runs/vowels"
@@ -46,14 +46,14 @@ def said(command: str) -> str:
     return subprocess.run([*own[program], *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
-def stage(name: str, data) -> dict:
+def measured(name: str, data) -> dict:
     """A trained model: accuracy and bytes."""
     model, _, note = load_checkpoint(ROOT / OUT / f"{name}.safetensors")
     return {
         "stage": name,
         "epochs": note["epochs"],
         "validation": accuracy(model, data.x_validation, data.y_validation),
-        "test": test_accuracy(model, data),
+        "test": quoted_accuracy(model, data),
         "bytes": footprint(model).as_dict(),
     }
 
@@ -65,7 +65,7 @@ def main() -> None:
     finn = json.loads(told["finn"])
     result = {
         "data": {**data.describe(), "channels": data.channels, "steps": data.length, "classes": data.classes},
-        "stages": [stage(name, data) for name in ("float", "qat")],
+        "stages": [measured(name, data) for name in ("float", "qat")],
         "verify": json.loads(told["verify"])["engines"],
         "check": {f"{kind}s": sum(found["severity"] == kind for found in findings) for kind in ("error", "warning")},
         "finn": {"part": PART, "fps": FPS, **{name: value for name, value in finn.items() if name != "folding"}},

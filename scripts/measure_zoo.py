@@ -15,8 +15,8 @@ import tempfile
 from pathlib import Path
 
 from ssmq_brevitas.files import write_whole
+from ssmq_brevitas.zoo import zoo_models
 from ssmq_study.report.kinds import load_result
-from ssmq_study.zoo import names
 
 RESULT = Path(__file__).parents[1] / "results" / "zoo-graphs.json"
 SSMQ = str(Path(sys.executable).parent / "ssmq")
@@ -58,13 +58,13 @@ def line(name: str, data: str) -> list[str]:
 
 def main(data: str, chosen: list[str]) -> None:
     known = {row[0]: row for row in load_result(RESULT).values["rows"]} if RESULT.exists() else {}
-    for name in chosen or names():
+    for name in chosen or zoo_models():
         known[name] = line(name, data)
         result = {
             "kind": "table",
             "title": "The zoo's graphs: every engine, every rule, every node",
             "headings": HEADINGS,
-            "rows": [known[name] for name in names() if name in known],
+            "rows": [known[name] for name in zoo_models() if name in known],
         }
         write_whole(RESULT, (json.dumps(result, indent=2, ensure_ascii=False) + "\n").encode())
 

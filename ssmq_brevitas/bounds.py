@@ -94,23 +94,23 @@ def _layer(layer, feeding: Format) -> tuple[Term, Term]:
 
 def accumulator_widths(model) -> dict[str, int]:
     """Accumulator widths of a quantised model by tensor name, from its formats alone (no data)."""
-    u = model.sites["u"].format
-    widths = {"encoder": _sum_bits(*_layer(model.encoder, model.sites["input"].format))}
+    u = model.quantizers["u"].format
+    widths = {"encoder": _sum_bits(*_layer(model.encoder, model.quantizers["input"].format))}
     for k, block in enumerate(model.blocks):
-        ssm, sites = block.ssm, block.sites
+        ssm, quantizers = block.ssm, block.quantizers
         b, c, x = _by_head(ssm.b_quant.format), _by_head(ssm.c_quant.format), ssm.state.format
         d = Format(ssm.d_quant.bits, True, ssm.d_quant.format.exponent[..., None])
-        mixed = _layer(block.linear, sites["mix_in"].format)
-        gated = mixed if block.gate is None else (_products(sites["value"].format, sites["gate"].format),)
+        mixed = _layer(block.linear, quantizers["mix_in"].format)
+        gated = mixed if block.gate is None else (_products(quantizers["value"].format, quantizers["gate"].format),)
         widths |= {
             f"{k}.x": _sum_bits(*_state(ssm.a.format, b, x, u)),
             f"{k}.y": _sum_bits(*_readout(ssm.modes, c, d, x, u)),
             f"{k}.mix": _sum_bits(*mixed),
             f"{k}.u": _sum_bits(_codes(u), *gated),
         }
-        u = sites["u"].format
+        u = quantizers["u"].format
     widths["pool"] = _sum_bits(_codes(u, model.model.length))
-    widths["logits"] = _sum_bits(*_layer(model.decoder, model.sites["pool"].format))
+    widths["logits"] = _sum_bits(*_layer(model.decoder, model.quantizers["pool"].format))
     return widths
 
 

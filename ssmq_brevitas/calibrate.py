@@ -18,7 +18,7 @@ STATE_STEPS = 24
 
 
 class Observer(nn.Module):
-    """A site that keeps an even sub-sample of what passes, and the extremes in full."""
+    """Keeps an even sub-sample of what passes, and the extremes in full."""
 
     def __init__(self):
         super().__init__()
@@ -43,9 +43,9 @@ class StateStatistics:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Samples of every site by full name (``u``, ``0.y`` ...), and the states of every layer."""
+    """Samples of what every quantiser gets, by its full name (``u``, ``0.y`` ...), and the states of every layer."""
 
-    sites: dict[str, np.ndarray]
+    samples: dict[str, np.ndarray]
     states: list[StateStatistics]
 
 
@@ -68,7 +68,7 @@ def state_statistics(s4d: S4D, u: torch.Tensor) -> StateStatistics:
 
 def calibrate(model: Classifier, codes: torch.Tensor) -> Calibration:
     """Run a float model over ``codes`` ``(n, T)`` uint8 and collect statistics; the model is left as it was."""
-    places = model.site_names()
+    places = model.quantizer_names()
     inputs: list[torch.Tensor] = []
     hooks = [
         block.ssm.register_forward_pre_hook(lambda module, arguments: inputs.append(arguments[0].detach()))

@@ -10,7 +10,7 @@ from .bounds import FLOAT32_BITS, accumulator_widths, refuse_wide
 from .config import Config, parse_config
 from .errors import SsmqError
 from .model import Classifier
-from .quantize import empty_quantised
+from .quantize import empty_quantized
 from .sound import refuse_unsound
 from .tensor_file import read_tensors, write_tensors
 
@@ -24,7 +24,7 @@ def save_checkpoint(path: Path, model: Classifier, config: Config, note: dict | 
     """
     refuse_unsound(model, f"{path} is not written")
     content = {
-        "format": "quantised" if model.quantised else "float",
+        "format": "quantised" if model.quantized else "float",
         "config": config.model_dump(mode="json"),
         "note": note or {},
     }
@@ -41,10 +41,10 @@ def load_checkpoint(path: Path) -> tuple[Classifier, Config, dict]:
     if kind not in ("float", "quantised") or not isinstance(note, dict):
         raise SsmqError(f"{path}: not a readable checkpoint, its description is damaged (format or note)")
     config = parse_config(content.get("config", {}), origin=f"{path} (configuration inside)")
-    model = empty_quantised(config) if kind == "quantised" else Classifier(config.model)
+    model = empty_quantized(config) if kind == "quantised" else Classifier(config.model)
     fill(model, tensors, path)
     refuse_unsound(model, str(path))
-    if model.quantised:
+    if model.quantized:
         _exact(model, path)
     return model.eval(), config, note
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
 
 from .bounds import least_widths, refuse_wide
 from .errors import SsmqError
@@ -33,11 +34,16 @@ TABLE_BITS = 16
 
 
 class _Section(BaseModel):
-    # Strict: true is not a number and "8" is none either.
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    # Strict: true is not a number and "8" is none either. In files a key that is a name of Python's own has its alias.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, serialize_by_alias=True)
+
+    @classmethod
+    def keys(cls) -> dict[str, FieldInfo]:
+        """The fields by their keys in files."""
+        return {field.alias or name: field for name, field in cls.model_fields.items()}
 
 
-class Model(_Section):
+class ModelConfig(_Section):
     """Architecture. The paper's block has no norm, GELU and GLU in one layer; the edge block batch norm and ReLU.
 
     ``channels`` is the number of values a step, ``length`` that of steps. ``dt_min`` and ``dt_max`` are the ends of the
@@ -109,14 +115,14 @@ class Scheme(_Section):
 
     ``granularity`` is how many share one exponent in Ā, B̄, C, D and x: a ``tensor`` or a ``head``. ``equalise``
     changes the basis of every mode so that all states of a layer use the same range and B̄ is one power of two a mode: a
-    shift, without a multiplier, and not trained, since C has all of its freedom. ``range`` chooses activation exponents: ``mse`` (least squared error) or
-    ``percentile`` (99.999 %).
+    shift, without a multiplier, and not trained, since C has all of its freedom. ``activation_range``, in files ``range``,
+    chooses activation exponents: ``mse`` (least squared error) or ``percentile`` (99.999 %).
     """
 
     parameterisation: Literal["discrete", "continuous", "frozen", "polar", "log_polar"] = "discrete"
     granularity: Literal["tensor", "head"] = "tensor"
     equalise: bool = True
-    range: Literal["mse", "percentile"] = "mse"
+    activation_range: Literal["mse", "percentile"] = Field("mse", alias="range")
     bits: Bits = Bits()
 
 
@@ -140,7 +146,7 @@ class Training(_Section):
 
 
 class Phases(_Section):
-    float: Training = Training()
+    floating: Training = Field(Training(), alias="float")
     qat: Training = Training()
 
 
@@ -148,7 +154,7 @@ class Config(_Section):
     """Everything that defines a trained model but the data and the seed."""
 
     name: Annotated[str, Field(min_length=1, max_length=200)] = "custom"
-    model: Model = Model()
+    model: ModelConfig = ModelConfig()
     scheme: Scheme = Scheme()
     train: Phases = Phases()
 
@@ -173,7 +179,7 @@ class Config(_Section):
 
 
 def with_epochs(config: Config, phase: str, epochs: int | None) -> Config:
-    """``config`` with another number of epochs in ``phase`` (``"float"`` or ``"qat"``), or as it is for None."""
+    """``config`` with another number of epochs in ``phase`` (``"floating"`` or ``"qat"``), or as it is for None."""
     if epochs is None:
         return config
     training = getattr(config.train, phase).model_copy(update={"epochs": epochs})
@@ -234,9 +240,9 @@ def _first_problem(error: ValidationError) -> str:
     if problem["type"] == "extra_forbidden":
         section = Config
         for part in problem["loc"][:-1]:
-            section = section.model_fields[part].annotation
-        close = difflib.get_close_matches(str(problem["loc"][-1])[:80], section.model_fields, n=1, cutoff=0.5)
-        hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(section.model_fields)}"
+            section = section.keys()[part].annotation
+        close = difflib.get_close_matches(str(problem["loc"][-1])[:80], section.keys(), n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(section.keys())}"
         return f"unknown key {key!r}; {hint}"
     where = f"{key}: " if key else ""
     if problem["type"] == "value_error":

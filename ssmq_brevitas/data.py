@@ -115,7 +115,7 @@ def load_data(
         return SequenceData(name=path.stem, source="npz", **splits)
     if data_root is None:
         if dataset != "mnist":
-            raise SsmqError(f"data set {dataset!r} is not embedded: give its folder with --data-root (and --download)")
+            raise SsmqError(f"data set {dataset!r} is not embedded: give its folder as data_root (and download=True to fetch it)")
         name, source, train, test, validation = "MNIST subset", "embedded", *_embedded(), SUBSET_VALIDATION
     else:
         name, train, test = _torchvision(Path(data_root), dataset, download)
@@ -156,7 +156,7 @@ def _torchvision(root: Path, dataset: str, download: bool):
     if dataset not in classes:
         raise SsmqError(f"unknown data set {dataset!r}: choose one of {', '.join(classes)}")
     if not root.is_dir() and not download:
-        raise SsmqError(f"data folder {root} does not exist: correct --data-root, or add --download to fetch it")
+        raise SsmqError(f"data folder {root} does not exist: correct data_root, or give download=True to fetch it")
     splits = []
     for train in (True, False):
         try:
@@ -164,11 +164,11 @@ def _torchvision(root: Path, dataset: str, download: bool):
         except Exception as error:
             if download:
                 raise SsmqError(f"{dataset} could not be downloaded to {root} ({error}): are you offline?") from error
-            raise SsmqError(f"{dataset} is not complete in {root}: add --download to fetch it ({error})") from error
+            raise SsmqError(f"{dataset} is not complete in {root}: give download=True to fetch it ({error})") from error
         images, labels = split.data.numpy(), split.targets.numpy()
         if images.ndim != 3 or labels.shape != images.shape[:1] or len(labels) <= (VALIDATION if train else 0):
             about = f"images {images.shape}, labels {labels.shape}"
-            raise SsmqError(f"{dataset} in {root} is damaged ({about}): remove it, and add --download to fetch it anew")
+            raise SsmqError(f"{dataset} in {root} is damaged ({about}): remove it, and give download=True to fetch it anew")
         splits.append((images, labels))
     return classes[dataset].__name__, *splits
 

@@ -42,14 +42,14 @@ def footprint(model: Classifier) -> Footprint:
     floats = _float_numbers(model)
     state_numbers = 2 * model.model.heads * model.model.modes * model.model.layers + model.model.heads
     fp32 = 4.0 * (floats + state_numbers)
-    if not model.quantised:
+    if not model.quantized:
         return Footprint(4.0 * floats, 4.0 * state_numbers, fp32, fp32)
-    bits = _linear_bits(model.encoder) + _linear_bits(model.decoder) + _site_bits(model.sites)
+    bits = _linear_bits(model.encoder) + _linear_bits(model.decoder) + _scale_bits(model.quantizers)
     state = 0
     for block in model.blocks:
         bits += _block_bits(block)
         state += 2 * block.ssm.heads * block.ssm.modes * block.ssm.state.bits
-    last = model.blocks[-1].sites["u"]
+    last = model.blocks[-1].quantizers["u"]
     state += model.model.heads * (last.bits + math.ceil(math.log2(model.model.length)))
     parameters = bits / 8
     return Footprint(parameters, state / 8, parameters + state / 8, fp32)
@@ -69,8 +69,8 @@ def _linear_bits(layer) -> int:
     return layer.weight.numel() * layer.weight_bits + layer.bias.numel() * layer.bias_bits + 2 * EXPONENT_BITS
 
 
-def _site_bits(sites) -> int:
-    return EXPONENT_BITS * sum(isinstance(site, Quantizer) for site in sites.values())
+def _scale_bits(quantizers) -> int:
+    return EXPONENT_BITS * sum(isinstance(quantizer, Quantizer) for quantizer in quantizers.values())
 
 
 def _block_bits(block: Block) -> int:
@@ -92,5 +92,5 @@ def _block_bits(block: Block) -> int:
         + ends
         + norm
         + _linear_bits(block.linear)
-        + _site_bits(block.sites)
+        + _scale_bits(block.quantizers)
     )

@@ -1,7 +1,7 @@
 """The classifier: encoder, blocks of S4D and mixing, mean pooling, decoder; float and quantised alike.
 
-Both are the same module. At every place where a quantiser can stand there is a *site*: an identity in the float
-model, an observer during calibration, a Brevitas quantiser in the quantised model. Sites of a block:
+Both are the same module. What stands in ``quantizers`` is an identity in the float model, an observer during
+calibration, a Brevitas quantiser in the quantised model. Checkpoints call them sites. Those of a block:
 
     u  --> S4D --> [batch norm] --> y --> activation --> mix_in --> Linear --> value * gate --> + u --> next u
 
@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from .activations import ACTIVATIONS, GATES, MONOTONE
-from .config import Model, Scheme
+from .config import ModelConfig, Scheme
 from .formats import Format, covering_exponent
 from .s4d import S4D
 
@@ -51,7 +51,7 @@ class PositiveBatchNorm(nn.Module):
         offset = self.bias - self.mean * gain
         if self.bits is None:
             return gain, offset
-        return _stored(gain, self.bits, least=1), _stored(offset, self.bits)
+        return _rounded(gain, self.bits, least=1), _rounded(offset, self.bits)
 
     def forward(self, y: torch.Tensor) -> torch.Tensor:
         if self.frozen or not self.training:
@@ -64,7 +64,7 @@ class PositiveBatchNorm(nn.Module):
         return (y - mean) * (self.weight.abs() / torch.sqrt(variance + self.eps)) + self.bias
 
 
-def _stored(values: torch.Tensor, bits: int, least: int | None = None) -> torch.Tensor:
+def _rounded(values: torch.Tensor, bits: int, least: int | None = None) -> torch.Tensor:
     """``values`` as signed codes of ``bits`` bits, at least ``least``, each with an exponent of its own.
 
     Channels differ: the gain of one that hardly moves is a hundred times that of another.
@@ -73,14 +73,14 @@ def _stored(values: torch.Tensor, bits: int, least: int | None = None) -> torch.
     exponent = covering_exponent(np.abs(found), bits, True)
     exponent = np.maximum(exponent, exponent.max() - (2**NORM_EXPONENT_BITS - 1))
     fmt = Format(bits, True, exponent)
-    stored = torch.from_numpy(fmt.values(np.maximum(fmt.codes(found), fmt.low if least is None else least))).to(values)
-    return stored + (values - values.detach())  # straight-through; the zero added is exact
+    rounded = torch.from_numpy(fmt.values(np.maximum(fmt.codes(found), fmt.low if least is None else least))).to(values)
+    return rounded + (values - values.detach())  # straight-through; the zero added is exact
 
 
 class Block(nn.Module):
     """One layer, ``(B, T, H)`` to ``(B, T, H)``."""
 
-    def __init__(self, model: Model):
+    def __init__(self, model: ModelConfig):
         super().__init__()
         heads = model.heads
         self.ssm: nn.Module = S4D(heads, model.modes, model.dt_min, model.dt_max)
@@ -92,27 +92,31 @@ class Block(nn.Module):
         names += ["mix_in"] + ([] if self.gate is None else ["value", "gate"]) + ["u"]
         self.sites = nn.ModuleDict({name: nn.Identity() for name in names})
 
+    @property
+    def quantizers(self) -> nn.ModuleDict:
+        return self.sites
+
     def forward(self, u: torch.Tensor) -> torch.Tensor:
         y = self.norm(self.ssm(u))
-        if "y" in self.sites:
-            y = self.sites["y"](y)
-        mixed = self.linear(self.sites["mix_in"](self.activation(y)))
+        if "y" in self.quantizers:
+            y = self.quantizers["y"](y)
+        mixed = self.linear(self.quantizers["mix_in"](self.activation(y)))
         if self.gate is not None:
             value, gate = mixed.chunk(2, dim=-1)
-            mixed = self.sites["value"](value) * self.sites["gate"](self.gate(gate))
-        return self.sites["u"](u + mixed)
+            mixed = self.quantizers["value"](value) * self.quantizers["gate"](self.gate(gate))
+        return self.quantizers["u"](u + mixed)
 
 
 class Classifier(nn.Module):
     """Sequence classifier: uint8 codes ``(B, T)``, or of several channels ``(B, T, C)``, to logits ``(B, classes)``.
 
     Pooling sums over time and scales by the power of two nearest to 1/T, a constant shift in hardware.
-    ``scheme`` is what the sites' quantisers were made by (see ``quantize``), None in a float model.
+    ``scheme`` is what the quantisers were made by (see ``quantize``), None in a float model.
     """
 
     scheme: Scheme | None = None
 
-    def __init__(self, model: Model):
+    def __init__(self, model: ModelConfig):
         super().__init__()
         self.model = model
         self.encoder: nn.Module = nn.Linear(model.channels, model.heads)
@@ -125,8 +129,12 @@ class Classifier(nn.Module):
         self.sites = nn.ModuleDict({name: nn.Identity() for name in ("input", "u", "pool")})
 
     @property
-    def quantised(self) -> bool:
+    def quantized(self) -> bool:
         return self.scheme is not None
+
+    @property
+    def quantizers(self) -> nn.ModuleDict:
+        return self.sites
 
     @property
     def pool_exponent(self) -> int:
@@ -135,10 +143,10 @@ class Classifier(nn.Module):
     def forward(self, codes: torch.Tensor) -> torch.Tensor:
         dtype = self.decoder.weight.dtype
         values = (codes if codes.dim() == 3 else codes[..., None]).to(dtype) * 2.0**INPUT_EXPONENT
-        u = self.sites["u"](self.encoder(self.sites["input"](values)))
+        u = self.quantizers["u"](self.encoder(self.quantizers["input"](values)))
         for block in self.blocks:
             u = block(u)
-        return self.decoder(self.sites["pool"](u.sum(dim=1) * 2.0**self.pool_exponent))
+        return self.decoder(self.quantizers["pool"](u.sum(dim=1) * 2.0**self.pool_exponent))
 
     def use_engine(self, engine: str) -> None:
         """``"fused"``: one kernel for a recurrence or a quantiser; ``"reference"``: Brevitas, op by op. Same codes."""
@@ -146,9 +154,9 @@ class Classifier(nn.Module):
             if hasattr(module, "engine"):
                 module.engine = engine
 
-    def site_names(self) -> dict[str, nn.ModuleDict]:
-        """Every site's full name (``u``, ``0.y``, ``0.u``, ``pool`` ...) and the dictionary that holds it."""
-        names = {name: self.sites for name in self.sites}
+    def quantizer_names(self) -> dict[str, nn.ModuleDict]:
+        """Every quantiser's full name (``u``, ``0.y``, ``0.u``, ``pool`` ...) and the dictionary that holds it."""
+        names = {name: self.quantizers for name in self.quantizers}
         for k, block in enumerate(self.blocks):
-            names |= {f"{k}.{name}": block.sites for name in block.sites}
+            names |= {f"{k}.{name}": block.quantizers for name in block.quantizers}
         return names

@@ -66,7 +66,7 @@ def _read(path: Path) -> dict[str, Arrays]:
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     """The arrays that are asked for, by name; a size is looked at before it is taken."""
-    content = read_whole(path, MOST_BYTES, "file for --dataset npz:FILE")
+    content = read_whole(path, MOST_BYTES, "file of sequences")
     try:
         archive = zipfile.ZipFile(io.BytesIO(content))
     except Exception as error:  # what a damaged archive raises is no closed list

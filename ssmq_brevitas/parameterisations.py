@@ -25,15 +25,15 @@ from .config import Scheme
 from .errors import SsmqError
 from .formats import Format, fit_exponent
 from .quantizers import ParameterQuantizer, PowerOfTwoScale
-from .s4d import S4D
+from .s4d import S4D, DynamicsParameter
 
 
-def straight_through(value: torch.Tensor, quantised: torch.Tensor) -> torch.Tensor:
-    """``quantised`` forward, the gradient of ``value`` backward.
+def straight_through(value: torch.Tensor, quantized: torch.Tensor) -> torch.Tensor:
+    """``quantized`` forward, the gradient of ``value`` backward.
 
-    ``value + (quantised - value)`` would round; the detached value plus an exact zero does not.
+    ``value + (quantized - value)`` would round; the detached value plus an exact zero does not.
     """
-    return quantised.detach() + (value - value.detach())
+    return quantized.detach() + (value - value.detach())
 
 
 class Parameterisation(nn.Module):
@@ -78,8 +78,8 @@ class Discrete(Parameterisation):
 
     def __init__(self, heads: int, modes: int, scheme: Scheme):
         super().__init__(heads, modes, scheme)
-        self.a_re = nn.Parameter(torch.zeros(heads, modes))
-        self.a_im = nn.Parameter(torch.zeros(heads, modes))
+        self.a_re = DynamicsParameter(torch.zeros(heads, modes))
+        self.a_im = DynamicsParameter(torch.zeros(heads, modes))
 
     def _adopt(self, s4d: S4D, a: torch.Tensor) -> None:
         self.a_re.data, self.a_im.data = a.real.clone(), a.imag.clone()
@@ -101,9 +101,9 @@ class Continuous(Parameterisation):
 
     def __init__(self, heads: int, modes: int, scheme: Scheme):
         super().__init__(heads, modes, scheme)
-        self.log_dt = nn.Parameter(torch.zeros(heads))
-        self.log_a_re = nn.Parameter(torch.zeros(heads, modes))
-        self.a_im = nn.Parameter(torch.zeros(heads, modes))
+        self.log_dt = DynamicsParameter(torch.zeros(heads))
+        self.log_a_re = DynamicsParameter(torch.zeros(heads, modes))
+        self.a_im = DynamicsParameter(torch.zeros(heads, modes))
 
     def _adopt(self, s4d: S4D, a: torch.Tensor) -> None:
         for name in ("log_dt", "log_a_re", "a_im"):
@@ -131,7 +131,7 @@ class PolarGrid(Parameterisation):
 
     def __init__(self, heads: int, modes: int, scheme: Scheme):
         super().__init__(heads, modes, scheme)
-        self.phase = nn.Parameter(torch.zeros(heads, modes))  # turns
+        self.phase = DynamicsParameter(torch.zeros(heads, modes))  # turns
         self.phase_power = PowerOfTwoScale((heads, 1))
 
     def stored_bits(self) -> int:
@@ -182,7 +182,7 @@ class Polar(PolarGrid):
 
     def __init__(self, heads: int, modes: int, scheme: Scheme):
         super().__init__(heads, modes, scheme)
-        self.magnitude = nn.Parameter(torch.zeros(heads, modes))
+        self.magnitude = DynamicsParameter(torch.zeros(heads, modes))
 
     def _adopt(self, s4d: S4D, a: torch.Tensor) -> None:
         self.magnitude.data = a.abs()
@@ -199,7 +199,7 @@ class LogPolar(PolarGrid):
 
     def __init__(self, heads: int, modes: int, scheme: Scheme):
         super().__init__(heads, modes, scheme)
-        self.log_decay = nn.Parameter(torch.zeros(heads, modes))
+        self.log_decay = DynamicsParameter(torch.zeros(heads, modes))
         self.register_buffer("log_decay_range", torch.tensor([0.0, 1.0]))
 
     def _adopt(self, s4d: S4D, a: torch.Tensor) -> None:

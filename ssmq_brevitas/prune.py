@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import torch
 
-from .config import Model
+from .config import ModelConfig
 from .model import Classifier
 
 
 def pruned(floating: Classifier, modes: int) -> Classifier:
     """``floating`` with the ``modes`` strongest modes of every head, in their order, in evaluation mode."""
-    wanted = Model(**floating.model.model_dump() | {"modes": modes})
+    wanted = ModelConfig(**floating.model.model_dump() | {"modes": modes})
     fewer = Classifier(wanted)
     weights = dict(floating.state_dict())
     with torch.no_grad():

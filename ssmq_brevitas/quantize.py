@@ -24,52 +24,51 @@ MODE_EXPONENT_BITS = 4
 INPUT_GUARD_BITS = 4
 
 
-def empty_quantised(config: Config) -> Classifier:
+def empty_quantized(config: Config) -> Classifier:
     """The quantised architecture with unset exponents and parameters, for a checkpoint to fill."""
     model, scheme, bits = config.model, config.scheme, config.scheme.bits
-    quantised = Classifier(model)
-    quantised.encoder = QuantLinear(model.channels, model.heads, bits.encoder, bits.bias)
-    quantised.decoder = QuantLinear(model.heads, model.classes, bits.decoder, bits.bias)
-    site_bits = {"mix_in": bits.activation, "value": bits.activation, "gate": bits.activation, "y": bits.y}
-    for block in quantised.blocks:
+    quantized = Classifier(model)
+    quantized.encoder = QuantLinear(model.channels, model.heads, bits.encoder, bits.bias)
+    quantized.decoder = QuantLinear(model.heads, model.classes, bits.decoder, bits.bias)
+    widths = {"mix_in": bits.activation, "value": bits.activation, "gate": bits.activation, "y": bits.y}
+    for block in quantized.blocks:
         outputs = block.linear.out_features
         block.linear = QuantLinear(model.heads, outputs, bits.linear, bits.bias)
         block.ssm = QuantS4D(model.heads, model.modes, scheme)
         if isinstance(block.norm, PositiveBatchNorm):
             block.norm.bits = bits.norm
-        for name in block.sites:
+        for name in block.quantizers:
             signed = not (name == "gate" or (name == "mix_in" and model.activation == "relu"))
-            block.sites[name] = Quantizer(site_bits.get(name, bits.u), signed)
-    quantised.sites["input"] = Quantizer(bits.input, False)
-    quantised.sites["u"] = Quantizer(bits.u)
-    quantised.sites["pool"] = Quantizer(bits.pool)
-    quantised.scheme = scheme
-    return quantised
+            block.quantizers[name] = Quantizer(widths.get(name, bits.u), signed)
+    quantized.quantizers["input"] = Quantizer(bits.input, False)
+    quantized.quantizers["u"] = Quantizer(bits.u)
+    quantized.quantizers["pool"] = Quantizer(bits.pool)
+    quantized.scheme = scheme
+    return quantized
 
 
-def quantise(floating: Classifier, config: Config, calibration: Calibration) -> Classifier:
+def quantize(floating: Classifier, config: Config, calibration: Calibration) -> Classifier:
     """Post-training quantisation of ``floating`` by ``config.scheme``.
 
     Returns a new model in evaluation mode, in float64 where the scheme's accumulators need it. Raises SsmqError when
     an accumulator cannot be exact.
     """
-    model = empty_quantised(config)
+    model = empty_quantized(config)
     scheme = config.scheme
     fixed = {"input": -scheme.bits.input, "gate": -scheme.bits.activation}
     with torch.no_grad():
-        for name, owner in model.site_names().items():
+        for name, owner in model.quantizer_names().items():
             kind = name.rsplit(".", 1)[-1]
-            site = owner[kind]
-            samples = calibration.sites[name][None]
-            site.power.set_exponent(
-                fixed.get(kind, fit_exponent(samples, site.bits, site.signed, scheme.range)[0])
-            )
-        _linear(model.encoder, floating.encoder, model.sites["input"])
-        _linear(model.decoder, floating.decoder, model.sites["pool"])
-        u_site = model.sites["u"]
+            quantizer = owner[kind]
+            samples = calibration.samples[name][None]
+            fitted = fit_exponent(samples, quantizer.bits, quantizer.signed, scheme.activation_range)[0]
+            quantizer.power.set_exponent(fixed.get(kind, fitted))
+        _linear(model.encoder, floating.encoder, model.quantizers["input"])
+        _linear(model.decoder, floating.decoder, model.quantizers["pool"])
+        u_quantizer = model.quantizers["u"]
         for block, source, states in zip(model.blocks, floating.blocks, calibration.states, strict=True):
-            _block(block, source, scheme, u_site, states)
-            u_site = block.sites["u"]
+            _block(block, source, scheme, u_quantizer, states)
+            u_quantizer = block.quantizers["u"]
     return settle_precision(model.eval())
 
 
@@ -94,38 +93,38 @@ def fit_linear(layer: QuantLinear, weight: torch.Tensor, bias: torch.Tensor, fee
     layer.bias_power.set_exponent(max(exponent + feeding.format.exponent, covering))
 
 
-def _block(block: Block, source: Block, scheme: Scheme, u_site: Quantizer, states: StateStatistics) -> None:
+def _block(block: Block, source: Block, scheme: Scheme, u_quantizer: Quantizer, states: StateStatistics) -> None:
     block.norm.load_state_dict(source.norm.state_dict())
-    _linear(block.linear, source.linear, block.sites["mix_in"])
-    fit_layer(block.ssm, source.ssm, scheme, u_site, states)
+    _linear(block.linear, source.linear, block.quantizers["mix_in"])
+    fit_layer(block.ssm, source.ssm, scheme, u_quantizer, states)
 
 
-def fit_layer(ssm: QuantS4D, source: S4D, scheme: Scheme, u_site: Quantizer, states: StateStatistics) -> None:
+def fit_layer(ssm: QuantS4D, source: S4D, scheme: Scheme, u_quantizer: Quantizer, states: StateStatistics) -> None:
     """Give ``ssm`` the parameters of a float layer and the exponents that suit them, its input and its states."""
     ssm.a.fit(source)
     _, b, c = (value.detach() for value in source.discrete())
     ssm.d.data = source.d.detach().clone()
     if scheme.equalise:
-        c = c * _equalise(ssm, b, scheme, u_site, states)
+        c = c * _equalise(ssm, b, scheme, u_quantizer, states)
     else:
         gain = ssm.a.input_gain()
         ssm.b.data = torch.view_as_real(b if gain is None else b / gain).clone()
-        _fit(ssm.state.power, states.samples, ssm.state.bits, scheme.range)
+        _fit(ssm.state.power, states.samples, ssm.state.bits, scheme.activation_range)
     ssm.c.data = torch.view_as_real(c).clone()
-    fit_readout(ssm, u_site)
+    fit_readout(ssm, u_quantizer)
     if not scheme.equalise:
-        finest_b, _ = finest_exponents(ssm, u_site)
+        finest_b, _ = finest_exponents(ssm, u_quantizer)
         _fit(ssm.b_quant.power, ssm.input_weight().numpy(), ssm.b_quant.bits, "mse", finest_b)
 
 
-def fit_readout(ssm: QuantS4D, u_site: Quantizer) -> None:
+def fit_readout(ssm: QuantS4D, u_quantizer: Quantizer) -> None:
     """Choose the exponents of C and D for the values that they have."""
     _fit(ssm.c_quant.power, ssm.c.numpy(), ssm.c_quant.bits, "mse")
-    _, finest_d = finest_exponents(ssm, u_site)
+    _, finest_d = finest_exponents(ssm, u_quantizer)
     _fit(ssm.d_quant.power, ssm.d.numpy(), ssm.d_quant.bits, "mse", finest_d)
 
 
-def _equalise(ssm: QuantS4D, b: torch.Tensor, scheme: Scheme, u_site: Quantizer, states: StateStatistics) -> torch.Tensor:
+def _equalise(ssm: QuantS4D, b: torch.Tensor, scheme: Scheme, u_quantizer: Quantizer, states: StateStatistics) -> torch.Tensor:
     """Choose the basis of every mode, x / β, B̄ / β, C β, and the state's format; return β, complex ``(H, N)``.
 
     β is such that the states of the layer peak in (1/2, 1] and that B̄ / β is a power of two.
@@ -141,16 +140,16 @@ def _equalise(ssm: QuantS4D, b: torch.Tensor, scheme: Scheme, u_site: Quantizer,
         beta = b / torch.from_numpy(np.exp2(exponent))
         parts = torch.view_as_complex(torch.from_numpy(states.samples).unflatten(2, (-1, 2)).contiguous())
         parts = torch.where(beta[..., None] == 0, 0, parts / torch.where(beta == 0, 1, beta)[..., None])
-        _fit(ssm.state.power, torch.view_as_real(parts).flatten(2).numpy(), ssm.state.bits, scheme.range)
-        exponent = np.maximum(exponent, finest_exponents(ssm, u_site)[0][..., 0])
+        _fit(ssm.state.power, torch.view_as_real(parts).flatten(2).numpy(), ssm.state.bits, scheme.activation_range)
+        exponent = np.maximum(exponent, finest_exponents(ssm, u_quantizer)[0][..., 0])
     ssm.b_quant.power.set_exponent(exponent[..., None])
     ssm.b.data = torch.from_numpy(np.stack([np.exp2(exponent), np.zeros(exponent.shape)], axis=-1)).float()
     return beta.to(torch.complex64)
 
 
-def finest_exponents(ssm: QuantS4D, u_site: Quantizer) -> tuple[np.ndarray, np.ndarray]:
+def finest_exponents(ssm: QuantS4D, u_quantizer: Quantizer) -> tuple[np.ndarray, np.ndarray]:
     """The least exponents of B̄ ``(H, N, 1)`` and D that the state, C and the input leave a use for."""
-    u = u_site.format
+    u = u_quantizer.format
     x_exponent = np.broadcast_to(ssm.state.format.exponent, (ssm.heads, ssm.modes))[..., None]
     finest_b = x_exponent - (u.exponent + u.bits - 1) - INPUT_GUARD_BITS
     return finest_b, ssm.c_quant.format.exponent.ravel() + ssm.state.format.exponent.ravel() - u.exponent
@@ -171,4 +170,4 @@ def _fit(power, values: np.ndarray, bits: int, rule: str, finest: np.ndarray | N
 
 def post_training(floating: Classifier, config: Config, x_train: torch.Tensor, images: int = 256) -> Classifier:
     """Calibrate on the first ``images`` training sequences ``(n, T)`` uint8 and quantise; nothing is trained."""
-    return quantise(floating, config, calibrate(floating, x_train[:images]))
+    return quantize(floating, config, calibrate(floating, x_train[:images]))

@@ -17,7 +17,7 @@ from brevitas.quant import Int8ActPerTensorFloat, Int8Bias, Int8WeightPerTensorF
 from torch import nn
 
 from .errors import SsmqError
-from .fake_quantise import fake_quantise
+from .fake_quantize import fake_quantize
 from .formats import Format, whole_exponent
 
 
@@ -77,7 +77,7 @@ class Quantizer(qnn.QuantIdentity):
         if self.engine == "reference" or scale.dim():
             return super().forward(x)
         fmt = Format(self.bits, self.signed, np.int64(0))
-        return fake_quantise(x, scale, fmt.low, fmt.high)
+        return fake_quantize(x, scale, fmt.low, fmt.high)
 
     @property
     def power(self) -> PowerOfTwoScale:

@@ -27,12 +27,12 @@ def reconstruct(model: Classifier, floating: Classifier, codes: torch.Tensor) ->
 
     Returns ``model``, in the float type that its accumulators need. Raises SsmqError when one cannot be exact.
     """
-    u_site = model.sites["u"]
+    u_quantizer = model.quantizers["u"]
     with torch.no_grad():
         for index, block in enumerate(model.blocks):
             _fit_layer(model, floating, index, codes[:LAYER_IMAGES])
-            fit_readout(block.ssm, u_site)
-            u_site = block.sites["u"]
+            fit_readout(block.ssm, u_quantizer)
+            u_quantizer = block.quantizers["u"]
         settle_precision(model)
         _fit_decoder(model, floating, codes[:DECODER_IMAGES])
     return settle_precision(model)
@@ -65,7 +65,7 @@ def _fit_decoder(model: Classifier, floating: Classifier, codes: torch.Tensor) -
     told = torch.cat([told, torch.ones(len(told), 1, dtype=told.dtype)], dim=1)
     before = torch.cat([decoder.weight, decoder.bias[:, None]], dim=1).double().T
     found = _ridge(told.T @ told, told.T @ wanted, before).T.to(decoder.weight.dtype)
-    fit_linear(decoder, found[:, :-1].contiguous(), found[:, -1].contiguous(), model.sites["pool"])
+    fit_linear(decoder, found[:, :-1].contiguous(), found[:, -1].contiguous(), model.quantizers["pool"])
 
 
 def _ridge(gram: torch.Tensor, moment: torch.Tensor, before: torch.Tensor) -> torch.Tensor:

@@ -18,6 +18,13 @@ from torch import nn
 from .scan.reference import reference_scan
 
 
+class DynamicsParameter(nn.Parameter):
+    """A parameter that moves the dynamics: it is trained at ``learning_rate_a`` and does not decay, as in S4.
+
+    A type, since copies of a parameter keep it and lose attributes.
+    """
+
+
 class S4D(nn.Module):
     """Float S4D layer: ``(B, T, H)`` to ``(B, T, H)``.
 
@@ -30,9 +37,9 @@ class S4D(nn.Module):
         self.heads, self.modes = heads, modes
         self.mode = "convolution"
         log_dt = torch.rand(heads) * (math.log(dt_max) - math.log(dt_min)) + math.log(dt_min)
-        self.log_dt = nn.Parameter(log_dt)  # (H)
-        self.log_a_re = nn.Parameter(torch.full((heads, modes), math.log(0.5)))  # (H N)
-        self.a_im = nn.Parameter(math.pi * torch.arange(modes).float().repeat(heads, 1))  # (H N)
+        self.log_dt = DynamicsParameter(log_dt)  # (H)
+        self.log_a_re = DynamicsParameter(torch.full((heads, modes), math.log(0.5)))  # (H N)
+        self.a_im = DynamicsParameter(math.pi * torch.arange(modes).float().repeat(heads, 1))  # (H N)
         self.c = nn.Parameter(torch.randn(heads, modes, 2) * math.sqrt(0.5))  # (H N 2)
         self.d = nn.Parameter(torch.randn(heads))  # (H)
 

@@ -9,22 +9,22 @@ from .errors import SsmqError
 from .model import Classifier
 from .prune import pruned
 from .quantize import post_training
-from .requantise import requantise
+from .requantize import requantize
 
 
-def quantised_start(model: Classifier, found: Config, config: Config, x_train: torch.Tensor) -> Classifier:
+def quantized_start(model: Classifier, found: Config, config: Config, x_train: torch.Tensor) -> Classifier:
     """``model``, made by ``found``, quantised by ``config.scheme``; calibrated on ``x_train`` ``(n, T)`` if it is float.
 
     A float model of more modes a head than ``config`` has loses its weakest. Raises SsmqError for any other difference
     of architecture.
     """
     modes = config.model.modes
-    fewer = not model.quantised and found.model.modes > modes
+    fewer = not model.quantized and found.model.modes > modes
     if found.model.model_copy(update={"modes": modes} if fewer else {}) != config.model:
         raise SsmqError(
             f"the model to start from ({found.name}) has not the architecture of {config.name}: give the preset it was "
             f"made with; only modes may be fewer, from a float model"
         )
-    if model.quantised:
-        return requantise(model, found.scheme, config)
+    if model.quantized:
+        return requantize(model, found.scheme, config)
     return post_training(pruned(model, modes) if fewer else model, config, x_train)

@@ -28,11 +28,9 @@ from .interrupt import deferred_interrupt
 from .model import Classifier, PositiveBatchNorm
 from .quant_s4d import QuantS4D
 from .quantizers import QuantLinear
+from .s4d import DynamicsParameter
 from .sound import refuse_unsound
 from .training_state import identity, load_training_state, save_training_state
-
-# Parameters that move the dynamics: they get their own learning rate and no weight decay, as in S4.
-DYNAMICS = ("log_dt", "log_a_re", "a_im", "a_re", "magnitude", "phase", "log_decay")
 
 
 @dataclass
@@ -100,7 +98,7 @@ def optimiser_for(model: Classifier, training: Training) -> torch.optim.Optimize
     groups: dict[tuple[float, float], list] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            dynamics = name.rsplit(".", 1)[-1] in DYNAMICS
+            dynamics = isinstance(parameter, DynamicsParameter)
             rate = training.learning_rate_a if dynamics else training.learning_rate * ranges.get(name, 1.0)
             groups.setdefault((rate, 0.0 if dynamics else training.weight_decay), []).append(parameter)
     return torch.optim.AdamW([{"params": g, "lr": rate, "weight_decay": decay} for (rate, decay), g in groups.items()])
@@ -123,7 +121,7 @@ def refuse_large(model: Classifier, training: Training, sequences: int, device: 
     """Raise SsmqError if the tensors that one step must keep are larger than the device's memory."""
     m, batch = model.model, min(training.batch, sequences)
     # Eight tensors a layer are kept at the very least, and the float layer's powers of Ā.
-    kept = 4 * m.layers * m.length * m.heads * (8 * batch + (0 if model.quantised else 2 * m.modes))
+    kept = 4 * m.layers * m.length * m.heads * (8 * batch + (0 if model.quantized else 2 * m.modes))
     if device.type == "cuda":
         memory = torch.cuda.get_device_properties(device).total_memory
     else:

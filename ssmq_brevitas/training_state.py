@@ -14,7 +14,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .checkpoint import KIND, fill, load_checkpoint
-from .config import Model, Scheme, Training
+from .config import ModelConfig, Scheme, Training
 from .data import SequenceData
 from .errors import SsmqError
 from .model import Classifier
@@ -24,7 +24,7 @@ STATE_KIND = "ssmq-training-state"
 MOMENTS = {"step", "exp_avg", "exp_avg_sq"}
 
 
-def settings(model: Model, scheme: Scheme | None, data: SequenceData, training: Training, seed: int) -> dict:
+def settings(model: ModelConfig, scheme: Scheme | None, data: SequenceData, training: Training, seed: int) -> dict:
     """What the result of a training depends on but the model that it starts from; JSON. Data are a hash."""
     return {
         "model": model.model_dump(mode="json"),

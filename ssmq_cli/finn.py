@@ -29,10 +29,13 @@ def command(
     OUT is what a user with Vivado goes on from: FINN's graph, configuration, folding, reports, and loopback.json with
     the state streams of a step graph. The estimates count one time step, or the sequence where the graph is one. Exit code 1 if a node is not mapped to hardware.
     """
-    from ssmq_export.finn import compile_graph
+    from ssmq_export.finn import IllegalGraph, compile_graph
 
-    with console.status("finn-plus"):
-        found = compile_graph(graph, part, fps, 1000 / clock, out)
+    try:
+        with console.status("finn-plus"):
+            found = compile_graph(graph, part, fps, 1000 / clock, out)
+    except IllegalGraph as error:
+        raise IllegalGraph(f"{error} (ssmq check {graph})") from error
     if as_json:
         print_json(found.as_dict())
     else:

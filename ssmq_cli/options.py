@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.resources
 import inspect
 import math
 import os
@@ -60,7 +59,7 @@ XILINX = {"parser": _part, "metavar": "PART"}
 
 def located(model: str) -> Path:
     """The path of a checkpoint as typed: ``zoo:NAME``, or a path."""
-    from ssmq_study.zoo import locate
+    from ssmq_brevitas.zoo import locate
 
     return locate(model)
 
@@ -73,14 +72,6 @@ def checkpoint_argument(kind: str):
 def own_name(checkpoint: Path) -> str:
     """A checkpoint's name in a title. Its configuration has that of the preset, which others may be made from too."""
     return f"{checkpoint.absolute().parent.name}/{checkpoint.stem}"
-
-
-def pretrained(name: str) -> Path | None:
-    """The float checkpoint shipped for a preset, if there is one."""
-    from ssmq_brevitas.config import preset_names
-
-    path = Path(str(importlib.resources.files("ssmq_brevitas.assets").joinpath(f"{name}.safetensors")))
-    return path if name in preset_names() and path.is_file() else None  # a configuration may have any name
 
 
 _PANEL = {"rich_help_panel": "Data"}
@@ -139,9 +130,24 @@ def takes_data(command: Callable) -> Callable:
     return wrapped
 
 
-def _load(chosen: dict, remedy: str, config):
-    from ssmq_brevitas.data import load_data
+# What messages about arguments of ``load_data`` say, and what a command says.
+_ADVICE = {"correct data_root": "correct --data-root", "as data_root": "with --data-root", "download=True": "--download"}
 
+
+def load_data(**chosen):
+    """The data that options name. Raises SsmqError whose advice names options."""
+    from ssmq_brevitas import data
+
+    try:
+        return data.load_data(**chosen)
+    except SsmqError as error:
+        message = str(error)
+        for argument, option in _ADVICE.items():
+            message = message.replace(argument, option)
+        raise SsmqError(message) from error
+
+
+def _load(chosen: dict, remedy: str, config):
     data = load_data(**chosen)
     model = config.model
     if data.channels != model.channels:
@@ -174,7 +180,7 @@ def float_model(checkpoint: Path, preset: str | None):
     from ssmq_brevitas.config import load_config
 
     model, config, _ = load_checkpoint(checkpoint)
-    if model.quantised:
+    if model.quantized:
         raise SsmqError(f"{checkpoint}: already quantised; give the float checkpoint that it was made from")
     if preset is not None:
         config = config.model_copy(update={"scheme": load_config(preset).scheme})

@@ -34,11 +34,11 @@ def command(
     from ssmq_brevitas.footprint import footprint
     from ssmq_brevitas.quantize import post_training
     from ssmq_brevitas.reconstruct import reconstruct
-    from ssmq_study.accuracy import test_accuracy
+    from ssmq_study.accuracy import quoted_accuracy
 
     config = load_config(preset)
     floating, found, _ = load_checkpoint(checkpoint)
-    if floating.quantised:
+    if floating.quantized:
         raise SsmqError(f"{checkpoint}: already quantised; ptq takes a float checkpoint")
     if found.model != config.model:
         raise SsmqError(f"{checkpoint}: its architecture is not that of {config.name}: give the preset it was made with")
@@ -49,7 +49,7 @@ def command(
     for heading in ("", "test accuracy", "bytes"):
         table.add_column(heading, justify="right" if heading else "left")
     for label, candidate in (("float", floating), ("post-training quantised", model)):
-        test = test_accuracy(candidate, data)
+        test = quoted_accuracy(candidate, data)
         table.add_row(label, f"{100 * test:.2f} %", f"{footprint(candidate).total:,.0f}")
     console.print(table)
     say(f"-> {out}")

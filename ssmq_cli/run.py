@@ -17,7 +17,7 @@ from .trained import trained
 from .verify import FORMS, agree, agreement_table, agreements
 
 NAME = "run"
-NAIVE = {"equalise": False, "granularity": "tensor", "parameterisation": "discrete", "range": "percentile"}
+NAIVE = {"equalise": False, "granularity": "tensor", "parameterisation": "discrete", "activation_range": "percentile"}
 
 
 @options.takes_data
@@ -62,7 +62,7 @@ def _whole_way(config, data, out: Path, images: int, seed: int) -> dict:
     from ssmq_brevitas.training_state import refuse_mixture, settings
     from ssmq_export.check import check_file
 
-    for name, scheme, training in (("float", None, config.train.float), ("qat", config.scheme, config.train.qat)):
+    for name, scheme, training in (("float", None, config.train.floating), ("qat", config.scheme, config.train.qat)):
         files = (out / f"{name}.safetensors", out / f"{name}-state.safetensors")
         refuse_mixture(*files, settings(config.model, scheme, data, training, seed))
     title = (
@@ -79,11 +79,11 @@ def _whole_way(config, data, out: Path, images: int, seed: int) -> dict:
         "equalised PTQ": post_training(floating, config, data.x_train),
         "reconstructed PTQ": reconstruct(post_training(floating, config, data.x_train), floating, data.x_train),
     }
-    quantised = trained(post_training(floating, config, data.x_train), config, "qat", data, out, seed, "qat-log.csv")
-    models["QAT"] = quantised
+    quantized = trained(post_training(floating, config, data.x_train), config, "qat", data, out, seed, "qat-log.csv")
+    models["QAT"] = quantized
 
     rows = [_row(stage, model, data) for stage, model in models.items()]
-    paths, nodes, verify = _export_and_verify(quantised, config, data.x_test[:images].numpy(), out)
+    paths, nodes, verify = _export_and_verify(quantized, config, data.x_test[:images].numpy(), out)
     findings = check_file(paths["dataflow"])
     _plot(models, rows, f"{config.name}, {data.name}, {len(data.y_test)} test images", out)
     summary = {
@@ -103,8 +103,9 @@ def _float_model(config, data, out: Path, seed: int):
     import torch
     from ssmq_brevitas.checkpoint import load_checkpoint
     from ssmq_brevitas.model import Classifier
+    from ssmq_brevitas.zoo import float_models
 
-    shipped = options.pretrained(config.name)
+    shipped = float_models().get(config.name)
     if shipped is not None:
         model, found, note = load_checkpoint(shipped)
         if found.model == config.model and data.was_learnt(note["data"]):
@@ -116,11 +117,11 @@ def _float_model(config, data, out: Path, seed: int):
 
 def _row(stage: str, model, data) -> dict:
     from ssmq_brevitas.footprint import footprint
-    from ssmq_study.accuracy import test_accuracy
+    from ssmq_study.accuracy import quoted_accuracy
 
     return {
         "stage": stage,
-        "accuracy": test_accuracy(model, data),
+        "accuracy": quoted_accuracy(model, data),
         "bytes": footprint(model).as_dict(),
     }
 

@@ -20,8 +20,8 @@ POINTS = 16
 
 
 class Objective(StrEnum):
-    bytes = "bytes"
-    lut = "lut"
+    BYTES = "bytes"
+    LUT = "lut"
 
 
 @options.takes_data
@@ -29,7 +29,7 @@ def command(
     checkpoint: Annotated[Path, options.checkpoint_argument("Float checkpoint")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the front: JSON, plot, scheme files.")],
     budget: Annotated[float | None, typer.Option(help="Of the objective; without it, a front.", **options.number(1, 1e12))] = None,
-    objective: Annotated[Objective, typer.Option(help="What the budget counts.")] = Objective.bytes,
+    objective: Annotated[Objective, typer.Option(help="What the budget counts.")] = Objective.BYTES,
     target: Annotated[str | None, typer.Option(help="Part whose LUTs are counted, as for ssmq estimate.")] = None,
     fps: Annotated[float | None, typer.Option(help="Fold for so many sequences a second, and count the LUTs.", **options.RATE)] = None,
     clock: Annotated[float, typer.Option(help="Clock in MHz, with --fps.", **options.MEGAHERTZ)] = 100.0,
@@ -54,7 +54,6 @@ def command(
     decide how many LUTs that takes.
     """
     from ssmq_brevitas.files import sole_use
-    from ssmq_study.optuna_search import search
     from ssmq_study.search_tables import front_table, write_front
     from ssmq_study.sensitivity import Bench
     from ssmq_study.storage import sqlite
@@ -66,8 +65,7 @@ def command(
         candidates = _guided(bench, config, numbers, budget, cost, status)
         if trials:
             store = (storage, None) if storage else (sqlite(out / "search.db"), seed)
-            tell = lambda number: status.update(f"trial {number} done")  # noqa: E731
-            candidates = search(bench, config, numbers, trials, *store, candidates, cost, tell)
+            candidates = _tried(bench, config, numbers, trials, store, candidates, cost, status)
         if budget is not None:
             candidates = [entry for entry in candidates if entry[cost.unit] <= budget]
         found = write_front(bench, config, candidates, out, cost)
@@ -91,11 +89,19 @@ def _guided(bench, config, widths: list[int], budget: float | None, cost, status
     return [guided_within(bench, config, told, budget, cost)]
 
 
+def _tried(bench, config, widths: list[int], trials: int, store: tuple, candidates: list[dict], cost, status) -> list[dict]:
+    """What Optuna finds beside ``candidates`` in so many trials, kept in ``store``: an address and a seed."""
+    from ssmq_study.optuna_search import search
+
+    tell = lambda number: status.update(f"trial {number} done")  # noqa: E731
+    return search(bench, config, widths, trials, *store, candidates, cost, tell)
+
+
 def _cost(objective: Objective, target: str | None, fps: float | None, clock: float):
     from ssmq_export.estimate import find_part
     from ssmq_study.cost import BYTES, Luts
 
-    if objective is Objective.bytes:
+    if objective is Objective.BYTES:
         if target is not None or fps is not None:
             raise SsmqError("--target and --fps are for --objective lut: bytes depend on neither")
         return BYTES

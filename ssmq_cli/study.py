@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from . import options
 from .output import json_text, say
 from .tables import show
 
@@ -63,14 +64,17 @@ def frontier(
 
 
 def _run(study, out: Path, patterns: list[str], workers: int, data_root: Path | None, list_rows: bool, short: dict):
-    from ssmq_brevitas.data import load_data
+    from ssmq_brevitas.errors import SsmqError
     from ssmq_brevitas.files import write_whole
     from ssmq_study.row_files import Settings, finished
     from ssmq_study.runner import run_rows
     from ssmq_study.study_tables import summary, tables
 
-    chosen = study.selected(patterns)
-    settings = Settings(embedded=data_root is None, data_hash=load_data(data_root).digest, **short)
+    try:
+        chosen = study.selected(patterns)
+    except SsmqError as error:
+        raise SsmqError(f"{error}, as --list names them") from error
+    settings = Settings(embedded=data_root is None, data_hash=options.load_data(data_root=data_root).digest, **short)
     if list_rows:
         for name, row in chosen.items():
             found = finished(out, row, settings)

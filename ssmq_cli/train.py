@@ -46,22 +46,22 @@ def command(
     from ssmq_brevitas.config import load_config, with_epochs
     from ssmq_brevitas.files import sole_use
     from ssmq_brevitas.model import Classifier
-    from ssmq_brevitas.start import quantised_start
+    from ssmq_brevitas.start import quantized_start
     from ssmq_brevitas.train import accuracy
-    from ssmq_study.accuracy import test_accuracy
+    from ssmq_study.accuracy import quoted_accuracy
 
     name = "float" if start is None else "qat"
-    config = with_epochs(load_config(preset), name, epochs)
+    config = with_epochs(load_config(preset), "floating" if start is None else "qat", epochs)
     data = load(config)
     torch.manual_seed(seed)
     if start is None:
         model = Classifier(config.model)
     else:
         model, found, _ = load_checkpoint(start)
-        model = quantised_start(model, found, config, data.x_train)
+        model = quantized_start(model, found, config, data.x_train)
     with sole_use(out):
         model = trained(model, config, name, data, out, seed, "log.csv")
     validation = accuracy(model, data.x_validation, data.y_validation)
-    test = test_accuracy(model, data)
+    test = quoted_accuracy(model, data)
     say(f"{data.name} ({data.source}): {len(data.y_train)} training, {len(data.y_test)} test images")
     say(f"validation {100 * validation:.2f} %, test {100 * test:.2f} %  ->  {out / name}.safetensors")

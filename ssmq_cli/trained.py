@@ -8,7 +8,7 @@ from .progress import training_bar
 
 
 def trained(model, config, name: str, data, out: Path, seed: int, log: str):
-    """``model`` trained by the section ``name`` of ``config``, as an earlier call left it or now: OUT/NAME.safetensors.
+    """``model`` trained by ``config``, as an earlier call left it or now: OUT/NAME.safetensors.
 
     Raises SsmqError if OUT has the result or the state of another training.
     """
@@ -16,7 +16,7 @@ def trained(model, config, name: str, data, out: Path, seed: int, log: str):
     from ssmq_brevitas.train import train
     from ssmq_brevitas.training_state import finished, identity
 
-    training = getattr(config.train, name)
+    training = config.train.qat if model.quantized else config.train.floating
     about = identity(model, data, training, seed)
     state, checkpoint = out / f"{name}-state.safetensors", out / f"{name}.safetensors"
     done = finished(checkpoint, about)

@@ -100,10 +100,10 @@ def _model(folder: Path):
     # A kill leaves the state of a training beside its checkpoints.
     paths = [path for path in sorted(folder.glob("*.safetensors")) if not path.stem.endswith("-state")]
     found = [load_checkpoint(path)[:2] for path in paths]
-    quantised = [(model, config) for model, config in found if model.quantised]
-    if len(quantised) != 1:
+    quantized = [(model, config) for model, config in found if model.quantized]
+    if len(quantized) != 1:
         raise SsmqError(
-            f"{folder}: {len(quantised)} quantised checkpoints, one is needed: give a folder that ssmq run or ssmq "
+            f"{folder}: {len(quantized)} quantised checkpoints, one is needed: give a folder that ssmq run or ssmq "
             f"export has written"
         )
-    return quantised[0]
+    return quantized[0]

@@ -16,8 +16,8 @@ def correct_on_integers(model, x: torch.Tensor, y: torch.Tensor) -> int:
     return int((logits.argmax(axis=1) == y.numpy()).sum())
 
 
-def test_accuracy(model, data) -> float:
+def quoted_accuracy(model, data) -> float:
     """Share of ``data``'s test sequences that ``model``, float or quantised, classifies correctly."""
-    if not model.quantised:
+    if not model.quantized:
         return accuracy(model, data.x_test, data.y_test)
     return correct_on_integers(model, data.x_test, data.y_test) / len(data.y_test)

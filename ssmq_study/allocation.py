@@ -16,7 +16,7 @@ from ssmq_brevitas.config import Config
 from ssmq_brevitas.errors import SsmqError
 from ssmq_export.errors import ExportError
 
-from .cost import BYTES, Cost
+from .cost import BYTES, CostModel
 from .sensitivity import Bench, with_bits
 
 # How many tables are made for one budget.
@@ -53,7 +53,7 @@ def allocate(
     return {tensor: width for (tensor, width), chosen in zip(pairs, found.x, strict=True) if chosen > 0.5}
 
 
-def guided_within(bench: Bench, config: Config, sensitivities: dict, budget: float, cost: Cost = BYTES) -> dict:
+def guided_within(bench: Bench, config: Config, sensitivities: dict, budget: float, cost: CostModel = BYTES) -> dict:
     """The best scheme found that keeps ``budget``, measured (``candidate``). Raises SsmqError if none does.
 
     The program is solved with a table around what it chose last, at first around the middle widths, until it chooses a
@@ -84,7 +84,7 @@ def guided_within(bench: Bench, config: Config, sensitivities: dict, budget: flo
     return candidate(bench, with_bits(config, best), cost)
 
 
-def guided_front(bench: Bench, config: Config, sensitivities: dict, count: int, cost: Cost = BYTES) -> list[dict]:
+def guided_front(bench: Bench, config: Config, sensitivities: dict, count: int, cost: CostModel = BYTES) -> list[dict]:
     """Schemes for ``count`` budgets by one table, evenly spaced in ratio, each measured (``candidate``).
 
     Those that the part cannot hold are left out. Raises SsmqError if it can hold none.
@@ -121,7 +121,7 @@ def _middle(errors: dict[str, dict[int, float]]) -> dict[str, int]:
     return {tensor: sorted(row)[(len(row) - 1) // 2] for tensor, row in errors.items()}
 
 
-def candidate(bench: Bench, config: Config, cost: Cost = BYTES) -> dict:
+def candidate(bench: Bench, config: Config, cost: CostModel = BYTES) -> dict:
     """A scheme measured: its costs, accuracy and error on validation images, of the model that `ssmq ptq` makes by it.
 
     Raises SsmqError or ExportError if it cannot be built.

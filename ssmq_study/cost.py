@@ -13,7 +13,7 @@ from typing import Protocol
 from ssmq_brevitas.config import Config
 from ssmq_brevitas.footprint import footprint
 from ssmq_brevitas.model import Classifier
-from ssmq_brevitas.quantize import empty_quantised
+from ssmq_brevitas.quantize import empty_quantized
 from ssmq_export.errors import ExportError
 from ssmq_export.estimate import Part, estimate_graph
 from ssmq_export.from_model import describe
@@ -30,7 +30,7 @@ COLUMNS = {
 Table = tuple[float, dict[str, dict[int, float]]]
 
 
-class Cost(Protocol):
+class CostModel(Protocol):
     """``unit`` is the key in ``measured`` of what a budget counts."""
 
     unit: str
@@ -68,7 +68,7 @@ BYTES = Bytes()
 
 def total_bytes(config: Config) -> float:
     """Parameters and state of a model of this scheme."""
-    return footprint(empty_quantised(config)).total
+    return footprint(empty_quantized(config)).total
 
 
 def byte_table(config: Config, widths: dict[str, list[int]], around: dict[str, int]) -> Table:
@@ -102,7 +102,7 @@ class Luts:
         return {"bytes": footprint(model).total, **spent["total"], "cycles": spent["cycles_per_sequence"]}
 
     def table(self, bench: Bench, config: Config, widths: dict[str, list[int]], around: dict[str, int]) -> Table:
-        def luts(bits: dict[str, int], build=bench.quantised) -> float:
+        def luts(bits: dict[str, int], build=bench.quantized) -> float:
             return self.measured(build(with_bits(config, bits)))["lut"]
 
         # Fitted read-outs have other weights: what is built is counted as it is, differences without the fit.

@@ -22,7 +22,7 @@ from ssmq_brevitas.errors import SsmqError
 from ssmq_export.errors import ExportError
 
 from .allocation import candidate, pareto
-from .cost import BYTES, Cost
+from .cost import BYTES, CostModel
 from .sensitivity import POLAR, POLAR_GRIDS, Bench, tensors, with_bits
 from .storage import of_storage, open_study, unusable
 
@@ -41,7 +41,7 @@ def grids(config: Config) -> tuple[str, str]:
     return ("frozen", own) if own in POLAR_GRIDS else (own, "log_polar")
 
 
-def study_name(config: Config, bench: Bench, widths: list[int], cost: Cost) -> str:
+def study_name(config: Config, bench: Bench, widths: list[int], cost: CostModel) -> str:
     """Names what is searched: equal for all workers of one search, different for anything else."""
     weights = hashlib.sha256(b"".join(t.numpy().tobytes() for t in bench.floating.state_dict().values())).hexdigest()
     about = [config.model_dump(mode="json"), bench.data.digest, len(bench.y), widths, weights, cost.about()]
@@ -67,7 +67,7 @@ def search(
     storage: str,
     seed: int | None = 0,
     first: list[dict] = (),
-    cost: Cost = BYTES,
+    cost: CostModel = BYTES,
     on_trial: Callable[[int], None] = lambda number: None,
 ) -> list[dict]:
     """All measured candidates of the study in ``storage``, after ``trials`` trials.
@@ -106,7 +106,7 @@ def search(
     return [trial.user_attrs["candidate"] for trial in found]
 
 
-def _objective(bench: Bench, config: Config, space: dict[str, list], cost: Cost, on_trial: Callable[[int], None]):
+def _objective(bench: Bench, config: Config, space: dict[str, list], cost: CostModel, on_trial: Callable[[int], None]):
     """What Optuna is to make the most and the least of."""
 
     def objective(trial: optuna.Trial) -> tuple[float, float]:
@@ -184,7 +184,7 @@ def _on_polar_grid(parameters: dict, space: dict[str, list], polar: str) -> dict
     return {**parameters, **widths, "parameterisation": polar}
 
 
-def _measured(entry: dict, space: dict[str, list], cost: Cost) -> optuna.trial.FrozenTrial:
+def _measured(entry: dict, space: dict[str, list], cost: CostModel) -> optuna.trial.FrozenTrial:
     """A candidate as a finished trial."""
     chosen = _parameters(entry, space)
     return optuna.create_trial(

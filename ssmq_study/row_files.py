@@ -11,10 +11,10 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ssmq_brevitas.errors import SsmqError
+from ssmq_brevitas.zoo import PREFIX, locate
 
 from .json_file import Amount, Data, Name, Several, Share, Sizes, Strict, read_json
 from .rows import Row
-from .zoo import PREFIX, locate
 
 
 class _Section(BaseModel):
@@ -78,7 +78,7 @@ def finished(out: Path, row: Row, settings: Settings) -> dict | None:
         return None
     found = read_json(path, RowResult, "a result of a study (remove it to run the row again)")
     if (found.row, found.settings) != (row, settings):
-        raise SsmqError(f"{path}: the result of another definition or other data; give another --out, or remove it")
+        raise SsmqError(f"{path}: the result of another definition or other data; give another folder, or remove it")
     if (start := start_hash(out, row)) is not None and found.start != start:
         raise SsmqError(f"{path}: the result of another model to start from; remove it to run the row again")
     return found.model_dump(mode="json")

@@ -17,7 +17,7 @@ from ssmq_brevitas.config import Config, load_config, parse_config
 from ssmq_brevitas.errors import SsmqError
 
 from .json_file import FileName
-from .paper_quantisers import PaperQuantisation
+from .paper_quantizers import PaperQuantization
 
 Kind = Literal["float", "paper-ptq", "ptq", "qat"]
 
@@ -40,7 +40,7 @@ class Row(_Section):
     needs: FileName | None = None
     pretrained: bool = False
     reconstruct: bool = False
-    quantiser: PaperQuantisation | None = None
+    quantiser: PaperQuantization | None = None
 
     @property
     def id(self) -> str:
@@ -69,7 +69,7 @@ class Group(_Section):
             texts = {key: getattr(self, key) for key in ("name", "preset", "needs", "set", "reconstruct")}
             changes = _fill(texts, names)
             config = _changed(load_config(changes["preset"]), changes["set"])
-            quantiser = self.quantiser and PaperQuantisation.model_validate(_fill(self.quantiser, names))
+            quantiser = self.quantiser and PaperQuantization.model_validate(_fill(self.quantiser, names))
             for seed in self.seeds:
                 row = Row(
                     name=changes["name"],
@@ -149,7 +149,7 @@ class Study(_Section):
         for pattern in patterns:
             matching = fnmatch.filter(rows, pattern)
             if not matching:
-                raise SsmqError(f"no row matches {pattern!r}: --list names the rows")
+                raise SsmqError(f"no row matches {pattern!r}: give a shell pattern of row ids")
             chosen |= set(matching)
         found: set[str] = set()
         while chosen - found:

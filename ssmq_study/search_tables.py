@@ -9,13 +9,13 @@ from ssmq_brevitas.config import Bits, Config, Scheme, to_toml
 from ssmq_brevitas.files import write_whole
 
 from .allocation import pareto
-from .cost import BYTES, COLUMNS, Cost
+from .cost import BYTES, COLUMNS, CostModel
 from .plots import front as plot_front
 from .sensitivity import POLAR, POLAR_GRIDS, Bench, tensors
 from .table import Table, percent
 
 
-def write_front(bench: Bench, config: Config, candidates: list[dict], out: Path, cost: Cost = BYTES) -> dict:
+def write_front(bench: Bench, config: Config, candidates: list[dict], out: Path, cost: CostModel = BYTES) -> dict:
     """Write front.json, front.png and one scheme-COST.toml for each model of the front; returns the JSON."""
     unit = cost.unit
     front = pareto(candidates, unit)

@@ -16,7 +16,7 @@ from ssmq_brevitas.config import Bits, Config
 from ssmq_brevitas.data import SequenceData
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.model import Classifier
-from ssmq_brevitas.quantize import quantise
+from ssmq_brevitas.quantize import quantize
 from ssmq_brevitas.reconstruct import reconstruct
 
 from .layers import ONLY_OUTSIDE, OUTSIDE, narrow_at, places
@@ -75,13 +75,13 @@ class Bench:
     def float_accuracy(self) -> float:
         return self._accuracy(self.logits)
 
-    def quantised(self, config: Config) -> Classifier:
+    def quantized(self, config: Config) -> Classifier:
         """Calibrated by ``config``: what each tensor's rounding costs, nothing made up for."""
-        return quantise(self.floating, config, self.calibration)
+        return quantize(self.floating, config, self.calibration)
 
     def fitted(self, config: Config) -> Classifier:
         """The same with its read-outs fitted anew, as `ssmq ptq` does."""
-        return reconstruct(self.quantised(config), self.floating, self.data.x_train)
+        return reconstruct(self.quantized(config), self.floating, self.data.x_train)
 
     def judge(self, model: Classifier) -> tuple[float, float]:
         """Accuracy and output error of a quantised model."""
@@ -102,7 +102,7 @@ def sensitivity(
     ``by_layer`` adds the same for each tensor in one layer alone, if there are several layers.
     """
     layers = len(bench.floating.blocks)
-    wide = bench.quantised(with_bits(config, WIDE))
+    wide = bench.quantized(with_bits(config, WIDE))
     reference, reference_error = bench.judge(wide)
     rows: dict[str, dict] = {}
     parts: dict[tuple[str, int | str], dict] = {}
@@ -114,7 +114,7 @@ def sensitivity(
             except ValueError:
                 continue
             on_step(tensor, width)
-            narrow = bench.quantised(with_bits(config, bits))
+            narrow = bench.quantized(with_bits(config, bits))
             if tensor == "a":
                 grids[width] = [torch.complex(*block.ssm.a()).detach().numpy() for block in narrow.blocks]
             measured = bench.judge(narrow)

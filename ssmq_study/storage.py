@@ -45,9 +45,9 @@ def unusable(error: Exception, storage: str) -> SsmqError:
         shown = url.set(query=query).render_as_string(hide_password=True)
     except Exception:
         # It cannot be taken apart, so nothing tells where a password would be.
-        return SsmqError(f"--storage is no address of a storage ({type(error).__name__}): DIALECT://USER@HOST/DATABASE")
+        return SsmqError(f"the storage has no address ({type(error).__name__}): give DIALECT://USER@HOST/DATABASE")
     reason = " ".join(str(error).split()).replace(storage, shown)
     for secret in filter(None, [url.password, *(v for k, v in url.query.items() if "pass" in k.lower())]):
         for form in (quote(str(secret), safe=""), quote_plus(str(secret)), str(secret)):
             reason = reason.replace(form, "***")
-    return SsmqError(f"the storage {shown} cannot be used ({reason}): correct --storage")
+    return SsmqError(f"the storage {shown} cannot be used ({reason}): correct its address")

@@ -18,13 +18,13 @@ from ssmq_brevitas.files import sole_use, write_whole
 from ssmq_brevitas.footprint import footprint
 from ssmq_brevitas.model import Classifier
 from ssmq_brevitas.reconstruct import reconstruct
-from ssmq_brevitas.start import quantised_start
+from ssmq_brevitas.start import quantized_start
 from ssmq_brevitas.train import accuracy, train
 from ssmq_export.errors import ExportError
 
-from .accuracy import test_accuracy
+from .accuracy import quoted_accuracy
 from .ending import end_with_parent
-from .paper_quantisers import paper_ptq
+from .paper_quantizers import paper_ptq
 from .row_files import Job, finished, read_job, start_file, start_hash
 
 CALIBRATION_IMAGES = 256  # as many as post_training takes
@@ -41,7 +41,7 @@ def run_job(job: Job, folder: Path) -> dict:
     validation = None if fake else accuracy(model, data.x_validation, data.y_validation)
     if validation is not None:
         print(f"validation {validation:.4f}", flush=True)
-    test = accuracy(model, data.x_test, data.y_test) if fake else test_accuracy(model, data)
+    test = accuracy(model, data.x_test, data.y_test) if fake else quoted_accuracy(model, data)
     result = {
         "id": row.id,
         "name": row.name,
@@ -83,11 +83,11 @@ def _model(job: Job, data: SequenceData, folder: Path) -> tuple[torch.nn.Module,
             if data.was_learnt(note["data"]) and found.model == config.model:
                 save_checkpoint(folder / "model.safetensors", model, found, note)
                 return model, []
-        return _trained(Classifier(config.model), config.train.float, job, data, folder)
+        return _trained(Classifier(config.model), config.train.floating, job, data, folder)
     start, found, _ = load_checkpoint(start_file(folder.parent, row))
     if row.kind == "paper-ptq":
         return paper_ptq(start, data.x_train[:CALIBRATION_IMAGES], row.quantiser), []
-    model = quantised_start(start, found, config, data.x_train)
+    model = quantized_start(start, found, config, data.x_train)
     if row.kind == "ptq":
         return (reconstruct(model, start, data.x_train) if row.reconstruct else model), []
     return _trained(model, config.train.qat, job, data, folder)

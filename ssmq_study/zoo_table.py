@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from ssmq_brevitas.config import Scheme
+from ssmq_brevitas.zoo import PREFIX, zoo_models
 
+from .cards import Card, load_card
 from .sensitivity import POLAR_GRIDS
 from .table import Table, percent
-from .zoo import PREFIX, load_card, locate, names
 
 
-def zoo_cards() -> list:
+def zoo_cards() -> list[Card]:
     """The cards of all models that have one."""
-    cards = (load_card(locate(PREFIX + name)) for name in names())
+    cards = map(load_card, zoo_models().values())
     return [card for card in cards if card is not None]
 
 
@@ -29,5 +30,5 @@ def zoo_table() -> Table:
 def _described(scheme: Scheme) -> str:
     """The grid of Ā with its stored widths, and those of the state, of weights and of activations."""
     bits = scheme.bits
-    stored = f"{bits.a_magnitude}+{bits.a_phase}" if scheme.parameterisation in POLAR_GRIDS else f"{bits.a}"
-    return f"{scheme.parameterisation} Ā{stored} x{bits.x} W{bits.linear}A{bits.activation}"
+    widths = f"{bits.a_magnitude}+{bits.a_phase}" if scheme.parameterisation in POLAR_GRIDS else f"{bits.a}"
+    return f"{scheme.parameterisation} Ā{widths} x{bits.x} W{bits.linear}A{bits.activation}"

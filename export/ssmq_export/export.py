@@ -49,7 +49,7 @@ def export_graphs(spec: ModelSpec, reference: dict[str, np.ndarray], codes: np.n
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ExportError(f"{folder}: cannot be created ({error.strerror}): give another --out") from error
+        raise ExportError(f"{folder}: cannot be created ({error.strerror}): give another folder") from error
     with tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as scratch:
 
         def written(form: str, model: onnx.ModelProto) -> onnx.ModelProto:

@@ -26,8 +26,8 @@ VERSIONED = ("ssmq-brevitas", "torch", "brevitas", "onnx")
 
 def describe(model: Classifier, metadata: dict[str, str] | None = None) -> ModelSpec:
     """Read a quantised model. Raises ExportError for a float one."""
-    if not model.quantised:
-        raise ExportError("a float model has no codes to export: quantise it first (ssmq ptq, or ssmq train --from)")
+    if not model.quantized:
+        raise ExportError("a float model has no codes to export: quantise it first")
     with torch.no_grad():
         return ModelSpec(
             heads=model.model.heads,
@@ -38,7 +38,7 @@ def describe(model: Classifier, metadata: dict[str, str] | None = None) -> Model
             pool_exponent=model.pool_exponent,
             encoder=_linear(model.encoder),
             decoder=_linear(model.decoder),
-            sites={name: _format(site.format) for name, site in model.sites.items()},
+            quantizers={name: _format(quantizer.format) for name, quantizer in model.quantizers.items()},
             layers=[_layer(block, model) for block in model.blocks],
             metadata={"ssmq.versions": json.dumps({name: version(name) for name in VERSIONED}), **(metadata or {})},
         )
@@ -76,14 +76,14 @@ def _layer(block, model) -> Layer:
         activation=model.model.activation,
         gate=model.model.gate,
         linear=_linear(block.linear),
-        sites={name: _format(site.format) for name, site in block.sites.items()},
+        quantizers={name: _format(quantizer.format) for name, quantizer in block.quantizers.items()},
         table=_table(block) if model.model.activation == "gelu" else None,
     )
 
 
 def _table(block) -> np.ndarray:
     """The activation's value at every code of ``y``."""
-    fmt = block.sites["y"].format
+    fmt = block.quantizers["y"].format
     values = torch.from_numpy(fmt.values(np.arange(fmt.low, fmt.high + 1)))
     return block.activation(values.to(block.linear.weight.dtype)).numpy()
 
@@ -97,8 +97,8 @@ def trace(model: Classifier, codes: np.ndarray, engine: str) -> dict[str, np.nda
     captured: dict[str, torch.Tensor] = {}
     hooks = []
 
-    def keep(name: str, site: torch.nn.Module) -> None:
-        hooks.append(site.register_forward_hook(lambda module, inputs, output: captured.__setitem__(name, output)))
+    def keep(name: str, quantizer: torch.nn.Module) -> None:
+        hooks.append(quantizer.register_forward_hook(lambda module, inputs, output: captured.__setitem__(name, output)))
 
     def keep_states(k: int, ssm) -> None:
         def store(re: torch.Tensor, im: torch.Tensor) -> None:
@@ -107,12 +107,12 @@ def trace(model: Classifier, codes: np.ndarray, engine: str) -> dict[str, np.nda
 
         ssm.on_states = store
 
-    keep("u_0", model.sites["u"])
-    keep("pooled", model.sites["pool"])
+    keep("u_0", model.quantizers["u"])
+    keep("pooled", model.quantizers["pool"])
     for k, block in enumerate(model.blocks):
         keep_states(k, block.ssm)
-        for name, site in block.sites.items():
-            keep(f"u_{k + 1}" if name == "u" else f"{name}_{k}", site)
+        for name, quantizer in block.quantizers.items():
+            keep(f"u_{k + 1}" if name == "u" else f"{name}_{k}", quantizer)
     model.use_engine(engine)
     try:
         with torch.no_grad():

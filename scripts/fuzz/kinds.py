@@ -23,7 +23,7 @@ from ssmq_brevitas.checkpoint import load_checkpoint
 from ssmq_brevitas.config import load_config, to_toml
 from ssmq_brevitas.data import load_data
 from ssmq_export.check import check_file
-from ssmq_export.check.report import to_json
+from ssmq_export.check.finding import to_json
 from ssmq_export.check.sarif import to_sarif
 from ssmq_export.dataflow.keys import DATAFLOW
 from ssmq_export.door.graph_file import load_graph
@@ -33,10 +33,10 @@ from ssmq_export.integer import IntegerModel
 from ssmq_export.lower import collapse, lower
 from ssmq_export.verify.agreement import compare, graph_engines, verify
 from ssmq_export.verify.engines import run_steps
+from ssmq_study.cards import load_card
 from ssmq_study.report.kinds import load_results
 from ssmq_study.row_files import Settings, finished
 from ssmq_study.rows import Row
-from ssmq_study.zoo import load_card
 
 PART = "xc7z020clg400-1"
 # qonnx takes a millisecond a node and step.
@@ -121,7 +121,7 @@ def read_checkpoint(path: Path, seeds: Path) -> None:
     with torch.no_grad():
         logits = model(codes)
         _require(bool(torch.isfinite(logits).all()), "logits that are not finite")
-        if model.quantised:
+        if model.quantized:
             model.use_engine("reference")
             _require(bool((model(codes) == logits).all()), "the fused recurrence differs from eager Brevitas")
 

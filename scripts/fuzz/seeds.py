@@ -16,12 +16,12 @@ from ssmq_brevitas.errors import Interrupted
 from ssmq_brevitas.model import Classifier
 from ssmq_brevitas.quantize import post_training
 from ssmq_brevitas.train import train
+from ssmq_brevitas.zoo import zoo_models
 from ssmq_export.from_model import describe
 from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.lower import collapse, lower
 from ssmq_study.row_files import Settings
 from ssmq_study.rows import Row
-from ssmq_study.zoo import names
 
 ROOT = Path(__file__).parents[2]
 LENGTH = 6
@@ -46,11 +46,11 @@ def write_seeds(folder: Path) -> None:
         torch.manual_seed(0)
         floating = Classifier(config.model).eval()
         codes = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (16, LENGTH), dtype=np.uint8))
-        quantised = post_training(floating, config, codes)
+        quantized = post_training(floating, config, codes)
         (folder / "toml" / f"{name}.toml").write_text(to_toml(config))
-        for kind, model in (("float", floating), ("quantised", quantised)):
+        for kind, model in (("float", floating), ("quantised", quantized)):
             save_checkpoint(folder / "checkpoint" / f"{name}-{kind}.safetensors", model, config, {"seed": 0})
-        step = step_graph(describe(quantised))
+        step = step_graph(describe(quantized))
         dataflow = lower(step)
         for form, graph in (("step", step), ("dataflow", dataflow), ("sequence-dataflow", collapse(dataflow))):
             onnx.save(graph, folder / "graph" / f"{name}-{form}.onnx")
@@ -59,9 +59,8 @@ def write_seeds(folder: Path) -> None:
         if path.stat().st_size < 100_000:
             shutil.copy(path, folder / "results" / path.name)
     (folder / "row" / "result.json").write_text(json.dumps(row_result()))
-    assets = ROOT / "ssmq_brevitas" / "assets" / "zoo"
-    for name in names():
-        shutil.copy(assets / f"{name}.json", folder / "card" / f"{name}.json")
+    for name, path in zoo_models().items():
+        shutil.copy(path.with_suffix(".json"), folder / "card" / f"{name}.json")
 
 
 def row_result() -> dict:
@@ -88,7 +87,7 @@ def training(folder: Path, name: str, state: Path, on_step=lambda progress: None
     config = configuration(name)
     torch.manual_seed(0)
     data = load_data(None, f"npz:{folder / 'npz' / 'own.npz'}")
-    settings = config.train.float.model_copy(update={"epochs": 1, "batch": 4})
+    settings = config.train.floating.model_copy(update={"epochs": 1, "batch": 4})
     train(Classifier(config.model), data, settings, seed=0, state_path=state, on_step=on_step)
 
 

@@ -11,17 +11,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..lanes import magic
+from ..vectors import magic
 from . import kernels
 from .kernels import GROUP, WIDTH
 
 
 class _Layout:
-    """Heads and modes of one call as patterns of lanes; the modes are padded to a multiple of ``GROUP`` with zeros."""
+    """Heads and modes of one call as patterns of chains; the modes are padded to a multiple of ``GROUP`` with zeros."""
 
     def __init__(self, u: Tensor, parameters: tuple[Tensor, ...]):
-        self.lanes, self.heads, self.modes = u.shape[0] * u.shape[2], u.shape[2], parameters[0].shape[1]
-        self.tiles = -(-self.lanes // WIDTH)
+        self.chains, self.heads, self.modes = u.shape[0] * u.shape[2], u.shape[2], parameters[0].shape[1]
+        self.tiles = -(-self.chains // WIDTH)
         self.head_of = np.arange(math.lcm(self.heads, WIDTH)).reshape(-1, WIDTH) % self.heads
         stacked = np.stack([value.numpy() for value in parameters[:6]], axis=-1)  # (H N 6)
         stacked = np.pad(stacked, ((0, 0), (0, -self.modes % GROUP), (0, 0)))
@@ -34,10 +34,10 @@ class _Layout:
         return np.zeros((-(-self.tiles // patterns) * patterns, *shape, WIDTH))
 
     def by_head(self, sums: np.ndarray) -> Tensor:
-        """Sum ``(tiles, ..., 16)`` over the batch: ``(H, ...)``. Lanes that are nobody's hold 0."""
+        """Sum ``(tiles, ..., 16)`` over the batch: ``(H, ...)``. Chains that are nobody's hold 0."""
         once = sums.reshape(-1, len(self.head_of), *sums.shape[1:]).sum(axis=0)
-        lanes = np.moveaxis(once, -1, 1).reshape(-1, self.heads, *sums.shape[1:-1])
-        return torch.from_numpy(lanes.sum(axis=0))
+        chains = np.moveaxis(once, -1, 1).reshape(-1, self.heads, *sums.shape[1:-1])
+        return torch.from_numpy(chains.sum(axis=0))
 
 
 def _run(u: Tensor, layout: _Layout, limits: tuple[float, float], span: int, keep: bool) -> tuple[Tensor, np.ndarray]:
@@ -75,7 +75,7 @@ def trace(u: Tensor, parameters: tuple[Tensor, ...], limits: tuple[float, float]
     """``y`` and the state codes re and im ``(B, T, H, N)`` int32: spans of one step, so that every end is kept."""
     layout = _Layout(u, parameters)
     y, ends = _run(u, layout, limits, 1, True)
-    codes = torch.from_numpy(ends.astype(np.int32)).permute(3, 0, 4, 1, 2).flatten(1, 2)  # (2 lanes T N)
-    codes = codes[:, : layout.lanes, :, : layout.modes].unflatten(1, (-1, layout.heads))  # (2 B H T N)
+    codes = torch.from_numpy(ends.astype(np.int32)).permute(3, 0, 4, 1, 2).flatten(1, 2)  # (2 chains T N)
+    codes = codes[:, : layout.chains, :, : layout.modes].unflatten(1, (-1, layout.heads))  # (2 B H T N)
     re, im = codes.transpose(2, 3).unbind(0)
     return y, re, im

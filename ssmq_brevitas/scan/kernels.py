@@ -1,11 +1,11 @@
 """The numba kernels of the fused recurrence, vectorised over batch and heads, both cores.
 
-A lane is one head of one sequence, number ``b * H + h``, so that with H a multiple of 16 the lanes of a tile lie side
-by side in ``(B, T, H)``. A tile is 16 lanes and walks through time in spans of ``SPAN`` steps: inside a span, a few
+A chain is one head of one sequence, number ``b * H + h``, so that with H a multiple of 16 the chains of a tile lie side
+by side in ``(B, T, H)``. A tile is 16 chains and walks through time in spans of ``SPAN`` steps: inside a span, a few
 modes at a time, everything stays in registers. Kept for the backward pass are only the states at the ends of the
 spans; the backward pass computes a span again from there, which costs no more than loading saved codes would.
 
-Everything runs in units of state codes. Parameters come expanded to lanes, ``p (patterns, N, 6, 16)``: Ā, B̄, C as re
+Everything runs in units of state codes. Parameters come expanded to chains, ``p (patterns, N, 6, 16)``: Ā, B̄, C as re
 and im, N a multiple of ``GROUP``, and ``d (patterns, 16)``; tiles ``patterns`` apart have the same heads.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit, prange
 from ssmq_jit import kernel
 
-from ..lanes import WIDTH, accumulate, clamp, equal, fma, fnma, load, splat, store, where
+from ..vectors import WIDTH, accumulate, clamp, equal, fma, fnma, load, splat, store, where
 
 SPAN = 48
 GROUP = 4
@@ -23,8 +23,8 @@ GROUP = 4
 
 @njit
 def _gather(source, length, heads, tile, start, steps, block):
-    """Copy ``steps`` time steps of a tile from ``(B, T, H)`` to ``block`` ``(SPAN, 16)``; no lane, no value: 0."""
-    lanes = source.size // length
+    """Copy ``steps`` time steps of a tile from ``(B, T, H)`` to ``block`` ``(SPAN, 16)``; no chain, no value: 0."""
+    chains = source.size // length
     first = tile * WIDTH
     if heads % WIDTH == 0:
         at = (first // heads * length + start) * heads + first % heads
@@ -32,20 +32,20 @@ def _gather(source, length, heads, tile, start, steps, block):
             store(block, t * WIDTH, load(source, at + t * heads))
         return
     flat = source.reshape(-1)
-    for lane in range(WIDTH):
-        number = first + lane
-        if number < lanes:
+    for chain in range(WIDTH):
+        number = first + chain
+        if number < chains:
             at = (number // heads * length + start) * heads + number % heads
             for t in range(steps):
-                block[t, lane] = flat[at + t * heads]
+                block[t, chain] = flat[at + t * heads]
         else:
-            block[:, lane] = 0
+            block[:, chain] = 0
 
 
 @njit
 def _scatter(block, length, heads, tile, start, steps, target):
     """The way back."""
-    lanes = target.size // length
+    chains = target.size // length
     first = tile * WIDTH
     if heads % WIDTH == 0:
         at = (first // heads * length + start) * heads + first % heads
@@ -53,11 +53,11 @@ def _scatter(block, length, heads, tile, start, steps, target):
             store(target, at + t * heads, load(block, t * WIDTH))
         return
     flat = target.reshape(-1)
-    for lane in range(min(WIDTH, lanes - first)):
-        number = first + lane
+    for chain in range(min(WIDTH, chains - first)):
+        number = first + chain
         at = (number // heads * length + start) * heads + number % heads
         for t in range(steps):
-            flat[at + t * heads] = block[t, lane]
+            flat[at + t * heads] = block[t, chain]
 
 
 @njit
@@ -148,7 +148,7 @@ def _states_span(p, at, steps, low_code, high_code, rounder, u, x, states, insid
     """Four modes over one span again, from ``x`` on.
 
     Fills ``states`` ``(4, SPAN + 1, 2, 16)``, the first of them ``x``, and ``inside`` ``(4, SPAN, 2)``, whose bits are
-    the lanes that do not saturate.
+    the chains that do not saturate.
     """
     low, high, magic = splat(low_code), splat(high_code), splat(rounder)
     a_re0, a_im0, b_re0, b_im0, _, _ = _parameters(p, at)

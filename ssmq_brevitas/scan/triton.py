@@ -1,8 +1,8 @@
 """The fused recurrence on a GPU: Triton kernels, one program for all modes of one head and a tile of the batch.
 
 Everything runs in units of state codes, as on the CPU. A program keeps its states in registers and walks through time
-alone, so nothing is shared between programs and every sum has one order. A tile is ``(ROWS, BLOCK_B, LANES)``, with
-mode = row * LANES + lane: the last two axes fill a warp, the rows are each thread's registers. Most of the sum over
+alone, so nothing is shared between programs and every sum has one order. A tile is ``(ROWS, BLOCK_B, COLUMNS)``, with
+mode = row * COLUMNS + column: the last two axes fill a warp, the rows are each thread's registers. Most of the sum over
 modes then stays within a thread, and a thread's codes are adjacent in memory.
 
 Training keeps the codes at the start of every segment of about sqrt(length) steps. The backward kernel runs each
@@ -50,12 +50,12 @@ def _saturate(s, LOW: tl.constexpr, HIGH: tl.constexpr):
 
 @triton.jit
 def _over_modes(values):
-    """(ROWS, BLOCK_B, LANES) to (1, BLOCK_B, 1)."""
+    """(ROWS, BLOCK_B, COLUMNS) to (1, BLOCK_B, 1)."""
     return tl.sum(tl.sum(values, axis=0, keep_dims=True), axis=2, keep_dims=True)
 
 
 @triton.jit
-def _place(batch, length, heads, ROWS: tl.constexpr, BLOCK_B: tl.constexpr, LANES: tl.constexpr):
+def _place(batch, length, heads, ROWS: tl.constexpr, BLOCK_B: tl.constexpr, COLUMNS: tl.constexpr):
     """This program's head, tile and modes; and of its batch items, which exist and where their (b, 0, head) is.
 
     The head varies fastest, so that programs which run together share the sectors of u and y. Offsets are 64-bit.
@@ -64,17 +64,17 @@ def _place(batch, length, heads, ROWS: tl.constexpr, BLOCK_B: tl.constexpr, LANE
     """
     program = tl.program_id(0).to(tl.int64)
     head, tile = program % heads, program // heads
-    row = tl.arange(0, ROWS)[:, None, None] + tl.zeros((ROWS, BLOCK_B, LANES), tl.int32)
-    lane = tl.arange(0, LANES)[None, None, :] + tl.zeros((1, BLOCK_B, LANES), tl.int32)
-    item = tile * BLOCK_B + tl.arange(0, BLOCK_B)[None, :, None] + tl.zeros((1, BLOCK_B, LANES), tl.int32)
+    row = tl.arange(0, ROWS)[:, None, None] + tl.zeros((ROWS, BLOCK_B, COLUMNS), tl.int32)
+    column = tl.arange(0, COLUMNS)[None, None, :] + tl.zeros((1, BLOCK_B, COLUMNS), tl.int32)
+    item = tile * BLOCK_B + tl.arange(0, BLOCK_B)[None, :, None] + tl.zeros((1, BLOCK_B, COLUMNS), tl.int32)
     exists = item < batch
-    return head, tile, row * LANES + lane, exists, exists & (lane == 0), item * length * heads + head
+    return head, tile, row * COLUMNS + column, exists, exists & (column == 0), item * length * heads + head
 
 
 @triton.jit
-def _codes(ROWS: tl.constexpr, BLOCK_B: tl.constexpr, LANES: tl.constexpr):
+def _codes(ROWS: tl.constexpr, BLOCK_B: tl.constexpr, COLUMNS: tl.constexpr):
     """Places of a tile's codes in kept and scratch memory: a thread's rows are adjacent, and so one access."""
-    place = tl.arange(0, BLOCK_B)[None, :, None] * LANES + tl.arange(0, LANES)[None, None, :]
+    place = tl.arange(0, BLOCK_B)[None, :, None] * COLUMNS + tl.arange(0, COLUMNS)[None, None, :]
     return place * ROWS + tl.arange(0, ROWS)[:, None, None]
 
 
@@ -88,20 +88,20 @@ def _load_modes(pointer, head, mode, modes):
 def _forward(
     u, a_re, a_im, b_re, b_im, c_re, c_im, d, y, kept, traced_re, traced_im,
     batch, length, heads, modes, segment,
-    LOW: tl.constexpr, HIGH: tl.constexpr, ROWS: tl.constexpr, BLOCK_B: tl.constexpr, LANES: tl.constexpr,
+    LOW: tl.constexpr, HIGH: tl.constexpr, ROWS: tl.constexpr, BLOCK_B: tl.constexpr, COLUMNS: tl.constexpr,
 ):
     """Fill ``y``, and where they are given ``kept`` (program, segment, 2, tile) and ``traced_*`` (B T H N)."""
-    head, tile, mode, exists, writes, at = _place(batch, length, heads, ROWS, BLOCK_B, LANES)
+    head, tile, mode, exists, writes, at = _place(batch, length, heads, ROWS, BLOCK_B, COLUMNS)
     ar, ai = _load_modes(a_re, head, mode, modes), _load_modes(a_im, head, mode, modes)
     br, bi = _load_modes(b_re, head, mode, modes), _load_modes(b_im, head, mode, modes)
     cr, ci = _load_modes(c_re, head, mode, modes), _load_modes(c_im, head, mode, modes)
     through = tl.load(d + head)
-    size: tl.constexpr = ROWS * BLOCK_B * LANES
+    size: tl.constexpr = ROWS * BLOCK_B * COLUMNS
     segments = tl.cdiv(length, segment)
     if kept is not None:
-        keep = kept + (tile * heads + head) * segments * 2 * size + _codes(ROWS, BLOCK_B, LANES)
-    xr = tl.zeros((ROWS, BLOCK_B, LANES), ar.dtype)
-    xi = tl.zeros((ROWS, BLOCK_B, LANES), ar.dtype)
+        keep = kept + (tile * heads + head) * segments * 2 * size + _codes(ROWS, BLOCK_B, COLUMNS)
+    xr = tl.zeros((ROWS, BLOCK_B, COLUMNS), ar.dtype)
+    xi = tl.zeros((ROWS, BLOCK_B, COLUMNS), ar.dtype)
     # Each step loads the next one's input (the last step its own), whose latency passes behind the arithmetic.
     following = tl.load(u + at, mask=exists, other=0.0)
     for part in range(segments):
@@ -126,24 +126,24 @@ def _forward(
 def _backward(
     u, a_re, a_im, b_re, b_im, c_re, c_im, d, gy, kept, scratch, gu, sums, sums_d,
     batch, length, heads, modes, segment,
-    LOW: tl.constexpr, HIGH: tl.constexpr, ROWS: tl.constexpr, BLOCK_B: tl.constexpr, LANES: tl.constexpr,
+    LOW: tl.constexpr, HIGH: tl.constexpr, ROWS: tl.constexpr, BLOCK_B: tl.constexpr, COLUMNS: tl.constexpr,
 ):
     """Fill ``gu``, and this tile's ``sums`` (tile, 6, H, N) and ``sums_d`` (tile, H); equations in ``DiagonalScan``.
 
     ``scratch`` (program, 1 + segment, 2, tile) holds the codes before a segment and after each of its steps.
     """
-    head, tile, mode, exists, writes, at = _place(batch, length, heads, ROWS, BLOCK_B, LANES)
+    head, tile, mode, exists, writes, at = _place(batch, length, heads, ROWS, BLOCK_B, COLUMNS)
     ar, ai = _load_modes(a_re, head, mode, modes), _load_modes(a_im, head, mode, modes)
     br, bi = _load_modes(b_re, head, mode, modes), _load_modes(b_im, head, mode, modes)
     cr, ci = _load_modes(c_re, head, mode, modes), _load_modes(c_im, head, mode, modes)
     through = tl.load(d + head)
-    size: tl.constexpr = ROWS * BLOCK_B * LANES
+    size: tl.constexpr = ROWS * BLOCK_B * COLUMNS
     segments = tl.cdiv(length, segment)
     code: tl.constexpr = kept.dtype.element_ty
     kept += (tile * heads + head) * segments * 2 * size
     scratch += (tile * heads + head) * (1 + segment) * 2 * size
-    place = _codes(ROWS, BLOCK_B, LANES)
-    zero = tl.zeros((ROWS, BLOCK_B, LANES), ar.dtype)
+    place = _codes(ROWS, BLOCK_B, COLUMNS)
+    zero = tl.zeros((ROWS, BLOCK_B, COLUMNS), ar.dtype)
     lr, li = zero, zero
     none = tl.sum(zero, axis=1, keep_dims=True)
     sum_ar, sum_ai, sum_br, sum_bi, sum_cr, sum_ci = none, none, none, none, none, none
@@ -176,7 +176,7 @@ def _backward(
 
         # One segment's sums apart, so that float32 adds short series.
         gar, gai, gbr, gbi, gcr, gci = zero, zero, zero, zero, zero, zero
-        gd = tl.zeros((1, BLOCK_B, LANES), ar.dtype)
+        gd = tl.zeros((1, BLOCK_B, COLUMNS), ar.dtype)
         slot -= 2 * size
         next_u, next_g = tl.load(u + here, mask=exists, other=0.0), tl.load(gy + here, mask=exists, other=0.0)
         next_r, next_i = tl.load(slot), tl.load(slot + size)
@@ -231,8 +231,8 @@ class _Launch:
         self.segments = -(-self.length // self.segment)
         width = triton.next_power_of_2(self.modes)
         self.rows = min(ROWS, width)
-        self.lanes = width // self.rows
-        self.items = min(triton.next_power_of_2(self.batch), max(1, THREADS // self.lanes))
+        self.columns = width // self.rows
+        self.items = min(triton.next_power_of_2(self.batch), max(1, THREADS // self.columns))
         self.tiles = -(-self.batch // self.items)
         self.programs = self.tiles * self.heads
         self.limits = limits
@@ -241,15 +241,15 @@ class _Launch:
 
     def codes(self, steps: int) -> Tensor:
         """Memory for the codes of ``steps`` steps of every program."""
-        shape = self.programs, steps, 2, self.rows * self.items * self.lanes
+        shape = self.programs, steps, 2, self.rows * self.items * self.columns
         return torch.empty(shape, dtype=self.code, device=self.device)
 
     def __call__(self, kernel, *tensors: Tensor | None) -> None:
         sizes = self.batch, self.length, self.heads, self.modes, self.segment
-        tile = {"ROWS": self.rows, "BLOCK_B": self.items, "LANES": self.lanes}
+        tile = {"ROWS": self.rows, "BLOCK_B": self.items, "COLUMNS": self.columns}
         low, high = self.limits
         # Fusing cannot change exact forward sums; it is asked for because Triton's default is about to change.
-        options = {"num_warps": max(1, min(8, self.lanes // THREADS)), "enable_fp_fusion": True}
+        options = {"num_warps": max(1, min(8, self.columns // THREADS)), "enable_fp_fusion": True}
         # Triton launches on the current device, which need not be the tensors'.
         with torch.cuda.device_of(tensors[0]):
             kernel[(self.programs,)](*tensors, *sizes, LOW=low, HIGH=high, **tile, **options)

@@ -116,12 +116,13 @@ def _model(checkpoint: Path | None, preset: str, load: Callable):
     from ssmq_brevitas.config import load_config
     from ssmq_brevitas.errors import SsmqError
     from ssmq_brevitas.quantize import post_training
+    from ssmq_brevitas.zoo import float_models
 
     if checkpoint is not None:
         model, config, _ = load_checkpoint(checkpoint)
         return model, config
     config = load_config(preset)
-    path = options.pretrained(config.name)
+    path = float_models().get(config.name)
     if path is None:
         raise SsmqError(f"{config.name}: no float checkpoint is shipped for it; name a quantised CHECKPOINT")
     floating, found, _ = load_checkpoint(path)

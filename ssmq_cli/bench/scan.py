@@ -72,17 +72,17 @@ def measure(heads: int, modes: int, batch: int, length: int, device: str = "cpu"
     from ssmq_brevitas.s4d import S4D
 
     torch.manual_seed(0)
-    site = Quantizer(8)
-    site.power.set_exponent(-5)
+    quantizer = Quantizer(8)
+    quantizer.power.set_exponent(-5)
     with torch.no_grad():
-        u = site(torch.randn(batch, length, heads))
+        u = quantizer(torch.randn(batch, length, heads))
     floating, scheme = S4D(heads, modes), Scheme()
-    quantised = QuantS4D(heads, modes, scheme)
+    quantized = QuantS4D(heads, modes, scheme)
     with torch.no_grad():
-        fit_layer(quantised, floating, scheme, site, state_statistics(floating, u[:1, :512]))
+        fit_layer(quantized, floating, scheme, quantizer, state_statistics(floating, u[:1, :512]))
     u = u.to(device).requires_grad_()
     gradient = torch.randn(batch, length, heads).to(device)
-    floating, quantised = floating.to(device), quantised.to(device)
+    floating, quantized = floating.to(device), quantized.to(device)
 
     def both_passes(layer, engine: str | None = None):
         leaves = [u, *(p for p in layer.parameters() if p.requires_grad)]
@@ -94,7 +94,7 @@ def measure(heads: int, modes: int, batch: int, length: int, device: str = "cpu"
 
         return finishing(run, device)
 
-    candidates = {"fused_s": both_passes(quantised, "fused"), "float_fft_s": both_passes(floating)}
+    candidates = {"fused_s": both_passes(quantized, "fused"), "float_fft_s": both_passes(floating)}
     if heads * modes * batch * length <= LOOP_LIMIT:
-        candidates["brevitas_loop_s"] = both_passes(quantised, "reference")
+        candidates["brevitas_loop_s"] = both_passes(quantized, "reference")
     return {"heads": heads, "modes": modes, "batch": batch, "length": length, **medians(candidates)}

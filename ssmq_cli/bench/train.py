@@ -63,9 +63,9 @@ def measure(preset: str, device: str = "cpu") -> dict[str, float | int | str]:
     classes = torch.randint(0, shape.classes, (batch,), generator=generator)
     torch.manual_seed(0)
     floating = Classifier(shape)
-    quantised = post_training(floating.eval(), config, codes, images=8)
+    quantized = post_training(floating.eval(), config, codes, images=8)
 
-    floating, quantised = floating.to(device), quantised.to(device)
+    floating, quantized = floating.to(device), quantized.to(device)
     codes, classes = codes.to(device), classes.to(device)
 
     def step_of(model, engine: str | None = None):
@@ -81,7 +81,7 @@ def measure(preset: str, device: str = "cpu") -> dict[str, float | int | str]:
 
         return finishing(run, device)
 
-    candidates = {"float_fft_s": step_of(floating), "fused_s": step_of(quantised, "fused")}
+    candidates = {"float_fft_s": step_of(floating), "fused_s": step_of(quantized, "fused")}
     if shape.layers * shape.heads * shape.modes * batch * shape.length <= LOOP_LIMIT:
-        candidates["brevitas_loop_s"] = step_of(quantised, "reference")
+        candidates["brevitas_loop_s"] = step_of(quantized, "reference")
     return {"preset": config.name, "batch": batch, **medians(candidates)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
 from pathlib import Path
 
 import matplotlib
@@ -12,6 +11,7 @@ from ssmq_brevitas.checkpoint import load_checkpoint
 from ssmq_brevitas.config import Bits, Scheme
 from ssmq_brevitas.parameterisations import PARAMETERISATIONS
 from ssmq_brevitas.plots import FLOAT, INK, NAIVE, TRAINED, eigenvalues, picture
+from ssmq_brevitas.zoo import locate
 
 from ..study_tables import COMPONENTS, WIDTHS
 
@@ -60,8 +60,7 @@ def _scatter(axis, points: list[tuple[float, float]], **style) -> None:
 
 def eigenvalue_grids(path: Path) -> None:
     """The eigenvalues of the shipped one-layer model: float, on a Cartesian grid and on a log-polar one."""
-    source = importlib.resources.files("ssmq_brevitas.assets").joinpath("paper-h16.safetensors")
-    s4d = load_checkpoint(Path(str(source)))[0].blocks[0].ssm
+    s4d = load_checkpoint(locate("zoo:paper-h16"))[0].blocks[0].ssm
     panels = {"float": s4d.discrete()[0].detach().flatten().numpy()}
     for title, kind, bits in (
         ("Cartesian, 8 + 8 bits", "discrete", Bits(a=8)),

@@ -34,7 +34,7 @@ class Verdict(Strict):
     warnings: Count
 
 
-class Stage(Strict):
+class RunRow(Strict):
     stage: Name
     accuracy: Share
     bytes: Sizes
@@ -42,7 +42,7 @@ class Stage(Strict):
 
 class Run(Shown):
     data: Data
-    rows: Annotated[list[Stage], Field(min_length=1, max_length=100)]
+    rows: Annotated[list[RunRow], Field(min_length=1, max_length=100)]
     verify: Annotated[list[Engine], Field(max_length=100)]
     check: Verdict
     graphs: dict[Name, Count]

@@ -19,7 +19,7 @@ from ssmq_export.lower import lower
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
-    ["ssmq_cli.commands", "ssmq_brevitas.checkpoint", "ssmq_brevitas.train", "ssmq_study.sensitivity", "ssmq_study.zoo"]
+    ["ssmq_cli.commands", "ssmq_brevitas.checkpoint", "ssmq_brevitas.train", "ssmq_study.sensitivity", "ssmq_study.cards"]
     + ["ssmq_study.allocation", "ssmq_export.check", "ssmq_export.lower", "ssmq_export.integer", "ssmq_export.estimate"]
 )
 SECONDS = 240

@@ -73,7 +73,7 @@ def judged(graph: Path, worker, config, steps) -> str:
                 if foreign:
                     return f"unmapped: {sorted(set(foreign))}"
                 step = "comparing"
-                wrong = different(original, model)
+                wrong = unsound(model) or different(original, model)
                 if wrong:
                     return wrong
     except (Exception, SystemExit) as error:
@@ -85,12 +85,10 @@ def judged(graph: Path, worker, config, steps) -> str:
     return ""
 
 
-def different(original, mapped) -> str:
-    """Whether the mapped graph computes something else, in shape or in codes."""
+def unsound(mapped) -> str:
+    """What no hardware can be made of in the mapped graph: a fraction, a falling threshold, an MVAU that is none."""
     import numpy as np
-    from qonnx.core.onnx_exec import execute_onnx
     from qonnx.custom_op.registry import getCustomOp
-    from qonnx.transformation.infer_shapes import InferShapes
 
     for port in [p for p in mapped.graph.input if mapped.find_consumers(p.name)] + list(mapped.graph.output):
         if not mapped.get_tensor_datatype(port.name).is_integer():
@@ -110,6 +108,15 @@ def different(original, mapped) -> str:
             found = getCustomOp(node)
             if [found.get_nodeattr("MW"), found.get_nodeattr("MH")] != list(weight[-2:]):
                 return f"{node.op_type} with MW {found.get_nodeattr('MW')}, MH {found.get_nodeattr('MH')} of {weight}"
+    return ""
+
+
+def different(original, mapped) -> str:
+    """Whether the mapped graph computes something else, in shape or in codes."""
+    import numpy as np
+    from qonnx.core.onnx_exec import execute_onnx
+    from qonnx.transformation.infer_shapes import InferShapes
+
     for entry in original.model.opset_import:
         entry.version = min(entry.version, 20)  # what the runtime knows
     sides = [original.transform(InferShapes()), mapped]

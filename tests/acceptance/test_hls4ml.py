@@ -164,6 +164,6 @@ def test_one_differing_code_leaves_no_project(plain, tmp_path, monkeypatch):
 def test_a_folder_that_is_no_project_is_not_replaced(plain, tmp_path, monkeypatch):
     monkeypatch.setattr(comparing, "require_tools", lambda: None)
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(ExportError, match="exists and is no HLS project; give another --out"):
+    with pytest.raises(ExportError, match="exists and is no HLS project; give another folder"):
         comparing.compare_project(plain, np.zeros((1, 1)), tmp_path)
     assert (tmp_path / "thesis.tex").is_file()

@@ -16,7 +16,8 @@ from ssmq_brevitas.config import load_config
 from ssmq_brevitas.data import load_data
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.files import sole_use
-from ssmq_cli import export, footprint, options, run, train
+from ssmq_brevitas.zoo import locate
+from ssmq_cli import export, footprint, run, train
 from ssmq_cli.run import _float_model
 from typer.testing import CliRunner
 
@@ -106,9 +107,9 @@ def test_a_model_that_is_there_is_given_its_data_and_no_advice_about_files(prese
 
 def test_a_shipped_float_model_serves_the_data_that_it_was_trained_on(tmp_path):
     config = load_config("edge-2x16")
-    untrained = config.train.float.model_copy(update={"epochs": 0})
-    config = config.model_copy(update={"train": config.train.model_copy(update={"float": untrained})})
-    shipped = load_checkpoint(options.pretrained("edge-2x16"))[0].decoder.weight
+    untrained = config.train.floating.model_copy(update={"epochs": 0})
+    config = config.model_copy(update={"train": config.train.model_copy(update={"floating": untrained})})
+    shipped = load_checkpoint(locate("zoo:edge-2x16"))[0].decoder.weight
     assert torch.equal(_float_model(config, load_data(), tmp_path / "a", 0).decoder.weight, shipped)
     assert not (tmp_path / "a").exists()
     assert not torch.equal(_float_model(config, load_data(permute=1), tmp_path / "b", 0).decoder.weight, shipped)

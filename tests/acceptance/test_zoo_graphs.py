@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from ssmq_brevitas.zoo import zoo_models
 from ssmq_export import finn
-from ssmq_study.zoo import load_card, locate, names
+from ssmq_study.cards import load_card
 
 pytestmark = [pytest.mark.skipif(not finn.available(), reason=finn.INSTALL), pytest.mark.slow]
 
@@ -22,12 +23,12 @@ def said(*arguments: str) -> dict:
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", zoo_models())
 def test_a_model_of_the_zoo_agrees_is_legal_and_is_mapped(name, tmp_path):
     dataflow = str(tmp_path / "dataflow.onnx")
     subprocess.run([SSMQ, "export", f"zoo:{name}", "--out", str(tmp_path)], check=True)
     told = {found["rule"] for found in said("check", dataflow)["findings"] if found["severity"] in ("error", "warning")}
-    bits = load_card(locate(f"zoo:{name}")).config.scheme.bits
+    bits = load_card(zoo_models()[name]).config.scheme.bits
     assert told == ({"threshold-count"} if max(bits.x, bits.pool) > 8 else set())
     engines = said("verify", str(tmp_path), "--images", "20", "--slow-images", "1")["engines"]
     assert len(engines) == 9 and sum(row["differing"] for row in engines) == 0

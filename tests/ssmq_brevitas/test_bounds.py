@@ -16,7 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ssmq_brevitas.bounds import accumulator_widths, least_widths, refuse_wide, signed_bits
 from ssmq_brevitas.errors import SsmqError
-from ssmq_brevitas.quantize import empty_quantised, settle_precision
+from ssmq_brevitas.quantize import empty_quantized, settle_precision
 from ssmq_brevitas.quantizers import PowerOfTwoScale
 
 FAR = (-(2.0**100), 2.0**100)
@@ -36,9 +36,9 @@ def fill(parameter: torch.Tensor, value: float) -> None:
     parameter.data = torch.full_like(parameter.data, value)
 
 
-def ends(site) -> list[torch.Tensor]:
-    """Least and greatest value that comes out of a site's quantiser."""
-    return [site(torch.tensor(value, dtype=torch.float64)) for value in FAR]
+def ends(quantizer) -> list[torch.Tensor]:
+    """Least and greatest value that comes out of a quantiser."""
+    return [quantizer(torch.tensor(value, dtype=torch.float64)) for value in FAR]
 
 
 def linear_sums(layer, feeding) -> tuple[torch.Tensor, np.ndarray]:
@@ -74,8 +74,8 @@ def scan_sums(ssm, u) -> tuple[tuple, tuple]:
     return (torch.stack(state), np.minimum(a + x, b + u.format.exponent)), (torch.stack(y), y_grid)
 
 
-def ends_of(site, like: torch.Tensor) -> list[torch.Tensor]:
-    return [site(torch.full_like(like, value)) for value in FAR]
+def ends_of(quantizer, like: torch.Tensor) -> list[torch.Tensor]:
+    return [quantizer(torch.full_like(like, value)) for value in FAR]
 
 
 def spread(exponent: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -87,22 +87,22 @@ def spread(exponent: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 def needed(model) -> dict[str, int]:
     """Bits that the sums of a quantised model take, by the names of ``accumulator_widths``."""
     model = model.double()
-    u = model.sites["u"]
-    found = {"encoder": width_of(*linear_sums(model.encoder, model.sites["input"]))}
+    u = model.quantizers["u"]
+    found = {"encoder": width_of(*linear_sums(model.encoder, model.quantizers["input"]))}
     for k, block in enumerate(model.blocks):
         state, y = scan_sums(block.ssm, u)
-        mix, grid = linear_sums(block.linear, block.sites["mix_in"])
+        mix, grid = linear_sums(block.linear, block.quantizers["mix_in"])
         found |= {f"{k}.x": width_of(*state), f"{k}.y": width_of(*y), f"{k}.mix": width_of(mix, grid)}
         if block.gate is not None:
-            value, gate = block.sites["value"], block.sites["gate"]
+            value, gate = block.quantizers["value"], block.quantizers["gate"]
             mix = torch.stack([v * g for v, g in product(ends(value), ends(gate))])
             grid = value.format.exponent + gate.format.exponent
         sums = torch.stack([mix + end for end in ends(u)])
         found[f"{k}.u"] = width_of(sums, np.minimum(grid, u.format.exponent))
-        u = block.sites["u"]
+        u = block.quantizers["u"]
     pooled = torch.stack([end.expand(LENGTH).sum() for end in ends(u)])
     found["pool"] = width_of(pooled, u.format.exponent)
-    found["logits"] = width_of(*linear_sums(model.decoder, model.sites["pool"]))
+    found["logits"] = width_of(*linear_sums(model.decoder, model.quantizers["pool"]))
     return found
 
 
@@ -145,7 +145,7 @@ FULL = small_config(
 @example(FULL, 3, 2)
 @given(configs(), st.integers(0, 4), st.integers(0, 2**32 - 1))
 def test_every_width_is_reached_and_one_bit_less_is_too_few(config, apart, seed):
-    model, rng = empty_quantised(config), np.random.default_rng(seed)
+    model, rng = empty_quantized(config), np.random.default_rng(seed)
     for power in powers(model):
         power.set_exponent(rng.integers(-apart, apart + 1, power.scale.shape or None))
     widths = accumulator_widths(model)
@@ -159,7 +159,7 @@ def test_every_width_is_reached_and_one_bit_less_is_too_few(config, apart, seed)
 @example(FULL)
 @given(configs())
 def test_least_widths_are_those_of_terms_on_one_grid(config):
-    model = empty_quantised(config)
+    model = empty_quantized(config)
     for block in model.blocks:
         block.ssm.d_quant.power.set_exponent(1)  # beside the 2 of 2 Re(C x)
     least = least_widths(config.model, config.scheme.bits)
@@ -183,7 +183,7 @@ def test_signed_bits_at_the_edges(low, high, bits):
 
 def with_widest(bits: int):
     """A model whose widest accumulator, ``logits``, has exactly ``bits``: its bias lies far above its products."""
-    model = empty_quantised(small_config(bits={name: 4 for name in BITS}))
+    model = empty_quantized(small_config(bits={name: 4 for name in BITS}))
     for exponent in range(60):
         model.decoder.bias_power.set_exponent(exponent)
         if accumulator_widths(model)["logits"] == bits:
@@ -210,7 +210,7 @@ def test_sums_of_24_bits_are_exact_in_float32():
         for weight, bias, value in product(FAR, (*FAR, 2.0**15, -1.0, 0.0), FAR):
             fill(model.decoder.weight, weight)
             fill(model.decoder.bias, bias)
-            outputs.append(model.decoder(model.sites["pool"](torch.full((1, 4), value, dtype=dtype))).detach().double())
+            outputs.append(model.decoder(model.quantizers["pool"](torch.full((1, 4), value, dtype=dtype))).detach().double())
         found.append(torch.cat(outputs))
     assert torch.equal(*found) and found[0].abs().max() >= 2**22
 

@@ -21,7 +21,7 @@ def test_a_sub_sample_holds_every_channel_in_equal_parts(channels):
     assert counts.max() - counts.min() <= 1 and len(observer.samples[0]) <= SAMPLES_A_BATCH + 3
 
 
-def test_a_float_model_that_overflows_is_named_not_quantised():
+def test_a_float_model_that_overflows_is_named_not_quantized():
     floating, _ = small_model(small_config())
     with torch.no_grad():
         floating.blocks[1].ssm.d.fill_(3e38)

@@ -70,9 +70,9 @@ def test_labels_of_another_number_than_the_images_are_refused(folder):
 
 
 def test_what_is_missing_is_named(tmp_path):
-    with pytest.raises(SsmqError, match="data folder .*nowhere does not exist: correct --data-root"):
+    with pytest.raises(SsmqError, match="data folder .*nowhere does not exist: correct data_root"):
         load_data(tmp_path / "nowhere")
-    with pytest.raises(SsmqError, match="mnist is not complete in .*: add --download"):
+    with pytest.raises(SsmqError, match="mnist is not complete in .*: give download=True"):
         load_data(tmp_path)
     with pytest.raises(SsmqError, match="'fashion-mnist' is not embedded"):
         load_data(dataset="fashion-mnist")

@@ -16,17 +16,17 @@ def test_float_counts_are_the_papers():
         assert found.total == found.fp32_total
 
 
-def test_quantised_model_by_hand():
+def test_quantized_model_by_hand():
     bits = {"a": 8, "b": 4, "c": 4, "d": 4, "x": 6, "u": 5, "linear": 4, "encoder": 3, "decoder": 4, "bias": 10}
     model = small_model(small_config(model={"layers": 1}, scheme={"equalise": False}, bits=bits))[1]
     encoder = 4 * 3 + 4 * 10 + 2 * 8
     decoder = 4 * 3 * 4 + 3 * 10 + 2 * 8
     linear = 4 * 8 * 4 + 8 * 10 + 2 * 8
     ssm = 4 * 3 * (2 * 8 + 2 * 4 + 2 * 4) + 4 * 4 + 5 * 8  # modes, D, five exponents
-    sites = 8 * (3 + 5)  # input, u, pool; y, mix_in, value, gate, u
+    quantizers = 8 * (3 + 5)  # input, u, pool; y, mix_in, value, gate, u
     state = 2 * 4 * 3 * 6 + 4 * (5 + 5)  # two parts a mode; the pooling sum of 20 steps of 5 bits
     found = footprint(model)
-    assert found.parameters == (encoder + decoder + linear + ssm + sites) / 8
+    assert found.parameters == (encoder + decoder + linear + ssm + quantizers) / 8
     assert found.state == state / 8
     assert found.total == found.parameters + found.state
 

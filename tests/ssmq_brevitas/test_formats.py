@@ -28,7 +28,7 @@ def test_codes_round_half_to_even_then_saturate(bits, signed, exponent, numerato
 
 
 @given(st.integers(2, 10), st.booleans(), st.integers(-8, 4), st.integers(0, 2**32 - 1))
-def test_brevitas_quantisers_agree_with_the_format(bits, signed, exponent, seed):
+def test_brevitas_quantizers_agree_with_the_format(bits, signed, exponent, seed):
     rng = np.random.default_rng(seed)
     # Quarter steps around the range: a quarter of all values are ties, some saturate.
     values = np.ldexp(rng.integers(-(2 ** (bits + 3)), 2 ** (bits + 3), 64) / 4.0, exponent)
@@ -71,9 +71,9 @@ def test_a_format_has_as_many_codes_as_its_bits(bits, signed):
     wanted = np.arange(2**bits) - (2 ** (bits - 1) if signed else 0)
     assert np.array_equal(np.unique(fmt.codes(values)), wanted)
     assert (fmt.low, fmt.high, fmt.magnitude) == (wanted[0], wanted[-1], max(-wanted[0], wanted[-1]))
-    quantiser = Quantizer(bits, signed)
-    for quantiser.engine in ("fused", "reference"):
-        assert np.array_equal(np.unique(quantiser(torch.from_numpy(values).float()).detach().numpy()), wanted)
+    quantizer = Quantizer(bits, signed)
+    for quantizer.engine in ("fused", "reference"):
+        assert np.array_equal(np.unique(quantizer(torch.from_numpy(values).float()).detach().numpy()), wanted)
 
 
 @pytest.mark.parametrize("outliers, covered", [(2, False), (3, True)])

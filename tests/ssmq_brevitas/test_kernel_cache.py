@@ -120,26 +120,26 @@ def copied(folder: Path, *packages: str) -> Path:
     return folder
 
 
-QUANTISE = """
+QUANTIZE = """
 import torch
-from ssmq_brevitas.fake_quantise import fake_quantise
-print(*fake_quantise(torch.tensor([-9.0, 0.4, 3.0, 99.0]), torch.tensor(1.0), -4, 3).int().tolist())
+from ssmq_brevitas.fake_quantize import fake_quantize
+print(*fake_quantize(torch.tensor([-9.0, 0.4, 3.0, 99.0]), torch.tensor(1.0), -4, 3).int().tolist())
 """
 
 
-def test_the_quantiser_follows_a_change_of_lanes(tmp_path):
+def test_the_quantizer_follows_a_change_of_vectors(tmp_path):
     folder = copied(tmp_path, "ssmq_jit", "ssmq_brevitas")
-    assert fresh(folder, QUANTISE) == ["-4", "0", "3", "3"]
-    change(folder / "ssmq_brevitas" / "lanes.py", 'fcmp_ordered("<", value, high_value)', 'fcmp_ordered(">", value, high_value)')
-    assert fresh(folder, QUANTISE) == ["3", "3", "3", "99"]
+    assert fresh(folder, QUANTIZE) == ["-4", "0", "3", "3"]
+    change(folder / "ssmq_brevitas" / "vectors.py", 'fcmp_ordered("<", value, high_value)', 'fcmp_ordered(">", value, high_value)')
+    assert fresh(folder, QUANTIZE) == ["3", "3", "3", "99"]
 
 
 def test_every_kernel_of_the_project_can_be_had_without_a_cache(tmp_path):
     """Read-only install and a home that cannot be written."""
     folder = copied(tmp_path, *PACKAGES)
     imports = "import ssmq_brevitas.scan.kernels, ssmq_export.integer.kernels, ssmq_export.dataflow.diagonal_scan\n"
-    imports += "import ssmq_study.paper_quantisers\n"
-    assert fresh(folder, imports + QUANTISE, home=no_caches(folder)) == ["-4", "0", "3", "3"]
+    imports += "import ssmq_study.paper_quantizers\n"
+    assert fresh(folder, imports + QUANTIZE, home=no_caches(folder)) == ["-4", "0", "3", "3"]
 
 
 SCAN = """
@@ -157,10 +157,10 @@ print(*IntegerModel(onnx.load(sys.argv[1])).forward(np.load(sys.argv[2])).ravel(
 
 
 @pytest.mark.slow
-def test_the_recurrence_follows_a_change_of_lanes(tmp_path):
+def test_the_recurrence_follows_a_change_of_vectors(tmp_path):
     folder = copied(tmp_path, "ssmq_jit", "ssmq_brevitas")
     assert fresh(folder, SCAN) == ["-4", "0", "3", "3"]
-    change(folder / "ssmq_brevitas" / "lanes.py", 'fcmp_ordered("<", value, high_value)', 'fcmp_ordered(">", value, high_value)')
+    change(folder / "ssmq_brevitas" / "vectors.py", 'fcmp_ordered("<", value, high_value)', 'fcmp_ordered(">", value, high_value)')
     assert fresh(folder, SCAN) == ["3", "3", "3", "99"]
 
 
@@ -189,8 +189,8 @@ def test_the_integer_model_follows_a_change_of_its_helpers(tmp_path, file, old, 
 @pytest.mark.parametrize(
     "file, others",
     [
-        ("ssmq_brevitas/scan/kernels.py", {"ssmq_brevitas/lanes.py"}),
-        ("ssmq_brevitas/fake_quantise.py", {"ssmq_brevitas/lanes.py"}),
+        ("ssmq_brevitas/scan/kernels.py", {"ssmq_brevitas/vectors.py"}),
+        ("ssmq_brevitas/fake_quantize.py", {"ssmq_brevitas/vectors.py"}),
         ("export/ssmq_export/integer/kernels.py", {f"export/ssmq_export/{n}.py" for n in ("integer/machine", "dataflow/rows")}),
     ],
 )

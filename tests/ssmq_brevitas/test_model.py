@@ -32,14 +32,14 @@ def test_fused_model_equals_the_brevitas_loop(block, parameterisation, granulari
     scheme = {"parameterisation": parameterisation, "granularity": granularity}
     _, model = small_model(small_config(model=BLOCKS[block], scheme=scheme))
     codes = small_codes(6, seed=5)
-    state, site = model.blocks[0].ssm.state, model.blocks[0].sites["mix_in"]
-    calls = {module: [] for module in (state, site)}
+    state, quantizer = model.blocks[0].ssm.state, model.blocks[0].quantizers["mix_in"]
+    calls = {module: [] for module in (state, quantizer)}
     for module in calls:  # Brevitas' own quantiser inside
         module.act_quant.register_forward_hook(lambda *_, module=module: calls[module].append(1))
     logits = by_engine(model, codes, "fused")
     assert not any(calls.values())
     assert torch.equal(logits, by_engine(model, codes, "reference"))
-    assert len(calls[state]) == 2 * LENGTH and len(calls[site]) == 1
+    assert len(calls[state]) == 2 * LENGTH and len(calls[quantizer]) == 1
     assert len(torch.unique(logits)) > 10  # not all saturated or dead
 
 
@@ -66,7 +66,7 @@ def test_accumulators_stay_within_the_computed_widths(block):
     seen = {}
     model.blocks[0].ssm.register_forward_hook(lambda m, args, out: seen.__setitem__("0.y", out))
     by_engine(model, small_codes(16, seed=2), "fused")
-    ssm, u = model.blocks[0].ssm, model.sites["u"].format
+    ssm, u = model.blocks[0].ssm, model.quantizers["u"].format
     grid = min(int((ssm.c_quant.format.exponent + ssm.state.format.exponent).min()) + 1,
                int((ssm.d_quant.format.exponent + u.exponent).min()))  # fmt: skip
     codes = seen["0.y"].double().numpy() / 2.0**grid
@@ -98,7 +98,7 @@ def test_equalised_states_share_one_range():
     spreads = []
     for model in (plain, equalised):
         with torch.no_grad():
-            u = model.sites["u"](model.encoder(model.sites["input"](codes.float()[..., None] / 256)))
+            u = model.quantizers["u"](model.encoder(model.quantizers["input"](codes.float()[..., None] / 256)))
             _, re, im = model.blocks[0].ssm.trace(u)
         largest = torch.maximum(re.abs(), im.abs()).amax(dim=(0, 1)).double()
         spreads.append(float(largest.max() / largest.min().clamp(min=1)))

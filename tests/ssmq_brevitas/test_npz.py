@@ -23,7 +23,7 @@ from ssmq_brevitas.data import load_data
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.footprint import footprint
 from ssmq_brevitas.model import Classifier
-from ssmq_brevitas.quantize import empty_quantised, post_training
+from ssmq_brevitas.quantize import empty_quantized, post_training
 from ssmq_brevitas.train import accuracy, train
 
 STEPS, CHANNELS = 20, 3
@@ -59,7 +59,7 @@ def test_splits_are_taken_by_seed_or_as_given(tmp_path):
     assert single.x_train.shape == (80, STEPS) and single.channels == 1
 
 
-def test_several_channels_train_quantise_and_are_counted(tmp_path):
+def test_several_channels_train_quantize_and_are_counted(tmp_path):
     x, y = sequences(600)
     data = load_data(dataset=saved(tmp_path / "mine.npz", x=x, y=y))
     config = small_config(model={"channels": CHANNELS, "norm": "batch", "activation": "relu", "length": STEPS})
@@ -76,11 +76,11 @@ def test_several_channels_train_quantise_and_are_counted(tmp_path):
         assert torch.equal(model(data.x_test), fused)
         model.use_engine("fused")
     one = config.model.model_copy(update={"channels": 1})
-    narrow = empty_quantised(config.model_copy(update={"model": one}))
+    narrow = empty_quantized(config.model_copy(update={"model": one}))
     assert footprint(model).total - footprint(narrow).total == 4 * 2 * config.scheme.bits.encoder / 8
     assert least_widths(config.model, config.scheme.bits)["encoder"] > least_widths(one, config.scheme.bits)["encoder"]
     # No sequence can need more than the bound: all codes at their largest.
-    weight, fed = model.encoder.weight_format, model.sites["input"].format
+    weight, fed = model.encoder.weight_format, model.quantizers["input"].format
     most = CHANNELS * weight.magnitude * fed.magnitude
     assert 2 ** (accumulator_widths(model)["encoder"] - 1) > most
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from ssmq_brevitas.errors import SsmqError
-from ssmq_brevitas.fake_quantise import on_any_device
+from ssmq_brevitas.fake_quantize import on_any_device
 from ssmq_brevitas.quantizers import PowerOfTwoScale, Quantizer
 
 
@@ -21,8 +21,8 @@ from ssmq_brevitas.quantizers import PowerOfTwoScale, Quantizer
     seed=st.integers(0, 2**32 - 1),
 )
 def test_fused_equals_brevitas(bits, signed, exponent, shape, double, seed):
-    quantiser = Quantizer(bits, signed)
-    quantiser.power.set_exponent(exponent)
+    quantizer = Quantizer(bits, signed)
+    quantizer.power.set_exponent(exponent)
     rng = np.random.default_rng(seed)
     # Quarters of a code over twice the range: every fourth value is a tie, half of them saturate.
     codes = rng.integers(-(2 ** (bits + 2)), 2 ** (bits + 2), shape) / 4
@@ -30,21 +30,21 @@ def test_fused_equals_brevitas(bits, signed, exponent, shape, double, seed):
     weight = torch.from_numpy(rng.standard_normal(shape)).to(x.dtype)
     found = []
     for engine in ("reference", "fused"):
-        quantiser.engine = engine
+        quantizer.engine = engine
         leaf = x.clone().requires_grad_()
-        y = quantiser.to(x.dtype)(leaf)
+        y = quantizer.to(x.dtype)(leaf)
         found.append((y.detach(), *torch.autograd.grad(y, leaf, weight)))
     leaf = x.clone().requires_grad_()
-    y = on_any_device(leaf, quantiser.power.scale, quantiser.format.low, quantiser.format.high)  # what a GPU runs
+    y = on_any_device(leaf, quantizer.power.scale, quantizer.format.low, quantizer.format.high)  # what a GPU runs
     found.append((y.detach(), *torch.autograd.grad(y, leaf, weight)))
     for expected, *results in zip(*found, strict=True):
         assert all(result.dtype == x.dtype and torch.equal(result, expected) for result in results)
 
 
 def test_values_far_outside_saturate():
-    quantiser = Quantizer(8)
+    quantizer = Quantizer(8)
     x = torch.tensor([3e38, -3e38, 2.0**23, 2.0**22 + 1, -(2.0**24), 0.5, 1.5, -0.5])
-    assert quantiser(x).tolist() == [127, -128, 127, 127, -128, 0, 2, 0]
+    assert quantizer(x).tolist() == [127, -128, 127, 127, -128, 0, 2, 0]
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), 0.0, -0.5, 0.3])

@@ -12,12 +12,12 @@ from conftest import small_codes, small_config, small_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ssmq_brevitas.checkpoint import save_checkpoint
-from ssmq_brevitas.config import Model, Training
+from ssmq_brevitas.config import ModelConfig, Training
 from ssmq_brevitas.data import SequenceData
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.interrupt import deferred_interrupt
 from ssmq_brevitas.model import Classifier
-from ssmq_brevitas.start import quantised_start
+from ssmq_brevitas.start import quantized_start
 from ssmq_brevitas.train import accuracy, refuse_large, train
 from ssmq_brevitas.training_state import finished, identity
 
@@ -55,7 +55,7 @@ OTHERS = {
 
 def frozen() -> Classifier:
     scheme = CONFIG.scheme.model_copy(update={"parameterisation": "frozen"})
-    return quantised_start(model_of(), CONFIG, CONFIG.model_copy(update={"scheme": scheme}), small_codes())
+    return quantized_start(model_of(), CONFIG, CONFIG.model_copy(update={"scheme": scheme}), small_codes())
 
 
 @pytest.mark.parametrize("other", OTHERS)
@@ -117,7 +117,7 @@ def test_a_batch_larger_than_the_data_is_the_data_and_no_epoch_changes_nothing()
 
 
 def test_a_batch_that_no_memory_holds_is_refused_before_it_is_made():
-    model = Classifier(Model(heads=256, modes=1, length=2**24))
+    model = Classifier(ModelConfig(heads=256, modes=1, length=2**24))
     with pytest.raises(SsmqError, match=r"more than the .* GiB of this machine: lower batch \(65536\)"):
         refuse_large(model, Training(batch=65536), 65536, torch.device("cpu"))
 

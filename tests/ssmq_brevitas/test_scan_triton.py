@@ -18,7 +18,7 @@ from ssmq_brevitas.scan import triton as kernels
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
-# The product's tile, and small ones that make several programs of a small batch and several lanes of a few modes.
+# The product's tile, and small ones that make several programs of a small batch and several columns of a few modes.
 TILES = [{"ROWS": kernels.ROWS, "THREADS": kernels.THREADS}, {"ROWS": 1, "THREADS": 4}, {"ROWS": 2, "THREADS": 2}]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import pytest
@@ -47,13 +48,14 @@ TRAINING = Training(epochs=1, batch=4, learning_rate=2e-3, learning_rate_a=3e-5,
 
 def built(kind: str):
     scheme = {} if kind == "float" else {"parameterisation": kind, "granularity": "head"}
-    floating, quantised = small_model(small_config(model={"norm": "batch"}, scheme=scheme))
-    return floating if kind == "float" else quantised
+    floating, quantized = small_model(small_config(model={"norm": "batch"}, scheme=scheme))
+    return floating if kind == "float" else quantized
 
 
 @pytest.mark.parametrize("kind", OWN)
-def test_the_dynamics_have_a_rate_of_their_own_and_no_decay(kind):
-    model = built(kind)
+@pytest.mark.parametrize("made", [built, lambda kind: copy.deepcopy(built(kind))], ids=["made", "copied"])
+def test_the_dynamics_have_a_rate_of_their_own_and_no_decay(kind, made):
+    model = made(kind)
     groups = optimiser_for(model, TRAINING).param_groups
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     grouped = [names[id(parameter)] for group in groups for parameter in group["params"]]

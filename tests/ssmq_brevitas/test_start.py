@@ -7,7 +7,7 @@ import torch
 from conftest import small_codes, small_config, small_model
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.prune import pruned
-from ssmq_brevitas.start import quantised_start
+from ssmq_brevitas.start import quantized_start
 
 
 def test_modes_that_say_nothing_are_the_ones_that_go():
@@ -22,8 +22,8 @@ def test_modes_that_say_nothing_are_the_ones_that_go():
 
 def test_fewer_modes_from_a_float_model_only():
     wide, narrow = small_config(model={"modes": 5}), small_config()
-    floating, quantised = small_model(wide)
-    assert quantised_start(floating, wide, narrow, small_codes()).blocks[0].ssm.modes == 3
-    for start, found, wanted in [(quantised, wide, narrow), (small_model(narrow)[0], narrow, wide)]:
+    floating, quantized = small_model(wide)
+    assert quantized_start(floating, wide, narrow, small_codes()).blocks[0].ssm.modes == 3
+    for start, found, wanted in [(quantized, wide, narrow), (small_model(narrow)[0], narrow, wide)]:
         with pytest.raises(SsmqError, match="has not the architecture of small"):
-            quantised_start(start, found, wanted, small_codes())
+            quantized_start(start, found, wanted, small_codes())

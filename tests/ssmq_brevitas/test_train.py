@@ -32,8 +32,8 @@ def data() -> SequenceData:
 
 
 def fresh(kind: str):
-    floating, quantised = small_model(small_config(model={"norm": "batch", "activation": "relu"}))
-    return floating if kind == "float" else quantised
+    floating, quantized = small_model(small_config(model={"norm": "batch", "activation": "relu"}))
+    return floating if kind == "float" else quantized
 
 
 @pytest.mark.parametrize("kind", ["float", "quantised"])
@@ -113,8 +113,8 @@ def test_a_state_of_another_run_is_refused(data, tmp_path):
 @pytest.mark.parametrize("kind", ["float", "quantised", "wide"])
 def test_checkpoints_give_back_the_same_codes(kind, data, tmp_path):
     config = small_config(bits={"a": 16, "x": 16} if kind == "wide" else {})
-    floating, quantised = small_model(config)
-    model = floating if kind == "float" else quantised
+    floating, quantized = small_model(config)
+    model = floating if kind == "float" else quantized
     save_checkpoint(tmp_path / "m.safetensors", model, config, {"seed": 7})
     loaded, found, note = load_checkpoint(tmp_path / "m.safetensors")
     assert found == config and note == {"seed": 7}

@@ -17,8 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from rich.console import Console
+from ssmq_cli.check import to_table
 from ssmq_export.check import RULES, check_file, check_model
-from ssmq_export.check.report import to_json, to_table
+from ssmq_export.check.finding import to_json
 from ssmq_export.errors import ExportError
 from ssmq_export.from_model import describe
 from ssmq_export.graphs.sequence_graph import sequence_graph
@@ -466,7 +467,7 @@ def test_a_foreign_float_network_is_judged():
     assert next(f for f in findings if f.node == "conv").message.endswith("(qonnx: LowerConvsToMatMul)")
 
 
-def test_an_old_quantised_cnn_is_judged():
+def test_an_old_quantized_cnn_is_judged():
     """Opset 9, batch norm as a float island between a Quant and the next layer."""
     value = lambda name, shape: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)  # noqa: E731
     constants = {"w": np.ones((4, 3, 1, 1)), "s": np.array(0.25), "z": np.array(0.0), "b": np.array(4.0)}

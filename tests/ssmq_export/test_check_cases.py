@@ -29,7 +29,7 @@ def test_the_verdict_on_an_integer_graph_is_finns(name):
     assert not words or any(text.startswith(f"{rule}:") and all(word in text for word in expected) for text in found), found
 
 
-def quantised(op="Quant", weight="Quant", constants=True, **attributes) -> Graph:
+def quantized(op="Quant", weight="Quant", constants=True, **attributes) -> Graph:
     """u -> Quant -> MatMul(Quant(w)) -> Quant."""
     g = Graph()
     attributes = {"signed": 1, "narrow": 0, "rounding_mode": "ROUND", **attributes}
@@ -50,7 +50,7 @@ def quantised(op="Quant", weight="Quant", constants=True, **attributes) -> Graph
 
 
 def plain_constants() -> onnx.ModelProto:
-    g = quantised(constants=False)
+    g = quantized(constants=False)
     forms = {"s": {"value_float": 0.125}, "z": {"value_floats": [0.0]}, "b": {"value_int": 4}}
     model = g.model([g.last])
     nodes = [helper.make_node("Constant", [], [name], name=f"c_{name}", **form) for name, form in forms.items()]
@@ -61,7 +61,7 @@ def plain_constants() -> onnx.ModelProto:
 
 
 def wrapped_constants() -> onnx.ModelProto:
-    g = quantised(constants=False)
+    g = quantized(constants=False)
     for name, value in {"s": 0.125, "z": 0.0, "b": 4.0}.items():
         g.nodes.insert(0, helper.make_node("Identity", [g.constant(value, None)], [name], name=f"same_{name}"))
         g.infos[name] = helper.make_tensor_value_info(name, TensorProto.FLOAT, [])
@@ -69,7 +69,7 @@ def wrapped_constants() -> onnx.ModelProto:
 
 
 def zero_point() -> onnx.ModelProto:
-    g = quantised("IntQuant", "IntQuant", rounding_mode="CEIL")
+    g = quantized("IntQuant", "IntQuant", rounding_mode="CEIL")
     next(c for c in g.constants if c.name == "z").CopyFrom(numpy_helper.from_array(np.float32(3), "z"))
     return g.model([g.last])
 
@@ -89,23 +89,23 @@ def finished(g: Graph) -> onnx.ModelProto:
     return g.model([g.last])
 
 
-QUANTISED = {
-    "Quant": (finished(quantised()), {"not-lowered"}, "3 Quant nodes"),
-    "narrow range": (finished(quantised(narrow=1)), {"not-lowered"}, ""),
-    "IntQuant": (finished(quantised("IntQuant", "IntQuant")), {"not-lowered"}, "3 Quant nodes"),
+QUANTIZED = {
+    "Quant": (finished(quantized()), {"not-lowered"}, "3 Quant nodes"),
+    "narrow range": (finished(quantized(narrow=1)), {"not-lowered"}, ""),
+    "IntQuant": (finished(quantized("IntQuant", "IntQuant")), {"not-lowered"}, "3 Quant nodes"),
     "IntQuant, zero point, CEIL": (zero_point(), {"not-lowered", "zero-point", "rounding-mode"}, "rounds by CEIL"),
-    "BipolarQuant": (finished(quantised(weight="BipolarQuant")), {"not-lowered", "hardware-op"}, "a constant of -1 and 1"),
+    "BipolarQuant": (finished(quantized(weight="BipolarQuant")), {"not-lowered", "hardware-op"}, "a constant of -1 and 1"),
     "QDQ": (qdq(), {"hardware-op"}, "DequantizeLinear is no FINN hardware operator: convert the graph to Quant nodes first (qonnx: QCDQToQuant)"),
     "plain constants": (plain_constants(), {"not-lowered"}, ""),
     "constants through Identity": (wrapped_constants(), {"not-lowered", "hardware-op"}, "Identity"),
-    "a sparse weight": (make_sparse(finished(quantised())), {"not-lowered", "sparse-constant"}, "store it dense"),
-    "no attributes": (finished(quantised(signed=None, narrow=None)), {"not-lowered", "quant-attributes"}, "no attribute signed and narrow"),
+    "a sparse weight": (make_sparse(finished(quantized())), {"not-lowered", "sparse-constant"}, "store it dense"),
+    "no attributes": (finished(quantized(signed=None, narrow=None)), {"not-lowered", "quant-attributes"}, "no attribute signed and narrow"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", QUANTISED)
+@pytest.mark.parametrize("name", QUANTIZED)
 def test_a_qonnx_or_qdq_graph_gets_the_advice_that_fits(name):
-    model, rules, words = QUANTISED[name]
+    model, rules, words = QUANTIZED[name]
     found = errors(model)
     assert {text.partition(":")[0] for text in found} == rules
     assert words in " ".join(found)

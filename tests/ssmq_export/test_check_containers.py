@@ -13,7 +13,7 @@ OURS = "ssmq_export.custom_op"
 ROW = (1, 4)
 
 
-def quantised(model: onnx.ModelProto) -> onnx.ModelProto:
+def quantized(model: onnx.ModelProto) -> onnx.ModelProto:
     """The same, to be judged as a float graph."""
     model.graph.node.append(helper.make_node("Quant", ["u", "u", "u", "u"], ["q"], domain=QONNX, name="q"))
     return model
@@ -70,7 +70,7 @@ def test_the_first_input_has_two_to_four_dimensions(rank):
     x = g.node("Add", [g.input("u", shape, "INT4"), g.input("v", (1,) * 7, "INT4")], (1,) * 7, "INT8")
     model = g.model([x])
     assert said(model, "layout") == ([] if 2 <= rank <= 4 else [("", "u", f"has {rank} dimensions")])
-    assert severities(model, "layout") <= {"error"} and said(quantised(model), "layout") == []
+    assert severities(model, "layout") <= {"error"} and said(quantized(model), "layout") == []
 
 
 def test_a_graph_without_inputs_or_shapes_has_no_layout():
@@ -113,7 +113,7 @@ def test_finn_keeps_integers_in_float32(elements, told):
 
 
 def test_of_a_float_graph_no_container_is_asked():
-    assert said(quantised(contained(a=TensorProto.DOUBLE)), "float32-container") == []
+    assert said(quantized(contained(a=TensorProto.DOUBLE)), "float32-container") == []
 
 
 @pytest.mark.parametrize("datatype, told", [("INT8191", False), ("INT8192", True), ("UINT8191", False), ("UINT8192", True), ("BIPOLAR", False), ("FLOAT32", False)])

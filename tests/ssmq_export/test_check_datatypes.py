@@ -13,7 +13,7 @@ OURS = "ssmq_export.custom_op"
 ROW = (1, 4)
 
 
-def quantised(model: onnx.ModelProto) -> onnx.ModelProto:
+def quantized(model: onnx.ModelProto) -> onnx.ModelProto:
     """The same, to be judged as a float graph."""
     model.graph.node.append(helper.make_node("Quant", ["u", "u", "u", "u"], ["q"], domain=QONNX, name="q"))
     return model
@@ -49,7 +49,7 @@ def test_ports_are_integer_and_three_that_are_not_are_named(count):
     model = streams("Concat", ["FLOAT32"] * count, axis=1)
     assert said(model, "integer-datatypes") == [("", name, FLOAT) for name in names[:3]] + more
     assert severities(model, "integer-datatypes") == {"error"}
-    assert said(quantised(model), "integer-datatypes") == []
+    assert said(quantized(model), "integer-datatypes") == []
     assert said(streams("Concat", ["INT8", "BIPOLAR"], axis=1), "integer-datatypes") == []
 
 
@@ -136,7 +136,7 @@ def test_inner_tensors_are_annotated_as_finn_infers_them(op, datatype, inferred)
     model = produced(op, datatype)
     expected = [(f"{op}_0", "t0_0", f"is annotated {datatype or 'FLOAT32'}, and FINN infers {inferred}")] if inferred else []
     assert said(model, "inferred-datatype") == expected and severities(model, "inferred-datatype") <= {"warning"}
-    assert said(quantised(model), "inferred-datatype") == []
+    assert said(quantized(model), "inferred-datatype") == []
 
 
 def test_every_output_is_compared_with_what_finn_infers():
@@ -207,7 +207,7 @@ def test_constants_that_are_computed_with_are_integers_of_their_type(op, values,
     model = constant(op, values, datatype)
     expected = [(f"{op}_0", "c", fault.format(datatype or "FLOAT32"))] if fault else []
     assert said(model, "float-initializer") == expected and severities(model, "float-initializer") <= {"error"}
-    assert said(quantised(model), "float-initializer") == []
+    assert said(quantized(model), "float-initializer") == []
 
 
 def test_a_constant_of_text_holds_no_numbers():

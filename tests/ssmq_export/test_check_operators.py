@@ -157,9 +157,9 @@ def test_vectors_have_two_dimensions(op, shape, expected):
 def test_a_condition_of_finn_s_is_judged_of_complete_operators_of_integer_graphs():
     reason = "multiplies a constant from the left, and FINN streams the first operand: transpose the product"
     assert told(one("MatMul", "w u"), "conversion") == [reason]
-    quantised = one("MatMul", "w u")
-    quantised.graph.node.append(helper.make_node("Quant", ["y0", "w", "w", "w"], ["q"], domain=QONNX, name="q"))
-    assert told(quantised, "conversion") == []
+    quantized = one("MatMul", "w u")
+    quantized.graph.node.append(helper.make_node("Quant", ["y0", "w", "w", "w"], ["q"], domain=QONNX, name="q"))
+    assert told(quantized, "conversion") == []
     assert told(one("MatMul", "w u", domain="com.example"), "conversion") == []
     assert told(one("MatMul", "w u v"), "conversion") == told(one("MatMul", "w u", results=2), "conversion") == []
     assert told(one("Mish", "w u"), "conversion") == []

@@ -74,7 +74,7 @@ def test_a_shape_of_qonnxs_operators_is_what_qonnx_infers(op, given, shapes):
 
 
 @pytest.mark.parametrize("op", ["MultiThreshold", "Quant", "IntQuant", "BipolarQuant", "Trunc", "FloatQuant"])
-def test_quantisers_keep_shape_and_container(op):
+def test_quantizers_keep_shape_and_container(op):
     for domain in (QONNX, "onnx.brevitas"):
         found = inferred(custom(op, domain=domain), [kind((2, 3), TensorProto.DOUBLE)], lambda name: None, 18)
         assert (dims(found["y"]), found["y"].tensor_type.elem_type) == ([2, 3], TensorProto.DOUBLE)

@@ -146,7 +146,7 @@ def test_the_shape_of_a_shapeless_tensor_is_no_constant():
 
 
 @pytest.mark.parametrize("op", ["Quant", "IntQuant", "BipolarQuant", "FloatQuant", "Trunc", "QuantizeLinear", "DequantizeLinear", "Relu"])
-def test_a_graph_is_lowered_when_no_quantiser_is_left(op):
+def test_a_graph_is_lowered_when_no_quantizer_is_left(op):
     g = Graph()
     w = g.node(op, [g.constant(np.ones(ROW), None)], ROW, None, domain=QONNX)
     x = g.node(op, [g.input("u", ROW, "INT4")], ROW, None, domain=QONNX)

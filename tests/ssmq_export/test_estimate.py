@@ -27,8 +27,8 @@ families = st.sampled_from([part.family for part in (ARTY, ZCU104, ECP5)])
 
 
 def dataflow(**changes) -> tuple[onnx.ModelProto, object]:
-    quantised = small_model(small_config(**changes))[1]
-    return lower(step_graph(describe(quantised))), quantised
+    quantized = small_model(small_config(**changes))[1]
+    return lower(step_graph(describe(quantized))), quantized
 
 
 @pytest.fixture(scope="module")
@@ -67,12 +67,12 @@ def test_doubling_the_lanes_halves_the_cycles_and_saves_no_lut(graph, part, use_
 
 @pytest.mark.parametrize("changes", [{}, {"bits": {"x": 5}}, {"model": {"layers": 1, "heads": 3, "modes": 5}}])
 def test_state_memories_hold_the_footprint_s_state(changes):
-    model, quantised = dataflow(**changes)
+    model, quantized = dataflow(**changes)
     found = estimate_graph(model, ARTY).as_dict()
     states = [node for node in found["nodes"] if node["op"] == "State"]
-    assert len(states) == 2 * len(quantised.blocks) + 1
-    assert sum(node["stored_bits"] for node in states) == 8 * footprint(quantised).state
-    assert found["bytes"]["state"] == footprint(quantised).state
+    assert len(states) == 2 * len(quantized.blocks) + 1
+    assert sum(node["stored_bits"] for node in states) == 8 * footprint(quantized).state
+    assert found["bytes"]["state"] == footprint(quantized).state
 
 
 @given(widths, widths, st.integers(0, 8), families)
@@ -153,6 +153,6 @@ def test_parts_are_known_by_their_full_and_their_short_names():
 
 
 def test_only_an_integer_graph_has_an_estimate():
-    _, quantised = small_model(small_config())
+    _, quantized = small_model(small_config())
     with pytest.raises(ExportError, match="has no integer datatype; estimate the dataflow.onnx"):
-        estimate_graph(step_graph(describe(quantised)), ARTY)
+        estimate_graph(step_graph(describe(quantized)), ARTY)

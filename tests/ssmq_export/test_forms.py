@@ -75,7 +75,7 @@ def test_a_single_channel_broadcasts(one, several):
 
 
 def test_stored_rows_are_themselves():
-    assert dense(forms.stored(2, 3), VALUES).tolist() == [7, 20, -5]
+    assert dense(forms.identity(2, 3), VALUES).tolist() == [7, 20, -5]
 
 
 @given(any_form())

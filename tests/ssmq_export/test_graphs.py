@@ -115,7 +115,7 @@ def test_graph_size_does_not_depend_on_the_length():
     assert sizes[0] == sizes[1]
 
 
-def test_no_weight_quantiser_is_shared():
+def test_no_weight_quantizer_is_shared():
     _, model = small_model(small_config(model=PAPER))
     graph = step_graph(describe(model)).graph
     fixed = {tensor.name for tensor in graph.initializer}

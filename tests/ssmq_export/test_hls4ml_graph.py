@@ -66,8 +66,8 @@ def test_zeros_do_not_widen_a_constant():
 @pytest.mark.parametrize(("norm", "counted"), [("none", 0), ("batch", 2)])
 def test_only_what_floats_round_becomes_thresholds(norm, counted):
     """ReLU and the hard sigmoid are exact in fixed point; batch norm is not, once a layer."""
-    _, quantised = small_model(small_config(model={"norm": norm, "activation": "relu", "gate": "hard_sigmoid"}))
-    graph = hls_graph(step_graph(describe(quantised)))
+    _, quantized = small_model(small_config(model={"norm": norm, "activation": "relu", "gate": "hard_sigmoid"}))
+    graph = hls_graph(step_graph(describe(quantized)))
     operators = [node.op_type for node in graph.model.graph.node]
     assert operators.count("SsmqThresholds") == counted
     assert set(operators) <= {"MatMul", "Mul", "Add", "Sub", "Quant", "SsmqThresholds"}
@@ -75,9 +75,9 @@ def test_only_what_floats_round_becomes_thresholds(norm, counted):
 
 
 def test_a_graph_of_another_form_is_refused():
-    _, quantised = small_model(small_config())
+    _, quantized = small_model(small_config())
     with pytest.raises(ExportError, match="hls4ml gets the step graph"):
-        hls_graph(lower(step_graph(describe(quantised))))
+        hls_graph(lower(step_graph(describe(quantized))))
 
 
 def test_a_gelu_in_doubles_is_a_threshold_layer():

@@ -67,8 +67,8 @@ def test_every_tensor_has_every_code(case, fused):
     assert (found.differing, found.first, found.sequences) == (0, "", 5)
     assert found.codes > 5 * LENGTH * (len(tensors) + 2) * 3
     # Untraced, sums and states are not stored, so other code runs.
-    quantised = [name for name in trace(model, codes, "fused") if name not in ("logits", "pooled")]
-    assert compare("quantised only", expected, integers.trace(codes, quantised)).differing == 0
+    quantized = [name for name in trace(model, codes, "fused") if name not in ("logits", "pooled")]
+    assert compare("quantised only", expected, integers.trace(codes, quantized)).differing == 0
     assert np.array_equal(integers.trace(codes, [])["logits"], expected["logits"])
 
 
@@ -247,7 +247,7 @@ def counting_graph(thresholds: np.ndarray, bias: int, double: bool) -> onnx.Mode
     return with_ports(model)
 
 
-def test_a_quantised_checkpoint_is_lowered_in_memory(tmp_path):
+def test_a_quantized_checkpoint_is_lowered_in_memory(tmp_path):
     config = small_config(**CASES["edge"])
     floating, model = small_model(config)
     onnx.save(graphs("edge")[2], tmp_path / "dataflow.onnx")

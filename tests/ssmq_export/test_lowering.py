@@ -93,17 +93,17 @@ def test_ties_go_to_even_levels():
 @pytest.mark.parametrize("activation", ["hard_gelu", "gelu"])
 def test_a_tabulated_activation_equals_the_graph_on_every_code(activation):
     model = {"norm": "none", "activation": activation, "gate": "hard_sigmoid", "layers": 1}
-    _, quantised = small_model(small_config(model=model))
-    step = step_graph(describe(quantised))
+    _, quantized = small_model(small_config(model=model))
+    step = step_graph(describe(quantized))
     dataflow = lower(step)
     codes = np.arange(-128, 128)
-    fmt = quantised.blocks[0].sites["y"].format
-    out = quantised.blocks[0].sites["mix_in"].format
+    fmt = quantized.blocks[0].quantizers["y"].format
+    out = quantized.blocks[0].quantizers["mix_in"].format
     import torch
 
     with torch.no_grad():
         y = torch.from_numpy(fmt.values(codes)).float()
-        expected = quantised.blocks[0].sites["mix_in"](quantised.blocks[0].activation(y)).numpy()
+        expected = quantized.blocks[0].quantizers["mix_in"](quantized.blocks[0].activation(y)).numpy()
     graph = {node.output[0]: node for node in dataflow.graph.node}
     constants = constants_of(dataflow.graph)
     join = graph["mix_in_0"]
@@ -116,7 +116,7 @@ def test_a_tabulated_activation_equals_the_graph_on_every_code(activation):
     assert np.array_equal((counts[0] - counts[1]) * 2.0 ** int(out.exponent), expected)
 
 
-def test_a_float_path_without_quantiser_is_named():
+def test_a_float_path_without_quantizer_is_named():
     _, model = small_model(small_config(model={"norm": "none", "activation": "relu", "gate": "none", "layers": 1}))
     step = step_graph(describe(model))
     for node in step.graph.node:
@@ -234,16 +234,16 @@ def test_a_table_is_the_model_s_own_function_where_floats_need_to_be_double(widt
     """GELU behind sums too wide for float32, where ONNX Runtime has no erf: every code of y, not only those that occur."""
     bits = {"a": 12, "x": 12, "c": 10, "u": 12, "y": width}
     _, model = small_model(small_config(model={"activation": "gelu", "layers": 1}, bits=bits))
-    sites = model.blocks[0].sites
-    sites["y"].power.set_exponent(4 - width)  # from -8 on: the bend, and where 1 + erf comes next to 0 and to 2
-    sites["mix_in"].power.set_exponent(-4)
+    quantizers = model.blocks[0].quantizers
+    quantizers["y"].power.set_exponent(4 - width)  # from -8 on: the bend, and where 1 + erf comes next to 0 and to 2
+    quantizers["mix_in"].power.set_exponent(-4)
     step = step_graph(describe(model))
     assert step.graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.DOUBLE
     rises, falls = (
         next(numpy_helper.to_array(t) for t in lower(step).graph.initializer if t.name == f"mix_in_0_{kind}_thresholds")
         for kind in ("rises", "falls")
     )
-    fmt, result = sites["y"].format, sites["mix_in"].format
+    fmt, result = quantizers["y"].format, quantizers["mix_in"].format
     codes = np.arange(fmt.low, fmt.high + 1)
     values = fmt.values(codes)
     expected = result.codes(values * (1 + erf(values / 2**0.5)) / 2)  # the definition, by another library's erf
@@ -252,7 +252,7 @@ def test_a_table_is_the_model_s_own_function_where_floats_need_to_be_double(widt
 
     def trained(y: np.ndarray) -> np.ndarray:
         with torch.no_grad():
-            return result.codes(sites["mix_in"](model.blocks[0].activation(torch.from_numpy(y))).numpy())
+            return result.codes(quantizers["mix_in"](model.blocks[0].activation(torch.from_numpy(y))).numpy())
 
     assert np.array_equal(trained(values), expected)
     # A value alone takes another way through torch's erf than one among many.
@@ -275,13 +275,13 @@ def test_pruned_parameters_leave_the_graphs_whole(part):
         assert (agreement.differing, agreement.sequences) == (0, 4) and agreement.codes > 4 * LENGTH * 8
 
 
-def test_a_quantiser_that_changes_nothing_keeps_its_codes_under_its_name():
+def test_a_quantizer_that_changes_nothing_keeps_its_codes_under_its_name():
     """An encoder's sum on the grid of u and inside its range; the input's codes, too, may be what the port carries."""
     config = small_config(model={"layers": 1}, bits={"input": 4, "encoder": 3, "bias": 6, "u": 8})
     _, model = small_model(config)
-    encoder, sites = model.encoder, model.sites
-    exponent = int(encoder.weight_power.exponent) + int(sites["input"].power.exponent)
-    sites["u"].power.set_exponent(exponent)
+    encoder, quantizers = model.encoder, model.quantizers
+    exponent = int(encoder.weight_power.exponent) + int(quantizers["input"].power.exponent)
+    quantizers["u"].power.set_exponent(exponent)
     encoder.bias_power.set_exponent(exponent)
     codes = small_codes(4).numpy()
     expected = trace(model, codes, "reference")

@@ -41,7 +41,7 @@ def test_every_operation_computes_what_qonnx_does_and_stays_in_its_range(name):
         if operation.output in coded and operation.output != graph.ports.output.name:
             assert np.array_equal(computed, codes[operation.output]), operation.name
         codes[operation.output] = computed
-        low, high = operation.range
+        low, high = operation.limits
         assert np.all((low <= computed) & (computed <= high)), operation.name
         for channel, row in enumerate(operation.rows):
             s = codes[operation.inputs[0]][..., channel].ravel()
@@ -157,10 +157,10 @@ PRODUCT = next(o for o in operations(dataflow("edge")) if o.name == "Mul_gated_0
         (SOME, {"inputs": ("a", "b")}, "a dense must have 1 tensors and a constant, not 2"),
         (SOME, {"constant": None}, "a dense must have 1 tensors and a constant"),
         (SOME, {"sources": ()}, "it must have 1 ranges of inputs, not 0"),
-        (SOME, {"range": SOME.range[::-1]}, "a range must be int64"),
-        (SOME, {"range": tuple(end.astype(float) for end in SOME.range)}, "a range must be int64"),
-        (SOME, {"range": (SOME.range[0], SOME.range[1][:1])}, "a range must be int64"),
-        (SOME, {"range": (SOME.range[0], SOME.range[1].astype(np.int32))}, "a range must be int64"),
+        (SOME, {"limits": SOME.limits[::-1]}, "a range must be int64"),
+        (SOME, {"limits": tuple(end.astype(float) for end in SOME.limits)}, "a range must be int64"),
+        (SOME, {"limits": (SOME.limits[0], SOME.limits[1][:1])}, "a range must be int64"),
+        (SOME, {"limits": (SOME.limits[0], SOME.limits[1].astype(np.int32))}, "a range must be int64"),
         (SOME, {"sources": tuple((high + 1, high) for _, high in SOME.sources)}, "a range must be int64"),
         (SUM, {"sources": (SUM.sources[0], tuple(e[:3] for e in SUM.sources[1]))}, r"its terms must have 1 or 4 channels, not \[4, 3\]"),
         (SCALE, {"constant": SCALE.constant[:3]}, "its constant must have 1 or 12 channels"),

@@ -67,7 +67,7 @@ def test_rule_1_a_parameter_that_its_quant_would_clip_is_refused(codes):
         clean(scaled(codes, bits=4))
 
 
-def requantised(source, target, double=False, port_too=False):
+def requantized(source, target, double=False, port_too=False):
     """q = Quant(u), read twice."""
 
     def draw(g):
@@ -94,7 +94,7 @@ IDLE = {
 @pytest.mark.parametrize("double", [False, True], ids=["float", "double"])
 @pytest.mark.parametrize("formats", IDLE.values(), ids=IDLE)
 def test_rule_2_a_quant_that_changes_nothing_disappears(formats, double):
-    graph = requantised(*formats, double)
+    graph = requantized(*formats, double)
     codes = {"u": every_code(2, *((0, 15) if not formats[0].signed else (-8, 7)))}
     before = computed(graph, codes)
     clean(graph)
@@ -116,14 +116,14 @@ NOT_IDLE = {
 @pytest.mark.parametrize("double", [False, True], ids=["float", "double"])
 @pytest.mark.parametrize("formats", NOT_IDLE.values(), ids=NOT_IDLE)
 def test_rule_2_any_other_quant_stays(formats, double):
-    graph = requantised(*formats, double)
+    graph = requantized(*formats, double)
     clean(graph)
     assert op_types(graph) == ["Quant", *(["Cast"] if double else []), "Add", "Mul"]
 
 
 @pytest.mark.parametrize("double", [False, True], ids=["float", "double"])
 def test_rule_2_a_port_keeps_its_quant(double):
-    graph = requantised(fmt(4), fmt(4), double, port_too=True)
+    graph = requantized(fmt(4), fmt(4), double, port_too=True)
     clean(graph)
     assert op_types(graph) == ["Quant", *(["Cast"] if double else []), "Add", "Mul"]
 

@@ -185,7 +185,7 @@ def test_rule_2_a_table_holds_65536_codes_and_not_one_more():
 
 
 @pytest.mark.parametrize("exponent", [-1, [-3, 0]], ids=["one grid", "a grid a channel"])
-def test_rule_3_the_scale_of_a_quantiser_is_a_product_behind_its_thresholds(exponent):
+def test_rule_3_the_scale_of_a_quantizer_is_a_product_behind_its_thresholds(exponent):
     graph = folded(chain(exponent=exponent))
     assert graph.constants["y_scale"].shape == (1, np.size(exponent))
     assert np.array_equal(graph.constants["y_scale"].ravel(), np.ldexp(1.0, np.ravel(exponent)))

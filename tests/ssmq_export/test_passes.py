@@ -229,7 +229,7 @@ class _Drawn:
         self.g.node(self.draw(st.sampled_from(["Add", "Sub"])), [source, self.g.weight(f"w{name}", term)], name, channels)
         self.sums[name] = channels, min(self.sums[source][1], -6)
 
-    def quantised(self, name: str) -> None:
+    def quantized(self, name: str) -> None:
         source = self.one()
         channels, last = self.sums[source][0], source
         if self.draw(st.booleans()):

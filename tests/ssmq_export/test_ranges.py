@@ -123,7 +123,7 @@ def test_rule_3_a_running_sum_has_the_range_of_its_port():
     assert ends(running(name="other")["pool_next"]) == [[-2, -2], [-520] * 2, [518] * 2]
 
 
-def test_rule_4_a_table_has_the_format_of_its_quantiser():
+def test_rule_4_a_table_has_the_format_of_its_quantizer():
     def draw(g):
         port(g, "u", 2, fmt(4, -3))
         g.quant(g.node("Mul", ["u", g.constant("c", -0.9)], "t", 2), "y", fmt(3, -2), 2)

@@ -57,7 +57,7 @@ def test_a_chain_of_sums_is_one_stage():
     assert bounds(y) == [[-7, -2450], [1523, 100]] and len(y.rows) == 2 and logits.rows == ()
     assert y.form.weight.tolist() == [6, -10] and y.form.constant.tolist() == [-7, 100]
     # The second channel never reaches 900.
-    assert (stages.stored["y"].low.tolist(), stages.stored["y"].high.tolist()) == ([-2, -2], [1, 0])
+    assert (stages.slots["y"].low.tolist(), stages.slots["y"].high.tolist()) == ([-2, -2], [1, 0])
     assert bounds(logits) == [[-10], [1]]
 
 
@@ -174,13 +174,13 @@ def test_a_running_sum_is_safe_until_it_may_leave_its_type(weight, steps):
 def test_growth_widens_a_running_sum_only():
     graph = integer_graph(running(), **RUNNING)
     assert Stages(graph, growth=4).steps == 4 * 2047 // 765
-    assert Stages(graph, growth=4).stored["pool"].high.tolist() == [4 * 2047]
-    assert Stages(graph, growth=4).stored["u"].high.tolist() == [255]
+    assert Stages(graph, growth=4).slots["pool"].high.tolist() == [4 * 2047]
+    assert Stages(graph, growth=4).slots["u"].high.tolist() == [255]
 
 
 def test_a_running_sum_is_wide_whatever_its_type():
     stages = Stages(integer_graph(running(), **RUNNING))
-    assert stages.stored["pool"].wide and stages.stored["pool_next"].wide and not stages.stored["u"].wide
+    assert stages.slots["pool"].wide and stages.slots["pool_next"].wide and not stages.slots["u"].wide
 
 
 def test_states_that_nothing_bounds_are_named():
@@ -212,7 +212,7 @@ def thresholded_state(state="INT3", rows=((-4, 0, 9),)):
 def test_a_thresholded_state_stays_in_its_range_for_ever():
     stages = Stages(thresholded_state())
     assert stages.steps == 2**62 and not stages.is_running_sum("x_re_0") and not stages.is_running_sum("u")
-    assert (stages.stored["x_re_next_0"].low.tolist(), stages.stored["x_re_next_0"].high.tolist()) == ([-2], [1])
+    assert (stages.slots["x_re_next_0"].low.tolist(), stages.slots["x_re_next_0"].high.tolist()) == ([-2], [1])
     Stages(thresholded_state("INT2"))
     with pytest.raises(ExportError, match="x_re_next_0: its codes leave the annotated range of x_re_0"):
         Stages(thresholded_state("UINT4"))
@@ -245,7 +245,7 @@ def test_a_tensor_is_wide_if_int16_does_not_hold_it(weight, wide):
         g.input("u", 1)
         g.output(matmul(g, "u", "logits", [[weight]]), 1)
 
-    assert Stages(integer_graph(draw)).stored["logits"].wide == wide
+    assert Stages(integer_graph(draw)).slots["logits"].wide == wide
 
 
 @pytest.mark.parametrize(

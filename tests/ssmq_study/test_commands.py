@@ -8,9 +8,10 @@ import pytest
 from conftest import small_config, small_model
 from ssmq_brevitas.checkpoint import save_checkpoint
 from ssmq_brevitas.errors import SsmqError
+from ssmq_brevitas.zoo import zoo_models
 from ssmq_cli.commands import app
 from ssmq_export.errors import ExportError
-from ssmq_study.zoo import load_card, locate, names
+from ssmq_study.cards import load_card
 from typer.testing import CliRunner
 
 
@@ -21,16 +22,16 @@ def ssmq(*arguments) -> str:
 
 
 def test_evaluate_lists_measures_and_refuses_another_number(tmp_path):
-    name = names()[0]
+    name = next(iter(zoo_models()))
     assert f"zoo:{name} " in ssmq("evaluate", "--list")
     found = json.loads(ssmq("evaluate", f"zoo:{name}", "--json"))
-    card = load_card(locate(f"zoo:{name}"))
+    card = load_card(zoo_models()[name])
     (embedded,) = (entry for entry in card.measured if entry.data["source"] == "embedded")
     assert found == {
         "images": 1000, "correct": embedded.correct, "accuracy": embedded.correct / 1000, "bytes": card.bytes["total"],
     }  # fmt: skip
     mine = tmp_path / "mine.safetensors"
-    mine.write_bytes(locate(f"zoo:{name}").read_bytes())
+    mine.write_bytes(zoo_models()[name].read_bytes())
     ssmq("evaluate", mine, "--card", "ssmq train")
     written = tmp_path / "mine.json"
     assert load_card(mine).command == "ssmq train"
@@ -40,8 +41,8 @@ def test_evaluate_lists_measures_and_refuses_another_number(tmp_path):
 
 
 def test_a_name_of_the_zoo_stands_for_a_checkpoint(tmp_path):
-    name = names()[0]
-    assert json.loads(ssmq("footprint", f"zoo:{name}", "--json")) == load_card(locate(f"zoo:{name}")).bytes
+    name = next(iter(zoo_models()))
+    assert json.loads(ssmq("footprint", f"zoo:{name}", "--json")) == load_card(zoo_models()[name]).bytes
     floating = json.loads(ssmq("footprint", "zoo:edge-2x16", "--json"))
     assert floating["total"] == floating["fp32_total"]
     with pytest.raises(ExportError, match="a float model has no codes"):
@@ -57,7 +58,8 @@ def test_report_writes_the_page_and_the_readme(tmp_path):
     (tmp_path / "README.md").write_text("<!-- zoo -->\n<!-- /zoo -->\n")
     (tmp_path / "results").mkdir()
     ssmq("report", "--results", tmp_path / "results", "--out", tmp_path / "r.html", "--readme", tmp_path / "README.md")
-    assert names()[0] in (tmp_path / "README.md").read_text() and names()[0] in (tmp_path / "r.html").read_text()
+    name = next(iter(zoo_models()))
+    assert name in (tmp_path / "README.md").read_text() and name in (tmp_path / "r.html").read_text()
 
 
 def test_study_names_its_rows(tmp_path):

@@ -108,7 +108,7 @@ def test_luts_are_those_of_the_estimate_and_a_budget_of_them_is_kept(tmp_path):
 def test_the_rate_is_kept_by_folding_whatever_the_widths():
     bench, config = small_bench()
     narrow, wide = (with_bits(config, dict.fromkeys(("a", "b", "c", "d", "x", "linear"), bits)) for bits in (3, 8))
-    cycles = [Luts(find_part("xc7z020"), fps=5_000).measured(bench.quantised(c))["cycles"] for c in (narrow, wide)]
+    cycles = [Luts(find_part("xc7z020"), fps=5_000).measured(bench.quantized(c))["cycles"] for c in (narrow, wide)]
     assert max(cycles) <= 100e6 / 5_000 and cycles[0] == pytest.approx(cycles[1], rel=0.05)
 
 

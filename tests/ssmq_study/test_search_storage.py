@@ -104,6 +104,6 @@ def test_a_folder_may_have_any_name(tmp_path, name):
 )  # fmt: skip
 def test_no_password_is_told(known, storage, monkeypatch):
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-    with pytest.raises(SsmqError, match="--storage") as refused:
+    with pytest.raises(SsmqError, match="the storage") as refused:
         found(known, storage)
     assert "hunter2" not in str(refused.value)

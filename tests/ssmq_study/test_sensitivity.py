@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import json
 
 import pytest
@@ -10,6 +9,7 @@ import torch
 from conftest import small_codes, small_config, small_model
 from ssmq_brevitas.checkpoint import load_checkpoint
 from ssmq_brevitas.data import SequenceData, load_data
+from ssmq_brevitas.zoo import locate
 from ssmq_study.layers import narrow_at
 from ssmq_study.plots import heat_map
 from ssmq_study.sensitivity import Bench, explanation, sensitivity, sensitivity_tables, tensors, with_bits
@@ -66,18 +66,17 @@ def test_each_tensor_is_tried_in_each_layer_alone(two_layers, tmp_path):
 
 def test_a_layer_alone_is_narrow_there_and_nowhere_else(two_layers):
     bench, config, _ = two_layers
-    wide, narrow = (bench.quantised(with_bits(config, {**dict.fromkeys(("u", "c"), bits)})) for bits in (14, 4))
+    wide, narrow = (bench.quantized(with_bits(config, {**dict.fromkeys(("u", "c"), bits)})) for bits in (14, 4))
     model = narrow_at(wide, narrow, 1)
     assert [block.ssm.c_quant.bits for block in model.blocks] == [14, 4]
-    assert [model.sites["u"].bits, *(block.sites["u"].bits for block in model.blocks)] == [14, 14, 4]
+    assert [model.quantizers["u"].bits, *(block.quantizers["u"].bits for block in model.blocks)] == [14, 14, 4]
     outside = narrow_at(wide, narrow, "outside")
-    assert [outside.sites["u"].bits, *(block.sites["u"].bits for block in outside.blocks)] == [4, 14, 14]
+    assert [outside.quantizers["u"].bits, *(block.quantizers["u"].bits for block in outside.blocks)] == [4, 14, 14]
     assert [block.ssm.c_quant.bits for block in wide.blocks] == [14, 14], "the wide model stays as it was"
 
 
 def test_a_and_x_come_first_and_the_eigenvalues_say_why():
-    checkpoint = importlib.resources.files("ssmq_brevitas.assets").joinpath("edge-2x16.safetensors")
-    floating, config, _ = load_checkpoint(str(checkpoint))
+    floating, config, _ = load_checkpoint(locate("zoo:edge-2x16"))
     found = sensitivity(Bench(floating, load_data(), 100), config, [8], by_layer=False)
     assert {row["tensor"] for row in found["tensors"][:2]} == {"a", "x"}
     assert found["tensors"][1]["loss"] > 0.5 > 0.05 > found["tensors"][2]["loss"]

@@ -16,7 +16,7 @@ from ..dataflow.text import undecodable_field
 from ..errors import ExportError
 from .catalogue import RULES, Rule
 from .finding import Finding
-from .rules import datatypes, folding, grids, operators, quantisers, scans, streams, structure, thresholds  # noqa: F401  (their rules register)  # noqa: F401
+from .rules import datatypes, folding, grids, operators, quantizers, scans, streams, structure, thresholds  # noqa: F401  (their rules register)  # noqa: F401
 from .tidy_view import TidyView
 
 __all__ = ["RULES", "Finding", "Rule", "check_file", "check_model"]

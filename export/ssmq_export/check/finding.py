@@ -21,3 +21,8 @@ class Finding:
 
     def as_dict(self) -> dict[str, str]:
         return asdict(self)
+
+
+def to_json(findings: list[Finding]) -> dict:
+    """``{"findings": [{"rule", "severity", "node", "tensor", "message", "fix"}]}``"""
+    return {"findings": [finding.as_dict() for finding in findings]}

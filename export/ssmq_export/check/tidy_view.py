@@ -12,7 +12,7 @@ from .tidy import Tidied
 
 # IntQuant is QONNX's newer name of Quant.
 QUANTS = frozenset({"Quant", "IntQuant"})
-QUANTISERS = QUANTS | {"BipolarQuant", "FloatQuant", "Trunc", "QuantizeLinear", "DequantizeLinear"}
+QUANTIZERS = QUANTS | {"BipolarQuant", "FloatQuant", "Trunc", "QuantizeLinear", "DequantizeLinear"}
 
 
 class TidyView(GraphView):
@@ -43,7 +43,7 @@ class TidyView(GraphView):
     @cached_property
     def lowered(self) -> bool:
         """Whether this is to be judged as an integer graph: no quantiser is left in it."""
-        return not any(node.op_type in QUANTISERS for node in self.nodes)
+        return not any(node.op_type in QUANTIZERS for node in self.nodes)
 
     @cached_property
     def tidied(self) -> Tidied:

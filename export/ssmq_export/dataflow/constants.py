@@ -15,7 +15,7 @@ LARGEST = 1 << 24
 PLAIN = {"value_float": np.float32, "value_floats": np.float32, "value_int": np.int64, "value_ints": np.int64}
 
 
-def stored(proto: TensorProto) -> np.ndarray | None:
+def array_of(proto: TensorProto) -> np.ndarray | None:
     """A tensor's values; None if they are stored outside the file or are malformed."""
     if proto.data_location == TensorProto.EXTERNAL:
         return None
@@ -29,7 +29,7 @@ def stored(proto: TensorProto) -> np.ndarray | None:
 
 def sparse(proto: onnx.SparseTensorProto) -> np.ndarray | None:
     """A sparse tensor's values, dense."""
-    values, at, shape = stored(proto.values), stored(proto.indices), list(proto.dims)
+    values, at, shape = array_of(proto.values), array_of(proto.indices), list(proto.dims)
     if values is None or at is None or min(shape, default=0) < 1 or np.prod(shape, dtype=np.float64) > LARGEST:
         return None
     dense = np.zeros(shape, values.dtype)
@@ -45,7 +45,7 @@ def of_node(node: onnx.NodeProto) -> np.ndarray | None:
     """What a Constant node holds."""
     for found in node.attribute:
         if found.name == "value":
-            return stored(found.t)
+            return array_of(found.t)
         if found.name == "sparse_value":
             return sparse(found.sparse_tensor)
         if found.name in PLAIN:

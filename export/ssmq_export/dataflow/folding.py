@@ -85,23 +85,23 @@ def foldings_of(model: onnx.ModelProto, operations: list[Operation]) -> list[Fol
     Of a model that was admitted. ExportError for lanes that do not fit.
     """
     nodes = {node.output[0]: node for node in model.graph.node}
-    stored = {name: {entry.key: entry.value for entry in node.metadata_props} for name, node in nodes.items()}
-    if not any(PE_KEY in found for found in stored.values()):
+    metadata = {name: {entry.key: entry.value for entry in node.metadata_props} for name, node in nodes.items()}
+    if not any(PE_KEY in found for found in metadata.values()):
         return None
-    return [_read(operation, stored[operation.output]) for operation in operations]
+    return [_read(operation, metadata[operation.output]) for operation in operations]
 
 
-def _read(operation: Operation, stored: dict[str, str]) -> Folding:
+def _read(operation: Operation, metadata: dict[str, str]) -> Folding:
     numbers = []
     for key in (PE_KEY, SIMD_KEY):
-        numbers.append(int(stored.get(key, "1")))
+        numbers.append(int(metadata.get(key, "1")))
     parallel, terms = numbers
     lanes = (parallel,)
     if operation.kind == "scan":
         lanes = scan_lanes(parallel, operation.dims[1])
     elif len(operation.dims) == 2:
         lanes = parallel, terms
-    found = Folding(lanes, stored.get(RES_TYPE_KEY) != "lut")
+    found = Folding(lanes, metadata.get(RES_TYPE_KEY) != "lut")
     refuse_misfit(operation, found)
     return found
 

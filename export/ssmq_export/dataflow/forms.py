@@ -53,7 +53,7 @@ class Form:
         return lowest, highest
 
 
-def stored(first: int, channels: int) -> Form:
+def identity(first: int, channels: int) -> Form:
     """The rows ``first .. first + channels - 1`` themselves."""
     index = np.arange(channels)
     return Form(index, first + index, np.ones(channels, np.int64), np.zeros(channels, np.int64))

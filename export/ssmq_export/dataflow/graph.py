@@ -52,7 +52,7 @@ class DataflowGraph:
         self.operations: list[Operation] = []
         for node in graph.node:
             found = recognised(node, tensors)
-            tensors.ranges[found.output] = found.range
+            tensors.ranges[found.output] = found.limits
             self.operations.append(found)
         self._width = tensors.width
         self.limits = {name: integer_range(datatypes[name]) for name in self.channels}

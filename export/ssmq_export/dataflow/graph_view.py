@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import onnx
 
-from .constants import of_node, stored
+from .constants import array_of, of_node
 
 
 class GraphView:
@@ -72,7 +72,7 @@ class GraphView:
         if tensor not in self._arrays:
             producers = self.producers.get(tensor)
             if tensor in self.initializers:
-                self._arrays[tensor] = stored(self.initializers[tensor])
+                self._arrays[tensor] = array_of(self.initializers[tensor])
             else:
                 self._arrays[tensor] = of_node(producers[0]) if producers and producers[0].op_type == "Constant" else None
         return self._arrays[tensor]

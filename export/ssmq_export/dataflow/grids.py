@@ -28,13 +28,13 @@ class Grid:
         return integer_type(int(self.low.min()), int(self.high.max()))
 
     @property
-    def range(self) -> ranges.Range:
+    def limits(self) -> ranges.Range:
         return self.low, self.high
 
     def shifted(self, exponent: np.ndarray) -> Grid:
         """The same values on a finer grid. Raises ExportError past 62 bits, as ``product`` and ``matmul`` do."""
         shift = self.exponent - exponent
-        ranges.refuse_wide(np.ldexp(ranges.magnitude(self.range), shift))
+        ranges.refuse_wide(np.ldexp(ranges.magnitude(self.limits), shift))
         return Grid(exponent, self.low << shift, self.high << shift)
 
 
@@ -46,14 +46,14 @@ def uniform(channels: int, exponent: np.ndarray | int, low: int, high: int) -> G
 
 def product(left: Grid, right: Grid) -> Grid:
     """Elementwise product."""
-    return Grid(left.exponent + right.exponent, *ranges.product(left.range, right.range))
+    return Grid(left.exponent + right.exponent, *ranges.product(left.limits, right.limits))
 
 
 def matmul(source: Grid, weight: np.ndarray, exponent: np.ndarray) -> Grid:
     """``codes @ weight`` with integer ``weight`` (inputs, outputs); exact range from the weights themselves."""
-    return Grid(exponent, *ranges.matmul(source.range, weight))
+    return Grid(exponent, *ranges.matmul(source.limits, weight))
 
 
 def total(left: Grid, right: Grid, sign: int) -> Grid:
     """Sum or difference of two tensors on the same grid."""
-    return Grid(left.exponent, *ranges.total(left.range, right.range, sign))
+    return Grid(left.exponent, *ranges.total(left.limits, right.limits, sign))

@@ -40,7 +40,7 @@ OPERANDS = {
 class Operation:
     """One node, or a memory between nodes: the ``state`` that a port is, the ``fork`` of a tensor with several readers.
 
-    ``inputs`` are the tensors that vary, in order, ``sources`` their exact ranges, ``range`` that of ``output``.
+    ``inputs`` are the tensors that vary, in order, ``sources`` their exact ranges, ``limits`` that of ``output``.
     ``constant`` int64: a matrix (inputs, outputs), a factor or a term (channels,), thresholds (1 or channels, n) in
     ascending order. ``sign``: of the second tensor of a sum, or of the tensor of an offset. ``bias``: the code below all
     thresholds; ``rows``: the thresholds of every channel as what they are proved to be over the whole range of the input. ``parameters``: of a scan, by the names of its inputs, with its ``shape``. ``dims``: sizes whose
@@ -54,7 +54,7 @@ class Operation:
     inputs: tuple[str, ...]
     output: str
     sources: tuple[Range, ...]
-    range: Range
+    limits: Range
     dims: tuple[int, ...]
     parts: tuple[Part, ...]
     constant: np.ndarray | None = None
@@ -70,7 +70,7 @@ class Operation:
         found = len(self.inputs), self.constant is not None
         self._must(found == (wanted, fixed), f"a {self.kind} must have {wanted} tensors{' and a constant' * fixed}, not {found[0]}")
         self._must(len(self.sources) == len(self.inputs), f"it must have {len(self.inputs)} ranges of inputs, not {len(self.sources)}")
-        for low, high in (*self.sources, self.range):
+        for low, high in (*self.sources, self.limits):
             fits = low.shape == high.shape and low.dtype == high.dtype == np.int64 and np.all(low <= high)
             self._must(fits, "a range must be int64 (low, high) with low <= high, not what it is")
         self._must(self.sign in (1, -1), f"its sign must be 1 or -1, not {self.sign}")
@@ -102,7 +102,7 @@ class Operation:
 
     @property
     def channels(self) -> int:
-        return len(self.range[0])
+        return len(self.limits[0])
 
     @property
     def items(self) -> int:

@@ -57,7 +57,7 @@ def recognised(node: onnx.NodeProto, tensors: Tensors) -> Operation:
     """The operation of a node of an admitted dataflow graph, whose inputs are known. Raises ExportError naming the node."""
     make = _MAKERS.get(node.op_type)
     if make is None:
-        raise ExportError(f"node {node.name}: {node.op_type} is no operation of a dataflow graph: lower the graph (ssmq export)")
+        raise ExportError(f"node {node.name}: {node.op_type} is no operation of a dataflow graph: lower the graph first")
     try:
         return make(node, tensors)
     except ValueError as error:
@@ -106,14 +106,14 @@ def _matmul(node: onnx.NodeProto, tensors: Tensors) -> Operation:
         part = Part("shift", dims, *widths, stored=outputs, choices=shifts)
         if not shifts:
             part = Part("multiply", dims, *widths, stored=outputs, multiplications=products)
-        return Operation(**common, kind="spread", range=limits, dims=dims, parts=(part,), constant=weight)
+        return Operation(**common, kind="spread", limits=limits, dims=dims, parts=(part,), constant=weight)
     if inputs % outputs == 0 and np.all(used.sum(axis=1) <= 1):
         dims = (outputs, inputs // outputs)
         part = Part("dot", dims, *widths, stored=inputs, multiplications=products)
-        return Operation(**common, kind="gather", range=limits, dims=dims, parts=(part,), constant=weight)
+        return Operation(**common, kind="gather", limits=limits, dims=dims, parts=(part,), constant=weight)
     dims = (outputs, inputs)
     part = Part("dot", dims, *widths, stored=weight.size, multiplications=products, buffered=True)
-    return Operation(**common, kind="dense", range=limits, dims=dims, parts=(part,), constant=weight)
+    return Operation(**common, kind="dense", limits=limits, dims=dims, parts=(part,), constant=weight)
 
 
 def _mul(node: onnx.NodeProto, tensors: Tensors) -> Operation:
@@ -121,14 +121,14 @@ def _mul(node: onnx.NodeProto, tensors: Tensors) -> Operation:
     dims = (tensors.channels[node.output[0]],)
     if constant is None:
         part = Part("multiply", dims, *widths, multiplications=dims[0])
-        return Operation(**common, kind="product", range=ranges.product(*common["sources"]), dims=dims, parts=(part,))
+        return Operation(**common, kind="product", limits=ranges.product(*common["sources"]), dims=dims, parts=(part,))
     factor = constant.reshape(-1)
     limits = ranges.product(*common["sources"], ranges.constant(factor))
     stored, shifts = _words(factor), _shifts(factor)
     part = Part("shift", dims, *widths, stored=stored, choices=shifts)
     if not shifts:
         part = Part("multiply", dims, *widths, stored=stored, multiplications=dims[0])
-    return Operation(**common, kind="shift" if shifts else "scale", range=limits, dims=dims, parts=(part,), constant=factor)
+    return Operation(**common, kind="shift" if shifts else "scale", limits=limits, dims=dims, parts=(part,), constant=factor)
 
 
 def _add(node: onnx.NodeProto, tensors: Tensors) -> Operation:
@@ -140,11 +140,11 @@ def _add(node: onnx.NodeProto, tensors: Tensors) -> Operation:
     known = output in tensors.running or any(entry.key == TABLE_MARK for entry in node.metadata_props)
     if constant is None:
         limits = tensors.annotated(output) if known else ranges.total(*common["sources"], sign)
-        return Operation(**common, kind="sum", range=limits, dims=dims, parts=(part,), sign=sign)
+        return Operation(**common, kind="sum", limits=limits, dims=dims, parts=(part,), sign=sign)
     term, turned = constant.reshape(-1), node.input[0] in tensors.constants
     term, sign = (term, sign) if turned else (sign * term, 1)
     limits = ranges.total(ranges.constant(term), *common["sources"], sign)
-    return Operation(**common, kind="offset", range=limits, dims=dims, parts=(part,), constant=term, sign=sign)
+    return Operation(**common, kind="offset", limits=limits, dims=dims, parts=(part,), constant=term, sign=sign)
 
 
 def _thresholds(node: onnx.NodeProto, tensors: Tensors) -> Operation:
@@ -159,7 +159,7 @@ def _thresholds(node: onnx.NodeProto, tensors: Tensors) -> Operation:
     if rounds:
         parts = _rounding(rows, dims, left, out)
     kind = "rounding" if rounds else "thresholds"
-    return Operation(**common, kind=kind, range=limits, dims=dims, parts=parts, constant=levels, bias=bias, rows=rows)
+    return Operation(**common, kind=kind, limits=limits, dims=dims, parts=parts, constant=levels, bias=bias, rows=rows)
 
 
 def _rounding(rows: tuple[Row, ...], dims: tuple[int, ...], left: int, out: int) -> tuple[Part, ...]:
@@ -184,7 +184,7 @@ def _scan(node: onnx.NodeProto, tensors: Tensors) -> Operation:
     limits = tuple(np.full(heads, end, np.int64) for end in limits)
     shape = _scan_shape(names, node.output[0], tensors, bits)
     return Operation(
-        **common, kind="scan", range=limits, dims=(heads, modes), parts=scan_parts(shape), parameters=parameters, shape=shape
+        **common, kind="scan", limits=limits, dims=(heads, modes), parts=scan_parts(shape), parameters=parameters, shape=shape
     )  # fmt: skip
 
 
@@ -201,7 +201,7 @@ def _running_sum(node: onnx.NodeProto, tensors: Tensors) -> Operation:
     output, dims = node.output[0], (tensors.channels[node.output[0]],)
     left, _, out = _widths(node, tensors)
     part = Part("add", dims, left, out, out)
-    return Operation(**_common(node, tensors), kind="running sum", range=tensors.annotated(output), dims=dims, parts=(part,))
+    return Operation(**_common(node, tensors), kind="running sum", limits=tensors.annotated(output), dims=dims, parts=(part,))
 
 
 _MAKERS = {

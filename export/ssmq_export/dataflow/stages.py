@@ -20,7 +20,7 @@ INT16 = np.iinfo(np.int16)
 
 
 @dataclass(frozen=True, eq=False)
-class Stored:
+class Slot:
     """A tensor that is kept: its rows are numbered from ``first``, its codes lie in ``low .. high`` ``(channels,)``.
 
     ``wide`` says that int16 does not hold them.
@@ -56,7 +56,7 @@ class Stage:
 
 
 class Stages:
-    """``order`` lists the stages as they must run, ``stored`` the tensors, ``steps`` how many steps are safe.
+    """``order`` lists the stages as they must run, ``slots`` the tensors, ``steps`` how many steps are safe.
 
     With ``fused``, chains of linear nodes become one sum each; without, every node is a stage. Running sums (kept with no thresholds) may grow to ``growth`` times their annotated range.
     """
@@ -71,7 +71,7 @@ class Stages:
         for operation in operations:
             for name in operation.inputs:
                 self.readers[name] = self.readers.get(name, 0) + 1
-        self.stored: dict[str, Stored] = {}
+        self.slots: dict[str, Slot] = {}
         self.forms: dict[str, Form] = {}
         self.order: list[Stage] = []
         # By row number, for all stored tensors.
@@ -94,13 +94,13 @@ class Stages:
     def _store(self, name: str, low: np.ndarray, high: np.ndarray) -> None:
         first = len(self.low)
         if name in self._before:
-            wide = self.stored[self._before[name]].wide
+            wide = self.slots[self._before[name]].wide
         else:
             wide = low.min() < INT16.min or high.max() > INT16.max or self.is_running_sum(name)
-        self.stored[name] = Stored(first, low, high, bool(wide))
+        self.slots[name] = Slot(first, low, high, bool(wide))
         self.low, self.high = np.concatenate([self.low, low]), np.concatenate([self.high, high])
         self.wide = np.concatenate([self.wide, np.full(len(low), wide)])
-        self.forms[name] = forms.stored(first, len(low))
+        self.forms[name] = forms.identity(first, len(low))
 
     def _visit(self, operation: Operation) -> None:
         if operation.kind in COUNTS:
@@ -109,10 +109,10 @@ class Stages:
             self._product(operation)
         elif operation.kind in MATRICES:
             (source,) = operation.inputs
-            if source not in self.stored and self.forms[source].longest > 1:
+            if source not in self.slots and self.forms[source].longest > 1:
                 self._keep(source)
-            kept = self.stored.get(source)
-            form = forms.stored(kept.first, len(kept.low)) if kept is not None else self.forms[source]
+            kept = self.slots.get(source)
+            form = forms.identity(kept.first, len(kept.low)) if kept is not None else self.forms[source]
             self._linear(operation.output, forms.matmul(form, operation.constant))
         else:
             self._linear(operation.output, self._elementwise(operation))
@@ -136,7 +136,7 @@ class Stages:
             self.forms[name] = form
 
     def _keep(self, name: str) -> None:
-        if name in self.stored:
+        if name in self.slots:
             return
         form = self.forms[name]
         low, high = form.bounds(self.low, self.high, name)
@@ -146,7 +146,7 @@ class Stages:
     def _product(self, operation: Operation) -> None:
         for name in operation.inputs:
             self._keep(name)
-        left, right = (self.stored[name] for name in operation.inputs)
+        left, right = (self.slots[name] for name in operation.inputs)
         magnitudes = [np.maximum(np.abs(side.low), np.abs(side.high)).astype(np.float64) for side in (left, right)]
         if np.any(magnitudes[0] * magnitudes[1] >= 2.0**62):
             raise ExportError(f"{operation.output}: its products need more than 63 bits: choose narrower formats")
@@ -166,9 +166,9 @@ class Stages:
     def _safe_steps(self, state: str) -> int:
         """Steps after which ``state`` may leave the range that everything reading it was compiled for."""
         follower = self.successors[state]
-        low, high = self.stored[state].low, self.stored[state].high
+        low, high = self.slots[state].low, self.slots[state].high
         if not self.is_running_sum(state):
-            if np.any(self.stored[follower].low < low) or np.any(self.stored[follower].high > high):
+            if np.any(self.slots[follower].low < low) or np.any(self.slots[follower].high > high):
                 raise ExportError(f"{follower}: its codes leave the annotated range of {state}: {ADVICE}")
             return 2**62
         form = next(stage.form for stage in self.order if stage.output == follower)

@@ -21,16 +21,16 @@ def check_grids(
     nodes: list[onnx.NodeProto], tensors: dict[str, Tensor], constants: dict[str, np.ndarray], formats: dict[str, Coded]
 ) -> None:
     """A step graph: every Quant rounds to the power-of-two grid that the metadata name, a parameter lies on its own."""
-    quantised: dict[str, tuple[int, bool, np.ndarray]] = {}
+    quantized: dict[str, tuple[int, bool, np.ndarray]] = {}
     for node in nodes:
-        if node.op_type == "Cast" and node.input[0] in quantised:
-            quantised[node.output[0]] = quantised[node.input[0]]
+        if node.op_type == "Cast" and node.input[0] in quantized:
+            quantized[node.output[0]] = quantized[node.input[0]]
         if node.op_type != "Quant":
             continue
-        quantised[node.output[0]] = bits, signed, exponent = _quantiser(node, tensors, constants)
+        quantized[node.output[0]] = bits, signed, exponent = _quantizer(node, tensors, constants)
         if node.input[0] in constants:
             _on_grid(node.input[0], constants[node.input[0]], exponent, signed, bits)
-    for name, (bits, signed, exponent) in quantised.items():
+    for name, (bits, signed, exponent) in quantized.items():
         said = formats.get(name)
         if said and ((said.bits, said.signed) != (bits, signed) or not _same(said, exponent)):
             raise ExportError(f"{name}: its format in {FORMATS_KEY} is not that of its Quant: {ADVICE}")
@@ -60,7 +60,7 @@ def check_tables(nodes: list[onnx.NodeProto], constants: dict[str, np.ndarray], 
                 raise ExportError(f"{name}: its place in the table is not clipped to it: {ADVICE}")
 
 
-def _quantiser(node: onnx.NodeProto, tensors, constants) -> tuple[int, bool, np.ndarray]:
+def _quantizer(node: onnx.NodeProto, tensors, constants) -> tuple[int, bool, np.ndarray]:
     """Width, sign and exponents of a Quant."""
     signed = bool(next(attribute.i for attribute in node.attribute if attribute.name == "signed"))
     scale, zero, bits = (constants[name].astype(np.float64) for name in node.input[1:])

@@ -58,8 +58,8 @@ def shifter(width: int, choices: int) -> Cost:
 
     A LUT6 holds a 4:1 and a LUT4 a 2:1 multiplexer; counted as 2:1 stages, two of which share a LUT6.
     """
-    stages = (choices - 1).bit_length()
-    return Cost(lut=width * stages, ff=width)
+    levels = (choices - 1).bit_length()
+    return Cost(lut=width * levels, ff=width)
 
 
 def memory(words: int, width: int, family: Family, written: bool = False) -> Cost:

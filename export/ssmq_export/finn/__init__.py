@@ -11,8 +11,8 @@ Importing this needs no FINN.
 
 from __future__ import annotations
 
-from .compile import Compiled, compile_graph
+from .compile import Compiled, IllegalGraph, compile_graph
 from .execute import run_hardware_ops
 from .process import INSTALL, available
 
-__all__ = ["INSTALL", "Compiled", "available", "compile_graph", "run_hardware_ops"]
+__all__ = ["INSTALL", "Compiled", "IllegalGraph", "available", "compile_graph", "run_hardware_ops"]

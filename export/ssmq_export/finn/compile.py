@@ -41,6 +41,10 @@ SEQUENCE = """The graph is a whole sequence; the states are inside `DiagonalScan
 dataflow.onnx`."""
 
 
+class IllegalGraph(ExportError):
+    """FINN would stop at what the checker found."""
+
+
 @dataclass(frozen=True)
 class Compiled:
     """What FINN made of a graph.
@@ -73,8 +77,8 @@ def compile_graph(path: Path, part: str, fps: float | None, clock_ns: float, out
 
     With no ``fps`` FINN gets the folding that the graph keeps, or ``USUAL`` sequences a second to fold for.
 
-    Raises ExportError when the checker finds errors (FINN would stop at them with less to say), when finn-plus is
-    missing or when it stops.
+    Raises IllegalGraph when the checker finds errors (FINN would stop at them with less to say), ExportError when
+    finn-plus is missing or when it stops.
     """
     graph = load_graph(path, *DATAFLOW)
     refuse_part(part)
@@ -85,12 +89,12 @@ def compile_graph(path: Path, part: str, fps: float | None, clock_ns: float, out
     errors = [finding for finding in check_model(graph) if finding.severity == "error"]
     if errors:
         first = errors[0]
-        raise ExportError(
+        raise IllegalGraph(
             f"{path}: {len(errors)} legality errors, first {first.rule} at {first.node or first.tensor}: {first.message}; "
-            f"{first.fix} (ssmq check {path})"
+            f"{first.fix}"
         )
     if out.exists():
-        raise ExportError(f"{out}: exists already: give another --out, or remove it")
+        raise ExportError(f"{out}: exists already: give another folder, or remove it")
     # FINN counts inferences: one inference of a step graph is one time step.
     steps = length_of(graph) if property_of(graph, FORM_KEY) == "dataflow" else 1
     settings = {"part": part, "clock_ns": clock_ns, "inferences_per_second": max(1, round(fps * steps)), "folding": kept}

@@ -46,7 +46,7 @@ class Layer:
     activation: str
     gate: str
     linear: Linear
-    sites: dict[str, Format]
+    quantizers: dict[str, Format]
     table: np.ndarray | None = None
 
 
@@ -62,7 +62,7 @@ class ModelSpec:
     pool_exponent: int
     encoder: Linear
     decoder: Linear
-    sites: dict[str, Format]
+    quantizers: dict[str, Format]
     layers: list[Layer]
     metadata: dict[str, str] = field(default_factory=dict)
 

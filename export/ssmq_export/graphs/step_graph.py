@@ -35,17 +35,17 @@ def step_graph(spec: ModelSpec, batch: int = 1) -> onnx.ModelProto:
         g.input(f"x_re_{k}", channels)
         g.input(f"x_im_{k}", channels)
     g.input("pool", spec.heads)
-    given = g.quant(given, "input", spec.sites["input"], spec.channels)
-    u = g.quant(_linear(g, given, "encoder", spec.encoder), "u_0", spec.sites["u"], spec.heads)
+    given = g.quant(given, "input", spec.quantizers["input"], spec.channels)
+    u = g.quant(_linear(g, given, "encoder", spec.encoder), "u_0", spec.quantizers["u"], spec.heads)
     for k, layer in enumerate(spec.layers):
         u = _layer(g, u, k, layer, spec)
     pool = g.node("Add", ["pool", u], "pool_next", spec.heads)
-    last = spec.layers[-1].sites["u"]
+    last = spec.layers[-1].quantizers["u"]
     sum_format = Format(last.bits + math.ceil(math.log2(spec.length)), True, last.exponent)
     g.note_format("pool", sum_format)
     g.note_format("pool_next", sum_format)
     scaled = g.node("Mul", [pool, g.constant("pool_scale", 2.0**spec.pool_exponent)], "pool_scaled", spec.heads)
-    pooled = g.quant(scaled, "pooled", spec.sites["pool"], spec.heads)
+    pooled = g.quant(scaled, "pooled", spec.quantizers["pool"], spec.heads)
     g.output(_linear(g, pooled, "logits", spec.decoder, "logits"), spec.classes)
     for k in range(len(spec.layers)):
         g.output(f"x_re_next_{k}", channels)
@@ -95,19 +95,19 @@ def _layer(g: GraphBuilder, u: str, k: int, layer: Layer, spec: ModelSpec) -> st
         gain, offset = layer.norm
         y = g.node("Mul", [y, g.constant(f"norm_gain_{k}", gain[None])], f"norm_scaled_{k}", heads)
         y = g.node("Add", [y, g.constant(f"norm_offset_{k}", offset[None])], f"norm_{k}", heads)
-    if "y" in layer.sites:
-        y = g.quant(y, f"y_{k}", layer.sites["y"], heads)
+    if "y" in layer.quantizers:
+        y = g.quant(y, f"y_{k}", layer.quantizers["y"], heads)
     y = _activation(g, y, k, layer, heads)
-    mixed = g.quant(y, f"mix_in_{k}", layer.sites["mix_in"], heads)
+    mixed = g.quant(y, f"mix_in_{k}", layer.quantizers["mix_in"], heads)
     if layer.gate == "none":
         mixed = _linear(g, mixed, f"mix_{k}", layer.linear)
     else:
         value = _linear(g, mixed, f"value_{k}", layer.linear.part(0, heads))
-        value = g.quant(value, f"value_{k}", layer.sites["value"], heads)
+        value = g.quant(value, f"value_{k}", layer.quantizers["value"], heads)
         gate = _linear(g, mixed, f"gate_{k}", layer.linear.part(heads, 2 * heads))
-        gate = g.quant(_gate(g, gate, k, layer.gate, heads), f"gate_{k}", layer.sites["gate"], heads)
+        gate = g.quant(_gate(g, gate, k, layer.gate, heads), f"gate_{k}", layer.quantizers["gate"], heads)
         mixed = g.node("Mul", [value, gate], f"gated_{k}", heads)
-    return g.quant(g.node("Add", [u, mixed], f"residual_{k}", heads), f"u_{k + 1}", layer.sites["u"], heads)
+    return g.quant(g.node("Add", [u, mixed], f"residual_{k}", heads), f"u_{k + 1}", layer.quantizers["u"], heads)
 
 
 def _recurrence(g: GraphBuilder, u: str, k: int, layer: Layer, spec: ModelSpec) -> str:
@@ -147,7 +147,7 @@ def _activation(g: GraphBuilder, y: str, k: int, layer: Layer, heads: int) -> st
         limits = [g.constant(f"gelu_zero_{k}", 0.0), g.constant(f"gelu_one_{k}", 1.0)]
         gate = g.node("Clip", [line, *limits], f"gelu_gate_{k}", heads)
         return g.node("Mul", [y, gate], f"gelu_{k}", heads)
-    fmt = layer.sites["y"]
+    fmt = layer.quantizers["y"]
     codes = g.node("Mul", [y, g.constant(f"gelu_codes_per_one_{k}", np.ldexp(1.0, -fmt.exponent))], f"gelu_code_{k}", heads)
     place = g.node("Sub", [codes, g.constant(f"gelu_lowest_{k}", fmt.low)], f"gelu_place_{k}", heads)
     return g.looked_up(layer.table, place, f"gelu_{k}", heads)

@@ -70,7 +70,7 @@ class _Preparation:
         self.running = {port.successor: port.name for port in ports_of(step).sums}
         self.values: dict[str, Value] = {}
         self.written: dict[str, str] = {}  # a tensor of the step graph -> its name in the new one, where they differ
-        self.quantised: set[str] = set()
+        self.quantized: set[str] = set()
         self.writer = HlsWriter()
 
     def run(self) -> HlsGraph:
@@ -105,8 +105,8 @@ class _Preparation:
         if not varying:
             self.constants[output] = self._parameter(node)
         elif node.op_type == "Quant":
-            self._quantise(node)
-        elif node.op_type == "Cast" and node.input[0] in self.quantised:
+            self._quantize(node)
+        elif node.op_type == "Cast" and node.input[0] in self.quantized:
             self.values[output], self.written[output] = Value(self.values[varying[0]].grid, output), self._name(varying[0])
         elif node.op_type == "MatMul":
             self._matmul(node)
@@ -190,7 +190,7 @@ class _Preparation:
         else:
             self.writer.node(node.op_type, [self._name(name) for name in node.input], output, grid, {})
 
-    def _quantise(self, node: onnx.NodeProto) -> None:
+    def _quantize(self, node: onnx.NodeProto) -> None:
         value, output = self.values[node.input[0]], node.output[0]
         attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
         scale = self.constants[node.input[1]].astype(np.float64).ravel()
@@ -201,7 +201,7 @@ class _Preparation:
             self._thresholds(node, value, fmt, result)
         else:
             self.writer.quant(self._name(node.input[0]), value.grid, output, fmt, attributes)
-        self.quantised.add(output)
+        self.quantized.add(output)
         self.values[output] = Value(result, output)
 
     def _thresholds(self, node: onnx.NodeProto, value: Value, fmt: Format, result: Grid) -> None:

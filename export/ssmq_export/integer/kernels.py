@@ -1,8 +1,8 @@
-"""The program's interpreter: every row of every step of one tile of sequences, integers only, vectorised over lanes.
+"""The program's interpreter: every row of every step of one tile of sequences, integers only, vectorised over them.
 
-Stored rows are ``narrow`` int16 ``(rows, lanes)``, which halves their memory, and ``wide`` int32 or int64, the type of
+Stored rows are ``narrow`` int16 ``(rows, size)``, which halves their memory, and ``wide`` int32 or int64, the type of
 the accumulators; ``rows`` int64 holds one operation a line, its columns named below. Scalars are read into locals
-before a lane loop, or every iteration would load them again. Helpers are inlined by numba: a call would count
+before a loop over them, or every iteration would load them again. Helpers are inlined by numba: a call would count
 references to every array, atomically, with the threads fighting over the counters.
 """
 
@@ -223,22 +223,22 @@ def run(codes, u_row, rows, every, term_row, narrow_weight, wide_weight, table, 
 
     The input channels are the narrow rows from ``u_row`` on.
     The first ``every`` operations run every step, the others in the last one only. ``*_copies`` ``(n, 2)`` are (next
-    row, state row) after each step. ``shape`` = (narrow rows, wide rows, lanes a tile). ``kept_*`` ``(tiles, rows,
-    lanes)`` carry the states; with no tiles they are made anew, zero. ``traced`` ``(n, 2)`` (row, wide) fills ``trace``
+    row, state row) after each step. ``shape`` = (narrow rows, wide rows, sequences a tile). ``kept_*`` ``(tiles, rows,
+    sequences)`` carry the states; with no tiles they are made anew, zero. ``traced`` ``(n, 2)`` (row, wide) fills ``trace``
     ``(B, T, n)``.
     """
     batch, length, channels = codes.shape
-    lanes = shape[2]
-    for tile in prange((batch + lanes - 1) // lanes):
+    size = shape[2]
+    for tile in prange((batch + size - 1) // size):
         integer = wide_weight.dtype
         if kept_narrow.shape[0]:
             narrow, wide = kept_narrow[tile], kept_wide[tile]
         else:
-            narrow = np.zeros((shape[0], lanes), np.int16)
-            wide = np.zeros((shape[1], lanes), integer)
-        acc = np.zeros(lanes, integer)
-        start = tile * lanes
-        count = min(lanes, batch - start)
+            narrow = np.zeros((shape[0], size), np.int16)
+            wide = np.zeros((shape[1], size), integer)
+        acc = np.zeros(size, integer)
+        start = tile * size
+        count = min(size, batch - start)
         for t in range(length):
             for c in range(channels):
                 for b in range(count):
@@ -250,10 +250,10 @@ def run(codes, u_row, rows, every, term_row, narrow_weight, wide_weight, table, 
                 for b in range(count):
                     trace[start + b, t, j] = wide[row, b] if traced[j, 1] else narrow[row, b]
             for j in range(narrow_copies.shape[0]):
-                for b in range(lanes):
+                for b in range(size):
                     narrow[narrow_copies[j, 1], b] = narrow[narrow_copies[j, 0], b]
             for j in range(wide_copies.shape[0]):
-                for b in range(lanes):
+                for b in range(size):
                     wide[wide_copies[j, 1], b] = wide[wide_copies[j, 0], b]
         for j in range(logits_rows.shape[0]):
             row = logits_rows[j, 0]

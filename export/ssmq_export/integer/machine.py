@@ -1,4 +1,4 @@
-"""Integer arithmetic that stays in its type: numba would widen int16 and int32 to int64 and halve or quarter the lanes.
+"""Integer arithmetic that stays in its type: numba would widen int16 and int32 to int64 and halve or quarter a vector.
 
 Each takes the accumulator's type from its first argument, sign-extends the other operands to it and wraps as hardware
 does; the program proves beforehand that nothing wraps.

@@ -16,9 +16,9 @@ from ..errors import ExportError
 from . import kernels
 from .program import Program
 
-# Most sequences a tile, its lanes: all rows of a tile stay in the L2 cache, yet each amortises the interpreter. Lanes
+# Most sequences a tile: all its rows stay in the L2 cache, yet each amortises the interpreter. Tiles
 # are padded to whole vectors.
-LANES = 256
+TILE = 256
 VECTOR = 32
 # Sequences traced at once: a trace keeps every code of every step.
 TRACED = 64
@@ -81,7 +81,7 @@ class IntegerModel:
         """Values (scaled codes) of ``tensors`` at every step, float64 ``(B, T, channels)``, and the output's ``(B, channels)``."""
         codes = self._given(codes, "B", "T")
         program = self._program(tuple(dict.fromkeys(tensors)), codes.shape[1])
-        widths = [len(program.stages.stored[name].low) for name in program.traced]
+        widths = [len(program.stages.slots[name].low) for name in program.traced]
         result = {
             name: np.empty((*codes.shape[:2], width)) for name, width in zip(program.traced, widths, strict=True)
         }
@@ -124,23 +124,23 @@ class IntegerModel:
     def _run(self, program: Program, codes: np.ndarray, narrow, wide, trace: np.ndarray) -> np.ndarray:
         u_row, *rest, shape, logits_rows, traced = program.arrays
         logits = np.empty((len(codes), len(logits_rows)), np.int64)
-        lanes = narrow.shape[2] if len(narrow) else _lanes(len(codes))
-        kernels.run(codes, u_row, *rest, (*shape, lanes), narrow, wide, logits_rows, logits, traced, trace)
+        size = narrow.shape[2] if len(narrow) else _tile_size(len(codes))
+        kernels.run(codes, u_row, *rest, (*shape, size), narrow, wide, logits_rows, logits, traced, trace)
         return logits
 
 
-def _lanes(batch: int) -> int:
+def _tile_size(batch: int) -> int:
     """As few tiles as give every thread equally many."""
     threads = numba.get_num_threads()
-    tiles = -(-batch // (LANES * threads)) * threads
+    tiles = -(-batch // (TILE * threads)) * threads
     return -(-batch // (tiles * VECTOR)) * VECTOR
 
 
 def _states(program: Program, batch: int) -> tuple[np.ndarray, np.ndarray]:
-    lanes = _lanes(batch)
-    tiles = -(-batch // lanes)
-    narrow = np.zeros((tiles, program.narrow, lanes), np.int16)
-    return narrow, np.zeros((tiles, program.wide, lanes), program.dtype)
+    size = _tile_size(batch)
+    tiles = -(-batch // size)
+    narrow = np.zeros((tiles, program.narrow, size), np.int16)
+    return narrow, np.zeros((tiles, program.wide, size), program.dtype)
 
 
 def _no_states(program: Program) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..dataflow.rows import ROUND
-from ..dataflow.stages import INT16, Stage, Stages, Stored
+from ..dataflow.stages import INT16, Slot, Stage, Stages
 
 
 def complex_pairs(stages: Stages) -> dict[str, tuple[str, str]]:
@@ -33,7 +33,7 @@ def complex_pairs(stages: Stages) -> dict[str, tuple[str, str]]:
 
 
 def _fits(stages: Stages, names: tuple[str, str], pair: tuple[Stage, Stage]) -> bool:
-    states = [stages.stored[name] for name in names]
+    states = [stages.slots[name] for name in names]
     channels = len(states[0].low)
     if set(names) & stages.kept or any(len(tensor.low) != channels for tensor in (*states, *pair)):
         return False
@@ -47,9 +47,9 @@ def _fits(stages: Stages, names: tuple[str, str], pair: tuple[Stage, Stage]) -> 
     channel = np.concatenate([stage.form.channel for stage in pair])
     rows = np.concatenate([stage.form.row for stage in pair])
     own = np.zeros(len(rows), bool)
-    for stored in states:
-        inside = stored.reads(rows)
-        if np.any(rows[inside] - stored.first != channel[inside]):
+    for slot in states:
+        inside = slot.reads(rows)
+        if np.any(rows[inside] - slot.first != channel[inside]):
             return False
         own |= inside
     inputs = np.unique(np.stack([channel[~own], rows[~own]], axis=1), axis=0)
@@ -58,19 +58,19 @@ def _fits(stages: Stages, names: tuple[str, str], pair: tuple[Stage, Stage]) -> 
     return _only_readers(stages, states, pair) and _may_wait(stages, pair)
 
 
-def _reads(stages: Stages, stage: Stage, stored: Stored) -> bool:
+def _reads(stages: Stages, stage: Stage, slot: Slot) -> bool:
     if stage.factors:
-        return any(stages.stored[name] is stored for name in stage.factors)
-    return bool(np.any(stored.reads(stage.form.row)))
+        return any(stages.slots[name] is slot for name in stage.factors)
+    return bool(np.any(slot.reads(stage.form.row)))
 
 
-def _only_readers(stages: Stages, states: list[Stored], pair: tuple[Stage, Stage]) -> bool:
+def _only_readers(stages: Stages, states: list[Slot], pair: tuple[Stage, Stage]) -> bool:
     others = [stage for stage in stages.order if stage not in pair]
-    return not any(_reads(stages, stage, stored) for stage in others for stored in states)
+    return not any(_reads(stages, stage, slot) for stage in others for slot in states)
 
 
 def _may_wait(stages: Stages, pair: tuple[Stage, Stage]) -> bool:
     """Both parts run where the second stood: nothing up to there may read what the first one computes."""
     first, second = (stages.order.index(stage) for stage in pair)
-    result = stages.stored[pair[0].output]
+    result = stages.slots[pair[0].output]
     return not any(_reads(stages, stage, result) for stage in stages.order[first + 1 : second + 1])

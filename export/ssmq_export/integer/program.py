@@ -62,8 +62,8 @@ class Program:
                 if row.kind == ROUND:
                     moved = max(abs(low + row.shift_by), abs(high + row.shift_by), abs(row.shift_by))
                     largest = max(largest, moved + (1 << row.numbers[0]))
-        for stored in self.stages.stored.values():
-            largest = max(largest, -int(stored.low.min()), int(stored.high.max()))
+        for slot in self.stages.slots.values():
+            largest = max(largest, -int(slot.low.min()), int(slot.high.max()))
         if largest >= 2**62:
             raise ExportError("a rounding offset needs more than 63 bits: choose narrower formats")
         return np.int32 if largest < 2**31 - 1 else np.int64
@@ -74,16 +74,16 @@ class Program:
         self.row_of = np.zeros(len(stages.low), np.int64)
         shared = {self.successors[state]: state for state in self.pairs}
         sizes = [0, 0]
-        for name, stored in stages.stored.items():
+        for name, slot in stages.slots.items():
             if name in shared:
-                self.row_of[stored.span] = self.row_of[stages.stored[shared[name]].span]
+                self.row_of[slot.span] = self.row_of[stages.slots[shared[name]].span]
             else:
-                self.row_of[stored.span] = sizes[stored.wide] + np.arange(len(stored.low))
-                sizes[stored.wide] += len(stored.low)
+                self.row_of[slot.span] = sizes[slot.wide] + np.arange(len(slot.low))
+                sizes[slot.wide] += len(slot.low)
         self.narrow, self.wide = sizes
 
     def _written(self) -> tuple:
-        graph, stored = self.graph, self.stages.stored
+        graph, slots = self.graph, self.stages.slots
         inside = graph.ancestors([*self.successors.values(), *self.traced])
         lines: dict[bool, list[np.ndarray]] = {True: [], False: []}
         for stage in self.stages.order:
@@ -92,7 +92,7 @@ class Program:
         for state, after_name in self.successors.items():
             if state not in self.pairs:
                 after, before = self._rows(after_name), self._rows(state)
-                copies[stored[state].wide] += [(a, b) for (a, _), (b, _) in zip(after, before, strict=True)]
+                copies[slots[state].wide] += [(a, b) for (a, _), (b, _) in zip(after, before, strict=True)]
         terms = self._terms
         row = np.concatenate([np.zeros(0, np.int64), *terms.row])
         weight = np.concatenate([np.zeros(0, np.int64), *terms.weight])
@@ -116,8 +116,8 @@ class Program:
 
     def _rows(self, name: str) -> list[tuple[int, int]]:
         """(row, wide) of every channel of a stored tensor."""
-        stored = self.stages.stored[name]
-        return [(row, int(stored.wide)) for row in self.row_of[stored.span].tolist()]
+        slot = self.stages.slots[name]
+        return [(row, int(slot.wide)) for row in self.row_of[slot.span].tolist()]
 
     def _lines(self, stage: Stage) -> list[np.ndarray]:
         """A line a channel; a pair's lines stand where its imaginary part stood, with both parts known."""
@@ -167,7 +167,7 @@ class Program:
         line = np.zeros(k.COLUMNS, np.int64)
         line[k.KIND] = k.PAIR
         line[k.RE], line[k.IM] = self._rows(re)[c][0], self._rows(im)[c][0]
-        states = [self.stages.stored[name].first + c for name in (re, im)]
+        states = [self.stages.slots[name].first + c for name in (re, im)]
         for stage, weights, rounding in ((first, k.RE_WEIGHTS, k.RE_ROUND), (second, k.IM_WEIGHTS, k.IM_ROUND)):
             form, row = stage.form, stage.rows[c]
             start, stop = np.searchsorted(form.channel, [c, c + 1])

@@ -26,6 +26,6 @@ values it evaluates it on.
 from __future__ import annotations
 
 from .collapse import collapse
-from .pipeline import PASSES, lower, stages
+from .pipeline import PASSES, lower, pass_by_pass
 
-__all__ = ["PASSES", "collapse", "lower", "stages"]
+__all__ = ["PASSES", "collapse", "lower", "pass_by_pass"]

@@ -117,7 +117,7 @@ class _Collapse:
         """The stored tensors of which ``tensor`` is a sum or product, those with a weight of 0 (pruned) included."""
         found: set[str] = set()
         for name in self.integers.producers[tensor].inputs:
-            if name in self.stages.stored:
+            if name in self.stages.slots:
                 found.add(name)
             elif name in self.integers.producers:
                 found |= self._operands(name)
@@ -125,10 +125,10 @@ class _Collapse:
 
     def _diagonal(self, stage: Stage, name: str, heads: int, modes: int) -> np.ndarray:
         """Weights (H, N) with which channel c of a state's sum reads ``name``: channel c of a state, or its head."""
-        form, stored = stage.form, self.stages.stored[name]
-        mine = stored.reads(form.row)
-        column = form.row[mine] - stored.first
-        own = form.channel[mine] if len(stored.low) == heads * modes else form.channel[mine] // modes
+        form, slot = stage.form, self.stages.slots[name]
+        mine = slot.reads(form.row)
+        column = form.row[mine] - slot.first
+        own = form.channel[mine] if len(slot.low) == heads * modes else form.channel[mine] // modes
         if np.any(column != own) or np.any(form.constant):
             raise ExportError(f"{stage.output}: its sum is not diagonal in {name}")
         weights = np.zeros(heads * modes, np.int64)
@@ -159,14 +159,14 @@ class _Collapse:
 
     def _gathered(self, y: str, form: Form, name: str, heads: int) -> np.ndarray:
         """Weights (H, channels of ``name`` a head) with which head h of ``y`` sums its own modes."""
-        stored = self.stages.stored[name]
-        each = len(stored.low) // heads
-        mine = stored.reads(form.row)
-        column = form.row[mine] - stored.first
-        others = sum(self.stages.stored[other].reads(form.row).sum() for other in self.stages.stored)
+        slot = self.stages.slots[name]
+        each = len(slot.low) // heads
+        mine = slot.reads(form.row)
+        column = form.row[mine] - slot.first
+        others = sum(self.stages.slots[other].reads(form.row).sum() for other in self.stages.slots)
         if np.any(column // each != form.channel[mine]) or np.any(form.constant) or others != len(form.row):
             raise ExportError(f"{y}: is not a sum over the modes of each head")
-        weights = np.zeros(len(stored.low), np.int64)
+        weights = np.zeros(len(slot.low), np.int64)
         weights[column] = form.weight[mine]
         return weights.reshape(heads, each)
 

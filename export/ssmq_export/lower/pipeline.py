@@ -23,11 +23,11 @@ PASSES: tuple[Pass, ...] = (clean, fold, align, shifts, datatypes, layout)
 
 def lower(step: onnx.ModelProto) -> onnx.ModelProto:
     """Lower a step graph. Raises ExportError naming the first node that has no integer form."""
-    *_, (_, dataflow) = stages(step)
+    *_, (_, dataflow) = pass_by_pass(step)
     return dataflow
 
 
-def stages(step: onnx.ModelProto) -> Iterator[tuple[str, onnx.ModelProto]]:
+def pass_by_pass(step: onnx.ModelProto) -> Iterator[tuple[str, onnx.ModelProto]]:
     """The name of every pass and the graph after it, a whole model that qonnx can execute."""
     if not any(p.key == FORM_KEY and p.value == "step" for p in step.metadata_props):
         raise ExportError("only a step graph written by this program can be lowered, and this is not one")

@@ -40,7 +40,7 @@ def compare_project(step: onnx.ModelProto, codes: np.ndarray, folder: Path, part
     if part is not None:
         amd_part(part)
     if folder.exists() and not (folder / _MARK).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ExportError(f"{folder}: exists and is no HLS project; give another --out")
+        raise ExportError(f"{folder}: exists and is no HLS project; give another folder")
     ports = [port.name for port in step.graph.output]
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".hls4ml-") as scratch:

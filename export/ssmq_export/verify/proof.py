@@ -11,7 +11,7 @@ import onnx
 
 from ..dataflow.keys import FORMATS_KEY, property_of
 from ..dataflow.ports import ports_of
-from ..lower.pipeline import stages
+from ..lower.pipeline import pass_by_pass
 from .agreement import Agreement, compare
 from .engines import run_steps
 
@@ -38,7 +38,7 @@ def prove(step: onnx.ModelProto, codes: np.ndarray | None = None) -> Iterator[Pr
         codes[1] = port.format.high
     wanted = [node.output[0] for node in step.graph.node if node.output[0] in _coded(step)]
     expected = run_steps(step, codes, wanted)
-    for name, model in stages(step):
+    for name, model in pass_by_pass(step):
         tensors = [tensor for tensor in wanted if tensor in _coded(model)]
         yield Proof(name, model, compare(name, expected, run_steps(model, codes, tensors)))
 

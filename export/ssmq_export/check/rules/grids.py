@@ -18,12 +18,12 @@ FLOAT = frozenset({"Sigmoid", "HardSigmoid", "Erf", "Div", "BatchNormalization",
 
 def _float_tensors(view: TidyView) -> set[str]:
     """Tensors that no quantiser put on a grid. Ports count as coded: whoever drives them vouches for it."""
-    unquantised = {name for name in view.initializers if not is_integer(view.datatypes.get(name, ""))}
+    unquantized = {name for name in view.initializers if not is_integer(view.datatypes.get(name, ""))}
     for node in view.nodes:
-        tainted = node.op_type in EXACT and any(name in unquantised for name in node.input)
+        tainted = node.op_type in EXACT and any(name in unquantized for name in node.input)
         if node.op_type in FLOAT or tainted:
-            unquantised.update(node.output)
-    return unquantised
+            unquantized.update(node.output)
+    return unquantized
 
 
 @rule("float-matmul-operand", "error", "put a Quant on the operand (in Brevitas, a weight or input quantiser)")
@@ -31,10 +31,10 @@ def float_matmul_operand(view: TidyView) -> Iterator[Hit]:
     """An MVAU multiplies integers; with a float operand FINN leaves the MatMul outside the accelerator."""
     if view.lowered:
         return  # integer-datatypes and float-initializer judge integer graphs
-    unquantised = _float_tensors(view)
+    unquantized = _float_tensors(view)
     for node in view.nodes:
         for name in node.input:
-            if node.op_type == "MatMul" and name in unquantised:
+            if node.op_type == "MatMul" and name in unquantized:
                 yield view.label(node), name, "is a float operand of a MatMul: no Quant lies before it"
 
 

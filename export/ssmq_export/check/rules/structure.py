@@ -136,7 +136,7 @@ def batch_size(view: TidyView) -> Iterator[Hit]:
             yield "", name, f"has batch {shape[0]}"
 
 
-def _stored(view: TidyView) -> Iterator[tuple[str, TensorProto]]:
+def _constants(view: TidyView) -> Iterator[tuple[str, TensorProto]]:
     """(node label, constant) of every stored constant, those of Constant nodes and of inner graphs included."""
     graphs = [view.graph]
     while graphs:
@@ -153,7 +153,7 @@ def _stored(view: TidyView) -> Iterator[tuple[str, TensorProto]]:
 @rule("external-data", "error", "store the constants inside the file (onnx.save without external data)")
 def external_data(view: TidyView) -> Iterator[Hit]:
     """A graph whose constants lie elsewhere cannot be judged or handed on by itself; this checker never follows paths."""
-    for label, tensor in _stored(view):
+    for label, tensor in _constants(view):
         if tensor.data_location == TensorProto.EXTERNAL:
             yield label, tensor.name, "is stored outside the file"
 

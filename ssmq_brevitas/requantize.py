@@ -13,13 +13,13 @@ from .errors import SsmqError
 from .model import Classifier
 from .parameterisations import PolarGrid
 from .quant_s4d import QuantS4D
-from .quantize import empty_quantised, finest_exponents, settle_precision
+from .quantize import empty_quantized, finest_exponents, settle_precision
 from .quantizers import ParameterQuantizer, Quantizer, QuantLinear
 
 CARTESIAN = ("discrete", "frozen")
 
 
-def requantise(trained: Classifier, found: Scheme, config: Config) -> Classifier:
+def requantize(trained: Classifier, found: Scheme, config: Config) -> Classifier:
     """``trained``, quantised by ``found``, on the grids of ``config.scheme``, in evaluation mode.
 
     Raises SsmqError if the schemes differ in more than widths and in whether Ā is frozen.
@@ -32,7 +32,7 @@ def requantise(trained: Classifier, found: Scheme, config: Config) -> Classifier
             f"{config.name}: a quantised model can change its widths and freeze or unfreeze a discrete Ā, not its other "
             f"grids: start from the float model"
         )
-    model = empty_quantised(config)
+    model = empty_quantized(config)
     with torch.no_grad():
         model.load_state_dict(trained.state_dict())
         old = dict(trained.named_modules())
@@ -46,14 +46,14 @@ def requantise(trained: Classifier, found: Scheme, config: Config) -> Classifier
                 weight, bias = old[name].weight_bits - module.weight_bits, old[name].bias_bits - module.bias_bits
                 module.weight_power.set_exponent(module.weight_power.exponent + weight)
                 module.bias_power.set_exponent(module.bias_power.exponent + bias)
-        u_site = model.sites["u"]
+        u_quantizer = model.quantizers["u"]
         for block in model.blocks:
-            _coarse_enough(block.ssm, u_site)
-            u_site = block.sites["u"]
+            _coarse_enough(block.ssm, u_quantizer)
+            u_quantizer = block.quantizers["u"]
     return settle_precision(model.eval())
 
 
-def _coarse_enough(ssm: QuantS4D, u_site: Quantizer) -> None:
-    for quantiser, finest in zip((ssm.b_quant, ssm.d_quant), finest_exponents(ssm, u_site), strict=True):
-        shape = tuple(quantiser.power.scale.shape)
-        quantiser.power.set_exponent(quantiser.power.exponent.clip(finest if finest.shape == shape else finest.min()))
+def _coarse_enough(ssm: QuantS4D, u_quantizer: Quantizer) -> None:
+    for quantizer, finest in zip((ssm.b_quant, ssm.d_quant), finest_exponents(ssm, u_quantizer), strict=True):
+        shape = tuple(quantizer.power.scale.shape)
+        quantizer.power.set_exponent(quantizer.power.exponent.clip(finest if finest.shape == shape else finest.min()))

@@ -6,14 +6,14 @@ import pytest
 import torch
 from conftest import small_codes, small_config, small_model
 from ssmq_brevitas.s4d import S4D
-from ssmq_study.paper_quantisers import PaperQuantisation, PaperS4D, paper_ptq, quantise, quantise_parameter
+from ssmq_study.paper_quantizers import PaperQuantization, PaperS4D, paper_ptq, quantize, quantize_parameter
 
 
-def spec(component: str = "all", bits: int = 8, **changes) -> PaperQuantisation:
-    return PaperQuantisation(component=component, bits=bits, **changes)
+def spec(component: str = "all", bits: int = 8, **changes) -> PaperQuantization:
+    return PaperQuantization(component=component, bits=bits, **changes)
 
 
-def test_what_is_not_quantised_stays_as_it_was():
+def test_what_is_not_quantized_stays_as_it_was():
     torch.manual_seed(0)
     s4d, u = S4D(4, 5), torch.randn(3, 30, 4)
     s4d.mode = "recurrence"
@@ -23,16 +23,16 @@ def test_what_is_not_quantised_stays_as_it_was():
 @pytest.mark.parametrize("bits", [2, 4])
 def test_asymmetric_grids_use_every_code_of_a_one_sided_range(bits):
     values = torch.linspace(0, 3, 500)
-    codes = quantise(values, values.min(), values.max(), spec(bits=bits))
+    codes = quantize(values, values.min(), values.max(), spec(bits=bits))
     assert len(codes.unique()) == 2**bits and codes.min() == 0 and torch.isclose(codes.max(), torch.tensor(3.0))
-    symmetric = quantise(values, values.min(), values.max(), spec(bits=bits, symmetric=True))
+    symmetric = quantize(values, values.min(), values.max(), spec(bits=bits, symmetric=True))
     assert len(symmetric.unique()) == 2 ** (bits - 1)
     assert (codes - values).abs().max() < (symmetric - values).abs().max()
 
 
 def test_a_head_has_its_own_range():
     values = torch.stack([torch.linspace(-1, 1, 100), torch.linspace(-100, 100, 100)])
-    own, shared = (quantise_parameter(values, spec(bits=4, granularity=kind)) for kind in ("head", "tensor"))
+    own, shared = (quantize_parameter(values, spec(bits=4, granularity=kind)) for kind in ("head", "tensor"))
     assert (own[0] - values[0]).abs().max() <= 1 / 15 + 1e-6
     assert not shared[0].any()
 

@@ -35,7 +35,7 @@ NO_NUMBER = {"s": "is a scale", "z": "is a zero point", "b": "is a bit width"}
 
 
 @pytest.mark.parametrize("op", ["Quant", "IntQuant"])
-def test_a_symmetric_quantiser_of_a_power_of_two_is_legal(op):
+def test_a_symmetric_quantizer_of_a_power_of_two_is_legal(op):
     model = quant(op=op)
     assert [said(model, rule) for rule in (*RULES.values(), "quant-attributes", "rounding-mode")] == [[]] * 5
     assert error(quant(op=op, s=0.3), "power-of-two-scale", "s", "is a scale that is no power of two")
@@ -120,7 +120,7 @@ def shared(readers: int, of: str = "w") -> onnx.ModelProto:
     return g.model([x])
 
 
-def test_a_quantised_parameter_has_one_reader():
+def test_a_quantized_parameter_has_one_reader():
     assert said(shared(2), "weight-quant-fork") == [("Quant_0", "t0_0", "feeds 2 consumers")]
     assert severities(shared(2), "weight-quant-fork") == {"error"}
     assert said(shared(1), "weight-quant-fork") == said(shared(2, of="u"), "weight-quant-fork") == []
@@ -158,7 +158,7 @@ def joined(op="Add", scales=(0.25, 0.5), *, kinds=("Quant", "Quant"), sources=("
         (joined(sources=("w", "v")), False),
     ],
 )
-def test_quantisers_that_meet_share_a_scale(graph, told):
+def test_quantizers_that_meet_share_a_scale(graph, told):
     found = [("Add_2" if graph.graph.node[-1].op_type == "Add" else "Sub_2", "", "joins q0 and q1, whose scales differ")]
     assert said(graph, "grid-join") == (found if told else []) and severities(graph, "grid-join") <= {"warning"}
 
@@ -175,14 +175,14 @@ def test_a_join_that_is_broken_otherwise_is_not_judged_by_its_scales():
     assert said(two, "grid-join")  # its scale is there
 
 
-def float_graph(*links: tuple[str, str, str], last="x w", quantised=True, **types) -> onnx.ModelProto:
+def float_graph(*links: tuple[str, str, str], last="x w", quantized=True, **types) -> onnx.ModelProto:
     """Links "operands, result, operator" of the Quant x of u, then a MatMul of ``last``; w is a constant, wq its Quant."""
     g = Graph()
     square = (4, 4)
     for name, value in {**NUMBERS, "w": np.ones(square), "c": np.ones(square)}.items():
         g.constant(value, types.get(name), name=name)
     g.input("u", square, "FLOAT32")
-    if quantised:
+    if quantized:
         g.node("Quant", ["u", "s", "z", "b"], square, None, domain=QONNX, out=["x"], **SETTINGS)
         g.node("Quant", ["w", "s", "z", "b"], square, None, domain=QONNX, out=["wq"], **SETTINGS)
     for operands, result, op in links:
@@ -215,17 +215,17 @@ def operands_told(model):
         ((("c", "a", "Softmax"),), "a wq", []),  # hardware-op
     ],
 )
-def test_a_matmul_of_a_float_graph_reads_what_was_quantised(links, last, told):
+def test_a_matmul_of_a_float_graph_reads_what_was_quantized(links, last, told):
     assert operands_told(float_graph(*links, last=last)) == told
 
 
-def test_integers_are_quantised_by_their_annotation():
+def test_integers_are_quantized_by_their_annotation():
     assert operands_told(float_graph(w="INT4")) == []
     assert operands_told(float_graph(w="FLOAT32")) == ["w"]
 
 
-def test_of_an_integer_graph_no_quantiser_is_asked():
-    assert operands_told(float_graph(last="u w", quantised=False)) == []
+def test_of_an_integer_graph_no_quantizer_is_asked():
+    assert operands_told(float_graph(last="u w", quantized=False)) == []
 
 
 def test_a_float_operand_of_another_operator_is_not_a_matmul_s():

@@ -11,14 +11,14 @@ from numba import prange
 from ssmq_jit import kernel
 from torch import Tensor
 
-from .lanes import WIDTH, clamp, equal, load, magic, splat, store, where
+from .vectors import WIDTH, clamp, equal, load, magic, splat, store, where
 
 _CHUNK = 4096
 
 
 @kernel(parallel=True)
 def _forward(x, scale, low, high, rounder, y, inside):
-    """Fill ``y`` and ``inside``, one bit an element; all flat, padded to whole lanes."""
+    """Fill ``y`` and ``inside``, one bit an element; all flat, padded to whole vectors."""
     one = x.dtype.type(1)
     for chunk in prange((inside.size + _CHUNK - 1) // _CHUNK):
         step, inverse = splat(scale), splat(one / scale)
@@ -37,7 +37,7 @@ def _backward(gradient, inside, result):
             store(result, row * WIDTH, where(inside[row], load(gradient, row * WIDTH)))
 
 
-def _whole_lanes(values: Tensor) -> np.ndarray:
+def _whole_vectors(values: Tensor) -> np.ndarray:
     flat = values.detach().contiguous().view(-1)
     if flat.numel() % WIDTH:
         flat = torch.nn.functional.pad(flat, (0, -flat.numel() % WIDTH))
@@ -48,10 +48,10 @@ def _shaped(flat: np.ndarray, like: Tensor) -> Tensor:
     return torch.from_numpy(flat)[: like.numel()].view(like.shape)
 
 
-class _FakeQuantise(torch.autograd.Function):
+class _FakeQuantize(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, scale, low, high):
-        flat = _whole_lanes(x)
+        flat = _whole_vectors(x)
         y, ctx.inside = np.empty_like(flat), np.empty(flat.size // WIDTH, np.uint16)
         kind = flat.dtype.type
         _forward(flat, kind(scale), kind(low), kind(high), magic(flat.dtype), y, ctx.inside)
@@ -59,16 +59,16 @@ class _FakeQuantise(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient):
-        flat = _whole_lanes(gradient)
+        flat = _whole_vectors(gradient)
         result = np.empty_like(flat)
         _backward(flat, ctx.inside, result)
         return _shaped(result, gradient), None, None, None
 
 
-def fake_quantise(x: Tensor, scale: Tensor, low: int, high: int) -> Tensor:
+def fake_quantize(x: Tensor, scale: Tensor, low: int, high: int) -> Tensor:
     """``x`` on the grid of codes ``low .. high`` times ``scale``, one power of two."""
     if x.device.type == "cpu":
-        return _FakeQuantise.apply(x, scale.item(), low, high)
+        return _FakeQuantize.apply(x, scale.item(), low, high)
     return on_any_device(x, scale, low, high)
 
 

@@ -1,4 +1,4 @@
-"""The model zoo: quantised checkpoints that come with the package, each with a card that says what it is and does.
+"""Model cards: what a quantised checkpoint is and does. Every model of the zoo has one.
 
 A card is NAME.json beside NAME.safetensors. It holds the numbers measured on each data set by the integer engine; the
 hash of a data set covers all its splits, so a number is compared with no other data than its own.
@@ -6,8 +6,6 @@ hash of a data set covers all its splits, so a number is compared with no other 
 
 from __future__ import annotations
 
-import difflib
-import importlib.resources
 from pathlib import Path
 from typing import Self
 
@@ -21,9 +19,6 @@ from ssmq_brevitas.model import Classifier
 
 from .accuracy import correct_on_integers
 from .json_file import Amount, Count, Name, Several, Text, problem, read_json
-
-PREFIX = "zoo:"
-_ASSETS = Path(str(importlib.resources.files("ssmq_brevitas.assets")))
 
 
 class _Section(BaseModel):
@@ -71,27 +66,6 @@ class Card(_Section):
     def on(self, data_hash: str) -> Measured | None:
         """The number for a data set, if there is one."""
         return next((entry for entry in self.measured if entry.data_hash == data_hash), None)
-
-
-def names() -> list[str]:
-    """The quantised models of the zoo."""
-    return sorted(path.stem for path in (_ASSETS / "zoo").glob("*.safetensors"))
-
-
-def locate(model: str) -> Path:
-    """The checkpoint ``zoo:NAME``, or a path. A preset's name stands for the float model that comes with it.
-
-    Raises SsmqError for a name that the zoo has not.
-    """
-    if not model.startswith(PREFIX):
-        return Path(model)
-    name = model.removeprefix(PREFIX)
-    files = {path.stem: path for path in (*_ASSETS.glob("*.safetensors"), *_ASSETS.glob("zoo/*.safetensors"))}
-    if name not in files:
-        close = difflib.get_close_matches(name, files, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(sorted(files))}"
-        raise SsmqError(f"{model}: not in the zoo: {hint}")
-    return files[name]
 
 
 def load_card(checkpoint: Path) -> Card | None:

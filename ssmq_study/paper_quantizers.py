@@ -31,7 +31,7 @@ STATE_LIMIT = 50.0
 _FLOAT, _STATIC, _EACH_HEAD, _WHOLE_TENSOR = range(4)
 
 
-class PaperQuantisation(BaseModel):
+class PaperQuantization(BaseModel):
     """What is quantised and how; everything else stays in float. ``all`` takes the linear layers' weights along."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -46,7 +46,7 @@ class PaperQuantisation(BaseModel):
         return self.component in (component, "all")
 
 
-def code_range(low: torch.Tensor, high: torch.Tensor, spec: PaperQuantisation) -> tuple[torch.Tensor, ...]:
+def code_range(low: torch.Tensor, high: torch.Tensor, spec: PaperQuantization) -> tuple[torch.Tensor, ...]:
     """Scale, lowest and highest code for values between ``low`` and ``high``; 0 is always a code."""
     low, high = low.clamp(max=0), high.clamp(min=0)
     if spec.symmetric:
@@ -57,22 +57,22 @@ def code_range(low: torch.Tensor, high: torch.Tensor, spec: PaperQuantisation) -
     return scale, lowest, lowest + 2.0**spec.bits - 1
 
 
-def quantise(values: torch.Tensor, low: torch.Tensor, high: torch.Tensor, spec: PaperQuantisation) -> torch.Tensor:
+def quantize(values: torch.Tensor, low: torch.Tensor, high: torch.Tensor, spec: PaperQuantization) -> torch.Tensor:
     scale, lowest, highest = code_range(low, high, spec)
     return torch.clamp((values / scale).round(), lowest, highest) * scale
 
 
-def quantise_parameter(values: torch.Tensor, spec: PaperQuantisation) -> torch.Tensor:
+def quantize_parameter(values: torch.Tensor, spec: PaperQuantization) -> torch.Tensor:
     """``values`` ``(H, ...)`` over its own range."""
     flat = values.reshape(len(values), -1) if spec.granularity == "head" else values.reshape(1, -1)
     low, high = flat.aminmax(dim=1, keepdim=True)
-    return quantise(flat, low, high, spec).reshape(values.shape)
+    return quantize(flat, low, high, spec).reshape(values.shape)
 
 
-class ActivationQuantiser(nn.Module):
-    """A site ``(B, ..., H)``. Passes and remembers its static range until ``active``, then quantises."""
+class ActivationQuantizer(nn.Module):
+    """Of activations ``(B, ..., H)``. Passes and remembers its static range until ``active``, then quantises."""
 
-    def __init__(self, spec: PaperQuantisation):
+    def __init__(self, spec: PaperQuantization):
         super().__init__()
         self.spec, self.active = spec, False
 
@@ -85,7 +85,7 @@ class ActivationQuantiser(nn.Module):
             self.low, self.high = (torch.from_numpy(limit).to(values.dtype) for limit in limits)
             return values
         low, high = (flat.amin(over, True), flat.amax(over, True)) if self.spec.dynamic else (self.low, self.high)
-        return quantise(flat, low, high, self.spec).reshape(values.shape)
+        return quantize(flat, low, high, self.spec).reshape(values.shape)
 
 
 @kernel(parallel=True)
@@ -138,14 +138,14 @@ def _range(low, high, bits, symmetric):
 class PaperS4D(nn.Module):
     """The recurrence with some of its tensors quantised; ``limits`` are the static ranges ``(2, H)`` of the states."""
 
-    def __init__(self, s4d: nn.Module, limits: torch.Tensor | None, spec: PaperQuantisation):
+    def __init__(self, s4d: nn.Module, limits: torch.Tensor | None, spec: PaperQuantization):
         super().__init__()
         self.spec = spec
         values = dict(zip("abc", (torch.view_as_real(value.detach()) for value in s4d.discrete()), strict=True))
         values["d"] = s4d.d.detach()
         for name, value in values.items():
             if spec.covers(name):
-                values[name] = quantise_parameter(value, spec)
+                values[name] = quantize_parameter(value, spec)
         self.parts = [values[name].movedim(-1, 0).float().contiguous().numpy() for name in "abc"]  # (2 H N)
         self.skip = values["d"].float().numpy()
         heads = len(self.skip)
@@ -164,17 +164,17 @@ class PaperS4D(nn.Module):
         return torch.from_numpy(y)
 
 
-def paper_ptq(floating: Classifier, x_calibration: torch.Tensor, spec: PaperQuantisation) -> Classifier:
+def paper_ptq(floating: Classifier, x_calibration: torch.Tensor, spec: PaperQuantization) -> Classifier:
     """``floating`` with ``spec`` applied, a model in evaluation mode. Pixels stay 8-bit codes."""
     from ssmq_brevitas.calibrate import calibrate
 
     model = copy.deepcopy(floating).eval().requires_grad_(False)
-    sites = []
+    quantizers = []
     if spec.covers("activations"):
-        for name, owner in model.site_names().items():
+        for name, owner in model.quantizer_names().items():
             if name != "input":
-                sites.append(ActivationQuantiser(spec))
-                owner[name.rsplit(".", 1)[-1]] = sites[-1]
+                quantizers.append(ActivationQuantizer(spec))
+                owner[name.rsplit(".", 1)[-1]] = quantizers[-1]
         model(x_calibration)
     limits = [None] * len(model.blocks)
     if spec.covers("x"):
@@ -186,7 +186,7 @@ def paper_ptq(floating: Classifier, x_calibration: torch.Tensor, spec: PaperQuan
         block.ssm = PaperS4D(block.ssm, states, spec)
     if spec.component == "all":
         for layer in (model.encoder, *(block.linear for block in model.blocks), model.decoder):
-            layer.weight.data = quantise_parameter(layer.weight.data, spec)
-    for site in sites:
-        site.active = True
+            layer.weight.data = quantize_parameter(layer.weight.data, spec)
+    for quantizer in quantizers:
+        quantizer.active = True
     return model

@@ -1,6 +1,6 @@
 """Sixteen numbers as one numba value, so that a kernel's states stay in vector registers from step to step.
 
-Numba vectorises inner loops over arrays, which here would load and store every state at every step. A ``Lanes`` value
+Numba vectorises inner loops over arrays, which here would load and store every state at every step. A ``Vector`` value
 is an LLVM vector instead: the compiler maps it onto whatever registers the machine has (AVX-512: one, AVX2: two).
 Source: numba's extension API (numba.readthedocs.io, "Low-level extension API") and the LLVM language reference.
 """
@@ -26,14 +26,14 @@ def magic(dtype: np.dtype) -> np.floating:
     return dtype.type(1.5 * 2.0 ** (23 if dtype == np.float32 else 52))
 
 
-class _LanesType(types.Type):
+class _VectorType(types.Type):
     def __init__(self, dtype: types.Type):
         self.dtype = dtype
-        super().__init__(name=f"Lanes({dtype})")
+        super().__init__(name=f"Vector({dtype})")
 
 
-@register_model(_LanesType)
-class _LanesModel(models.PrimitiveModel):
+@register_model(_VectorType)
+class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager, kind):
         super().__init__(manager, kind, ir.VectorType(manager.lookup(kind.dtype).get_value_type(), WIDTH))
 
@@ -54,24 +54,24 @@ def load(typing, array, offset):
         pointer = _vector_pointer(context, builder, signature, arguments, element)
         return builder.load(pointer, align=signature.args[0].dtype.bitwidth // 8)
 
-    return _LanesType(array.dtype)(array, types.intp), generate
+    return _VectorType(array.dtype)(array, types.intp), generate
 
 
 @intrinsic
-def store(typing, array, offset, lanes):
-    """Write ``lanes`` to a C-contiguous array of their type from flat index ``offset`` on."""
+def store(typing, array, offset, vector):
+    """Write ``vector`` to a C-contiguous array of their type from flat index ``offset`` on."""
 
     def generate(context, builder, signature, arguments):
         pointer = _vector_pointer(context, builder, signature, arguments, arguments[2].type.element)
         builder.store(arguments[2], pointer, align=signature.args[0].dtype.bitwidth // 8)
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, lanes), generate
+    return types.void(array, types.intp, vector), generate
 
 
 @intrinsic
-def accumulate(typing, array, offset, lanes):
-    """``array.flat[offset:offset + 16] += lanes`` for a float64 array."""
+def accumulate(typing, array, offset, vector):
+    """``array.flat[offset:offset + 16] += vector`` for a float64 array."""
 
     def generate(context, builder, signature, arguments):
         pointer = _vector_pointer(context, builder, signature, arguments, ir.DoubleType())
@@ -81,20 +81,20 @@ def accumulate(typing, array, offset, lanes):
         builder.store(builder.fadd(builder.load(pointer, align=8), wide), pointer, align=8)
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, lanes), generate
+    return types.void(array, types.intp, vector), generate
 
 
 @intrinsic
 def splat(typing, scalar):
-    """``scalar`` in every lane."""
+    """``scalar`` in every place."""
 
     def generate(context, builder, signature, arguments):
         vector = ir.Constant(ir.VectorType(arguments[0].type, WIDTH), ir.Undefined)
-        for lane in range(WIDTH):
-            vector = builder.insert_element(vector, arguments[0], ir.Constant(ir.IntType(32), lane))
+        for place in range(WIDTH):
+            vector = builder.insert_element(vector, arguments[0], ir.Constant(ir.IntType(32), place))
         return vector
 
-    return _LanesType(scalar)(scalar), generate
+    return _VectorType(scalar)(scalar), generate
 
 
 def _binary(name: str):
@@ -115,19 +115,19 @@ _add, _sub, _mul = _binary("fadd"), _binary("fsub"), _binary("fmul")
 
 @overload(operator.add)
 def _overload_add(left, right):
-    if isinstance(left, _LanesType) and left == right:
+    if isinstance(left, _VectorType) and left == right:
         return lambda left, right: _add(left, right)
 
 
 @overload(operator.sub)
 def _overload_sub(left, right):
-    if isinstance(left, _LanesType) and left == right:
+    if isinstance(left, _VectorType) and left == right:
         return lambda left, right: _sub(left, right)
 
 
 @overload(operator.mul)
 def _overload_mul(left, right):
-    if isinstance(left, _LanesType) and left == right:
+    if isinstance(left, _VectorType) and left == right:
         return lambda left, right: _mul(left, right)
 
 
@@ -156,20 +156,20 @@ fnma = _fused(negated=True)
 
 
 @intrinsic
-def clamp(typing, lanes, low, high):
-    """``min(max(lanes, low), high)``; a NaN becomes ``low``."""
+def clamp(typing, vector, low, high):
+    """``min(max(vector, low), high)``; a NaN becomes ``low``."""
 
     def generate(context, builder, signature, arguments):
         value, low_value, high_value = arguments
         value = builder.select(builder.fcmp_ordered(">", value, low_value), value, low_value)
         return builder.select(builder.fcmp_ordered("<", value, high_value), value, high_value)
 
-    return lanes(lanes, lanes, lanes), generate
+    return vector(vector, vector, vector), generate
 
 
 @intrinsic
 def equal(typing, left, right):
-    """One bit a lane, as a uint16: set where ``left == right``."""
+    """One bit a place, as a uint16: set where ``left == right``."""
 
     def generate(context, builder, signature, arguments):
         return builder.bitcast(builder.fcmp_ordered("==", *arguments), ir.IntType(WIDTH))
@@ -178,11 +178,11 @@ def equal(typing, left, right):
 
 
 @intrinsic
-def where(typing, bits, lanes):
-    """``lanes`` where the lane's bit is set, else 0."""
+def where(typing, bits, vector):
+    """``vector`` where the place's bit is set, else 0."""
 
     def generate(context, builder, signature, arguments):
         mask = builder.bitcast(arguments[0], ir.VectorType(ir.IntType(1), WIDTH))
         return builder.select(mask, arguments[1], cgutils.get_null_value(arguments[1].type))
 
-    return lanes(types.uint16, lanes), generate
+    return vector(types.uint16, vector), generate
