@@ -99,7 +99,7 @@ def test_elementwise_constants_reach_their_ends_from_either_side(op, first, cons
     operands = (np.array(constant), codes) if first else (codes, np.array(constant))
     expected = {"Add": np.add, "Sub": np.subtract, "Mul": np.multiply}[op](*operands)
     assert np.array_equal(found.evaluate(codes), expected)
-    assert [end.tolist() for end in found.range] == [expected.min(axis=0).tolist(), expected.max(axis=0).tolist()]
+    assert [end.tolist() for end in found.limits] == [expected.min(axis=0).tolist(), expected.max(axis=0).tolist()]
 
 
 @pytest.mark.parametrize(
