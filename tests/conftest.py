@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 
-# Started in the background of a script, this process and all commands that it runs would ignore Ctrl-C.
+# Started in the background of a script, this process and all commands that it runs would ignore Ctrl-C; by nohup, a terminal
+# that is closed.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # A worker a core, a thread a worker: two threads on each of two busy cores spin more than they compute.
 if os.environ.get("PYTEST_XDIST_WORKER"):
