@@ -38,7 +38,10 @@ def test_a_part_has_what_its_data_sheet_says(name):
     assert (part.name, part.family, part.lut, part.ff, part.dsp, part.bram) == (name, *SHEETS[name])
 
 
-@pytest.mark.parametrize("name", ["xc7z020clg400-1", "xczu3eg-sbva484-1-e", "XCVU9P", "xqku040", "xck26-sfvc784-2LV-c", "xcu250-figd2104-2L-e"])
+AMD = ["xc7z020clg400-1", "xczu3eg-sbva484-1-e", "XCVU9P", "xqku040", "xck26-sfvc784-2LV-c", "xcu250-figd2104-2L-e"]
+
+
+@pytest.mark.parametrize("name", AMD)
 def test_parts_of_amd_are_known_by_their_form(name):
     """Known to us or not: Zynq, UltraScale+, Virtex, defence grade, Kria, Alveo."""
     assert amd_part(name) == name

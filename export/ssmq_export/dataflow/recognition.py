@@ -192,7 +192,8 @@ def _scan_shape(names: dict[str, str], output: str, tensors: Tensors, bits: int)
     """A DiagonalScan as hardware; ``names`` of its tensors by those of its inputs."""
     pairs = [max(tensors.width(names[f"{name}_re"]), tensors.width(names[f"{name}_im"])) for name in "abc"]
     widths = (tensors.width(names["u"]), *pairs, *(tensors.width(name) for name in (names["d"], output, names["shift"])))
-    choices = (*(_shifts(tensors.constants[names[name]]) for name in ("b_re", "b_im")), len(np.unique(tensors.constants[names["shift"]])))
+    driven = (_shifts(tensors.constants[names[name]]) for name in ("b_re", "b_im"))
+    choices = (*driven, len(np.unique(tensors.constants[names["shift"]])))
     heads, modes = tensors.constants[names["a_re"]].shape
     return ScanShape(heads, modes, bits, widths, choices)
 
