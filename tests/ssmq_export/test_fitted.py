@@ -6,7 +6,10 @@ from dataclasses import replace
 
 import pytest
 from conftest import small_config, small_model
+from hand_graphs import dataflow
 from ssmq_export.dataflow.graph import DataflowGraph
+from ssmq_export.door import admit
+from ssmq_export.errors import ExportError
 from ssmq_export.estimate import find_part
 from ssmq_export.estimate.choice import Folded, fitted, sequential
 from ssmq_export.estimate.cost import resources
@@ -44,3 +47,17 @@ def test_no_product_leaves_the_multipliers_that_needs_not(folded):
         last = max(moved)[1]
         nodes[last] = replace(nodes[last], use_dsp=True)
         assert spent(replace(folded, nodes=tuple(nodes))) > max(available, 1)
+
+
+def two_scales(g) -> None:
+    """Products with factors of 20 bits and of 9, either worth a multiplier."""
+    g.node("Mul", [g.input("u", 4), g.constant("w", ((2**19 + 1, 3, 5, 7),))], "wide", 4)
+    g.node("Mul", ["u", g.constant("n", ((257, 3, 5, 7),))], "narrow", 4)
+    g.output(g.node("Add", ["wide", "narrow"], "y", 4), 4)
+
+
+def test_what_moved_into_luts_is_named_where_they_are_short():
+    """One multiplier: the narrow product, 8 x 9 LUTs of it, moves and is then the largest node."""
+    model = admit(dataflow(two_scales, u="UINT8", wide="UINT28", narrow="UINT17", y="UINT29").model(), "dataflow")
+    with pytest.raises(ExportError, match="has 100 LUT and .* are needed, most of them by Mul_narrow; take"):
+        fitted(sequential(DataflowGraph(model)), replace(PART, dsp=1, lut=100))

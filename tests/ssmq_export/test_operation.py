@@ -103,7 +103,7 @@ def test_elementwise_constants_reach_their_ends_from_either_side(op, first, cons
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "bits"), [(0, 0, 1), (0, 1, 1), (0, 255, 8), (0, 256, 9), (-1, 0, 2), (-8, 7, 4), (-9, 7, 5), (-8, 8, 5), (-1, 127, 8)]
+    ("low", "high", "bits"), [(0, 0, 1), (0, 1, 1), (0, 255, 8), (0, 256, 9), (-1, 0, 2), (-8, 7, 4), (-9, 7, 5), (-8, 8, 5), (-1, 127, 8), (-8, -5, 4)]
 )
 def test_a_width_is_that_of_the_narrowest_word(low, high, bits):
     assert width_of(low, high) == bits

@@ -50,7 +50,7 @@ class Tensors:
 
 def width_of(low: int, high: int) -> int:
     """Bits of a two's complement (or unsigned) word that holds ``low .. high``."""
-    return max(high.bit_length(), (-low - 1).bit_length() if low < 0 else 0, 1) + (low < 0)
+    return max(high, ~low, 1).bit_length() + (low < 0)
 
 
 def recognised(node: onnx.NodeProto, tensors: Tensors) -> Operation:
