@@ -11,7 +11,7 @@ from ssmq_export.dataflow.graph import DataflowGraph
 from ssmq_export.door import admit
 from ssmq_export.errors import ExportError
 from ssmq_export.estimate import find_part
-from ssmq_export.estimate.choice import Folded, fitted, sequential
+from ssmq_export.estimate.choice import Folded, fitted, fold_for_rate, sequential
 from ssmq_export.estimate.cost import resources
 from ssmq_export.from_model import describe
 from ssmq_export.graphs.step_graph import step_graph
@@ -56,8 +56,21 @@ def two_scales(g) -> None:
     g.output(g.node("Add", ["wide", "narrow"], "y", 4), 4)
 
 
+def of_two_scales() -> DataflowGraph:
+    return DataflowGraph(admit(dataflow(two_scales, u="UINT8", wide="UINT28", narrow="UINT17", y="UINT29").model(), "dataflow"))
+
+
+def test_a_rate_for_which_the_part_is_too_small_is_named_with_it():
+    now = sequential(of_two_scales())
+    used = sum(cost.lut for cost in now.costs(PART.family))
+    rate = 100e6 / now.timing.per_sequence(20)
+    assert fold_for_rate(now.graph, replace(PART, lut=used), 100, rate).nodes == now.nodes
+    told = rf"{1.1 * rate:g} sequences a second at 100 MHz are out of reach \({rate:.4g} with the last folding\): xczu7ev has {used} LUT"
+    with pytest.raises(ExportError, match=f"^{told}".replace("+", "[+]")):
+        fold_for_rate(now.graph, replace(PART, lut=used), 100, 1.1 * rate)
+
+
 def test_what_moved_into_luts_is_named_where_they_are_short():
     """One multiplier: the narrow product, 8 x 9 LUTs of it, moves and is then the largest node."""
-    model = admit(dataflow(two_scales, u="UINT8", wide="UINT28", narrow="UINT17", y="UINT29").model(), "dataflow")
     with pytest.raises(ExportError, match="has 100 LUT and .* are needed, most of them by Mul_narrow; take"):
-        fitted(sequential(DataflowGraph(model)), replace(PART, dsp=1, lut=100))
+        fitted(sequential(of_two_scales()), replace(PART, dsp=1, lut=100))

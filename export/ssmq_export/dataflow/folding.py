@@ -7,6 +7,7 @@ between nodes follow: they are as parallel as the slowest node asks for.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 from math import prod
 
 import onnx
@@ -71,7 +72,7 @@ def _summed(terms: int, parallel: int) -> int:
 def memory_folding(operation: Operation, interval: int) -> Folding:
     """The fewest lanes at which a memory keeps up with a step of ``interval`` cycles."""
     (size,) = operation.dims
-    return Folding((next(n for n in range(1, size + 1) if size % n == 0 and size // n <= interval),))
+    return Folding((next(n for n in count(1) if size % n == 0 and size // n <= interval),))
 
 
 def scan_lanes(parallel: int, modes: int) -> tuple[int, int]:
