@@ -187,6 +187,13 @@ def test_widths_of_every_part():
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("model", [STEP, SCAN])
+def test_a_running_sum_becomes_what_its_type_holds(model):
+    """6 bits and up to 3 a step would pass 6 bits; how many steps there are is not for a sum to know."""
+    low, high = DataflowGraph(model).producers["pool_next"].limits
+    assert (low.tolist(), high.tolist()) == ([0, 0], [63, 63])
+
+
 def scan_cost(every: int, heads: int, dots: tuple, cycles: int) -> tuple:
     """``every`` modes and ``heads`` heads at once; ``dots``: rows of the read-out of one part."""
     kept = times(every, (4, 4))
