@@ -249,7 +249,7 @@ class _Drawn:
 def any_step(draw) -> Graph:
     def build(g: GraphBuilder) -> None:
         made = _Drawn(draw, g)
-        kinds = ["matmul", "scaled", "joined", "moved", "quantised", "joined"]
+        kinds = ["matmul", "scaled", "joined", "moved", "quantized", "joined"]
         for k in range(draw(st.integers(2, 9))):
             getattr(made, draw(st.sampled_from(kinds)))(f"t{k}")
         ends = [name for name in made.sums if not any(name in node.input for node in g.nodes) and name not in "uv"]

@@ -13,7 +13,7 @@ from math import prod
 import onnx
 
 from ..errors import ExportError
-from .hardware import STAGES, update_stages
+from .hardware import LATENCY, update_latency
 from .keys import PE_KEY, RES_TYPE_KEY, SIMD_KEY
 from .operation import MATRICES, Operation
 
@@ -57,16 +57,16 @@ def latency(operation: Operation, folding: Folding) -> int:
     """
     refuse_misfit(operation, folding)
     if operation.kind == "scan":
-        return update_stages(operation.shape.choices[-1]) + _summed(operation.dims[1], folding.lanes[1]) + 2 * STAGES["add"]
+        return update_latency(operation.shape.choices[-1]) + _summed(operation.dims[1], folding.lanes[1]) + 2 * LATENCY["add"]
     if operation.kind in ("dense", "gather"):
         return _summed(operation.dims[1], folding.lanes[1])
     if operation.kind == "thresholds":
         return operation.parts[0].levels.bit_length() + 1
-    return sum(STAGES[part.kind] for part in operation.parts)
+    return sum(LATENCY[part.kind] for part in operation.parts)
 
 
 def _summed(terms: int, parallel: int) -> int:
-    return STAGES["multiply"] + terms // parallel + (parallel - 1).bit_length()
+    return LATENCY["multiply"] + terms // parallel + (parallel - 1).bit_length()
 
 
 def memory_folding(operation: Operation, interval: int) -> Folding:

@@ -7,9 +7,9 @@ from typing import Literal
 
 Kind = Literal["multiply", "dot", "shift", "add", "round", "compare", "state", "fork"]
 
-# Pipeline stages of each kind of part: a multiplier's are those of a DSP48 (UG479; one in LUTs is given as many), a state
+# Cycles through each kind of part: a multiplier has those of a DSP48 (UG479; one in LUTs is given as many), a state
 # takes a write and a read.
-STAGES = {"multiply": 3, "shift": 1, "add": 1, "round": 2, "state": 2, "fork": 1}
+LATENCY = {"multiply": 3, "shift": 1, "add": 1, "round": 2, "state": 2, "fork": 1}
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ class Part:
         return self.stored * self.right
 
 
-def update_stages(shifts: int) -> int:
+def update_latency(shifts: int) -> int:
     """Of a scan's state: a product, two sums, a shift if modes have different ones (``shifts`` of them), a rounding."""
-    return STAGES["multiply"] + 2 * STAGES["add"] + STAGES["shift"] * (shifts > 1) + STAGES["round"]
+    return LATENCY["multiply"] + 2 * LATENCY["add"] + LATENCY["shift"] * (shifts > 1) + LATENCY["round"]
 
 
-def loop_stages(shifts: int) -> int:
+def loop_latency(shifts: int) -> int:
     """The loop through a scan's state: its update, with a write and a read."""
-    return update_stages(shifts) + STAGES["state"]
+    return update_latency(shifts) + LATENCY["state"]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..dataflow.folding import Folding, cycles, latency
-from ..dataflow.hardware import loop_stages
+from ..dataflow.hardware import loop_latency
 from ..dataflow.operation import Operation
 
 
@@ -65,5 +65,5 @@ def _loop(operations: list[Operation], delays: dict[str, int], successors: dict[
         for second in states
         if successors[second] in reached[first] and successors[first] in reached[second]
     ]
-    scans = [loop_stages(operation.shape.choices[-1]) for operation in operations if operation.kind == "scan"]
+    scans = [loop_latency(operation.shape.choices[-1]) for operation in operations if operation.kind == "scan"]
     return max([*loops, *scans], default=0)

@@ -22,7 +22,7 @@ from ..dataflow.attributes import attribute
 from ..dataflow.diagonal_scan import scan
 from ..dataflow.folding import Folding, scan_lanes
 from ..dataflow.graph import DataflowGraph
-from ..dataflow.hardware import ScanShape, loop_stages, scan_parts
+from ..dataflow.hardware import ScanShape, loop_latency, scan_parts
 from ..dataflow.keys import SCAN_DOMAIN
 from ..dataflow.scan_operands import INPUTS
 from ..estimate.cost import resources_of
@@ -101,7 +101,7 @@ class DiagonalScan(HWCustomOp):
 
     def get_exp_cycles(self):
         heads, modes = self.get_nodeattr("heads"), self.get_nodeattr("modes")
-        loop = loop_stages(self.get_nodeattr("choices")[-1])
+        loop = loop_latency(self.get_nodeattr("choices")[-1])
         return self.get_nodeattr("steps") * max(loop, heads * modes // prod(self._lanes()))
 
     def lut_estimation(self, fpgapart):

@@ -14,7 +14,7 @@ from onnx import NodeProto
 from ...dataflow.attributes import integer_attribute, integers_attribute, text_attribute
 from ...dataflow.datatype import bits
 from ...dataflow.forks import Way, meets_later
-from ...dataflow.hardware import loop_stages
+from ...dataflow.hardware import loop_latency
 from ...dataflow.keys import PE_KEY, SCAN_DOMAIN, SIMD_KEY
 from ...dataflow.scan_operands import INPUTS
 from ..catalogue import Hit, rule
@@ -122,7 +122,7 @@ def recurrence_rate(view: TidyView) -> Iterator[Hit]:
         if not _is_scan(node) or size is None or not lanes:
             continue
         modes = size[0] * size[1]
-        sweep, loop = modes // lanes, loop_stages(_different_shifts(view, node))
+        sweep, loop = modes // lanes, loop_latency(_different_shifts(view, node))
         if 0 < sweep < loop < modes:
             yield view.label(node), "", f"sweeps its modes in {sweep} cycles, and a state is back after {loop}"
 
