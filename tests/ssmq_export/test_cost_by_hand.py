@@ -11,6 +11,7 @@ from hand_counts import ARTY, CONTROL, ECP5, ZYNQ_US, added, one_node, operation
 from ssmq_export.dataflow.folding import Folding, cycles, latency
 from ssmq_export.dataflow.operation import Operation
 
+
 def matmul(matrix, **types) -> Operation:
     return operation(one_node("MatMul", *np.shape(matrix), matrix), **types)
 
