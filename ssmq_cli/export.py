@@ -28,11 +28,12 @@ def command(
     A checkpoint from elsewhere goes beside them as model.safetensors, for `ssmq verify`. A graph that differs from the model in one code is not written.
     """
     from ssmq_brevitas.checkpoint import load_checkpoint, save_checkpoint
+    from ssmq_export.dataflow.keys import CONFIG_KEY
     from ssmq_export.export import export_graphs
     from ssmq_export.from_model import describe, trace
 
     model, config, note = load_checkpoint(checkpoint)
-    spec = describe(model, {"ssmq.config": config.model_dump_json()})
+    spec = describe(model, {CONFIG_KEY: config.model_dump_json()})
     data = load(config)
     codes = data.x_test[:images].numpy()
     exported = export_graphs(spec, trace(model, codes, "fused"), codes, out)

@@ -32,7 +32,7 @@ def command(
     The project is left in OUT if no code differs; Vitis HLS synthesises it. Exit code 1 on any difference.
     """
     from ssmq_brevitas.config import parse_config
-    from ssmq_export.dataflow.keys import property_of
+    from ssmq_export.dataflow.keys import CONFIG_KEY, property_of
     from ssmq_export.door.graph_file import load_graph
     from ssmq_export.errors import ExportError
     from ssmq_export.hls4ml import require_tools
@@ -40,7 +40,7 @@ def command(
 
     step = load_graph(graph, "step")
     require_tools()
-    config = property_of(step, "ssmq.config")
+    config = property_of(step, CONFIG_KEY)
     if config is None:
         raise ExportError(f"{graph}: does not say which data it is for; export it with `ssmq export`")
     data = load(parse_config(_settings(config, graph), origin=str(graph)))

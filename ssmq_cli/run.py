@@ -129,11 +129,12 @@ def _row(stage: str, model, data) -> dict:
 def _export_and_verify(model, config, codes, out: Path) -> tuple[dict[str, Path], dict[str, int], list[dict]]:
     """Write the graphs, then compare every engine with eager Brevitas on whole sequences."""
     import onnx
+    from ssmq_export.dataflow.keys import CONFIG_KEY
     from ssmq_export.export import export_graphs
     from ssmq_export.from_model import describe, trace
 
     with console.status("export"):
-        spec = describe(model, {"ssmq.config": config.model_dump_json()})
+        spec = describe(model, {CONFIG_KEY: config.model_dump_json()})
         exported = export_graphs(spec, trace(model, codes[:4], "reference"), codes[:4], out)
     graphs = [onnx.load(exported.paths[form]) for form in FORMS]
     return exported.paths, exported.nodes, agreements(model, graphs, codes, len(codes))

@@ -14,6 +14,7 @@ from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.model import Classifier
 
 from .dataflow.format import Format
+from .dataflow.keys import CONFIG_KEY, VERSIONS_KEY
 from .errors import ExportError
 from .graphs.spec import Constant, Layer, Linear, ModelSpec
 from .graphs.step_graph import step_graph
@@ -40,7 +41,7 @@ def describe(model: Classifier, metadata: dict[str, str] | None = None) -> Model
             decoder=_linear(model.decoder),
             quantizers={name: _format(quantizer.format) for name, quantizer in model.quantizers.items()},
             layers=[_layer(block, model) for block in model.blocks],
-            metadata={"ssmq.versions": json.dumps({name: version(name) for name in VERSIONED}), **(metadata or {})},
+            metadata={VERSIONS_KEY: json.dumps({name: version(name) for name in VERSIONED}), **(metadata or {})},
         )
 
 
@@ -138,4 +139,4 @@ def dataflow_of_checkpoint(path: Path) -> onnx.ModelProto:
         model, config, _ = load_checkpoint(path)
     except SsmqError as error:
         raise ExportError(str(error)) from error
-    return lower(step_graph(describe(model, {"ssmq.config": config.model_dump_json()})))
+    return lower(step_graph(describe(model, {CONFIG_KEY: config.model_dump_json()})))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .function import DiagonalScan, traced_scan
+from .function import FusedScan, traced_scan
 
 __all__ = ["diagonal_scan"]
 
@@ -35,4 +35,4 @@ def diagonal_scan(
     if not torch.is_grad_enabled():
         # Else the parameters' requires_grad would have the states kept for a backward pass that never comes.
         u, *parameters = (value.detach() for value in (u, *parameters))
-    return DiagonalScan.apply(u, *parameters, state_scale, state_bits)
+    return FusedScan.apply(u, *parameters, state_scale, state_bits)

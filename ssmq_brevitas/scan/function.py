@@ -27,7 +27,7 @@ def _limits(bits: int) -> tuple[float, float]:
     return -(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1
 
 
-class DiagonalScan(torch.autograd.Function):
+class FusedScan(torch.autograd.Function):
     """Forward, with s, x in units of the state's scale Δ and codes limited to [L, U] = [-2^(b-1), 2^(b-1) - 1]:
 
         s_t = Ā x_{t-1} + (B̄ / Δ) u_t

@@ -128,7 +128,7 @@ def _backward(
     batch, length, heads, modes, segment,
     LOW: tl.constexpr, HIGH: tl.constexpr, ROWS: tl.constexpr, BLOCK_B: tl.constexpr, COLUMNS: tl.constexpr,
 ):
-    """Fill ``gu``, and this tile's ``sums`` (tile, 6, H, N) and ``sums_d`` (tile, H); equations in ``DiagonalScan``.
+    """Fill ``gu``, and this tile's ``sums`` (tile, 6, H, N) and ``sums_d`` (tile, H); equations in ``FusedScan``.
 
     ``scratch`` (program, 1 + segment, 2, tile) holds the codes before a segment and after each of its steps.
     """

@@ -11,6 +11,8 @@ QONNX_DOMAIN = "qonnx.custom_op.general"
 # The module that qonnx imports for DiagonalScan: ours, see ``custom_op``.
 SCAN_DOMAIN, SCAN_VERSION = "ssmq_export.custom_op", 1
 FORM_KEY, FORMATS_KEY, LENGTH_KEY, PORTS_KEY = "ssmq.form", "ssmq.formats", "ssmq.length", "ssmq.ports"
+# What the model was made from, and by which releases.
+CONFIG_KEY, VERSIONS_KEY = "ssmq.config", "ssmq.versions"
 # Of a node: the difference of two counts that stands for a table.
 TABLE_MARK = "ssmq.non_monotone"
 # Of a node: its folding.

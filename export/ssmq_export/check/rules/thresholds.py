@@ -9,6 +9,7 @@ from onnx import NodeProto
 
 from ...dataflow.attributes import number_attribute, text_attribute
 from ...dataflow.datatype import integer_range
+from ...dataflow.keys import TABLE_MARK
 from ..catalogue import Hit, rule
 from ..conversion.thresholds import absorbed
 from ..tidy_view import TidyView
@@ -94,7 +95,7 @@ def threshold_count(view: TidyView) -> Iterator[Hit]:
 def table(view: TidyView) -> Iterator[Hit]:
     """A function that falls somewhere lowers to the difference of two threshold counts, a table in threshold form."""
     for node in view.nodes:
-        marked = any(entry.key == "ssmq.non_monotone" for entry in node.metadata_props)
+        marked = any(entry.key == TABLE_MARK for entry in node.metadata_props)
         # Without the mark: two counts of the same data, one taken from the other.
         sources = [p for name in node.input for p in view.producers.get(name, []) if p.op_type == "MultiThreshold"]
         pair = node.op_type == "Sub" and len(sources) == 2 and len({p.input[0] for p in sources if p.input}) == 1
