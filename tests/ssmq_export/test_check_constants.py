@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from ssmq_export.dataflow import constants
-from ssmq_export.dataflow.constants import computed, of_node, sparse, stored
+from ssmq_export.dataflow.constants import array_of, computed, of_node, sparse
 
 VALUES = np.array([[1, -2, 3], [4, 5, -6]], np.float32)
 
@@ -16,26 +16,26 @@ VALUES = np.array([[1, -2, 3], [4, 5, -6]], np.float32)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, np.int8, np.uint8, np.int64, bool])
 def test_a_stored_tensor_is_its_values(dtype):
     values = VALUES.astype(dtype)
-    found = stored(numpy_helper.from_array(values))
+    found = array_of(numpy_helper.from_array(values))
     assert found.dtype == dtype and np.array_equal(found, values)
 
 
 @pytest.mark.parametrize("kind", [TensorProto.BFLOAT16, TensorProto.INT4, TensorProto.UINT4])
 def test_a_type_that_numpy_has_not_is_read_as_numbers(kind):
     values = np.array([1, 2, 3, 4], np.float32)
-    found = stored(helper.make_tensor("t", kind, [4], values))
+    found = array_of(helper.make_tensor("t", kind, [4], values))
     assert found.dtype.kind in "iuf" and np.array_equal(found, values)
 
 
 def test_a_tensor_outside_or_damaged_has_no_values():
     tensor = numpy_helper.from_array(VALUES)
-    assert stored(tensor) is not None
+    assert array_of(tensor) is not None
     short = TensorProto()
     short.CopyFrom(tensor)
     short.raw_data = tensor.raw_data[:-1]
-    assert stored(short) is None
+    assert array_of(short) is None
     tensor.data_location = TensorProto.EXTERNAL
-    assert stored(tensor) is None
+    assert array_of(tensor) is None
 
 
 def sparse_tensor(values, places, shape):
