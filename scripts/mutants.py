@@ -59,6 +59,7 @@ COVERED = (
 )  # fmt: skip
 # Mutants that compute the same: (modules, what stood in the line, what stands there instead, why).
 EQUIVALENT = (
+    ("export/ssmq_export/check/*", "[None])[0]", "[None])[-1]", "a tensor that two nodes make is told of as such"),
     ("*", "output[0]", "output[-1]", "a node of these graphs has one result"),
     ("export/ssmq_export/dataflow/rows.py", "len(levels) // 2", "*", "only how soon a wrong shift is told: all levels follow"),
     ("export/ssmq_export/lower/collapse.py", "shift != shift[0, 0]", "shift != shift[0, -1]", "unlike the first is unlike the last"),

@@ -15,7 +15,7 @@ from ssmq_export.errors import ExportError
 from ssmq_export.from_model import describe
 from ssmq_export.graphs.builder import GraphBuilder
 from ssmq_export.graphs.step_graph import step_graph
-from ssmq_export.lower import PASSES, lower
+from ssmq_export.lower import PASSES, contract, lower
 from ssmq_export.lower.datatypes import datatypes
 from ssmq_export.lower.formats import exact_formats
 from ssmq_export.lower.graph import Graph, shared_row
@@ -366,3 +366,45 @@ def test_every_pass_leaves_what_it_ensures_and_what_the_others_require():
     assert changed == {run.__name__: True for run in PASSES}
     # A property that holds of any graph promises nothing.
     assert all(not all(before) for name, before in checked.items() if name not in ("tables_are_marked", "one_reader_a_parameter")), checked
+
+
+def two_sums(g: GraphBuilder) -> None:
+    g.input("u", 2)
+    g.node("Mul", ["u", g.constant("k", ((3, 5),))], "s", 2)
+    g.output(g.node("Add", ["s", g.constant("b", ((1, 2),))], "y", 2), 2)
+
+
+def test_what_the_properties_of_passes_say():
+    """Each holds of a graph, and not of its neighbour."""
+    graph = dataflow(two_sums, u="UINT8", s="INT16", y="INT16", k="UINT3", b="UINT2")
+    assert contract.ordered(graph) and contract.typed(graph) and contract.one_reader_a_parameter(graph)
+    assert contract.holds_codes(graph) and contract.sums_products_and_thresholds(graph)
+    graph.nodes.reverse()
+    assert not contract.ordered(graph), "a node before what it reads"
+    graph.nodes.reverse()
+    graph.nodes[0].name = "Mul_t"
+    assert not contract.ordered(graph)
+    del graph.datatypes["k"]
+    assert not contract.typed(graph)
+    graph.exponents.update(k=np.zeros(2, int), b=np.zeros(2, int))
+    assert contract.one_reader_a_parameter(graph)
+    graph.nodes[1].input[1] = "k"
+    assert not contract.one_reader_a_parameter(graph)
+    graph.nodes[1].op_type = "Div"
+    assert not contract.sums_products_and_thresholds(graph)
+    graph.form = "step"
+    assert not contract.holds_codes(graph)
+
+
+def test_a_table_is_the_difference_of_two_counts():
+    def draw(g: GraphBuilder) -> None:
+        g.input("u", 2)
+        for name in ("rises", "falls"):
+            threshold(g, "u", name)
+        g.output(g.node("Sub", ["rises", "falls"], "y", 2), 2)
+
+    graph = dataflow(draw, u="UINT8", rises="UINT2", falls="UINT2", y="INT3")
+    graph.nodes[-1].metadata_props.add(key="ssmq.non_monotone", value="y")
+    assert contract.tables_are_marked(graph)
+    graph.nodes[0].op_type = "Mul"
+    assert not contract.tables_are_marked(graph)

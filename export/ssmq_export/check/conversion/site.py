@@ -64,7 +64,7 @@ class Site:
     @property
     def producer(self) -> onnx.NodeProto | None:
         """The node whose output is the first operand."""
-        found = self.view.producers.get(self.node.input[0]) if self.has(0) else None
+        found = self.view.producers.get(self.node.input[0]) if self.node.input else None
         return found[0] if found else None
 
     def readers(self) -> list[onnx.NodeProto]:

@@ -50,7 +50,7 @@ def _scan_size(view: TidyView, node: NodeProto) -> tuple[int, int] | None:
 
 def _different_shifts(view: TidyView, node: NodeProto) -> int:
     """By how many shifts a DiagonalScan rounds its states; one where that is not known."""
-    shifts = view.numbers(node.input[-1]) if len(node.input) == len(INPUTS) else None
+    shifts = view.numbers(dict(zip(INPUTS, node.input, strict=False)).get("shift", ""))
     return 1 if shifts is None else len(np.unique(shifts))
 
 
@@ -73,7 +73,7 @@ def _sizes(node: NodeProto) -> Iterator[tuple[str, int, int]]:
 
 def _kept(view: TidyView, node: NodeProto) -> Iterator[tuple[str, int, int]]:
     """As ``_sizes``, of the folding that a node of a dataflow graph keeps: PE of its channels, SIMD of its inputs."""
-    tensors = {PE_KEY: node.output[:1], SIMD_KEY: node.input[:1]}
+    tensors = {PE_KEY: node.output, SIMD_KEY: node.input}
     for entry in node.metadata_props:
         shape = view.tidied.shape(tensors[entry.key][0]) if tensors.get(entry.key) else None
         if shape:
@@ -87,8 +87,10 @@ def folding(view: TidyView) -> Iterator[Hit]:
     for node in view.nodes:
         if _is_scan(node):
             size, lanes = _scan_size(view, node), integer_attribute(node, "PE")
-            heads, modes = size or (1, 1)
-            if None not in (size, lanes) and (lanes < 1 or (modes % lanes and (lanes % modes or heads % (lanes // modes)))):
+            if size is None or lanes is None:
+                continue
+            heads, modes = size
+            if lanes < 1 or (modes % lanes and (lanes % modes or heads % (lanes // modes))):
                 yield view.label(node), "", f"PE {lanes} divides neither {modes} modes nor makes whole heads of {heads}"
             continue
         for name, lanes, size in _sizes(node) if is_hardware(node) else _kept(view, node):
