@@ -67,7 +67,7 @@ EQUIVALENT = (
     ("export/ssmq_export/lower/align.py", "shift == shift[0]", "shift == shift[-1]", "all like the first are all like the last"),
     ("export/ssmq_export/lower/ranges.py", "combined - found, 0)", "combined - found, 1)", "a code of 0 may be shifted"),
     ("export/ssmq_export/lower/collapse.py", "graph.prune()", "pass", "model() prunes too"),
-    ("export/ssmq_export/lower/clean.py", "reshape(-1)", "reshape(-2)", "any negative size is the one left open"),
+    ("export/ssmq_export/lower/*", "reshape(-1)", "reshape(-2)", "any negative size is the one left open"),
     ("export/ssmq_export/lower/clean.py", "behind[0]", "behind[-1]", "there is one behind"),
     ("export/ssmq_export/lower/datatypes.py", " and (not is_table(node))", "", "the range of a table is that of its type"),
     ("export/ssmq_export/dataflow/ranges.py", "sign > 0", "sign > -1", "a sign is 1 or -1"),

@@ -35,7 +35,7 @@ def dims(kind: TypeProto | None) -> list[int] | None:
     """Static shape of a type, None if unknown or not fully static."""
     if kind is None or not kind.HasField("tensor_type") or not kind.tensor_type.HasField("shape"):
         return None
-    found = [d.dim_value if d.HasField("dim_value") else 0 for d in kind.tensor_type.shape.dim]
+    found = [d.dim_value for d in kind.tensor_type.shape.dim]
     return found if all(d > 0 for d in found) else None
 
 
@@ -76,7 +76,7 @@ def _standard(node, operands, constant, opset) -> dict[str, TypeProto]:
     except Exception as error:  # the C++ inference has several, and attributes of wrong types raise others
         reason = " ".join(str(error).replace("[ShapeInferenceError]", "").replace("[TypeInferenceError]", "").split())
         raise MisfitError(reason.partition(" ==> Context")[0][:160] or type(error).__name__) from error
-    return {name: kind for name, kind in found.items() if kind.HasField("tensor_type")}
+    return dict(found)
 
 
 def _value(found: onnx.AttributeProto):

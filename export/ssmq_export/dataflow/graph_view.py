@@ -64,7 +64,7 @@ class GraphView:
         info = self.infos.get(tensor)
         if info is None or not info.type.HasField("tensor_type") or not info.type.tensor_type.HasField("shape"):
             return None
-        dims = [d.dim_value if d.HasField("dim_value") else 0 for d in info.type.tensor_type.shape.dim]
+        dims = [d.dim_value for d in info.type.tensor_type.shape.dim]
         return dims if all(d > 0 for d in dims) else None
 
     def given(self, tensor: str) -> np.ndarray | None:
