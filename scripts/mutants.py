@@ -59,6 +59,7 @@ COVERED = (
 )  # fmt: skip
 # Mutants that compute the same: (modules, what stood in the line, what stands there instead, why).
 EQUIVALENT = (
+    ("export/ssmq_export/lower/graph.py", "graph.input[0]", "graph.input[-1]", "all ports have one element type"),
     ("export/ssmq_export/check/*", "[None])[0]", "[None])[-1]", "a tensor that two nodes make is told of as such"),
     ("*", "output[0]", "output[-1]", "a node of these graphs has one result"),
     ("export/ssmq_export/dataflow/rows.py", "len(levels) // 2", "*", "only how soon a wrong shift is told: all levels follow"),
