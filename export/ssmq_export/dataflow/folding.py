@@ -72,7 +72,20 @@ def _summed(terms: int, parallel: int) -> int:
 def memory_folding(operation: Operation, interval: int) -> Folding:
     """The fewest lanes at which a memory keeps up with a step of ``interval`` cycles."""
     (size,) = operation.dims
-    return Folding((next(n for n in count(1) if size % n == 0 and size // n <= interval),))
+    return Folding((fewest_lanes(size, interval),))
+
+
+def fewest_lanes(size: int, interval: int) -> int:
+    """The least divisor of ``size`` at which as many elements pass in ``interval`` cycles."""
+    return next(n for n in count(1) if size % n == 0 and size // n <= interval)
+
+
+def attributes_of(operation: Operation, folding: Folding) -> dict[str, int]:
+    """A folding in FINN's words: ``PE``, and ``SIMD`` of what sums."""
+    if operation.kind == "scan":
+        return {"PE": folding.parallel}
+    terms = folding.lanes[1] if len(folding.lanes) == 2 else 1
+    return {"PE": folding.lanes[0]} | ({"SIMD": terms} if operation.kind in MATRICES else {})
 
 
 def scan_lanes(parallel: int, modes: int) -> tuple[int, int]:
@@ -93,10 +106,7 @@ def foldings_of(model: onnx.ModelProto, operations: list[Operation]) -> list[Fol
 
 
 def _read(operation: Operation, metadata: dict[str, str]) -> Folding:
-    numbers = []
-    for key in (PE_KEY, SIMD_KEY):
-        numbers.append(int(metadata.get(key, "1")))
-    parallel, terms = numbers
+    parallel, terms = (int(metadata.get(key, "1")) for key in (PE_KEY, SIMD_KEY))
     lanes = (parallel,)
     if operation.kind == "scan":
         lanes = scan_lanes(parallel, operation.dims[1])
@@ -115,9 +125,8 @@ def fold(model: onnx.ModelProto, operations: list[Operation], foldings: list[Fol
     for operation, folding in zip(operations, foldings, strict=True):
         refuse_misfit(operation, folding)
         node = nodes[operation.output]
-        told = {PE_KEY: folding.parallel if operation.kind == "scan" else folding.lanes[0]}
-        if operation.kind in MATRICES:
-            told[SIMD_KEY] = folding.lanes[1] if len(folding.lanes) == 2 else 1
+        found = attributes_of(operation, folding)
+        told = {key: found[name] for key, name in ((PE_KEY, "PE"), (SIMD_KEY, "SIMD")) if name in found}
         told[RES_TYPE_KEY] = "auto" if folding.use_dsp else "lut"
         kept = [entry for entry in node.metadata_props if entry.key not in (PE_KEY, SIMD_KEY, RES_TYPE_KEY)]
         del node.metadata_props[:]

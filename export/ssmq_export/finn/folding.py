@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import onnx
 
-from ..dataflow.folding import cycles, foldings_of
+from ..dataflow.folding import attributes_of, cycles, fewest_lanes, foldings_of
 from ..dataflow.graph import DataflowGraph
 
 
@@ -18,12 +18,10 @@ def kept_folding(model: onnx.ModelProto) -> dict | None:
     foldings = foldings_of(model, operations)
     if foldings is None:
         return None
-    nodes = {}
-    for operation, fold in zip(operations, foldings, strict=True):
-        found = {"PE": fold.parallel if operation.kind == "scan" else fold.lanes[0], "SIMD": 1}
-        if operation.kind != "scan" and len(fold.lanes) == 2:
-            found["SIMD"] = fold.lanes[1]
-        nodes[operation.output] = found | ({} if fold.use_dsp else {"resType": "lut"})
+    nodes = {
+        operation.output: attributes_of(operation, fold) | ({} if fold.use_dsp else {"resType": "lut"})
+        for operation, fold in zip(operations, foldings, strict=True)
+    }
     return {"nodes": nodes, "interval": max(cycles(o, f) for o, f in zip(operations, foldings, strict=True))}
 
 
@@ -47,9 +45,7 @@ def folding_config(graph: onnx.GraphProto, kept: dict, before: list[tuple[str, s
         attributes = getCustomOp(node).get_nodeattr_types()
         chosen = next((known[name] for name in (*node.input[1:2], *node.output) if name in known), None)
         if chosen is None and "NumChannels" in attributes:
-            size = getCustomOp(node).get_nodeattr("NumChannels")
-            lanes = (n for n in range(1, size + 1) if size % n == 0 and size // n <= kept["interval"])
-            chosen = {"PE": next(lanes)}
+            chosen = {"PE": fewest_lanes(getCustomOp(node).get_nodeattr("NumChannels"), kept["interval"])}
         found = {name: value for name, value in (chosen or {}).items() if name in attributes}
         if found:
             config[node.name] = found
