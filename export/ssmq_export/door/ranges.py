@@ -10,15 +10,13 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from ..dataflow import ranges
 from ..dataflow.datatype import integer_range
 from ..dataflow.keys import TABLE_MARK
 from ..dataflow.ports import ports_of
+from ..dataflow.ranges import Range
 from ..errors import ExportError
 from .shapes import ADVICE
-
-Range = tuple[np.ndarray, np.ndarray]
-# Where float64 still tells whether int64 would do.
-WIDEST = 2.0**61
 
 
 def refuse_narrow(model: onnx.ModelProto) -> None:
@@ -27,25 +25,26 @@ def refuse_narrow(model: onnx.ModelProto) -> None:
     types = {note.tensor_name: note.quant_parameter_tensor_names[0].value for note in graph.quantization_annotation}
     infos = [*graph.input, *graph.output, *graph.value_info]
     channels = {info.name: info.type.tensor_type.shape.dim[-1].dim_value for info in infos}
-    constants = {tensor.name: numpy_helper.to_array(tensor).astype(np.float64) for tensor in graph.initializer}
+    constants = {tensor.name: numpy_helper.to_array(tensor).astype(np.int64) for tensor in graph.initializer}
     running = set(ports_of(model).successors.values())
 
     def annotated(name: str) -> Range:
         low, high = integer_range(types[name])
-        return np.full(channels[name], float(low)), np.full(channels[name], float(high))
+        return np.full(channels[name], low, np.int64), np.full(channels[name], high, np.int64)
 
     found = {port.name: annotated(port.name) for port in graph.input}
     for node in graph.node:
         name = node.output[0]
         table = any(entry.key == TABLE_MARK for entry in node.metadata_props)
-        exact = None if table or name in running else _exact(node, found, constants)
+        try:
+            exact = None if table or name in running else _exact(node, found, constants)
+        except ExportError as error:
+            raise ExportError(f"{name}: {error}") from error
         low, high = annotated(name)
         if exact is not None:
-            if max(np.abs(exact[0]).max(), np.abs(exact[1]).max()) >= WIDEST:
-                raise ExportError(f"{name}: its codes need more than 62 bits: choose narrower formats")
             if np.any(exact[0] < low) or np.any(exact[1] > high):
                 raise ExportError(
-                    f"{name}: annotated {types[name]}, and its codes reach from {exact[0].min():.0f} to {exact[1].max():.0f}: {ADVICE}"
+                    f"{name}: annotated {types[name]}, and its codes reach from {exact[0].min()} to {exact[1].max()}: {ADVICE}"
                 )
         found[name] = exact or (low, high)
 
@@ -53,18 +52,12 @@ def refuse_narrow(model: onnx.ModelProto) -> None:
 def _exact(node: onnx.NodeProto, found: dict[str, Range], constants: dict[str, np.ndarray]) -> Range | None:
     """The range of every channel; None where only the type says it."""
     if node.op_type == "MatMul":
-        (low, high), weight = found[node.input[0]], constants[node.input[1]]
-        up, down = np.maximum(weight, 0), np.minimum(weight, 0)
-        return low @ up + high @ down, high @ up + low @ down
+        return ranges.matmul(found[node.input[0]], constants[node.input[1]])
     if node.op_type == "MultiThreshold":
-        bias = next(attribute.f for attribute in node.attribute if attribute.name == "out_bias")
+        bias = int(next(attribute.f for attribute in node.attribute if attribute.name == "out_bias"))
         rows, count = len(found[node.input[0]][0]), constants[node.input[1]].shape[1]
         return np.full(rows, bias), np.full(rows, bias + count)
     if node.op_type not in ("Mul", "Add", "Sub"):
         return None
-    sides = [found[name] if name in found else (constants[name].reshape(-1),) * 2 for name in node.input]
-    (low, high), (other_low, other_high) = sides
-    if node.op_type == "Mul":
-        corners = [one * other for one in (low, high) for other in (other_low, other_high)]
-        return np.minimum.reduce(corners), np.maximum.reduce(corners)
-    return (low + other_low, high + other_high) if node.op_type == "Add" else (low - other_high, high - other_low)
+    left, right = (found[name] if name in found else ranges.constant(constants[name]) for name in node.input)
+    return ranges.product(left, right) if node.op_type == "Mul" else ranges.total(left, right, 1 if node.op_type == "Add" else -1)
