@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,9 +133,8 @@ def epoch(run: Run) -> list[list[str]]:
     return [["QAT epoch, 64 heads", found, f"finite loss (goal {EPOCH_GOAL_S:g} s)", _word(finite)]]
 
 
-def accuracy(run: Run) -> list[list[str]]:
+def accuracy(run: Run) -> Iterator[list[str]]:
     """Every model of the zoo on all test images: the device's logits and those of the integer graph on the CPU."""
-    lines = []
     for name, path in [*zoo_models().items()][: run.some(1)]:
         model, _, _ = load_checkpoint(path)
         x, y = run.data.x_test[: run.some(40)], run.data.y_test[: run.some(40)]
@@ -145,9 +145,8 @@ def accuracy(run: Run) -> list[list[str]]:
             found = torch.cat([model(part.to(run.device)).cpu() for part in x.split(250)])
         differing = int((found != wanted).any(dim=1).sum())
         correct, known = (int((logits.argmax(dim=1) == y).sum()) for logits in (found, wanted))
-        lines.append([f"{name}: images whose logits differ", str(differing), "0", _word(not differing)])
-        lines.append([f"{name}: correct of {len(y):,}", f"{correct:,}", f"{known:,}", _word(correct == known)])
-    return lines
+        yield [f"{name}: images whose logits differ", str(differing), "0", _word(not differing)]
+        yield [f"{name}: correct of {len(y):,}", f"{correct:,}", f"{known:,}", _word(correct == known)]
 
 
 def _started(run: Run):
@@ -159,6 +158,15 @@ def _started(run: Run):
 
 def _word(holds: bool) -> str:
     return "yes" if holds else "NO"
+
+
+def _found(check, run: Run) -> Iterator[list[str]]:
+    """The lines of a check, the last of them its failure if it fails."""
+    try:
+        yield from check(run)
+    except Exception as error:
+        traceback.print_exc()
+        yield [check.__name__, f"{type(error).__name__}: {error}"[:300], "runs", _word(False)]
 
 
 def main() -> int:
@@ -174,20 +182,16 @@ def main() -> int:
     data = load_data() if chosen.dry_run else load_data(chosen.data, download=not (chosen.data / "MNIST").is_dir())
     run, rows, about = Run(device, data, chosen.dry_run, {}), [], machine(device)
     out = ROOT / ("build/gpu-dry-run.json" if chosen.dry_run else "results/gpu.json")
-    for check in (kernels, quantizer, gradients, accuracy, epoch, bench):
-        print(check.__name__, flush=True)
-        try:
-            lines = check(run)
-        except Exception as error:
-            traceback.print_exc()
-            lines = [[check.__name__, f"{type(error).__name__}: {error}"[:300], "runs", _word(False)]]
-        for line in lines:
+    began = time.perf_counter()
+    for check in (kernels, quantizer, gradients, epoch, accuracy, bench):
+        print(f"{check.__name__} (after {time.perf_counter() - began:.0f} s)", flush=True)
+        for line in _found(check, run):
             print("   ", "; ".join(line), flush=True)
-        rows += lines
-        title = f"On a GPU: {about.get('accelerator', 'dry run on the CPU')}, torch {about['torch']}"
-        result = {"kind": "table", "title": title, "headings": HEADINGS, "rows": rows, "machine": about, **run.measured}
-        # After every check, for a run that is cut off.
-        write_whole(out, (json.dumps(result, indent=2, ensure_ascii=False) + "\n").encode())
+            rows.append(line)
+            title = f"On a GPU: {about.get('accelerator', 'dry run on the CPU')}, torch {about['torch']}"
+            result = {"kind": "table", "title": title, "headings": HEADINGS, "rows": rows, "machine": about, **run.measured}
+            # After every line, for a run that is cut off.
+            write_whole(out, (json.dumps(result, indent=2, ensure_ascii=False) + "\n").encode())
     failed = sum(row[-1] == "NO" for row in rows)
     print(f"{len(rows) - failed} of {len(rows)} hold -> {out.relative_to(ROOT)}")
     return 1 if failed else 0

@@ -9,6 +9,9 @@ and the RTL see one kind of Ā. They differ in what is stored a mode and what th
     polar       |Ā| on a uniform grid in (0, 1), and the phase    a_magnitude + a_phase bits
     log_polar   log2(-log2 |Ā|) on a uniform grid, and the phase  a_magnitude + a_phase bits
 
+Exponentials and angles are computed in double precision: single-precision ones of a CPU and a GPU differ in the last
+place, enough to move a code next to a tie, and what was trained on one has to run on the other.
+
 On the polar grids |Ā| < 1 holds by construction, after the decoding to Cartesian codes too. The phases of a slow head
 lie within a small part of a turn, and what is wrong with them adds up over its long memory: so each head's codes cover a
 range of its own, a power of two of a turn.
@@ -110,16 +113,17 @@ class Continuous(Parameterisation):
             getattr(self, name).data = getattr(s4d, name).detach().clone()
 
     def _discrete(self) -> tuple[torch.Tensor, torch.Tensor]:
-        a = torch.complex(-torch.exp(self.log_a_re), self.a_im)
-        return a, torch.exp(a * torch.exp(self.log_dt)[:, None])
+        a = torch.complex(-torch.exp(self.log_a_re.double()), self.a_im.double())
+        return a, torch.exp(a * torch.exp(self.log_dt.double())[:, None])
 
     def input_gain(self) -> torch.Tensor:
         a, a_bar = self._discrete()
-        return (a_bar - 1) / a
+        return ((a_bar - 1) / a).to(self.a_im.dtype.to_complex())
 
     def forward(self) -> tuple[torch.Tensor, torch.Tensor]:
         _, a_bar = self._discrete()
-        return self.cartesian(a_bar.real), self.cartesian(a_bar.imag)
+        kind = self.a_im.dtype
+        return self.cartesian(a_bar.real.to(kind)), self.cartesian(a_bar.imag.to(kind))
 
 
 class PolarGrid(Parameterisation):
@@ -138,6 +142,7 @@ class PolarGrid(Parameterisation):
         return self.bits.a_magnitude + self.bits.a_phase
 
     def magnitude_on_grid(self) -> torch.Tensor:
+        """|Ā| ``(H, N)``, float64."""
         raise NotImplementedError
 
     def _adopt_phase(self, s4d: S4D) -> None:
@@ -159,11 +164,11 @@ class PolarGrid(Parameterisation):
         return straight_through(self.phase, code * scale)
 
     def forward(self) -> tuple[torch.Tensor, torch.Tensor]:
-        magnitude, angle = self.magnitude_on_grid(), 2 * math.pi * self.phase_on_grid()
+        magnitude, angle = self.magnitude_on_grid(), 2 * math.pi * self.phase_on_grid().double()
         re, im = magnitude * torch.cos(angle), magnitude * torch.sin(angle)
-        codes_re, codes_im = self._decode(re.detach(), im.detach())
-        scale = self.cartesian.power.scale
-        return straight_through(re, codes_re * scale), straight_through(im, codes_im * scale)
+        codes = self._decode(re.detach(), im.detach())
+        scale, kind = self.cartesian.power.scale, self.phase.dtype
+        return tuple(straight_through(part.to(kind), code.to(kind) * scale) for part, code in zip((re, im), codes, strict=True))
 
     def _decode(self, re: torch.Tensor, im: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         scale, low, high = self.cartesian.power.scale, -(2 ** (self.bits.a - 1)), 2 ** (self.bits.a - 1) - 1
@@ -191,7 +196,7 @@ class Polar(PolarGrid):
     def magnitude_on_grid(self) -> torch.Tensor:
         steps = 2**self.bits.a_magnitude
         code = torch.floor(self.magnitude.detach() * steps).clamp(0, steps - 1)
-        return straight_through(self.magnitude, (code + 0.5) / steps)
+        return straight_through(self.magnitude, (code + 0.5) / steps).double()
 
 
 class LogPolar(PolarGrid):
@@ -214,7 +219,7 @@ class LogPolar(PolarGrid):
         low, high = self.log_decay_range
         step = (high - low) / (2**self.bits.a_magnitude - 1)
         code = torch.round((self.log_decay.detach() - low) / step).clamp(0, 2**self.bits.a_magnitude - 1)
-        return torch.exp2(-torch.exp2(straight_through(self.log_decay, low + code * step)))
+        return torch.exp2(-torch.exp2(straight_through(self.log_decay, low + code * step).double()))
 
 
 PARAMETERISATIONS: dict[str, type[Parameterisation]] = {

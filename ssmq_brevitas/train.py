@@ -153,7 +153,8 @@ class _Run:
             self.step, self.loss_sum, self.spent, self.history.rows = load_training_state(
                 state_path, model, optimiser, self.per_epoch, self.steps, self.about
             )
-        self.model, self.optimiser = self.accelerator.prepare(model, optimiser)
+        # Accelerate moves no model that it has prepared before, and that one is on the CPU again.
+        self.model, self.optimiser = self.accelerator.prepare(model.to(self.accelerator.device), optimiser)
         self.model.train()
         self.norms = [module for module in self.model.modules() if isinstance(module, PositiveBatchNorm)]
         self.began = self.saved = time.monotonic()

@@ -126,3 +126,38 @@ def test_no_grid_is_fitted_to_what_is_no_number(kind, granularity, name, wrong):
     scheme = small_config(scheme={"parameterisation": kind, "granularity": granularity}).scheme
     with pytest.raises(SsmqError, match="must be finite numbers"):
         PARAMETERISATIONS[kind](4, 6, scheme).fit(layer)
+
+
+def extended(value: torch.Tensor) -> np.ndarray:
+    return value.detach().numpy().astype(np.longdouble)
+
+
+def by_hand(found) -> tuple[np.ndarray, np.ndarray]:
+    """Magnitude and angle of Ā on its stored grid, in more than double precision."""
+    angle = 2 * np.longdouble(np.pi) * extended(found.phase_on_grid())
+    if hasattr(found, "magnitude"):
+        codes = np.floor(extended(found.magnitude) * 2**found.bits.a_magnitude)
+        return (codes + np.longdouble(0.5)) / 2**found.bits.a_magnitude, angle
+    low, high = found.log_decay_range.numpy()
+    step = (high - low) / np.float32(2**found.bits.a_magnitude - 1)
+    codes = np.rint((found.log_decay.detach().numpy() - low) / step)
+    return np.exp2(-np.exp2((low + codes * step).astype(np.longdouble))), angle
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("kind", ["continuous", "polar", "log_polar"])
+def test_codes_are_those_of_more_than_single_precision(kind, seed):
+    """A GPU's exponentials and a CPU's agree to single precision only, which moves codes next to a tie."""
+    _, found = fitted(kind, {"a": 21, "a_magnitude": 10, "a_phase": 12}, seed)
+    if kind == "continuous":
+        a = -np.exp(extended(found.log_a_re)), extended(found.a_im)
+        dt = np.exp(extended(found.log_dt))[:, None]
+        magnitude, angle = np.exp(a[0] * dt), a[1] * dt
+    else:
+        magnitude, angle = by_hand(found)
+    for value, exact in zip(found(), (magnitude * np.cos(angle), magnitude * np.sin(angle)), strict=True):
+        codes, wanted = (np.ldexp(part, 20) for part in (extended(value), exact))
+        sure = np.abs(wanted - np.floor(wanted) - 0.5) > 1e-4
+        if kind == "continuous":  # rounded to float32 before it is rounded to its grid
+            sure &= np.abs(wanted - np.floor(wanted) - 0.5) > 0.07
+        assert sure.sum() > 12 and np.array_equal(codes[sure], np.rint(wanted[sure]).clip(-(2**20), 2**20 - 1))
