@@ -11,18 +11,28 @@ from torch import nn
 from torch.nn import functional as F
 
 
-class HardGELU(nn.Module):
-    """``y * clip(3/8 y + 1/2, 0, 1)``: GELU with the sigmoid of ``1.702 y`` replaced by a line of slope 3/8."""
-
-    def forward(self, y: torch.Tensor) -> torch.Tensor:
-        return y * torch.clamp(y * 0.375 + 0.5, 0.0, 1.0)
-
-
 class HardSigmoid(nn.Module):
-    """``clip(x / 4 + 1/2, 0, 1)``: the sigmoid's tangent at 0."""
+    """``clip(slope x + 1/2, 0, 1)``; the slope 1/4 is the sigmoid's tangent at 0, 1/6 is torch's ``nn.Hardsigmoid``."""
+
+    def __init__(self, slope: float = 0.25):
+        super().__init__()
+        self.slope = slope
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.clamp(x * 0.25 + 0.5, 0.0, 1.0)
+        return torch.clamp(x * self.slope + 0.5, 0.0, 1.0)
+
+
+class HardGELU(HardSigmoid):
+    """``y * clip(slope y + 1/2, 0, 1)``: GELU with the sigmoid of ``1.702 y`` replaced by a line of slope 3/8.
+
+    A slope of 1/6 is torch's ``nn.Hardswish``.
+    """
+
+    def __init__(self, slope: float = 0.375):
+        super().__init__(slope)
+
+    def forward(self, y: torch.Tensor) -> torch.Tensor:
+        return y * super().forward(y)
 
 
 class Sigmoid(nn.Module):
@@ -34,6 +44,20 @@ class Sigmoid(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.sigmoid(x) if self.training else torch.sigmoid(x.double()).to(x.dtype)
+
+
+class Tanh(nn.Module):
+    """The hyperbolic tangent, in double precision when evaluating (see Sigmoid)."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(x) if self.training else torch.tanh(x.double()).to(x.dtype)
+
+
+class SiLU(nn.Module):
+    """``y / (1 + exp(-y))``, in double precision when evaluating (see Sigmoid)."""
+
+    def forward(self, y: torch.Tensor) -> torch.Tensor:
+        return F.silu(y) if self.training else F.silu(y.double()).to(y.dtype)
 
 
 class GELU(nn.Module):

@@ -26,17 +26,17 @@ def signed_bits(low: int, high: int) -> int:
     return max(-low - 1, high).bit_length() + 1
 
 
-def _codes(fmt: Format, times: int = 1) -> Term:
+def code_term(fmt: Format, times: int = 1) -> Term:
     return times * fmt.low, times * fmt.high, fmt.exponent
 
 
-def _products(left: Format, right: Format, times: int = 1) -> Term:
+def product_term(left: Format, right: Format, times: int = 1) -> Term:
     """``times`` products of any codes of two formats."""
     ends = [a * b for a in (left.low, left.high) for b in (right.low, right.high)]
     return times * min(ends), times * max(ends), left.exponent + right.exponent
 
 
-def _sum_bits(*terms: Term) -> int:
+def sum_bits(*terms: Term) -> int:
     exponents = np.stack([np.ravel(e) for e in np.broadcast_arrays(*(exponent for _, _, exponent in terms))])
     # Python's integers: shifts are as long as exponents differ, and a float's logarithm is wrong just above 2**52.
     shifts = np.unique(exponents - exponents.min(axis=0), axis=1).T.tolist()
@@ -46,20 +46,21 @@ def _sum_bits(*terms: Term) -> int:
     )
 
 
-def _linear(inputs: int, weight: Format, feeding: Format, bias: Format) -> tuple[Term, Term]:
-    return _products(weight, feeding, inputs), _codes(bias)
+def linear_terms(inputs: int, weight: Format, feeding: Format, bias: Format | None) -> tuple[Term, ...]:
+    product = product_term(weight, feeding, inputs)
+    return (product,) if bias is None else (product, code_term(bias))
 
 
-def _state(a: Format, b: Format, x: Format, u: Format) -> tuple[Term, Term]:
+def state_terms(a: Format, b: Format, x: Format, u: Format) -> tuple[Term, Term]:
     """Of the imaginary part, which adds both its products: the real part, which subtracts one, is never wider."""
-    return _products(a, x, 2), _products(b, u)
+    return product_term(a, x, 2), product_term(b, u)
 
 
-def _readout(modes: int, c: Format, d: Format, x: Format, u: Format) -> tuple[Term, Term]:
+def readout_terms(modes: int, c: Format, d: Format, x: Format, u: Format) -> tuple[Term, Term]:
     """2 Re is a shift by one place of a difference, which reaches as far to both sides."""
-    low, high, exponent = _products(c, x, modes)
+    low, high, exponent = product_term(c, x, modes)
     span = high - low
-    return (-span, span, exponent + 1), _products(d, u)
+    return (-span, span, exponent + 1), product_term(d, u)
 
 
 def least_widths(model, bits) -> dict[str, int]:
@@ -70,47 +71,47 @@ def least_widths(model, bits) -> dict[str, int]:
 
     u, x, bias, activation = fmt(bits.u), fmt(bits.x), fmt(bits.bias), fmt(bits.activation)
     mixing = fmt(bits.activation, model.activation != "relu")
-    mixed = _linear(model.heads, fmt(bits.linear), mixing, bias)
-    gated = mixed if model.gate == "none" else (_products(activation, fmt(bits.activation, False)),)
+    mixed = linear_terms(model.heads, fmt(bits.linear), mixing, bias)
+    gated = mixed if model.gate == "none" else (product_term(activation, fmt(bits.activation, False)),)
     return {
-        "encoder": _sum_bits(*_linear(model.channels, fmt(bits.encoder), fmt(bits.input, False), bias)),
-        "x": _sum_bits(*_state(fmt(bits.a), fmt(2), x, u)),  # B̄ has at least the 2 bits of a power of two
-        "y": _sum_bits(*_readout(model.modes, fmt(bits.c), fmt(bits.d, exponent=1), x, u)),
-        "mix": _sum_bits(*mixed),
-        "u": _sum_bits(_codes(u), *gated),
-        "pool": _sum_bits(_codes(u, model.length)),
-        "logits": _sum_bits(*_linear(model.heads, fmt(bits.decoder), fmt(bits.pool), bias)),
+        "encoder": sum_bits(*linear_terms(model.channels, fmt(bits.encoder), fmt(bits.input, False), bias)),
+        "x": sum_bits(*state_terms(fmt(bits.a), fmt(2), x, u)),  # B̄ has at least the 2 bits of a power of two
+        "y": sum_bits(*readout_terms(model.modes, fmt(bits.c), fmt(bits.d, exponent=1), x, u)),
+        "mix": sum_bits(*mixed),
+        "u": sum_bits(code_term(u), *gated),
+        "pool": sum_bits(code_term(u, model.length)),
+        "logits": sum_bits(*linear_terms(model.heads, fmt(bits.decoder), fmt(bits.pool), bias)),
     }
 
 
-def _by_head(fmt: Format) -> Format:
+def by_head(fmt: Format) -> Format:
     """Of B̄ and C, exponents ``()`` or ``(H, N or 1)``: re and im share theirs."""
     return Format(fmt.bits, fmt.signed, fmt.exponent.reshape(fmt.exponent.shape[:2]))
 
 
 def _layer(layer, feeding: Format) -> tuple[Term, Term]:
-    return _linear(layer.in_features, layer.weight_format, feeding, layer.bias_format)
+    return linear_terms(layer.in_features, layer.weight_format, feeding, layer.bias_format)
 
 
 def accumulator_widths(model) -> dict[str, int]:
     """Accumulator widths of a quantised model by tensor name, from its formats alone (no data)."""
     u = model.quantizers["u"].format
-    widths = {"encoder": _sum_bits(*_layer(model.encoder, model.quantizers["input"].format))}
+    widths = {"encoder": sum_bits(*_layer(model.encoder, model.quantizers["input"].format))}
     for k, block in enumerate(model.blocks):
         ssm, quantizers = block.ssm, block.quantizers
-        b, c, x = _by_head(ssm.b_quant.format), _by_head(ssm.c_quant.format), ssm.state.format
+        b, c, x = by_head(ssm.b_quant.format), by_head(ssm.c_quant.format), ssm.state.format
         d = Format(ssm.d_quant.bits, True, ssm.d_quant.format.exponent[..., None])
         mixed = _layer(block.linear, quantizers["mix_in"].format)
-        gated = mixed if block.gate is None else (_products(quantizers["value"].format, quantizers["gate"].format),)
+        gated = mixed if block.gate is None else (product_term(quantizers["value"].format, quantizers["gate"].format),)
         widths |= {
-            f"{k}.x": _sum_bits(*_state(ssm.a.format, b, x, u)),
-            f"{k}.y": _sum_bits(*_readout(ssm.modes, c, d, x, u)),
-            f"{k}.mix": _sum_bits(*mixed),
-            f"{k}.u": _sum_bits(_codes(u), *gated),
+            f"{k}.x": sum_bits(*state_terms(ssm.a.format, b, x, u)),
+            f"{k}.y": sum_bits(*readout_terms(ssm.modes, c, d, x, u)),
+            f"{k}.mix": sum_bits(*mixed),
+            f"{k}.u": sum_bits(code_term(u), *gated),
         }
         u = quantizers["u"].format
-    widths["pool"] = _sum_bits(_codes(u, model.model.length))
-    widths["logits"] = _sum_bits(*_layer(model.decoder, model.quantizers["pool"].format))
+    widths["pool"] = sum_bits(code_term(u, model.model.length))
+    widths["logits"] = sum_bits(*_layer(model.decoder, model.quantizers["pool"].format))
     return widths
 
 

@@ -116,7 +116,8 @@ class Scheme(_Section):
     ``granularity`` is how many share one exponent in Ā, B̄, C, D and x: a ``tensor`` or a ``head``. ``equalise``
     changes the basis of every mode so that all states of a layer use the same range and B̄ is one power of two a mode: a
     shift, without a multiplier, and not trained, since C has all of its freedom. ``activation_range``, in files ``range``,
-    chooses activation exponents: ``mse`` (least squared error) or ``percentile`` (99.999 %).
+    chooses activation exponents: ``mse`` (least squared error) or ``percentile`` (99.999 %). ``tensors`` gives single tensors
+    of a network another width or grid than their role has (see ``ssmq_brevitas.network.names``).
     """
 
     parameterisation: Literal["discrete", "continuous", "frozen", "polar", "log_polar"] = "discrete"
@@ -124,6 +125,7 @@ class Scheme(_Section):
     equalise: bool = True
     activation_range: Literal["mse", "percentile"] = Field("mse", alias="range")
     bits: Bits = Bits()
+    tensors: dict[Annotated[str, Field(min_length=1, max_length=200)], int | str] = {}
 
 
 class Training(_Section):
@@ -262,8 +264,9 @@ def to_toml(config: Config) -> str:
     values = config.model_dump(mode="json")
     sections = {
         "model": values["model"],
-        "scheme": {key: value for key, value in values["scheme"].items() if key != "bits"},
+        "scheme": {key: value for key, value in values["scheme"].items() if key not in ("bits", "tensors")},
         "scheme.bits": values["scheme"]["bits"],
+        "scheme.tensors": {json.dumps(pattern): value for pattern, value in values["scheme"]["tensors"].items()},
         "train.float": values["train"]["float"],
         "train.qat": values["train"]["qat"],
     }

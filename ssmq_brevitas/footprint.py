@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 
-from .model import NORM_EXPONENT_BITS, Block, Classifier, PositiveBatchNorm
+from .model import Block, Classifier
+from .norm import NORM_EXPONENT_BITS, PositiveBatchNorm
 from .parameterisations import LogPolar, PolarGrid
 from .quantize import MODE_EXPONENT_BITS
 from .quantizers import Quantizer

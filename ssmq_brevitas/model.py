@@ -12,69 +12,15 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 from torch import nn
 
 from .activations import ACTIVATIONS, GATES, MONOTONE
 from .config import ModelConfig, Scheme
-from .formats import Format, covering_exponent
+from .norm import PositiveBatchNorm
 from .s4d import S4D
 
 INPUT_EXPONENT = -8
-# An exponent of batch norm's gain or offset is stored as what it lacks to the layer's largest.
-NORM_EXPONENT_BITS = 4
-
-
-class PositiveBatchNorm(nn.Module):
-    """Batch norm over ``(B, T, H)`` with gain |γ|, so that it is monotone and folds into thresholds.
-
-    No generality is lost: the sign of a channel can go into C and D. Evaluation is one product and one sum a value,
-    in that order, which is what the exported graph does. With ``bits``, gain and offset are stored as codes of so many
-    bits and an exponent of 4 bits each. ``frozen``, it trains as it evaluates: statistics stay, and what is trained is
-    what is stored (straight-through), as in Krishnamoorthi, arXiv 1806.08342.
-    """
-
-    frozen = False
-
-    def __init__(self, heads: int, bits: int | None = None, momentum: float = 0.05, eps: float = 1e-5):
-        super().__init__()
-        self.bits, self.momentum, self.eps = bits, momentum, eps
-        self.weight = nn.Parameter(torch.ones(heads))
-        self.bias = nn.Parameter(torch.zeros(heads))
-        self.register_buffer("mean", torch.zeros(heads))
-        self.register_buffer("variance", torch.ones(heads))
-
-    def affine(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Gain and offset ``(H)`` used in evaluation."""
-        gain = self.weight.abs() / torch.sqrt(self.variance + self.eps)
-        offset = self.bias - self.mean * gain
-        if self.bits is None:
-            return gain, offset
-        return _rounded(gain, self.bits, least=1), _rounded(offset, self.bits)
-
-    def forward(self, y: torch.Tensor) -> torch.Tensor:
-        if self.frozen or not self.training:
-            gain, offset = self.affine()
-            return torch.add(torch.mul(y, gain), offset)
-        variance, mean = torch.var_mean(y, dim=(0, 1), correction=0)
-        with torch.no_grad():
-            self.mean.lerp_(mean, self.momentum)
-            self.variance.lerp_(variance, self.momentum)
-        return (y - mean) * (self.weight.abs() / torch.sqrt(variance + self.eps)) + self.bias
-
-
-def _rounded(values: torch.Tensor, bits: int, least: int | None = None) -> torch.Tensor:
-    """``values`` as signed codes of ``bits`` bits, at least ``least``, each with an exponent of its own.
-
-    Channels differ: the gain of one that hardly moves is a hundred times that of another.
-    """
-    found = values.detach().cpu().numpy()
-    exponent = covering_exponent(np.abs(found), bits, True)
-    exponent = np.maximum(exponent, exponent.max() - (2**NORM_EXPONENT_BITS - 1))
-    fmt = Format(bits, True, exponent)
-    rounded = torch.from_numpy(fmt.values(np.maximum(fmt.codes(found), fmt.low if least is None else least))).to(values)
-    return rounded + (values - values.detach())  # straight-through; the zero added is exact
 
 
 class Block(nn.Module):

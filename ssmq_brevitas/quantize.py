@@ -13,9 +13,11 @@ from .bounds import FLOAT32_BITS, accumulator_widths, refuse_wide
 from .calibrate import Calibration, StateStatistics, calibrate
 from .config import Config, Scheme
 from .formats import covering_exponent, fit_exponent
-from .model import Block, Classifier, PositiveBatchNorm
+from .model import Block, Classifier
+from .norm import PositiveBatchNorm
+from .quant_linear import QuantLinear
 from .quant_s4d import QuantS4D
-from .quantizers import Quantizer, QuantLinear
+from .quantizers import Quantizer
 from .s4d import S4D
 
 # One power of two a mode for B̄ is stored as what it lacks to the layer's largest.
@@ -83,11 +85,14 @@ def _linear(layer: QuantLinear, source: torch.nn.Linear, feeding: Quantizer) -> 
     fit_linear(layer, source.weight.detach().clone(), source.bias.detach().clone(), feeding)
 
 
-def fit_linear(layer: QuantLinear, weight: torch.Tensor, bias: torch.Tensor, feeding: Quantizer) -> None:
+def fit_linear(layer: QuantLinear, weight: torch.Tensor, bias: torch.Tensor | None, feeding: Quantizer) -> None:
     """Give ``layer`` a weight ``(out, in)`` and a bias, and choose their exponents."""
-    layer.weight.data, layer.bias.data = weight, bias
+    layer.weight.data = weight
     exponent = fit_exponent(weight.numpy().reshape(1, -1), layer.weight_bits, True)[0]
     layer.weight_power.set_exponent(exponent)
+    if bias is None:
+        return
+    layer.bias.data = bias
     # On the accumulator's own grid, unless the bias needs the range.
     covering = covering_exponent(bias.abs().max().numpy(), layer.bias_bits, True)
     layer.bias_power.set_exponent(max(exponent + feeding.format.exponent, covering))

@@ -13,7 +13,7 @@ from brevitas.core.bit_width import BitWidthConst
 from brevitas.core.function_wrapper import Identity, RoundSte, TensorClampSte
 from brevitas.core.quant import IntQuant, RescalingIntQuant
 from brevitas.core.zero_point import ZeroZeroPoint
-from brevitas.quant import Int8ActPerTensorFloat, Int8Bias, Int8WeightPerTensorFloat
+from brevitas.quant import Int8ActPerTensorFloat
 from torch import nn
 
 from .errors import SsmqError
@@ -46,7 +46,7 @@ class PowerOfTwoScale(nn.Module):
         return self.scale
 
 
-class _UnitIntScale(nn.Module):
+class UnitIntScale(nn.Module):
     """The threshold is the scale itself, not a range to be divided by the number of codes."""
 
     def forward(self, bit_width: torch.Tensor) -> torch.Tensor:
@@ -63,7 +63,7 @@ class Quantizer(qnn.QuantIdentity):
         super().__init__(
             act_quant=Int8ActPerTensorFloat.let(
                 scaling_impl=PowerOfTwoScale(shape),
-                int_scaling_impl=_UnitIntScale(),
+                int_scaling_impl=UnitIntScale(),
                 bit_width=bits,
                 signed=signed,
             ),
@@ -74,6 +74,7 @@ class Quantizer(qnn.QuantIdentity):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         scale = self.power.scale
+        x = x.to(scale.dtype)  # an input is float32 where the sums of its network need float64
         if self.engine == "reference" or scale.dim():
             return super().forward(x)
         fmt = Format(self.bits, self.signed, np.int64(0))
@@ -103,7 +104,7 @@ class ParameterQuantizer(nn.Module):
                 tensor_clamp_impl=TensorClampSte(),
             ),
             scaling_impl=PowerOfTwoScale(shape),
-            int_scaling_impl=_UnitIntScale(),
+            int_scaling_impl=UnitIntScale(),
             zero_point_impl=ZeroZeroPoint(),
             bit_width_impl=BitWidthConst(bits),
         )
@@ -118,43 +119,3 @@ class ParameterQuantizer(nn.Module):
 
     def forward(self, parameter: torch.Tensor) -> torch.Tensor:
         return self.tensor_quant(parameter)[0]
-
-
-class QuantLinear(qnn.QuantLinear):
-    """Brevitas ``QuantLinear`` whose weight has one power-of-two scale and whose bias lies on its own grid."""
-
-    def __init__(self, inputs: int, outputs: int, weight_bits: int, bias_bits: int):
-        weight, bias = PowerOfTwoScale(), PowerOfTwoScale()
-        super().__init__(
-            inputs,
-            outputs,
-            bias=True,
-            weight_quant=Int8WeightPerTensorFloat.let(
-                scaling_impl=weight, int_scaling_impl=_UnitIntScale(), bit_width=weight_bits, narrow_range=False
-            ),
-            bias_quant=Int8Bias.let(
-                scaling_impl=bias,
-                int_scaling_impl=_UnitIntScale(),
-                bit_width=bias_bits,
-                requires_input_scale=False,
-                requires_input_bit_width=False,
-            ),
-            return_quant_tensor=False,
-        )
-        self.weight_bits, self.bias_bits = weight_bits, bias_bits
-
-    @property
-    def weight_power(self) -> PowerOfTwoScale:
-        return self.weight_quant.tensor_quant.scaling_impl
-
-    @property
-    def bias_power(self) -> PowerOfTwoScale:
-        return self.bias_quant.tensor_quant.scaling_impl
-
-    @property
-    def weight_format(self) -> Format:
-        return Format(self.weight_bits, True, self.weight_power.exponent)
-
-    @property
-    def bias_format(self) -> Format:
-        return Format(self.bias_bits, True, self.bias_power.exponent)

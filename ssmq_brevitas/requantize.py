@@ -12,9 +12,10 @@ from .config import Config, Scheme
 from .errors import SsmqError
 from .model import Classifier
 from .parameterisations import PolarGrid
+from .quant_linear import QuantLinear
 from .quant_s4d import QuantS4D
 from .quantize import empty_quantized, finest_exponents, settle_precision
-from .quantizers import ParameterQuantizer, Quantizer, QuantLinear
+from .quantizers import ParameterQuantizer, Quantizer
 
 CARTESIAN = ("discrete", "frozen")
 

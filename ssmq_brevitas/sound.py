@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from .errors import SsmqError
-from .model import Classifier, PositiveBatchNorm
+from .model import Classifier
+from .norm import PositiveBatchNorm
 from .quant_s4d import QuantS4D
 from .s4d import S4D
 
@@ -34,7 +35,7 @@ def refuse_unsound(model: Classifier, origin: str) -> None:
         for name, module in model.named_modules():
             if isinstance(module, PositiveBatchNorm):
                 _refuse(origin, f"{name}.variance", "is negative", (module.variance >= 0).all())
-                derived = module.affine()
+                derived = module.gain_and_offset()
             elif isinstance(module, QuantS4D):
                 derived = module.parameters_on_grid().values()
             elif isinstance(module, S4D):

@@ -25,9 +25,10 @@ from .data import SequenceData
 from .errors import SsmqError
 from .files import write_whole
 from .interrupt import deferred_interrupt
-from .model import Classifier, PositiveBatchNorm
+from .model import Classifier
+from .norm import PositiveBatchNorm
+from .quant_linear import QuantLinear
 from .quant_s4d import QuantS4D
-from .quantizers import QuantLinear
 from .s4d import DynamicsParameter
 from .sound import refuse_unsound
 from .training_state import identity, load_training_state, save_training_state

@@ -66,7 +66,7 @@ def _layer(block, model) -> Layer:
 
     norm = None
     if model.model.norm == "batch":
-        norm = tuple(value.numpy() for value in block.norm.affine())
+        norm = tuple(value.numpy() for value in block.norm.gain_and_offset())
     return Layer(
         a=pair("a", ssm.a.format),
         b=pair("b", ssm.b_quant.format),

@@ -19,15 +19,15 @@ class Constant:
 
 @dataclass(frozen=True)
 class Linear:
-    """``weight`` (inputs, outputs), ``bias`` (outputs,)."""
+    """``weight`` (inputs, outputs), ``bias`` (outputs,) or None."""
 
     weight: Constant
-    bias: Constant
+    bias: Constant | None
 
     def part(self, start: int, stop: int) -> Linear:
         """The outputs ``start:stop`` as a layer of its own."""
         weight = Constant(self.weight.values[:, start:stop], self.weight.format)
-        return Linear(weight, Constant(self.bias.values[start:stop], self.bias.format))
+        return Linear(weight, self.bias and Constant(self.bias.values[start:stop], self.bias.format))
 
 
 @dataclass(frozen=True)

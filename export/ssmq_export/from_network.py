@@ -1,0 +1,188 @@
+"""The torch door: a quantised network becomes calls of numbers and formats, and runs as an engine of verification."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import version
+
+import numpy as np
+import torch
+from ssmq_brevitas.activations import HardGELU, HardSigmoid, Sigmoid, Tanh
+from ssmq_brevitas.errors import SsmqError
+from ssmq_brevitas.network.operations import Operation, operations
+from ssmq_brevitas.network.quantize import quantized_of
+from ssmq_brevitas.network.widths import Widths
+from torch import fx, nn
+
+from .dataflow.format import Format
+from .dataflow.keys import VERSIONS_KEY
+from .dataflow.ports import values_of
+from .errors import ExportError
+from .graphs.network_spec import Affine, Call, Function, NetworkSpec, Recurrence, Select
+from .graphs.spec import Constant, Linear
+from .verify.agreement import Engine
+
+# What made the numbers in a graph; written into its metadata.
+VERSIONED = ("ssmq-brevitas", "torch", "brevitas", "onnx")
+_PLAIN = ("input", "add", "sub", "mul", "cat", "sum", "output")
+# These give what they are given: the graph has no tensor of theirs.
+_SAME = ("same", "last", "split")
+
+
+def network_spec(network: fx.GraphModule, metadata: dict[str, str] | None = None) -> NetworkSpec:
+    """Read a quantised network. Raises ExportError for any other module."""
+    return _Door(network).spec(metadata or {})
+
+
+class _Door:
+    def __init__(self, network: fx.GraphModule):
+        try:
+            about = quantized_of(network)
+            self.length, self.operations = about.steps, operations(network, about.example)
+        except SsmqError as error:
+            raise ExportError(str(error)) from error
+        self.network = network
+        self.widths = Widths(self.operations, self.length)
+        self.names = _tensor_names(self.operations)
+
+    def spec(self, metadata: dict[str, str]) -> NetworkSpec:
+        with torch.no_grad():
+            calls = tuple(self._call(op) for op in self.operations if op.kind not in _SAME)
+        double = torch.float64 in {value.dtype for value in self.network.parameters()}
+        versions = json.dumps({name: version(name) for name in VERSIONED})
+        return NetworkSpec(calls, self.length, double, {VERSIONS_KEY: versions, **metadata})
+
+    def _call(self, op: Operation) -> Call:
+        read = op.kind if op.kind in _PLAIN else getattr(self, f"_{op.kind}")(op)
+        return Call(self.names[op.name], read, tuple(self.names[name] for name in op.inputs), op.channels, op.each_step)
+
+    def _quantizer(self, op: Operation) -> Format:
+        return _format(op.module.format)
+
+    def _linear(self, op: Operation) -> Linear:
+        layer = op.module
+        weight = Constant(layer.matrix.numpy().T.copy(), _format(layer.weight_format))
+        bias = None if layer.bias_bits is None else Constant(layer.quant_bias().value.numpy(), _format(layer.bias_format))
+        return Linear(weight, bias)
+
+    def _s4d(self, op: Operation) -> Recurrence:
+        layer = op.module
+        values = {name: value.numpy() for name, value in layer.parameters_on_grid().items()}
+
+        def pair(name: str, fmt) -> tuple[Constant, Constant]:
+            exponent = fmt.exponent[..., 0] if fmt.exponent.ndim == 3 else fmt.exponent
+            flat = Format(fmt.bits, fmt.signed, exponent)
+            return Constant(values[f"{name}_re"], flat), Constant(values[f"{name}_im"], flat)
+
+        return Recurrence(
+            a=pair("a", layer.a.format),
+            b=pair("b", layer.b_quant.format),
+            c=pair("c", layer.c_quant.format),
+            d=Constant(values["d"], _format(layer.d_quant.format)),
+            state=_format(layer.state.format),
+        )
+
+    def _norm(self, op: Operation) -> Affine:
+        return Affine(*(value.numpy() for value in op.module.gain_and_offset()))
+
+    def _affine(self, op: Operation) -> Affine:
+        return Affine(np.asarray(op.gain), np.asarray(op.offset))
+
+    def _slice(self, op: Operation) -> Select:
+        return Select(op.first)
+
+    def _function(self, op: Operation) -> Function:
+        module = op.module
+        if isinstance(module, nn.ReLU):
+            return Function("relu")
+        if isinstance(module, nn.Hardtanh):
+            return Function("clip", (module.min_val, module.max_val))
+        if isinstance(module, HardSigmoid):
+            return Function("hard_gelu" if isinstance(module, HardGELU) else "hard_sigmoid", (module.slope,))
+        if isinstance(module, (Sigmoid, Tanh)):
+            return Function("sigmoid" if isinstance(module, Sigmoid) else "tanh")
+        fmt = self.widths.format(op.inputs[0])
+        codes = torch.from_numpy(fmt.values(np.arange(fmt.low, fmt.high + 1)))
+        kind = next(self.network.parameters()).dtype
+        return Function("table", (float(fmt.exponent), float(fmt.low)), module(codes.to(kind)).numpy())
+
+
+def _format(fmt) -> Format:
+    return Format(fmt.bits, fmt.signed, fmt.exponent)
+
+
+def _tensor_names(found: list[Operation]) -> dict[str, str]:
+    """A tensor's name for every operation: its path, with a number behind it where several calls have one."""
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    for op in found:
+        if op.kind in _SAME:
+            names[op.name] = names[op.inputs[0]]
+            continue
+        path, count = op.path, 1
+        while path in taken:
+            path, count = f"{op.path}_{count}", count + 1
+        taken.add(path)
+        names[op.name] = path
+    return names
+
+
+class _Tracing(fx.Interpreter):
+    def __init__(self, network: fx.GraphModule, kept: dict[str, Operation]):
+        super().__init__(network)
+        self.kept, self.found = kept, {}
+
+    def run_node(self, node: fx.Node):
+        result = super().run_node(node)
+        op = self.kept.get(node.name)
+        if op is not None:
+            self.found[node.name] = result.transpose(1, 2) if op.axes == "BCT" else result
+        return result
+
+
+def trace(network: fx.GraphModule, codes: np.ndarray, engine: str) -> dict[str, np.ndarray]:
+    """Run ``codes`` ``(B, T, C)`` of the input's format; the values of every quantised tensor by its name in the step graph.
+
+    Tensors of each step are ``(B, T, channels)``. ``engine``: ``"reference"`` or ``"fused"``.
+    """
+    door = _Door(network)
+    given, first = door.operations[:2]
+    # The input is codes already: its quantiser changes nothing, and integer graphs have none.
+    kept = {op.name: op for op in door.operations if op.kind in ("quantizer", "output") and op is not first}
+    captured: dict[str, torch.Tensor] = {}
+    layers = {op.path: op for op in door.operations if op.kind == "s4d"}
+    parts = [module for module in network.modules() if hasattr(module, "engine")]
+    kind = next(network.parameters()).dtype
+    codes = codes[..., None] if codes.ndim == 2 and given.channels == 1 else codes
+    values = torch.from_numpy(values_of(codes, first.module.format.exponent)).to(kind)
+    try:
+        for module in parts:
+            module.engine = engine
+        for op in layers.values():
+            op.module.on_states = _keep_states(captured, door.names[op.name], op.module)
+        run = _Tracing(network, kept)
+        with torch.no_grad():
+            run.run(values)
+    finally:
+        for module in parts:
+            module.engine = "fused"
+        for op in layers.values():
+            op.module.on_states = None
+    output = door.operations[-1]
+    for name, value in run.found.items():
+        captured[door.names[output.inputs[0]] if name == output.name else door.names[name]] = value
+    return {name: value.numpy() for name, value in captured.items()}
+
+
+def _keep_states(captured: dict[str, torch.Tensor], name: str, layer):
+    def keep(re: torch.Tensor, im: torch.Tensor) -> None:
+        for part, codes in (("re", re), ("im", im)):
+            captured[f"{name}.x_{part}_next"] = (codes * layer.state.power.scale).flatten(2)
+
+    return keep
+
+
+def network_engines(network: fx.GraphModule) -> tuple[Engine, Engine]:
+    """The network itself as two engines: Brevitas op by op, the reference of all comparisons, and the fused kernels."""
+    eager = Engine("eager Brevitas", lambda codes, names: trace(network, codes, "reference"))
+    return eager, Engine("fused recurrence", lambda codes, names: trace(network, codes, "fused"))

@@ -1,0 +1,236 @@
+"""The step graph of a network: one time step, states and running sums in and out, for qonnx, hls4ml and FINN.
+
+The recurrence is written out as matrices and real products. Every parameter passes through a Quant of its own; no Quant
+serves two consumers. Tensors have the names of the network's submodules.
+
+1. A linear layer is a MatMul and an Add; a slice of its result is a layer of fewer outputs.
+2. Channels of codes are taken and put side by side by MatMuls with matrices of 0 and 1.
+3. A sum over time is a state that starts at 0.
+4. What follows the last step only is computed in every step; what counts is said by the output port.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from ..dataflow import ports
+from ..dataflow.format import Format
+from ..dataflow.keys import FORM_KEY, FORMATS_KEY, LENGTH_KEY, PORTS_KEY
+from ..lower.formats import exact_formats
+from .blocks import gather, row, spread
+from .builder import GraphBuilder
+from .network_spec import Call, Function, NetworkSpec, Recurrence, Select
+from .spec import Constant, Linear
+
+# Signed two bits hold 0 and 1: what is selected goes through unchanged.
+SELECTING = Format(2, True, np.int64(0))
+
+
+def network_graph(spec: NetworkSpec, batch: int = 1) -> onnx.ModelProto:
+    """Write the step of ``spec`` for a fixed ``batch``."""
+    return _Writer(spec, batch).model()
+
+
+class _Writer:
+    def __init__(self, spec: NetworkSpec, batch: int):
+        self.spec, self.g = spec, GraphBuilder(batch, spec.dtype)
+        self.calls = {call.name: call for call in spec.calls}
+        self.kept: list[ports.PortEntry] = []
+        self.tensors: dict[str, str] = {}
+
+    def model(self) -> onnx.ModelProto:
+        given, output = self.spec.calls[0], self.spec.calls[-1]
+        self._declare()
+        for call in self.spec.calls[:-1]:
+            if not self._only_sliced(call):
+                self.tensors[call.name] = self._write(call)
+        result = self.tensors[output.inputs[0]]
+        if result in {port.successor for port in self.kept} or result == given.name:
+            result = self.g.node("Identity", [result], "output", output.channels)
+        self.g.output(result, output.channels)
+        for port in self.kept:
+            self.g.output(port.successor, math.prod(port.shape))
+        said = {"each_step": True} if output.each_step else {}
+        metadata = {
+            FORM_KEY: "step",
+            LENGTH_KEY: str(self.spec.length),
+            PORTS_KEY: ports.written(
+                [ports.input_port(given.name, given.channels), *self.kept, ports.output_port(result, output.channels, **said)]
+            ),
+            **self.spec.metadata,
+        }
+        model = self.g.model("step", metadata)
+        formats = {**exact_formats(model), **self.g.formats}
+        helper.set_model_props(model, {**metadata, FORMATS_KEY: json.dumps(formats)})
+        return model
+
+    def _declare(self) -> None:
+        """Ports before nodes: the input, then what is kept."""
+        given = self.spec.calls[0]
+        self.g.input(given.name, given.channels)
+        for call in self.spec.calls:
+            if isinstance(call.does, Recurrence):
+                shape = call.does.a[0].values.shape
+                for part in ("re", "im"):
+                    name = f"{call.name}.x_{part}"
+                    self.kept.append(ports.state_port(name, f"{name}_next", shape, call.name, part))
+            elif call.does == "sum":
+                name = f"{call.name}.kept"
+                self.kept.append(ports.sum_port(name, call.name, call.channels))
+        for port in self.kept:
+            self.g.input(port.name, math.prod(port.shape))
+
+    def _only_sliced(self, call: Call) -> bool:
+        """Whether only slices read a linear layer: each is then a layer of its own."""
+        read = [reader for reader in self.spec.calls if call.name in reader.inputs]
+        return isinstance(call.does, Linear) and bool(read) and all(isinstance(reader.does, Select) for reader in read)
+
+    def _write(self, call: Call) -> str:
+        given = [self.tensors.get(name, name) for name in call.inputs]
+        does = call.does
+        if isinstance(does, Format):
+            return self.g.quant(given[0], call.name, does, call.channels)
+        if isinstance(does, str):
+            return getattr(self, f"_{does}")(call, given)
+        return getattr(self, f"_{type(does).__name__.lower()}")(call, given)
+
+    def _input(self, call: Call, given: list[str]) -> str:
+        (reader,) = (reader for reader in self.spec.calls if call.name in reader.inputs)
+        self.g.note_format(call.name, reader.does)
+        return call.name
+
+    def _linear(self, call: Call, given: list[str]) -> str:
+        return self._layer(call.name, given[0], call.does)
+
+    def _layer(self, name: str, source: str, linear: Linear) -> str:
+        outputs = linear.weight.values.shape[1]
+        result = name if linear.bias is None else f"{name}.product"
+        product = self.g.node("MatMul", [source, self.g.weight(f"{name}.weight", linear.weight)], result, outputs)
+        if linear.bias is None:
+            return product
+        bias = Constant(linear.bias.values[None], linear.bias.format)
+        return self.g.node("Add", [product, self.g.weight(f"{name}.bias", bias)], name, outputs)
+
+    def _select(self, call: Call, given: list[str]) -> str:
+        source, first = self.calls[call.inputs[0]], call.does.first
+        if self._only_sliced(source):
+            feeding = self.tensors.get(source.inputs[0], source.inputs[0])
+            return self._layer(call.name, feeding, source.does.part(first, first + call.channels))
+        matrix = np.eye(source.channels)[:, first : first + call.channels]
+        return self.g.node("MatMul", [given[0], self._chosen(f"{call.name}.channels", matrix)], call.name, call.channels)
+
+    def _cat(self, call: Call, given: list[str]) -> str:
+        """Each part moved to its channels, and their sum."""
+        sizes = [self.calls[name].channels for name in call.inputs]
+        starts = np.cumsum([0, *sizes[:-1]])
+        total = ""
+        for k, (source, size, start) in enumerate(zip(given, sizes, starts, strict=True)):
+            matrix = np.eye(call.channels)[start : start + size]
+            chosen = self._chosen(f"{call.name}.channels_{k}", matrix)
+            moved = self.g.node("MatMul", [source, chosen], f"{call.name}.part_{k}", call.channels)
+            result = call.name if k == len(given) - 1 else f"{call.name}.sum_{k}"
+            total = self.g.node("Add", [total, moved], result, call.channels) if total else moved
+        return total
+
+    def _chosen(self, name: str, matrix: np.ndarray) -> str:
+        return self.g.weight(name, Constant(matrix, SELECTING))
+
+    def _add(self, call: Call, given: list[str]) -> str:
+        return self.g.node("Add", given, call.name, call.channels)
+
+    def _sub(self, call: Call, given: list[str]) -> str:
+        return self.g.node("Sub", given, call.name, call.channels)
+
+    def _mul(self, call: Call, given: list[str]) -> str:
+        return self.g.node("Mul", given, call.name, call.channels)
+
+    def _sum(self, call: Call, given: list[str]) -> str:
+        summed = self.g.formats[given[0]]
+        wide = Format(summed["bits"] + math.ceil(math.log2(self.spec.length)), summed["signed"], np.asarray(summed["exponent"]))
+        for name in (f"{call.name}.kept", call.name):
+            self.g.note_format(name, wide)
+        return self.g.node("Add", [f"{call.name}.kept", given[0]], call.name, call.channels)
+
+    def _affine(self, call: Call, given: list[str]) -> str:
+        gain, offset = (np.asarray(value) for value in (call.does.gain, call.does.offset))
+        shifted = bool(np.any(offset != 0))
+        result = given[0]
+        if np.any(gain != 1) or not shifted:
+            constant = self.g.constant(f"{call.name}.gain", gain[None] if gain.ndim else gain)
+            result = self.g.node("Mul", [result, constant], f"{call.name}.scaled" if shifted else call.name, call.channels)
+        if shifted:
+            constant = self.g.constant(f"{call.name}.offset", offset[None] if offset.ndim else offset)
+            result = self.g.node("Add", [result, constant], call.name, call.channels)
+        return result
+
+    def _function(self, call: Call, given: list[str]) -> str:
+        return getattr(self, f"_{call.does.name}")(call.name, given[0], call.does, call.channels)
+
+    def _relu(self, name: str, source: str, function: Function, channels: int) -> str:
+        return self.g.node("Relu", [source], name, channels)
+
+    def _clip(self, name: str, source: str, function: Function, channels: int) -> str:
+        widest = np.finfo(self.g.dtype).max
+        limits = [self.g.constant(f"{name}.{end}", np.clip(value, -widest, widest))
+                  for end, value in zip(("low", "high"), function.numbers, strict=True)]  # fmt: skip
+        return self.g.node("Clip", [source, *limits], name, channels)
+
+    def _hard_sigmoid(self, name: str, source: str, function: Function, channels: int) -> str:
+        (slope,) = function.numbers
+        line = self.g.node("Mul", [source, self.g.constant(f"{name}.slope", slope)], f"{name}.line", channels)
+        line = self.g.node("Add", [line, self.g.constant(f"{name}.half", 0.5)], f"{name}.shifted", channels)
+        return self._clip(name, line, Function("clip", (0.0, 1.0)), channels)
+
+    def _hard_gelu(self, name: str, source: str, function: Function, channels: int) -> str:
+        gate = self._hard_sigmoid(f"{name}.gate", source, function, channels)
+        return self.g.node("Mul", [source, gate], name, channels)
+
+    def _sigmoid(self, name: str, source: str, function: Function, channels: int) -> str:
+        return self.g.in_double("Sigmoid", source, name, channels)
+
+    def _tanh(self, name: str, source: str, function: Function, channels: int) -> str:
+        return self.g.in_double("Tanh", source, name, channels)
+
+    def _table(self, name: str, source: str, function: Function, channels: int) -> str:
+        exponent, low = function.numbers
+        per_one = self.g.constant(f"{name}.codes_per_one", np.ldexp(1.0, -int(exponent)))
+        codes = self.g.node("Mul", [source, per_one], f"{name}.code", channels)
+        place = self.g.node("Sub", [codes, self.g.constant(f"{name}.lowest", low)], f"{name}.place", channels)
+        return self.g.looked_up(function.table, place, name, channels)
+
+    def _recurrence(self, call: Call, given: list[str]) -> str:
+        layer, name, u, g = call.does, call.name, given[0], self.g
+        heads, modes = layer.a[0].values.shape
+        channels = heads * modes
+        exponent = np.asarray(layer.state.exponent)
+        if exponent.size > 1:
+            exponent = np.broadcast_to(exponent, (heads, modes)).reshape(-1)
+        state = Format(layer.state.bits, True, exponent)
+        x_re, x_im = f"{name}.x_re", f"{name}.x_im"
+        for port in (x_re, x_im):
+            g.note_format(port, state)
+
+        def product(x: str, short: str, constant: Constant) -> str:
+            return g.node("Mul", [x, g.weight(f"{name}.{short}_weight", row(constant))], f"{name}.{short}", channels)
+
+        def matrix(source: str, short: str, constant: Constant, outputs: int, weight: str) -> str:
+            return g.node("MatMul", [source, g.weight(f"{name}.{weight}", constant)], f"{name}.{short}", outputs)
+
+        (a_re, a_im), (b_re, b_im), (c_re, c_im) = layer.a, layer.b, layer.c
+        re = g.node("Sub", [product(x_re, "a_re_x_re", a_re), product(x_im, "a_im_x_im", a_im)], f"{name}.ax_re", channels)
+        im = g.node("Add", [product(x_im, "a_re_x_im", a_re), product(x_re, "a_im_x_re", a_im)], f"{name}.ax_im", channels)
+        bu_re = matrix(u, "bu_re", spread(b_re), channels, "b_re")
+        bu_im = matrix(u, "bu_im", spread(b_im), channels, "b_im")
+        re = g.quant(g.node("Add", [re, bu_re], f"{name}.sum_re", channels), f"{x_re}_next", state, channels)
+        im = g.quant(g.node("Add", [im, bu_im], f"{name}.sum_im", channels), f"{x_im}_next", state, channels)
+        cx_re = matrix(re, "cx_re", gather(c_re), heads, "c_re")
+        cx_im = matrix(im, "cx_im", gather(c_im), heads, "c_im")
+        cx = g.node("Sub", [cx_re, cx_im], f"{name}.cx", heads)
+        du = g.node("Mul", [u, g.weight(f"{name}.d", row(layer.d))], f"{name}.du", heads)
+        return g.node("Add", [cx, du], name, heads)
+

@@ -1,0 +1,108 @@
+"""Any network: traced, its quantisers where the contract needs them, everything else as it was."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from networks import Residual, settled
+from ssmq_brevitas.config import Bits, Scheme
+from ssmq_brevitas.errors import SsmqError
+from ssmq_brevitas.network.quantize import quantize, quantized_of
+from ssmq_brevitas.quantizers import Quantizer
+from torch import nn
+
+
+@pytest.fixture
+def batch() -> torch.Tensor:
+    return torch.randn(8, 20, 3, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def network(batch) -> nn.Module:
+    torch.manual_seed(0)
+    return settled(Residual(), batch)
+
+
+def test_the_quantized_network_has_the_names_and_nearly_the_values_of_the_float_one(network, batch):
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    quantized = quantize(network, Scheme(), batch)
+    widths = {part: 14 for part in Bits.model_fields if part not in ("input", "a_magnitude")}
+    wide = quantize(network, Scheme(bits=Bits(**widths)), batch)
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+    assert {name for name, _ in network.named_modules()} <= {name for name, _ in quantized.named_modules()}
+    with torch.no_grad():
+        wanted = network(batch)
+    errors = [float((found(batch).detach() - wanted).norm() / wanted.norm()) for found in (quantized, wide)]
+    assert errors[0] < 0.2 and errors[1] < errors[0] / 4
+
+
+def test_no_quantizer_reads_another(network, batch):
+    graph = quantize(network, Scheme(), batch)
+    modules = dict(graph.named_modules())
+    for node in graph.graph.nodes:
+        if node.op == "call_module" and isinstance(modules[node.target], Quantizer):
+            source = node.args[0]
+            while source.op == "call_method" and source.target == "transpose":
+                source = source.args[0]
+            assert source.op != "call_module" or not isinstance(modules[source.target], Quantizer)
+
+
+def test_patterns_give_single_tensors_their_widths(network, batch):
+    scheme = Scheme(tensors={"blocks.*.s4d.c": 4, "blocks.1.s4d.c": 5, "decoder": 3, "blocks.0.add_quant": 6})
+    found = quantize(network, scheme, batch)
+    assert [getattr(found.blocks, k).s4d.c_quant.bits for k in "01"] == [4, 5]
+    assert found.decoder.weight_bits == 3 and found.encoder.weight_bits == 8
+    assert getattr(found.blocks, "0").add_quant.bits == 6 and getattr(found.blocks, "1").add_quant.bits == 8
+
+
+@pytest.mark.parametrize("pattern, near", [("blocks.0.s4d.cc", "blocks.0.s4d.c"), ("decodr", "decoder")])
+def test_a_pattern_that_fits_nothing_is_refused_with_the_nearest_name(network, batch, pattern, near):
+    with pytest.raises(SsmqError, match=f"{pattern}.*{near}"):
+        quantize(network, Scheme(tensors={pattern: 4}), batch)
+
+
+class Odd(nn.Module):
+    """Something unsupported at ``part``, between an encoder and a decoder."""
+
+    def __init__(self, part):
+        super().__init__()
+        self.encoder, self.part, self.decoder = nn.Linear(3, 4), part, nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.decoder(self.part(self.encoder(x)).mean(dim=1))
+
+
+class Branching(nn.Module):
+    def forward(self, x):
+        return x if x.sum() > 0 else -x
+
+
+@pytest.mark.parametrize(
+    "part, message",
+    [
+        (nn.LayerNorm(4), "part.*LayerNorm.*BatchNorm1d"),
+        (nn.Softmax(dim=-1), "part.*Softmax.*logits"),
+        (nn.Conv1d(4, 4, 3, padding=1), "part.*kernel 1"),
+        (nn.Linear(5, 4), "part.*5 channels.*4"),
+        (Branching(), "part.*cannot be traced.*depends on the data"),
+        (nn.BatchNorm1d(4), "part.*transpose"),
+    ],
+)
+def test_what_cannot_become_integers_is_refused_by_its_path(part, message, batch):
+    with pytest.raises(SsmqError, match=message):
+        quantize(Odd(part).eval(), Scheme(), batch)
+
+
+def test_a_nan_weight_and_a_wrong_batch_are_refused(network, batch):
+    for wrong in (batch[:0], batch[0], batch.numpy(), torch.full_like(batch, float("inf"))):
+        with pytest.raises(SsmqError, match="calibration batch"):
+            quantize(network, Scheme(), wrong)
+    with torch.no_grad():
+        network.blocks[1].mix.weight[0] = float("nan")
+    with pytest.raises(SsmqError, match="blocks.1.mix.weight"):
+        quantize(network, Scheme(), batch)
+
+
+def test_quantized_of_says_what_a_float_network_lacks(network):
+    with pytest.raises(SsmqError, match="not quantised"):
+        quantized_of(network)
