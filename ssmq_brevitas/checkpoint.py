@@ -49,14 +49,16 @@ def load_checkpoint(path: Path) -> tuple[Classifier, Config, dict]:
     return model.eval(), config, note
 
 
-def fill(model: torch.nn.Module, tensors: dict[str, torch.Tensor], path: Path) -> None:
-    """Give ``model`` exactly these tensors, and their width. Raises SsmqError if a name or a shape differs."""
+def fill(
+    model: torch.nn.Module, tensors: dict[str, torch.Tensor], path: Path, what: str = "the configuration inside"
+) -> None:
+    """Give ``model``, built from ``what``, exactly these tensors, and their width. Raises SsmqError if one differs."""
     expected = model.state_dict()
     for name in sorted(expected.keys() | tensors.keys()):
         found, wanted = tensors.get(name), expected.get(name)
         if found is None or wanted is None or found.shape != wanted.shape:
             has, needs = ("no such tensor" if t is None else f"shape {tuple(t.shape)}" for t in (found, wanted))
-            raise SsmqError(f"{path}: the tensors do not fit the configuration inside ({name}: {has}, not {needs})")
+            raise SsmqError(f"{path}: the tensors do not fit {what} ({name}: {has}, not {needs})")
     if torch.float64 in {tensor.dtype for tensor in tensors.values()}:
         model.double()
     model.load_state_dict(tensors)

@@ -12,8 +12,9 @@ import math
 from dataclasses import asdict, dataclass
 
 from .model import Block, Classifier
-from .norm import NORM_EXPONENT_BITS, PositiveBatchNorm
+from .norm import NORM_EXPONENT_BITS, PositiveBatchNorm, QuantBatchNorm1d
 from .parameterisations import LogPolar, PolarGrid
+from .quant_s4d import QuantS4D
 from .quantize import MODE_EXPONENT_BITS
 from .quantizers import Quantizer
 
@@ -45,7 +46,7 @@ def footprint(model: Classifier) -> Footprint:
     fp32 = 4.0 * (floats + state_numbers)
     if not model.quantized:
         return Footprint(4.0 * floats, 4.0 * state_numbers, fp32, fp32)
-    bits = _linear_bits(model.encoder) + _linear_bits(model.decoder) + _scale_bits(model.quantizers)
+    bits = linear_bits(model.encoder) + linear_bits(model.decoder) + _scale_bits(model.quantizers)
     state = 0
     for block in model.blocks:
         bits += _block_bits(block)
@@ -66,16 +67,19 @@ def _float_numbers(model: Classifier) -> int:
     return (m.channels + 1) * m.heads + m.layers * layer + (m.heads + 1) * m.classes
 
 
-def _linear_bits(layer) -> int:
-    return layer.weight.numel() * layer.weight_bits + layer.bias.numel() * layer.bias_bits + 2 * EXPONENT_BITS
+def linear_bits(layer) -> int:
+    """Of a quantised linear layer: weight, bias and their exponents."""
+    bias = 0 if layer.bias_bits is None else layer.bias.numel() * layer.bias_bits + EXPONENT_BITS
+    return layer.weight.numel() * layer.weight_bits + EXPONENT_BITS + bias
 
 
-def _scale_bits(quantizers) -> int:
-    return EXPONENT_BITS * sum(isinstance(quantizer, Quantizer) for quantizer in quantizers.values())
+def norm_bits(norm: PositiveBatchNorm | QuantBatchNorm1d) -> int:
+    """Of a batch norm as it is stored: gain and offset."""
+    return 2 * (len(norm.gain_and_offset()[0]) * (norm.bits + NORM_EXPONENT_BITS) + EXPONENT_BITS)
 
 
-def _block_bits(block: Block) -> int:
-    ssm = block.ssm
+def s4d_bits(ssm: QuantS4D) -> int:
+    """Of a quantised S4D layer: Ā, B̄, C, D and their exponents, that of the state among them."""
     modes = ssm.heads * ssm.modes
     b_bits = MODE_EXPONENT_BITS if ssm.equalised else 2 * ssm.b_quant.bits
     scales = sum(q.power.scale.numel() for q in (ssm.c_quant, ssm.d_quant, ssm.state, ssm.a.cartesian))
@@ -83,15 +87,14 @@ def _block_bits(block: Block) -> int:
     if isinstance(ssm.a, PolarGrid):
         scales += ssm.a.phase_power.scale.numel()
     ends = 64 if isinstance(ssm.a, LogPolar) else 0
-    norm = 0
-    if isinstance(block.norm, PositiveBatchNorm):
-        norm = 2 * (ssm.heads * (block.norm.bits + NORM_EXPONENT_BITS) + EXPONENT_BITS)
-    return (
-        modes * (ssm.a.stored_bits() + b_bits + 2 * ssm.c_quant.bits)
-        + ssm.heads * ssm.d_quant.bits
-        + EXPONENT_BITS * scales
-        + ends
-        + norm
-        + _linear_bits(block.linear)
-        + _scale_bits(block.quantizers)
-    )
+    stored = modes * (ssm.a.stored_bits() + b_bits + 2 * ssm.c_quant.bits) + ssm.heads * ssm.d_quant.bits
+    return stored + EXPONENT_BITS * scales + ends
+
+
+def _scale_bits(quantizers) -> int:
+    return EXPONENT_BITS * sum(isinstance(quantizer, Quantizer) for quantizer in quantizers.values())
+
+
+def _block_bits(block: Block) -> int:
+    norm = norm_bits(block.norm) if isinstance(block.norm, PositiveBatchNorm) else 0
+    return s4d_bits(block.ssm) + norm + linear_bits(block.linear) + _scale_bits(block.quantizers)

@@ -46,11 +46,11 @@ def _fit_layer(model: Classifier, floating: Classifier, index: int, codes: torch
     for some in codes.split(BATCH):
         _, target = _seen(floating.blocks[index].ssm, floating, some)
         u, _ = _seen(ssm, model, some)
-        told = _regressors(ssm, u)
+        told = regressors(ssm, u)
         gram += torch.einsum("hsi,hsj->hij", told, told).double()
         moment += torch.einsum("hsi,hs->hi", told, target.flatten(0, 1).T.to(told.dtype)).double()
     before = torch.cat([ssm.c[..., 0], -ssm.c[..., 1], ssm.d[:, None]], dim=1).double()
-    found = _ridge(gram, moment[..., None], before[..., None])[..., 0].to(ssm.c.dtype)
+    found = ridge(gram, moment[..., None], before[..., None])[..., 0].to(ssm.c.dtype)
     ssm.c.data = torch.stack([found[:, :modes], -found[:, modes:-1]], dim=-1).contiguous()
     ssm.d.data = found[:, -1].contiguous()
 
@@ -64,11 +64,11 @@ def _fit_decoder(model: Classifier, floating: Classifier, codes: torch.Tensor) -
     told, wanted = torch.cat(pooled), torch.cat(target)
     told = torch.cat([told, torch.ones(len(told), 1, dtype=told.dtype)], dim=1)
     before = torch.cat([decoder.weight, decoder.bias[:, None]], dim=1).double().T
-    found = _ridge(told.T @ told, told.T @ wanted, before).T.to(decoder.weight.dtype)
+    found = ridge(told.T @ told, told.T @ wanted, before).T.to(decoder.weight.dtype)
     fit_linear(decoder, found[:, :-1].contiguous(), found[:, -1].contiguous(), model.quantizers["pool"])
 
 
-def _ridge(gram: torch.Tensor, moment: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
+def ridge(gram: torch.Tensor, moment: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
     """Least squares ``(..., size, outputs)`` that stays near ``before``, and at it where the regressors are all 0."""
     eye = torch.eye(gram.shape[-1], dtype=gram.dtype)
     strength = RIDGE * gram.diagonal(dim1=-2, dim2=-1).mean(-1)[..., None, None].clamp(min=1e-9)
@@ -86,7 +86,7 @@ def _seen(layer: torch.nn.Module, model: Classifier, codes: torch.Tensor) -> tup
     return kept[0]
 
 
-def _regressors(ssm: QuantS4D, u: torch.Tensor) -> torch.Tensor:
+def regressors(ssm: QuantS4D, u: torch.Tensor) -> torch.Tensor:
     """2 re and 2 im of every state, and u: ``(H, B T, 2 N + 1)``."""
     _, re, im = ssm.trace(u)
     scale = ssm.state.power.scale

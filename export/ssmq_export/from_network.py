@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from importlib.metadata import version
 
 import numpy as np
@@ -85,7 +86,10 @@ class _Door:
     def _norm(self, op: Operation) -> Affine:
         return Affine(*(value.numpy() for value in op.module.gain_and_offset()))
 
-    def _affine(self, op: Operation) -> Affine:
+    def _affine(self, op: Operation) -> Affine | Constant:
+        if self.widths.states[op.name] in ("codes", "exact"):
+            exponent = np.int64(math.frexp(abs(op.gain))[1] - 1)
+            return Constant(np.asarray(op.gain), Format(2, True, exponent))
         return Affine(np.asarray(op.gain), np.asarray(op.offset))
 
     def _slice(self, op: Operation) -> Select:

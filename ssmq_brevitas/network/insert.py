@@ -75,15 +75,20 @@ def _missing(found: list[Operation]) -> Iterator[tuple[list[Operation], str]]:
             if any(part.name not in states for part in shared):
                 continue
             yield [part for part in shared if states[part.name] != "codes"], reader.path
-        yield [operation], operation.path
+        else:
+            yield [operation], operation.path
 
 
 def _through(operation: Operation, read: dict[str, list[Operation]]) -> Iterator[tuple[Operation, Operation]]:
-    """Who reads ``operation``, what only moves its axes left out, each with the operation it reads it from."""
+    """Who reads ``operation``, what only moves its axes left out, each with the operation it reads it from.
+
+    A quantiser goes behind a dropout, whose values are no codes in training; at the network's end there is none to read it.
+    """
     for reader in read[operation.name]:
-        if reader.kind == "same" and reader.module is None:
-            yield from ((far, operation) for far, _ in _through(reader, read))
-        else:
+        if reader.kind == "same":
+            far = [(last, operation) for last, _ in _through(reader, read)]
+            yield from (pair for pair in far if reader.module is None or pair[0].kind == "output")
+        if reader.kind != "same" or reader.module is not None:
             yield reader, operation
 
 
@@ -97,7 +102,7 @@ def _role(value: Operation, read: list[Operation], known: dict[str, Operation]) 
         return "pool"
     if any(isinstance(reader.module, FALLING) for reader in read):
         return "y"
-    stream = value.kind in ("add", "sub", "linear") and any(reader.kind in ("s4d", "add", "sub", "sum", "same") for reader in read)
+    stream = value.kind == "linear" and any(reader.kind in ("s4d", "add", "sub", "sum", "same") for reader in read)
     return "u" if stream or value.kind in ("add", "sub") else "activation"
 
 

@@ -38,6 +38,12 @@ def needed(reader: Operation, source: Operation) -> frozenset[str]:
     # A slice of a linear layer is a smaller layer; of anything else it selects codes.
     if reader.kind in ("slice", "split"):
         return EXACT if source.kind == "linear" else CODES
+    # One operator of hardware gives out the sum of an S4D layer; it joins others on codes.
+    if reader.kind in ("add", "sub") and source.kind == "s4d":
+        return CODES
+    # A running sum is kept in a state, which cannot also be the output.
+    if reader.kind == "output" and source.kind == "sum":
+        return CODES
     return _NEEDS.get(reader.kind, ANY)
 
 

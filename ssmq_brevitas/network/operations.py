@@ -39,7 +39,8 @@ SAME = (nn.Dropout, nn.Dropout1d, nn.Identity)
 class Operation:
     """One call. ``inputs`` are names of operations; ``path`` is the module's attribute path, or its owner's and its name.
 
-    ``gain`` and ``offset`` are those of an ``affine``; ``first`` the first channel of a ``slice``, ``parts`` those of a ``split``.
+    ``gain`` and ``offset`` are those of an ``affine``; ``first`` is the first channel of a ``slice``, ``parts`` are those of a
+    ``split``.
     """
 
     name: str
@@ -140,8 +141,8 @@ class _Reader:
         return self._add(node, "linear", source, channels=module.out_features, module=module)
 
     def _conv(self, node: fx.Node, module, source: Operation) -> Operation:
-        plain = module.kernel_size == (1,) and module.stride == (1,) and module.padding in ((0,), "valid") and module.groups == 1
-        if not plain:
+        single = module.kernel_size == module.stride == (1,) and module.groups == 1
+        if not single or module.padding not in ((0,), "valid"):
             raise SsmqError(f"{node.target} (Conv1d): must have kernel 1, stride 1, no padding and one group")
         self._expect(node, source, source.axes == "BCT", "reads (B, C, T)")
         self._fits(node, source, module.in_channels)
@@ -167,7 +168,7 @@ class _Reader:
         return self._add(node, "quantizer", source, module=module)
 
     def _same(self, node: fx.Node, module, source: Operation) -> Operation:
-        return self._add(node, "same", source, module=module)
+        return self._add(node, "same", source, module=None if isinstance(module, nn.Identity) else module)
 
     def _expect(self, node: fx.Node, source: Operation, holds: bool, what: str) -> None:
         if not holds:
@@ -190,12 +191,14 @@ class _Reader:
         gain, offset = {"add": (1.0, number), "mul": (number, 0.0), "sub": (1.0, -number)}[kind]
         if kind == "sub" and given is right:
             gain, offset = -1.0, number
+        if (gain, offset) == (1, 0):
+            return self._add(node, "same", self._source(given, node))
         return self._add(node, "affine", self._source(given, node), gain=float(gain), offset=float(offset))
 
     def _tensors(self, node: fx.Node, kind: Kind, left: Operation, right: Operation) -> Operation:
         if (left.axes, left.channels) != (right.axes, right.channels):
-            shapes = " and ".join(f"{value.path} ({', '.join(value.axes)}) of {value.channels} channels" for value in (left, right))
-            raise SsmqError(f"{_place(node)}: joins {shapes}: both must have the same axes and channels")
+            first, second = (f"{value.path} ({', '.join(value.axes)}) of {value.channels} channels" for value in (left, right))
+            raise SsmqError(f"{_place(node)}: joins {first} and {second}: both must have the same axes and channels")
         return self._add(node, kind, left, right)
 
     def _divide(self, node: fx.Node) -> Operation:
@@ -207,7 +210,9 @@ class _Reader:
     def _axis(self, node: fx.Node, source: Operation, axis: int, letter: str) -> None:
         if not isinstance(axis, int) or not -len(source.axes) <= axis < len(source.axes) or source.axes[axis] != letter:
             word = {"T": "time", "C": "channels"}[letter]
-            raise SsmqError(f"{_place(node)}: works on axis {axis} of ({', '.join(source.axes)}), only over {word} it has an integer form")
+            raise SsmqError(
+                f"{_place(node)}: works on axis {axis} of ({', '.join(source.axes)}), only over {word} it has an integer form"
+            )
 
     def _split(self, node: fx.Node, sizes: Callable[[int, object], list[int]]) -> Operation:
         source = self._source(node.args[0], node)
@@ -343,7 +348,8 @@ _CALLS: dict[str, Callable[[_Reader, fx.Node], Operation]] = {
     "clone": _Reader._unchanged,
 }
 _NAMES = {
-    **{getattr(torch, name): name for name in ("cat", "chunk", "split", "transpose", "permute", "mean", "sum", "neg", "add", "mul", "sub", "clone")},
+    **{getattr(torch, name): name for name in
+       ("cat", "chunk", "split", "transpose", "permute", "sum", "neg", "add", "mul", "sub", "clone")},
     operator.add: "add", operator.iadd: "add", operator.sub: "sub", operator.isub: "sub", operator.mul: "mul",
     operator.imul: "mul", operator.truediv: "truediv", torch.div: "truediv", torch.true_divide: "truediv",
     operator.neg: "neg", operator.getitem: "getitem", torch.concat: "cat", torch.concatenate: "cat",

@@ -160,4 +160,5 @@ def _fit_layers(
             bias = None if source.bias is None else source.bias.detach().clone()
             fit_linear(operation.module, source.weight.detach().clone(), bias, feeding)
         else:
-            fit_layer(operation.module, source, names.layer(operation.path), feeding, state_statistics(source, inputs[operation.path]))
+            states = state_statistics(source, inputs[operation.path])
+            fit_layer(operation.module, source, names.layer(operation.path), feeding, states)

@@ -76,7 +76,7 @@ _OURS: dict[type[nn.Module], Callable[[nn.Module], nn.Module]] = {
 
 
 def owner(node: fx.Node) -> str:
-    """Attribute path of the submodule in whose ``forward`` the call stands, with a dot behind it; empty for the network's own."""
+    """Attribute path of the submodule in whose ``forward`` the call stands, with a dot behind it; empty for the network."""
     stack = list(node.meta.get("nn_module_stack") or ())
     if node.op == "call_module" and stack:
         stack.pop()

@@ -41,8 +41,8 @@ class _Tracer(fx.Tracer):
         self.failed: str | None = None
 
     def is_leaf_module(self, module: nn.Module, path: str) -> bool:
-        own = isinstance(module, LEAVES) or type(module).__module__.split(".")[0] in (_BREVITAS, __package__.split(".")[0])
-        return (own and not isinstance(module, nn.Sequential) and _has_no_network(module)) or super().is_leaf_module(module, path)
+        own = type(module).__module__.split(".")[0] in (_BREVITAS, __package__.split(".")[0])
+        return (own and _has_no_network(module)) or isinstance(module, LEAVES) or super().is_leaf_module(module, path)
 
     def call_module(self, module: nn.Module, forward, arguments, keywords):
         path = self.path_of_module(module)
@@ -58,7 +58,9 @@ class _Tracer(fx.Tracer):
 
 def _has_no_network(module: nn.Module) -> bool:
     """Whether ``module`` holds no layer of its own: a network of this package is traced into, as any other."""
-    return isinstance(module, LEAVES) or not any(isinstance(child, (S4D, QuantS4D, nn.Linear)) for child in module.children())
+    return not isinstance(module, nn.Sequential) and not any(
+        isinstance(child, (S4D, QuantS4D, nn.Linear, nn.ModuleList)) for child in module.children()
+    )
 
 
 def trace(module: nn.Module) -> fx.GraphModule:

@@ -7,7 +7,10 @@ import torch
 from networks import Residual, settled
 from ssmq_brevitas.config import Bits, Scheme
 from ssmq_brevitas.errors import SsmqError
+from ssmq_brevitas.network.checkpoint import load, save
+from ssmq_brevitas.network.footprint import footprint
 from ssmq_brevitas.network.quantize import quantize, quantized_of
+from ssmq_brevitas.network.reconstruct import reconstruct
 from ssmq_brevitas.quantizers import Quantizer
 from torch import nn
 
@@ -106,3 +109,45 @@ def test_a_nan_weight_and_a_wrong_batch_are_refused(network, batch):
 def test_quantized_of_says_what_a_float_network_lacks(network):
     with pytest.raises(SsmqError, match="not quantised"):
         quantized_of(network)
+
+
+def test_a_saved_network_is_loaded_around_the_float_module(network, batch, tmp_path):
+    scheme = Scheme(tensors={"decoder": 5}, parameterisation="log_polar")
+    quantized = quantize(network, scheme, batch)
+    save(tmp_path / "a.safetensors", quantized)
+    torch.manual_seed(1)
+    found = load(tmp_path / "a.safetensors", Residual())
+    assert torch.equal(found(batch), quantized(batch)) and quantized_of(found) == quantized_of(quantized)
+    with pytest.raises(SsmqError, match="a.safetensors.*do not fit.*Residual.*blocks.0.mix"):
+        load(tmp_path / "a.safetensors", Residual(heads=4))
+    with pytest.raises(SsmqError, match="not quantised"):
+        save(tmp_path / "b.safetensors", network)
+    with torch.no_grad():
+        quantized.decoder.bias[0] = float("nan")
+    with pytest.raises(SsmqError, match="decoder.bias is not finite"):
+        save(tmp_path / "b.safetensors", quantized)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
+
+
+def test_reconstruction_comes_nearer_to_the_float_network(network, batch):
+    scheme = Scheme(bits=Bits(c=3, d=3, decoder=3, x=5))
+    quantized = quantize(network, scheme, batch)
+    with torch.no_grad():
+        wanted = network(batch)
+        before = (quantized(batch) - wanted).norm()
+        after = (reconstruct(quantized, network, batch)(batch) - wanted).norm()
+    assert after < before / 1.5
+
+
+def test_bytes_are_counted_as_those_of_the_projects_own_classifier():
+    """The same layers, one by one: 3 -> 6 -> (S4D, mix 12, norm) x 2 -> 4."""
+    torch.manual_seed(0)
+    batch = torch.randn(4, 20, 3)
+    found = footprint(quantize(settled(Residual(), batch), Scheme(), batch))
+    encoder, decoder, mix = 3 * 6 * 8 + 6 * 16 + 16, 6 * 4 * 8 + 4 * 16 + 16, 6 * 12 * 8 + 12 * 16 + 16
+    # Ā 16, an exponent of 4 for B̄, C 16 a mode; D 8 a head; exponents of C, D, x, Ā and B̄.
+    s4d = 6 * 2 * (16 + 4 + 16) + 6 * 8 + 5 * 8
+    norm = 2 * (6 * (16 + 4) + 8)
+    quantizers = 8 * (3 + 2 * 6)
+    assert found.parameters * 8 == encoder + decoder + 2 * (mix + s4d + norm) + quantizers
+    assert found.state * 8 == 2 * (2 * 6 * 2 * 8) + 6 * (8 + 5)

@@ -50,8 +50,6 @@ class _Writer:
             if not self._only_sliced(call):
                 self.tensors[call.name] = self._write(call)
         result = self.tensors[output.inputs[0]]
-        if result in {port.successor for port in self.kept} or result == given.name:
-            result = self.g.node("Identity", [result], "output", output.channels)
         self.g.output(result, output.channels)
         for port in self.kept:
             self.g.output(port.successor, math.prod(port.shape))
@@ -167,6 +165,9 @@ class _Writer:
             constant = self.g.constant(f"{call.name}.offset", offset[None] if offset.ndim else offset)
             result = self.g.node("Add", [result, constant], call.name, call.channels)
         return result
+
+    def _constant(self, call: Call, given: list[str]) -> str:
+        return self.g.node("Mul", [given[0], self.g.weight(f"{call.name}.gain", call.does)], call.name, call.channels)
 
     def _function(self, call: Call, given: list[str]) -> str:
         return getattr(self, f"_{call.does.name}")(call.name, given[0], call.does, call.channels)

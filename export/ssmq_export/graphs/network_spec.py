@@ -51,12 +51,12 @@ class Select:
 class Call:
     """One operation: what it computes, ``name`` of its tensor, ``inputs`` the names of what it reads.
 
-    ``does`` is a Linear, a Recurrence, a Function, an Affine, a Select, a Format (of a quantiser), or the word ``"input"``,
+    ``does`` is a Linear, a Recurrence, a Function, an Affine, a Constant (an exact factor), a Select, a Format (of a quantiser), or the word ``"input"``,
     ``"add"``, ``"sub"``, ``"mul"``, ``"cat"``, ``"sum"`` (over time) or ``"output"``.
     """
 
     name: str
-    does: Linear | Recurrence | Function | Affine | Select | Format | str
+    does: Linear | Recurrence | Function | Affine | Constant | Select | Format | str
     inputs: tuple[str, ...]
     channels: int
     each_step: bool

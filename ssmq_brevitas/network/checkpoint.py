@@ -1,0 +1,71 @@
+"""Quantised networks as safetensors files: tensors, scheme and shape. The module's own code stays the user's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import fx, nn
+
+from ..checkpoint import fill
+from ..config import Scheme
+from ..errors import SsmqError
+from ..tensor_file import read_tensors, write_tensors
+from .operations import operations
+from .quantize import quantized_of, settle, structure
+from .replace import replace
+
+KIND = "ssmq-network"
+Size = Annotated[int, Field(ge=1, le=2**24)]
+
+
+class _About(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    kind: str
+    scheme: Scheme
+    steps: Size
+    channels: Annotated[int, Field(ge=1, le=2**16)]
+    input_signed: bool
+    note: dict
+
+
+def save(path: Path | str, network: fx.GraphModule, note: dict | None = None) -> None:
+    """Write a quantised network; ``note`` is free JSON. Raises SsmqError for a float one, or numbers that are not finite."""
+    about = quantized_of(network)
+    wild = next((name for name, value in network.state_dict().items() if not torch.isfinite(value).all()), None)
+    if wild is not None:
+        raise SsmqError(f"{path} is not written: {wild} is not finite: did the training diverge?")
+    tensors = {name: value for name, value in network.state_dict().items() if value.is_floating_point()}
+    content = {
+        "scheme": about.scheme.model_dump(mode="json"),
+        "steps": about.steps,
+        "channels": about.channels,
+        "input_signed": about.input_signed,
+        "note": note or {},
+    }
+    write_tensors(Path(path), tensors, KIND, content)
+
+
+def load(path: Path | str, module: nn.Module) -> fx.GraphModule:
+    """The network that ``save`` wrote, built around ``module``: the float module that was quantised, whatever its weights.
+
+    In evaluation mode. Raises SsmqError naming the file and the tensor if ``module`` is another network.
+    """
+    path = Path(path)
+    tensors, content = read_tensors(path, KIND)
+    try:
+        about = _About.model_validate(content)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"]))
+        raise SsmqError(f"{path}: not a readable checkpoint, its description is damaged ({where}: {problem['msg']})") from error
+    example = torch.zeros(1, about.steps, about.channels)
+    network, names = structure(module, about.scheme, example, about.input_signed)
+    replace(network, operations(network, example), names)
+    # Counters of batches are no numbers of the network.
+    counters = {name: value for name, value in network.state_dict().items() if not value.is_floating_point()}
+    fill(network, {**tensors, **counters}, path, f"the module that is given ({type(module).__name__})")
+    return settle(network).eval()
