@@ -25,6 +25,18 @@ from ssmq_export.graphs.spec import Constant
 from ssmq_export.lower.formats import exact_formats
 
 
+_FUNCTIONS = {
+    "Mul": np.multiply,
+    "Add": np.add,
+    "Sub": np.subtract,
+    "Div": np.divide,
+    "Neg": np.negative,
+    "Clip": np.clip,
+    "Tanh": np.tanh,
+    "Sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+}
+
+
 def drawn_codes(format: Format, channels: int, sequences: int = 4, length: int = 12, seed: int = 0) -> np.ndarray:
     """Noise, the lowest and the highest code."""
     rng = np.random.default_rng(seed)
@@ -68,8 +80,22 @@ class Network:
         return self.g.quant(source, name, format, self.channels(source))
 
     def add(self, left: str, right: str, name: str, op: str = "Add") -> str:
-        combine = {"Add": np.add, "Sub": np.subtract, "Mul": np.multiply}[op]
-        return self.node(op, [left, right], name, combine(self.values[left], self.values[right]))
+        sides = (self.values[side].astype(self.g.dtype) for side in (left, right))
+        return self.node(op, [left, right], name, _FUNCTIONS[op](*sides).astype(np.float64))
+
+    def function(self, op: str, source: str, name: str, *constants, first: bool = False) -> str:
+        """``op`` of ``source`` and float ``constants``, in the graph's own float type; ``first``: they stand before it."""
+        held = [np.asarray(value, self.g.dtype) for value in constants]
+        names = [self.g.constant(f"{name}_{k}", value) for k, value in enumerate(held)]
+        x = self.values[source].astype(self.g.dtype)
+        result = _FUNCTIONS[op](*((*held, x) if first else (x, *held)))
+        assert result.dtype == self.g.dtype
+        return self.node(op, [*names, source] if first else [source, *names], name, result.astype(np.float64))
+
+    def in_double(self, op: str, source: str, name: str) -> str:
+        """``op`` in double precision, whatever the graph's float type."""
+        self.values[name] = _FUNCTIONS[op](self.values[source]).astype(self.g.dtype).astype(np.float64)
+        return self.g.in_double(op, source, name, self.channels(source))
 
     def matmul(self, source: str, weight: Constant, name: str) -> str:
         return self.node("MatMul", [source, self.g.weight(f"{name}_weight", weight)], name, self.values[source] @ weight.values)
