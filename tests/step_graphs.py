@@ -14,7 +14,6 @@ import math
 
 import numpy as np
 import onnx
-from hand_graphs import fmt
 from onnx import helper
 from ssmq_export.dataflow import ports
 from ssmq_export.dataflow.format import Format
@@ -23,6 +22,10 @@ from ssmq_export.graphs.blocks import gather, row, spread
 from ssmq_export.graphs.builder import GraphBuilder
 from ssmq_export.graphs.spec import Constant
 from ssmq_export.lower.formats import exact_formats
+
+
+def fmt(bits: int, exponent=0, signed: bool = True) -> Format:
+    return Format(bits, signed, np.asarray(exponent, np.int64))
 
 
 _FUNCTIONS = {
