@@ -42,7 +42,7 @@ class Exported:
 def export_graphs(spec: ModelSpec, reference: dict[str, np.ndarray], codes: np.ndarray, folder: Path) -> Exported:
     """Write the graphs of ``spec`` into ``folder``, one a form of ``FILES``.
 
-    ``reference`` is the model's trace on ``codes`` uint8 ``(B, T)`` or ``(B, T, C)``. Each graph is written to a temporary
+    ``reference`` is the model's trace on ``codes`` ``(B, T)`` or ``(B, T, C)``. Each graph is written to a temporary
     folder, read back, executed and compared; one differing code raises ExportError and ``folder`` stays as it was.
     """
     tensors = [name for name, value in reference.items() if value.ndim == 3]

@@ -71,13 +71,14 @@ def command(
 def _onnx_runtime(step, codes: np.ndarray) -> tuple[float, int, np.ndarray]:
     """Seconds for all sequences at the best batch size, that size, and the logits."""
     from ssmq_export.dataflow.ports import ports_of, values_of
-    from ssmq_export.dataflow.sequences import with_channels
+    from ssmq_export.dataflow.sequences import input_codes
     from ssmq_export.functions.runtime import session
     from ssmq_export.graphs.sequence_graph import sequence_graph
 
     running = session(sequence_graph(step))
     dtype = np.float64 if running.get_inputs()[0].type == "tensor(double)" else np.float32
-    values = values_of(with_channels(codes), ports_of(step).input.format.exponent).astype(dtype)
+    given = ports_of(step).input
+    values = values_of(input_codes(codes, given), given.format.exponent).astype(dtype)
 
     def run(values: np.ndarray, batch: int) -> np.ndarray:
         parts = [values[start : start + batch] for start in range(0, len(values), batch)]

@@ -22,9 +22,8 @@ def test_a_user_s_own_cell_is_judged(tmp_path):
     errors = {(f["rule"], f["node"].rpartition("/")[2]) for f in findings if f["severity"] == "error"}
     nodes = {node.name.rpartition("/")[2] for node in onnx.load(cell).graph.node}
     assert {name for _, name in errors if name} <= nodes
-    # What Brevitas writes for these layers: a Gemm for each linear layer with a bias, tanh between quantisers, float scales.
-    assert {("hardware-op", "Gemm"), ("hardware-op", "Tanh")} <= errors
+    # What Brevitas writes for these layers: a Gemm for each linear layer with a bias, and float scales. Its tanh stands between
+    # quantisers, of which lowering makes thresholds.
+    assert ("hardware-op", "Gemm") in errors and ("hardware-op", "Tanh") not in errors
     assert {"not-lowered", "power-of-two-scale"} <= {rule for rule, _ in errors}
-    tanh = next(f for f in findings if f["rule"] == "hardware-op" and f["node"].endswith("Tanh"))
-    assert "put a quantiser after it" in tanh["message"]
     assert all(f["fix"] and f["message"] for f in findings)

@@ -103,6 +103,8 @@ _OPERATORS = {
     "Mul": lambda node, a, b: a * b,
     "Add": lambda node, a, b: a + b,
     "Sub": lambda node, a, b: a - b,
+    "Div": lambda node, a, b: a / b,
+    "Neg": lambda node, a: -a,
     "Relu": lambda node, a: np.maximum(a, 0),
     "Clip": lambda node, a, low, high: np.clip(a, low, high),
     "Cast": lambda node, a: a,

@@ -184,7 +184,7 @@ SAME = {
 @pytest.mark.parametrize("changes", SAME.values(), ids=SAME)
 def test_every_code_of_the_sequence(changes):
     step = Step(**changes).model()
-    values = np.random.default_rng(1).integers(0, 256, (5, LENGTH)).astype(float)
+    values = np.random.default_rng(1).integers(0, 256, (5, LENGTH))
     values[0] = 255
     expected = run_steps(step, values, ["u_0", "y", "u_1"])
     found = run_whole(collapse(step), values, ["u_0", "y", "u_1"])

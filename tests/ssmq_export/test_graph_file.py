@@ -87,11 +87,12 @@ def test_what_we_write_can_be_read(tmp_path):
     for form, model in zip(FORMS, (step, dataflow, collapse(dataflow)), strict=True):
         onnx.save(model, tmp_path / f"{form}.onnx")
         assert len(load_graph(tmp_path / f"{form}.onnx", form).graph.node) == len(model.graph.node)
-    changed = graph("step")
-    prop(changed, "ssmq.formats", lambda formats: formats["u"].update(exponent=-7))
-    onnx.save(changed, tmp_path / "step.onnx")
-    with pytest.raises(ExportError, match="u: its format in ssmq.formats is not that of inputs, UINT8 times 2"):
-        load_graph(tmp_path / "step.onnx", "step")
+    for bits in (1, 17):
+        changed = graph("step")
+        prop(changed, "ssmq.formats", lambda formats, bits=bits: formats["u"].update(bits=bits))
+        onnx.save(changed, tmp_path / "step.onnx")
+        with pytest.raises(ExportError, match=f"u: ssmq.formats says that the input has {bits} bits, 2 to 16 are read"):
+            load_graph(tmp_path / "step.onnx", "step")
 
 
 @pytest.mark.parametrize("kind", TEXTS)
@@ -281,6 +282,8 @@ STEP_FAULTS = {
     "x_re_0: what ssmq.ports says of it is no state": port_entry("x_re_0", lambda ports, entry: entry.pop("successor")),
     "pool: what ssmq.ports says of it is no sum": port_entry("pool", lambda ports, entry: entry.pop("initial")),
     "logits: what ssmq.ports says of it is no output": port_entry("logits", lambda ports, entry: entry.update(initial=0)),
+    "pool: what ssmq.ports says of it is no sum.": port_entry("pool", lambda ports, entry: entry.update(each_step=True)),
+    "ssmq.ports is missing or damaged .*each_step": port_entry("logits", lambda ports, entry: entry.update(each_step=False)),
     "u: what ssmq.ports says of it is no input": port_entry("u", lambda ports, entry: entry.update(part="re")),
     "gone, pool_next: the outputs of the graph are not": port_entry("pool", lambda ports, entry: entry.update(successor="gone")),
     "x_re_0: its shape or type is not that of pool_next": port_entry(

@@ -362,13 +362,13 @@ def test_a_stream_outlives_the_type_of_its_running_sum():
 def test_calls_that_make_no_sense_are_refused():
     integers = IntegerModel(graphs("edge")[2])
     for codes in (np.zeros((2, 3)), np.zeros(3, np.uint8), np.zeros((0, 3), np.uint8), np.zeros((3, 0), np.uint8)):
-        with pytest.raises(ExportError, match=r"codes must be uint8 \(B, T\) and not empty, these are"):
+        with pytest.raises(ExportError, match=r"codes of u must be integers from 0 to 255, \(B, T\) and not empty, these are"):
             integers.forward(codes)
     several = IntegerModel(graphs("edge-3-channels")[2])
     for codes in (np.zeros((2, 3), np.uint8), np.zeros((2, 4, 2), np.uint8), np.zeros((2, 4, 3))):
-        with pytest.raises(ExportError, match=r"codes must be uint8 \(B, T, 3\) and not empty, these are"):
+        with pytest.raises(ExportError, match=r"codes of u must be integers from 0 to 255, \(B, T, 3\) and not empty, these are"):
             several.forward(codes)
-    with pytest.raises(ExportError, match=r"codes must be uint8 \(B, 3\)"):
+    with pytest.raises(ExportError, match=r"codes of u must be integers from 0 to 255, \(B, 3\)"):
         several.step(np.zeros(3, np.uint8))
     with pytest.raises(ExportError, match="no such tensor to trace"):
         integers.trace(np.zeros((1, 1), np.uint8), ["nothing"])

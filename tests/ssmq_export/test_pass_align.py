@@ -77,7 +77,8 @@ def test_rule_2_the_product_with_a_scale_is_the_exponent_of_the_codes(exponent):
 def test_rule_2_of_a_table_too():
     def draw(g):
         port(g, "u", 2, fmt(4, -3))
-        g.quant(g.node("Mul", ["u", g.constant("c", -0.9)], "t", 2), "y", fmt(3, -2), 2)
+        gate = g.node("Clip", ["u", g.constant("low", -0.5), g.constant("high", 0.7)], "gate", 2)
+        g.quant(g.node("Mul", ["u", gate], "t", 2), "y", fmt(3, -2), 2)
         g.output("y", 2)
 
     graph = aligned(draw)

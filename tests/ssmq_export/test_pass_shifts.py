@@ -132,6 +132,26 @@ def test_rule_3_a_shift_of_that_operand_which_is_there_serves_again():
     assert ("Mul", "u", "u_shift", "u_aligned") in nodes(shifted(other, "y", "z"))
 
 
+@pytest.mark.parametrize("op", ["Add", "Sub"])
+@pytest.mark.parametrize("factor", [((-1,),), ((-4, 1),)], ids=["one", "one a channel"])
+def test_rule_4_constants_take_a_change_of_sign(op, factor):
+    def draw(g):
+        ports(g, "u", "v", "w")
+        matmul(g, "u", "r"), shift(g, "v", "q", ((3, 5),)), add(g, "r", "q", "s", op)
+        shift(g, factor=factor), add(g, "t", "w")
+
+    graph = shifted(draw, "y")
+    # ``s``, ``r`` and ``q`` are gone: under these names nobody must find anything else.
+    assert nodes(graph) == [
+        ("MatMul", "u", "r_weight", "r_aligned"),
+        ("Mul", "v", "q_factor", "q_aligned"),
+        (op, "r_aligned", "q_aligned", "t"),
+        ("Add", "t", "w", "y"),
+    ]
+    assert graph.constants["r_weight"].tolist() == (np.array([[3, -1], [0, 5]]) * factor).tolist()
+    assert not graph.infos.keys() & {"s", "r", "q"} and not graph.exponents.keys() & {"s", "r", "q"}
+
+
 def forked(g):
     """The unshifted sum has another reader."""
     ports(g, "u", "v")
@@ -176,6 +196,22 @@ def matrix(g):
     matmul(g), matmul(g, "s", "t", ((4, 2), (1, 8))), add(g)
 
 
+def sign_of_a_port(g):
+    ports(g, "u", "v")
+    shift(g, "u", factor=((-1, 1),)), add(g)
+
+
+def sign_of_a_sum_with_a_port(g):
+    ports(g, "u", "v")
+    matmul(g, "u", "r"), add(g, "r", "v", "s"), shift(g, factor=((-1, 1),)), add(g)
+
+
+def sign_of_a_forked_part(g):
+    ports(g, "u", "v")
+    matmul(g, "u", "r"), matmul(g, "v", "q"), add(g, "r", "q", "s"), add(g, "q", "v", "z")
+    shift(g, factor=((-1, 1),)), add(g)
+
+
 STAY = {
     "a term that is a power of two": (term, ("y",)),
     "weights that are powers of two": (matrix, ("y",)),
@@ -187,7 +223,9 @@ STAY = {
     "a factor that is no power of two": (times(((3, 3),)), ("y",)),
     "one of several is no power of two": (times(((4, 3),)), ("y",)),
     "a factor below 1": (times(((0.5, 4),)), ("y",)),
-    "a negative power of two": (times(((-4,),)), ("y",)),
+    "a sign of a port": (sign_of_a_port, ("y",)),
+    "a sign that a term alone would take": (sign_of_a_sum_with_a_port, ("y",)),
+    "a sign of a sum of which a part has another reader": (sign_of_a_forked_part, ("y", "z")),
 }
 
 

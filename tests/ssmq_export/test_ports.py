@@ -48,6 +48,13 @@ def test_what_is_written_is_read():
     assert {name: (re.name, im.name) for name, (re, im) in ports.recurrences.items()} == {"one": ("r", "i")}
 
 
+def test_an_output_a_step_says_so_and_any_other_says_nothing():
+    """So that files of before there was such an output still mean what they meant."""
+    after_the_last = p.written(ENTRIES)
+    assert "each_step" not in after_the_last and not read().output.each_step
+    assert read([*ENTRIES[:-1], p.output_port("y", 5, each_step=True)]).output.each_step is True
+
+
 def test_formats_by_bits_or_by_type():
     formats = {port.name: port.format for port in read().all}
     assert [(formats[n].bits, formats[n].signed) for n in "urisy"] == [(8, False), (4, True), (5, False), (2, True), (12, True)]

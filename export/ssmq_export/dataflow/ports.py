@@ -1,7 +1,8 @@
 """The ports of a graph, as its metadata say them: nothing is recognised by its name.
 
-One input, what is kept from step to step (states of a recurrence, running sums), and one output. A port that is kept has
-a successor among the graph's outputs, which is what it holds in the next step.
+One input, what is kept from step to step (states of a recurrence, running sums), and one output: a value a step, or one a
+sequence, which is the value after the last step. A port that is kept has a successor among the graph's outputs, which is
+what it holds in the next step.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ class PortEntry(BaseModel):
     """One port in the metadata.
 
     ``shape`` is that of its channels: ``(heads, modes)`` of a state, one head after another; everything kept starts at
-    ``initial``. The two states of a ``recurrence`` are its real and imaginary ``part``.
+    ``initial``. The two states of a ``recurrence`` are its real and imaginary ``part``. An output that counts in
+    ``each_step`` says so; of any other only the value after the last step counts.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -41,6 +43,7 @@ class PortEntry(BaseModel):
     initial: Literal[0] | None = None
     recurrence: str | None = None
     part: Literal["re", "im"] | None = None
+    each_step: Literal[True] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +58,7 @@ class Port:
     initial: int | None = None
     recurrence: str | None = None
     part: str | None = None
+    each_step: bool | None = None
 
     @property
     def channels(self) -> int:
@@ -73,8 +77,8 @@ def input_port(name: str, channels: int) -> PortEntry:
     return PortEntry(name=name, kind="input", shape=[channels])
 
 
-def output_port(name: str, channels: int) -> PortEntry:
-    return PortEntry(name=name, kind="output", shape=[channels])
+def output_port(name: str, channels: int, each_step: bool = False) -> PortEntry:
+    return PortEntry(name=name, kind="output", shape=[channels], each_step=each_step or None)
 
 
 def sum_port(name: str, successor: str, channels: int) -> PortEntry:

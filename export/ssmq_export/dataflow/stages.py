@@ -58,11 +58,20 @@ class Stage:
 class Stages:
     """``order`` lists the stages as they must run, ``slots`` the tensors, ``steps`` how many steps are safe.
 
-    With ``fused``, chains of linear nodes become one sum each; without, every node is a stage. Running sums (kept with no thresholds) may grow to ``growth`` times their annotated range.
+    With ``fused``, chains of linear nodes become one sum each; without, every node is a stage. A sum of more than
+    ``repeated`` terms that several nodes read is stored. Running sums (kept with no thresholds) may grow to ``growth`` times
+    their annotated range.
     """
 
-    def __init__(self, graph: DataflowGraph, traced: tuple[str, ...] = (), fused: bool = True, growth: int = 1):
-        self.graph, self.fused, self.growth = graph, fused, growth
+    def __init__(
+        self,
+        graph: DataflowGraph,
+        traced: tuple[str, ...] = (),
+        fused: bool = True,
+        growth: int = 1,
+        repeated: int = REPEATED,
+    ):
+        self.graph, self.fused, self.growth, self.repeated = graph, fused, growth, repeated
         self.successors = graph.ports.successors
         self.needed = graph.ancestors([*graph.outputs, *traced])
         self.kept = {*graph.outputs, *traced}
@@ -127,7 +136,7 @@ class Stages:
 
     def _linear(self, name: str, form: Form) -> None:
         self.forms[name] = form
-        repeated = self.readers.get(name, 0) > 1 and form.longest > REPEATED
+        repeated = self.readers.get(name, 0) > 1 and form.longest > self.repeated
         if name in self.graph.outputs or not self.fused or repeated:
             self._keep(name)
         elif name in self.kept:

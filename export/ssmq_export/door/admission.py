@@ -78,9 +78,9 @@ def _admitted(model: onnx.ModelProto, forms: tuple[str, ...], whole: bool) -> on
         values.check_tables(nodes, constants, outputs)
     else:
         types = values.datatypes(graph, tensors, constants)
-        for entry in ports if whole else []:
-            if entry.kind == "input":
-                values.check_input(entry, formats[entry.name], types[entry.name])
+    for entry in ports if whole else []:
+        if entry.kind == "input":
+            values.check_input(entry, formats[entry.name], types.get(entry.name))
     made = _graph(graph.name or "graph", nodes, (list(inputs), outputs), constants, tensors)
     for name, datatype in types.items():
         entry = StringStringEntryProto(key="finn_datatype", value=datatype)

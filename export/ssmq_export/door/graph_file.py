@@ -5,11 +5,9 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import onnx
 
-from ..dataflow.keys import DATAFLOW, FORM_KEY, FORMATS_KEY, property_of
-from ..dataflow.ports import ports_of
+from ..dataflow.keys import DATAFLOW, FORM_KEY, property_of
 from ..errors import ExportError
 from .admission import admit
 from .ranges import refuse_narrow
@@ -37,21 +35,11 @@ def load_graph(path: Path | str, *forms: str) -> onnx.ModelProto:
         ) from error
     try:
         admitted = admit(model, *forms)
-        _refuse_inputs(admitted)
         if property_of(admitted, FORM_KEY) in DATAFLOW:
             refuse_narrow(admitted)
         return admitted
     except ExportError as error:
         raise ExportError(f"{path}: {error}") from error
-
-
-def _refuse_inputs(model: onnx.ModelProto) -> None:
-    """Sequences are fed as codes of 8 bits times 2**-8, whatever a file says of its input."""
-    port = ports_of(model).input
-    if port.format.datatype != "UINT8" or set(np.ravel(port.format.exponent).tolist()) != {-8}:
-        raise ExportError(
-            f"{port.name}: its format in {FORMATS_KEY} is not that of inputs, UINT8 times 2**-8: export the graph again"
-        )
 
 
 def save_graph(model: onnx.ModelProto, path: Path) -> None:

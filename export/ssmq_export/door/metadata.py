@@ -103,7 +103,8 @@ def ports(properties: dict[str, str]) -> list[PortEntry]:
     for entry in found:
         kept, state = entry.kind in KEPT, entry.kind == "state"
         whole = (entry.successor is not None, entry.initial is not None) == (kept, kept)
-        if not whole or (entry.recurrence is not None, entry.part is not None) != (state, state):
+        streamed = entry.each_step is not None and entry.kind != "output"
+        if not whole or streamed or (entry.recurrence is not None, entry.part is not None) != (state, state):
             raise ExportError(f"{entry.name}: what {PORTS_KEY} says of it is no {entry.kind}: {ADVICE}")
         if len(entry.shape) != (2 if state else 1):
             raise ExportError(f"{entry.name}: a shape of {len(entry.shape)} dimensions in {PORTS_KEY}: {ADVICE}")
@@ -135,6 +136,10 @@ def check_ports(found: list[PortEntry], tensors: dict[str, Tensor], inputs: list
     for entry in found:
         if prod(entry.shape) != tensors[entry.name].shape[-1]:
             raise ExportError(f"{entry.name}: has {tensors[entry.name].shape[-1]} channels, not {entry.shape} of {PORTS_KEY}: {ADVICE}")
+    steps = next(tensors[entry.name].shape[1] for entry in found if entry.kind == "input")
+    for entry in found:
+        if form == "sequence-dataflow" and entry.each_step and tensors[entry.name].shape[1] != steps:
+            raise ExportError(f"{entry.name}: {PORTS_KEY} calls it an output of each step, and it has one step: {ADVICE}")
     for entry in kept:
         if tensors[entry.name] != tensors[entry.successor]:
             raise ExportError(f"{entry.name}: its shape or type is not that of {entry.successor}, which follows it: {ADVICE}")

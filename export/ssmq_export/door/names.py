@@ -15,7 +15,7 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,199}")
 MOST_TOLD = 480
 _FLOAT = ("Mul", "Add", "Sub", "MatMul")
 OPERATORS = {
-    "step": {*_FLOAT, "Quant", "Cast", "Div", "Neg", "Relu", "Clip", "Sigmoid", "Erf", "Gather"},
+    "step": {*_FLOAT, "Quant", "Cast", "Div", "Neg", "Relu", "Clip", "Sigmoid", "Tanh", "Erf", "Gather"},
     "dataflow": {*_FLOAT, "MultiThreshold"},
     "sequence-dataflow": {*_FLOAT, "MultiThreshold", "DiagonalScan", "ReduceSum"},
 }

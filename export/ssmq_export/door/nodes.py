@@ -17,7 +17,7 @@ from ..errors import ExportError
 from .names import NAME, OPERATORS, operator_domain, refuse_names, shown
 
 MOST_NODES = 20_000
-_OPERANDS = {"Quant": 4, "Clip": 3, "DiagonalScan": len(INPUTS), **dict.fromkeys(("Cast", "Neg", "Relu", "Sigmoid", "Erf"), 1)}
+_OPERANDS = {"Quant": 4, "Clip": 3, "DiagonalScan": len(INPUTS), **dict.fromkeys(("Cast", "Neg", "Relu", "Sigmoid", "Tanh", "Erf"), 1)}
 _INT, _FLOAT, _TEXT = AttributeProto.INT, AttributeProto.FLOAT, AttributeProto.STRING
 _KINDS = {_INT: "i", _FLOAT: "f", _TEXT: "s"}
 # operator -> attribute -> (kind, what it may be, what is taken where it is missing; None: it must be there)

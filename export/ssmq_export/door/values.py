@@ -14,6 +14,7 @@ from .metadata import Coded
 from .shapes import ADVICE, MOST_LEVELS, Tensor
 
 WIDEST = 32
+NARROWEST_INPUT, WIDEST_INPUT = 2, 16
 WIDEST_RANGE = 2**62
 
 
@@ -88,8 +89,15 @@ def _same(said: Coded, exponent: np.ndarray) -> bool:
     return (1 in (one.size, other.size) or one.size == other.size) and bool(np.all(one == other))
 
 
-def check_input(port: PortEntry, fmt: Coded, datatype: str) -> None:
-    """The input is annotated with the type of its format."""
+def check_input(port: PortEntry, fmt: Coded, datatype: str | None) -> None:
+    """The input has a format of inputs, and is annotated with its type where it is annotated at all."""
+    if not NARROWEST_INPUT <= fmt.bits <= WIDEST_INPUT:
+        raise ExportError(
+            f"{port.name}: {FORMATS_KEY} says that the input has {fmt.bits} bits, {NARROWEST_INPUT} to {WIDEST_INPUT} are "
+            f"read: {ADVICE}"
+        )
+    if datatype is None:
+        return
     low, high = _range(port.name, datatype)
     if ((high - low).bit_length(), low < 0) != (fmt.bits, fmt.signed):
         raise ExportError(f"{port.name}: annotated {datatype}, and {FORMATS_KEY} says {fmt.bits} bits: {ADVICE}")

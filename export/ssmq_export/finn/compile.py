@@ -35,9 +35,9 @@ STEP = """With Vivado in place, go on with finn-plus from `finn.onnx` with the s
 `step_generate_estimate_reports`. (From `dataflow.onnx` FINN itself would leave the states' streams unduplicated.)
 
 The graph is one time step. `loopback.json` lists the states: the stream at each `output` goes back to `input` through
-a FIFO that holds one step and starts with zeros. `u` takes the codes of one step; `logits` counts after the last."""
-SEQUENCE = """The graph is a whole sequence; the states are inside `DiagonalScan`, our own operator, which FINN knows after
-`ssmq_export.finn.diagonal_scan.register()`. It has no RTL yet: for hardware compile the step graph, `ssmq finn
+a FIFO that holds one step and starts with zeros. `{given}` takes the codes of one step; `{output}` counts {when}."""
+SEQUENCE = """The graph is a whole sequence, and `{output}` counts {when}; the states are inside `DiagonalScan`, our own
+operator, which FINN knows after `ssmq_export.finn.diagonal_scan.register()`. It has no RTL yet: for hardware compile the step graph, `ssmq finn
 dataflow.onnx`."""
 
 
@@ -138,6 +138,14 @@ def _ours(graph: onnx.ModelProto, part: str, fps: float | None, clock_ns: float)
     return {"cycles": found["cycles_per_sequence" if whole else "cycles_per_step"], "resources": found["total"]}
 
 
+def _form(graph: onnx.ModelProto) -> str:
+    """What the README says of the graph's ports."""
+    ports = ports_of(graph)
+    text = STEP if property_of(graph, FORM_KEY) == "dataflow" else SEQUENCE
+    when = "after every step" if ports.output.each_step else "after the last"
+    return text.format(given=ports.input.name, output=ports.output.name, when=when)
+
+
 def _hand_off(graph: onnx.ModelProto, build: Path, result: dict, settings: dict) -> None:
     inputs, outputs = result["ports"]
     shapes = {p.name: [d.dim_value for d in p.type.tensor_type.shape.dim] for p in graph.graph.input}
@@ -168,5 +176,6 @@ def _hand_off(graph: onnx.ModelProto, build: Path, result: dict, settings: dict)
         **EXACT,
     }
     (build / "dataflow_build_config.json").write_text(json.dumps(config, indent=2))
-    (build / "README.md").write_text(README.format(part=settings["part"], clock=settings["clock_ns"], form=STEP if loops else SEQUENCE))
+    form = _form(graph)
+    (build / "README.md").write_text(README.format(part=settings["part"], clock=settings["clock_ns"], form=form))
     (build / "result.json").unlink()

@@ -11,19 +11,21 @@ import onnx
 
 from ..dataflow.keys import DATAFLOW, FORMATS_KEY, property_of
 from ..dataflow.ports import ports_of, values_of
+from ..dataflow.sequences import input_codes
 from ..door import admit
 from .process import work
 
 
 def run_hardware_ops(dataflow: onnx.ModelProto, codes: np.ndarray) -> dict[str, np.ndarray]:
-    """Trace codes uint8 ``(B, T)`` or ``(B, T, C)`` through the graph as FINN converts it, states looped back by hand.
+    """Trace codes ``(B, T)`` or ``(B, T, C)`` through the graph as FINN converts it, states looped back by hand.
 
-    Returns the values of every state after each step ``(B, T, channels)`` and of the output ``(B, channels)``.
+    Returns the values of every state after each step ``(B, T, channels)`` and of the output, ``(B, channels)`` or as those.
     """
     dataflow = admit(dataflow, *DATAFLOW)
     formats = json.loads(property_of(dataflow, FORMATS_KEY))
     exponents = {name: np.asarray(fmt["exponent"]) for name, fmt in formats.items()}
     ports = ports_of(dataflow)
+    codes = input_codes(codes, ports.input)
     with tempfile.TemporaryDirectory() as scratch:
         graph, inputs, outputs = (Path(scratch) / name for name in ("dataflow.onnx", "inputs.npz", "outputs.npz"))
         onnx.save(dataflow, graph)
@@ -31,6 +33,7 @@ def run_hardware_ops(dataflow: onnx.ModelProto, codes: np.ndarray) -> dict[str, 
         work(["execute", str(graph), str(inputs), str(outputs)], Path(scratch))
         with np.load(outputs) as found:
             traces = {name: values_of(found[name], exponents[name]) for name in found.files}
-    output = traces.pop(ports.output.name)[:, -1]
+    output = traces.pop(ports.output.name)
+    output = output if ports.output.each_step else output[:, -1]
     sums = {port.successor for port in ports.sums}
     return {ports.output.name: output, **{name: value for name, value in traces.items() if name not in sums}}

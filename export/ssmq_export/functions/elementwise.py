@@ -16,8 +16,8 @@ from .quant_function import quant_function
 from .runtime import session
 
 # Operators that act on every element alone; with one varying operand they are functions of that operand.
-ELEMENTWISE = frozenset({"Mul", "Add", "Sub", "Div", "Relu", "Clip", "Sigmoid", "Erf", "Cast", "Gather", "Quant", "Neg"})
-_RISING = frozenset({"Add", "Relu", "Clip", "Sigmoid", "Erf", "Cast", "Quant"})
+ELEMENTWISE = frozenset({"Mul", "Add", "Sub", "Div", "Relu", "Clip", "Sigmoid", "Tanh", "Erf", "Cast", "Gather", "Quant", "Neg"})
+_RISING = frozenset({"Add", "Relu", "Clip", "Sigmoid", "Tanh", "Erf", "Cast", "Quant"})
 
 
 class ElementwiseFunction:
@@ -57,22 +57,25 @@ class ElementwiseFunction:
         return np.rint(result / self.scale).astype(np.int64)
 
     @property
-    def rising(self) -> bool:
-        """Whether the nodes alone show that the function is non-decreasing in every channel."""
-        known = {self._source}
+    def directions(self) -> np.ndarray | None:
+        """1 for channels in which the nodes alone show that the function never falls, -1 where it never rises, int64 of one
+        or of all channels; None if they do not show it."""
+        known, found = {self._source}, np.ones(1, np.int64)
         for node in self.nodes:
             varying = [name for name in node.input if name in known]
             fixed = [self.constants[name] for name in node.input if name in self.constants]
             if len(varying) != 1:
-                return False
+                return None
             first = node.input[0] == varying[0]
             if node.op_type == "Mul" or (node.op_type == "Div" and first):
-                if not all(np.all(value >= 0) for value in fixed):
-                    return False
-            elif not (node.op_type in _RISING or (node.op_type == "Sub" and first)):
-                return False
+                # A factor of 0 makes a constant, which may be called either.
+                found = found * np.where(fixed[0] < 0, -1, 1).reshape(-1)
+            elif node.op_type == "Neg" or (node.op_type == "Sub" and not first):
+                found = -found
+            elif not (node.op_type in _RISING or node.op_type == "Sub"):
+                return None
             known.add(node.output[0])
-        return True
+        return found
 
 
 def constants_of(graph: onnx.GraphProto) -> dict[str, np.ndarray]:

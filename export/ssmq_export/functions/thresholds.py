@@ -1,11 +1,13 @@
 """Exact integer thresholds of a monotone function, and the rise-and-fall pair of any other.
 
 Level k of a function f from accumulator codes to output codes has the threshold T_k = min{s : f(s) >= k}; then
-f(s) = low + #{k : s >= T_k}. A function that also falls is the difference of two such counts: each step up is a
+f(s) = low + #{k : s >= T_k}. A function that falls is one of -s that rises. One that does both is the difference of two such counts: each step up is a
 threshold of the first, each step down one of the second (a table of 2**bits entries in threshold form).
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -16,7 +18,7 @@ TABLE_RANGE = 1 << 16
 
 
 def monotone_thresholds(
-    function: ElementwiseFunction, low: np.ndarray, high: np.ndarray, levels: np.ndarray
+    function: Callable[[np.ndarray], np.ndarray], low: np.ndarray, high: np.ndarray, levels: np.ndarray
 ) -> np.ndarray:
     """Thresholds ``(channels, len(levels))`` of a non-decreasing function on the codes ``low .. high`` of each channel.
 
@@ -33,6 +35,14 @@ def monotone_thresholds(
         right = np.where(active & reached, middle, right)
         left = np.where(active & ~reached, middle + 1, left)
     return left.T.copy()
+
+
+def turned_thresholds(
+    function: ElementwiseFunction, signs: np.ndarray, low: np.ndarray, high: np.ndarray, levels: np.ndarray
+) -> np.ndarray:
+    """As ``monotone_thresholds``, but of ``signs`` times the codes: in the channels of sign -1 the function never rises."""
+    ends = np.sort(np.stack([signs * low, signs * high]), axis=0)
+    return monotone_thresholds(lambda codes: function(codes * signs), *ends, levels)
 
 
 def table(function: ElementwiseFunction, low: np.ndarray, high: np.ndarray, tensor: str) -> np.ndarray:

@@ -7,7 +7,7 @@
    and after it as multiplications.
 4. Where a float operator rounds (batch norm) or has no fixed-point form (a table, Sigmoid), everything from the last exact
    tensor to the Quant becomes the thresholds that the same search finds for the dataflow graph.
-5. A Cast disappears: fixed-point numbers are as wide as they need to be.
+5. The Cast behind a Quant of a double graph disappears: fixed-point numbers are as wide as they need to be.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class _Preparation:
             self.constants[output] = self._parameter(node)
         elif node.op_type == "Quant":
             self._quantize(node)
-        elif node.op_type == "Cast" and node.input[0] in self.quantized:
+        elif node.op_type == "Cast" and node.input[0] in self.quantized and self.dtype == np.float64:
             self.values[output], self.written[output] = Value(self.values[varying[0]].grid, output), self._name(varying[0])
         elif node.op_type == "MatMul":
             self._matmul(node)
@@ -205,25 +205,35 @@ class _Preparation:
         self.values[output] = Value(result, output)
 
     def _thresholds(self, node: onnx.NodeProto, value: Value, fmt: Format, result: Grid) -> None:
-        output, grid = node.output[0], self.values[value.root].grid
-        if np.any(fmt.exponent != fmt.exponent[0]):
-            raise ExportError(f"{output}: a function of floats must end in one exponent for all channels")
+        """Counts on one grid for all channels, and behind them the exponents of the channels where they differ."""
+        output, writer = node.output[0], self.writer
+        one = bool(np.all(result.exponent == result.exponent[0]))
+        codes = output if one else f"{output}_codes"
+        counted = result if one else grids.uniform(result.channels, 0, fmt.low, fmt.high)
+        source, grid = self._name(value.root), self.values[value.root].grid
         function = ElementwiseFunction([*value.nodes, node], self.constants, value.root, grid.exponent, self.dtype)
+        signs = function.directions
+        if signs is None:
+            table = thresholds.table(function, grid.low, grid.high, output)
+            start, rises, falls = thresholds.rise_and_fall(table, int(grid.low.min()))
+            parts = [f"{codes}_rises", f"{codes}_falls"]
+            for name, levels, lowest in zip(parts, (rises, falls), (start, 0), strict=True):
+                part = grids.uniform(result.channels, counted.exponent, lowest, lowest + levels.shape[1])
+                writer.thresholds(source, _values(levels, grid), lowest, name, part)
+            writer.node("Sub", parts, codes, counted, {})
+        else:
+            found = thresholds.turned_thresholds(function, signs, grid.low, grid.high, np.arange(fmt.low + 1, fmt.high + 1))
+            if np.any(signs < 0):
+                turned = grids.product(grid, constant_grid(spread(signs, grid.channels)))
+                writer.with_constant("Mul", source, signs, f"{output}_turned", turned)
+                source = f"{output}_turned"
+            writer.thresholds(source, _values(found, grid), fmt.low, codes, counted)
+        if not one:
+            writer.with_constant("Mul", codes, np.ldexp(1.0, result.exponent), output, result)
 
-        def count(name: str, levels: np.ndarray, lowest: int, counted: Grid) -> None:
-            values = np.ldexp(levels.astype(np.float64), grid.exponent[:, None])
-            self.writer.thresholds(self._name(value.root), values, lowest, name, counted)
 
-        if function.rising:
-            levels = np.arange(fmt.low + 1, fmt.high + 1)
-            count(output, thresholds.monotone_thresholds(function, grid.low, grid.high, levels), fmt.low, result)
-            return
-        table = thresholds.table(function, grid.low, grid.high, output)
-        start, rises, falls = thresholds.rise_and_fall(table, int(grid.low.min()))
-        for name, levels, lowest in ((f"{output}_rises", rises, start), (f"{output}_falls", falls, 0)):
-            counted = grids.uniform(result.channels, result.exponent, lowest, lowest + levels.shape[1])
-            count(name, levels, lowest, counted)
-        self.writer.node("Sub", [f"{output}_rises", f"{output}_falls"], output, result, {})
+def _values(levels: np.ndarray, grid: Grid) -> np.ndarray:
+    return np.ldexp(levels.astype(np.float64), grid.exponent[:, None])
 
 
 def _bits(grid: Grid) -> int:

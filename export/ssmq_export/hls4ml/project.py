@@ -13,7 +13,7 @@ import onnx
 
 from ..child import last_words, run_worker
 from ..dataflow.ports import Ports, ports_of, values_of
-from ..dataflow.sequences import with_channels
+from ..dataflow.sequences import input_codes
 from ..door import admit
 from ..errors import ExportError
 from ..estimate.parts import amd_part
@@ -35,7 +35,7 @@ class HlsProject:
         names, outputs = [own[port.name] for port in self.graph.model.graph.input], self.graph.outputs
         given, successors = self.ports.input, self.ports.successors
         following = [outputs.index(successors[name]) if name in successors else 0 for name in names]
-        values = values_of(with_channels(codes), given.format.exponent)
+        values = values_of(input_codes(codes, given), given.format.exponent)
         with tempfile.TemporaryDirectory(prefix="ssmq-hls4ml-") as scratch:
             job = Path(scratch)
             (job / "library.json").write_text(json.dumps(self.library))
@@ -43,8 +43,9 @@ class HlsProject:
             _work("run", job, self.graph.identifiers)
             with np.load(job / "outputs.npz") as found:
                 traces = {name: found[str(number)] for number, name in enumerate(outputs)}
-        output = self.ports.output.name
-        return {output: traces[output][:, -1], **{name: traces[name] for name in tensors}}
+        output = self.ports.output
+        found = {name: traces[name] for name in tensors}
+        return {**found, output.name: traces[output.name] if output.each_step else traces[output.name][:, -1]}
 
 
 def build(step: onnx.ModelProto, folder: Path, part: str | None = None) -> HlsProject:

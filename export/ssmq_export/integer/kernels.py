@@ -217,18 +217,18 @@ def _operation(rows, r, term_row, narrow_weight, wide_weight, table, narrow, wid
 
 
 @kernel(parallel=True)
-def run(codes, u_row, rows, every, term_row, narrow_weight, wide_weight, table, narrow_copies, wide_copies, shape,
-        kept_narrow, kept_wide, logits_rows, logits, traced, trace):  # fmt: skip
-    """All steps of ``codes`` uint8 ``(B, T, C)``; fills ``logits`` int64 ``(B, classes)``.
+def run(codes, given, rows, every, term_row, narrow_weight, wide_weight, table, narrow_copies, wide_copies, shape,
+        kept_narrow, kept_wide, output_rows, output, traced, trace):  # fmt: skip
+    """All steps of integer ``codes`` ``(B, T, C)``; fills ``output`` int64 ``(B, S, channels)``, of the last S steps.
 
-    The input channels are the narrow rows from ``u_row`` on.
-    The first ``every`` operations run every step, the others in the last one only. ``*_copies`` ``(n, 2)`` are (next
+    The input channels are the rows from the one in ``given`` (row, wide) on. The first ``every`` operations run
+    every step, the others in those that fill ``output``. ``*_copies`` ``(n, 2)`` are (next
     row, state row) after each step. ``shape`` = (narrow rows, wide rows, sequences a tile). ``kept_*`` ``(tiles, rows,
     sequences)`` carry the states; with no tiles they are made anew, zero. ``traced`` ``(n, 2)`` (row, wide) fills ``trace``
     ``(B, T, n)``.
     """
     batch, length, channels = codes.shape
-    size = shape[2]
+    size, first = shape[2], length - output.shape[1]
     for tile in prange((batch + size - 1) // size):
         integer = wide_weight.dtype
         if kept_narrow.shape[0]:
@@ -241,21 +241,27 @@ def run(codes, u_row, rows, every, term_row, narrow_weight, wide_weight, table, 
         count = min(size, batch - start)
         for t in range(length):
             for c in range(channels):
-                for b in range(count):
-                    narrow[u_row + c, b] = codes[start + b, t, c]
-            for r in range(every if t < length - 1 else rows.shape[0]):
+                row = given[0] + c
+                if given[1]:
+                    for b in range(count):
+                        wide[row, b] = codes[start + b, t, c]
+                else:
+                    for b in range(count):
+                        narrow[row, b] = codes[start + b, t, c]
+            for r in range(every if t < first else rows.shape[0]):
                 _operation(rows, r, term_row, narrow_weight, wide_weight, table, narrow, wide, acc)
             for j in range(traced.shape[0]):
                 row = traced[j, 0]
                 for b in range(count):
                     trace[start + b, t, j] = wide[row, b] if traced[j, 1] else narrow[row, b]
+            if t >= first:
+                for j in range(output_rows.shape[0]):
+                    row = output_rows[j, 0]
+                    for b in range(count):
+                        output[start + b, t - first, j] = wide[row, b] if output_rows[j, 1] else narrow[row, b]
             for j in range(narrow_copies.shape[0]):
                 for b in range(size):
                     narrow[narrow_copies[j, 1], b] = narrow[narrow_copies[j, 0], b]
             for j in range(wide_copies.shape[0]):
                 for b in range(size):
                     wide[wide_copies[j, 1], b] = wide[wide_copies[j, 0], b]
-        for j in range(logits_rows.shape[0]):
-            row = logits_rows[j, 0]
-            for b in range(count):
-                logits[start + b, j] = wide[row, b] if logits_rows[j, 1] else narrow[row, b]

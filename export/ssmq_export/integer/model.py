@@ -10,6 +10,7 @@ import onnx
 
 from ..dataflow.graph import DataflowGraph
 from ..dataflow.ports import values_of
+from ..dataflow.sequences import input_codes
 from ..door import admit
 from ..door.graph_file import load_graph
 from ..errors import ExportError
@@ -42,13 +43,14 @@ class IntegerModel:
         return cls(load_graph(path, "dataflow"))
 
     def forward(self, codes: np.ndarray) -> np.ndarray:
-        """Logits codes int64 ``(B, classes)`` of whole sequences, codes uint8 ``(B, T, C)``; states start at 0.
+        """Codes int64 of the output for whole sequences, codes ``(B, T, C)`` of the input; states start at 0.
 
-        With one input channel the last dimension may be left out, here and wherever codes are given.
+        ``(B, T, channels)`` for an output a step, else ``(B, channels)``. With one input channel the last dimension may be
+        left out, here and wherever codes are given.
         """
         codes = self._given(codes, "B", "T")
         program = self._program((), codes.shape[1])
-        return self._run(program, codes, *_no_states(program), np.empty((0, 0, 0), program.dtype))
+        return self._output(self._run(program, codes, *_no_states(program), np.empty((0, 0, 0), program.dtype)))
 
     def reset(self, batch: int) -> None:
         """Forget the states of ``step``; the next call brings ``batch`` sequences."""
@@ -57,7 +59,7 @@ class IntegerModel:
         self._kept_for: Program | None = None
 
     def step(self, u: np.ndarray) -> np.ndarray:
-        """Logits codes int64 ``(B, classes)`` after one more step of every sequence, ``u`` uint8 ``(B, C)``.
+        """Codes int64 ``(B, channels)`` of the output after one more step of every sequence, ``u`` ``(B, C)``.
 
         The first call after construction sets the batch; to change it, or to start again, call ``reset``.
         """
@@ -75,26 +77,26 @@ class IntegerModel:
                 new[:, :rows] = old[:, :rows]
             self._kept, self._kept_for = fresh, program
         self._steps += 1
-        return self._run(program, u[:, None], *self._kept, np.empty((0, 0, 0), program.dtype))
+        return self._run(program, u[:, None], *self._kept, np.empty((0, 0, 0), program.dtype))[:, -1]
 
     def trace(self, codes: np.ndarray, tensors: list[str]) -> dict[str, np.ndarray]:
-        """Values (scaled codes) of ``tensors`` at every step, float64 ``(B, T, channels)``, and the output's ``(B, channels)``."""
+        """Values (scaled codes) of ``tensors`` at every step, float64 ``(B, T, channels)``, and the output's, shaped as ``forward`` does."""
         codes = self._given(codes, "B", "T")
         program = self._program(tuple(dict.fromkeys(tensors)), codes.shape[1])
         widths = [len(program.stages.slots[name].low) for name in program.traced]
         result = {
             name: np.empty((*codes.shape[:2], width)) for name, width in zip(program.traced, widths, strict=True)
         }
-        logits = []
+        outputs = []
         for start in range(0, len(codes), TRACED):
             some = codes[start : start + TRACED]
             trace = np.empty((*some.shape[:2], sum(widths)), program.dtype)
-            logits.append(self._run(program, some, *_no_states(program), trace))
+            outputs.append(self._output(self._run(program, some, *_no_states(program), trace)))
             columns = np.split(trace, np.cumsum(widths)[:-1], axis=2) if widths else []
             for name, part in zip(program.traced, columns, strict=True):
                 result[name][start : start + TRACED] = self.values(name, part)
         output = self.graph.ports.output.name
-        return {output: self.values(output, np.concatenate(logits)), **result}
+        return {**result, output: self.values(output, np.concatenate(outputs))}
 
     def values(self, name: str, codes: np.ndarray) -> np.ndarray:
         """What ``codes`` of tensor ``name`` stand for, float64: code * 2**exponent."""
@@ -103,13 +105,12 @@ class IntegerModel:
         return values_of(codes, self.graph.exponents[name])
 
     def _given(self, codes: np.ndarray, *axes: str) -> np.ndarray:
-        """``codes`` with ``axes`` and the input channels as dimensions, for the kernels look at nothing."""
-        codes, channels = np.asarray(codes), self.graph.ports.input.channels
-        whole = codes[..., None] if channels == 1 and codes.ndim == len(axes) else codes
-        if codes.dtype != np.uint8 or whole.ndim != len(axes) + 1 or whole.shape[-1] != channels or not codes.size:
-            shape = ", ".join((*axes, str(channels)) if channels > 1 else axes)
-            raise ExportError(f"codes must be uint8 ({shape}) and not empty, these are {codes.dtype} {codes.shape}")
-        return np.ascontiguousarray(whole)
+        """As ``input_codes``, in one of the two types that the kernels are compiled for."""
+        codes = input_codes(codes, self.graph.ports.input, *axes)
+        return np.ascontiguousarray(codes, np.uint8 if codes.dtype == np.uint8 else np.int32)
+
+    def _output(self, found: np.ndarray) -> np.ndarray:
+        return found if self.graph.ports.output.each_step else found[:, -1]
 
     def _program(self, traced: tuple[str, ...], steps: int) -> Program:
         """The program that traces ``traced`` and whose running sums hold ``steps`` steps."""
@@ -122,11 +123,13 @@ class IntegerModel:
         return program
 
     def _run(self, program: Program, codes: np.ndarray, narrow, wide, trace: np.ndarray) -> np.ndarray:
-        u_row, *rest, shape, logits_rows, traced = program.arrays
-        logits = np.empty((len(codes), len(logits_rows)), np.int64)
+        """Codes of the output after each step, or after the last one alone, ``(B, T or 1, channels)``."""
+        given, *rest, shape, output_rows, traced = program.arrays
+        steps = codes.shape[1] if self.graph.ports.output.each_step else 1
+        output = np.empty((len(codes), steps, len(output_rows)), np.int64)
         size = narrow.shape[2] if len(narrow) else _tile_size(len(codes))
-        kernels.run(codes, u_row, *rest, (*shape, size), narrow, wide, logits_rows, logits, traced, trace)
-        return logits
+        kernels.run(codes, given, *rest, (*shape, size), narrow, wide, output_rows, output, traced, trace)
+        return output
 
 
 def _tile_size(batch: int) -> int:

@@ -100,7 +100,7 @@ class Program:
         table = np.concatenate([np.zeros((1, 3), np.int64), *self._tables])
         traced = [row for name in self.traced for row in self._rows(name)]
         return (
-            self._rows(graph.ports.input.name)[0][0],
+            self._rows(graph.ports.input.name)[0],
             _matrix(lines[True] + lines[False], k.COLUMNS),
             len(lines[True]),
             row,

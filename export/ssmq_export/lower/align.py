@@ -97,16 +97,16 @@ class _Alignment:
     def _aligned(self, name: str, shift: np.ndarray) -> str:
         key = name, shift.tobytes()
         if key not in self.shifted:
-            self.shifted[key] = multiplied(self.graph, self.written, name, shift)
+            self.shifted[key] = multiplied(self.graph, self.written, name, np.ldexp(1.0, shift))
         return self.shifted[key]
 
 
-def multiplied(graph: Graph, nodes: list[NodeProto], name: str, shift: np.ndarray) -> str:
-    """Append the product of ``name`` with ``2**shift`` to ``nodes`` and return its name."""
+def multiplied(graph: Graph, nodes: list[NodeProto], name: str, factor: np.ndarray) -> str:
+    """Append the product of ``name`` with ``factor`` ``(channels,)`` to ``nodes`` and return its name."""
     taken = {*graph.infos, *graph.constants}
     free = ("" if number == 1 else f"_{number}" for number in itertools.count(1))
     suffix = next(end for end in free if not taken & {f"{name}_aligned{end}", f"{name}_shift{end}"})
-    factor = np.ldexp(1.0, shift[:1] if np.all(shift == shift[0]) else shift)[None]
-    constant = graph.constant(f"{name}_shift{suffix}", factor)
-    nodes.append(graph.node("Mul", [name, constant], f"{name}_aligned{suffix}", len(shift)))
+    held = factor[:1] if np.all(factor == factor[0]) else factor
+    constant = graph.constant(f"{name}_shift{suffix}", held[None])
+    nodes.append(graph.node("Mul", [name, constant], f"{name}_aligned{suffix}", len(factor)))
     return nodes[-1].output[0]

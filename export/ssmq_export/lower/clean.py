@@ -67,7 +67,7 @@ def _idle_quants(graph: Graph) -> None:
             continue
         last = node
         behind = readers.get(node.output[0], [])
-        if len(behind) == 1 and behind[0].op_type == "Cast":
+        if len(behind) == 1 and graph.restores(behind[0], node):
             last = behind[0]
         if last.output[0] in graph.outputs:
             continue

@@ -2,10 +2,11 @@
 
 1. The sums and thresholds of a recurrence's two states, and the sum of the states and the input that leaves the layer,
    become one DiagonalScan; the thresholds of a state must be a rounding shift, half to even, that saturates.
-2. A running sum becomes a ReduceSum over time.
-3. Every other node stays what it is, on tensors ``(1, T, 1, channels)``: FINN's NHWC with time as height. What
-   follows it has one step.
-4. Ports are the input and the output; the states have none.
+2. A running sum becomes a ReduceSum over time, and what follows it has one step. Where a step needs the sum so far (an
+   output a step, or a sum with a tensor of the last step), it becomes a DiagonalScan of one mode a channel, x = x + u.
+3. Every other node stays what it is, on tensors ``(1, T, 1, channels)``: FINN's NHWC with time as height.
+4. Ports are the input and the output; the states have none. FINN has no operator that takes the last step of a stream: an
+   output after the last step that follows no ReduceSum is a stream of all steps, of which the last is it.
 
 Its size depends on the number of layers only. The input is the result of all passes.
 """
@@ -24,7 +25,7 @@ from ..dataflow.graph import DataflowGraph
 from ..dataflow.keys import PORTS_KEY, SCAN_DOMAIN, SCAN_VERSION, length_of
 from ..dataflow.ports import Port, input_port, output_port, ports_of, written
 from ..dataflow.rows import rounds_by
-from ..dataflow.scan_operands import INPUTS, LARGEST_SHIFT
+from ..dataflow.scan_operands import INPUTS, LARGEST_SHIFT, unfit_state
 from ..dataflow.stages import Stage, Stages
 from ..door import admit
 from ..errors import ExportError
@@ -43,7 +44,8 @@ class _Collapse:
         self.graph = Graph(dataflow)
         self.length = length_of(dataflow)
         self.ports = ports_of(dataflow)
-        self.stages = Stages(self.integers)
+        # What several nodes read (a slice that enters a layer, say) is a tensor of its own here, however short its sum.
+        self.stages = Stages(self.integers, repeated=0)
         self.made = {stage.output: stage for stage in self.stages.order}
 
     def run(self) -> onnx.ModelProto:
@@ -54,13 +56,14 @@ class _Collapse:
             scan = self._scan(*pair)
             scans[scan.output[0]] = scan
         graph.nodes = [scans.get(node.output[0], node) for node in graph.nodes]
-        for port in self.ports.sums:
-            self._sum(port)
         given, result = self.ports.input, self.ports.output
+        entries = [input_port(given.name, given.channels), output_port(result.name, result.channels, result.each_step)]
+        once = self._once()
+        for port in self.ports.sums:
+            self._sum(port, port.successor not in once)
         graph.outputs, graph.inputs = [result.name], [given.name]
-        graph.properties[PORTS_KEY] = written([input_port(given.name, given.channels), output_port(result.name, result.channels)])
+        graph.properties[PORTS_KEY] = written(entries)
         graph.prune()
-        once = self._after({port.successor for port in self.ports.sums})
         for name in [*graph.inputs, *(name for node in graph.nodes for name in node.output)]:
             steps = 1 if name in once else self.length
             shape = [1, steps, 1, self.integers.channels[name]]
@@ -93,13 +96,16 @@ class _Collapse:
             "a_re": a_rr, "a_im": a_ir, "b_re": b_re, "b_im": b_im, "c_re": c_re, "c_im": -c_im, "d": d[:, 0],
             "shift": shift if np.any(shift != shift[0, 0]) else shift[0, :1],
         }  # fmt: skip
+        low, high = self.integers.limits[source]
+        self.graph.datatypes[y] = integer_type(*output_range(parameters, low, high, bits))
+        return self._node(source, y, parameters, bits)
+
+    def _node(self, source: str, y: str, parameters: dict[str, np.ndarray], bits: int) -> NodeProto:
         names = [source]
         for name in INPUTS[1:]:
             values = parameters[name]
             names.append(self.graph.constant(f"{y}_{name}", values))
             self.graph.datatypes[names[-1]] = integer_type(int(values.min()), int(values.max()))
-        low, high = self.integers.limits[source]
-        self.graph.datatypes[y] = integer_type(*output_range(parameters, low, high, bits))
         return helper.make_node(
             "DiagonalScan", names, [y], name=f"DiagonalScan_{y}", domain=SCAN_DOMAIN, state_bits=bits, PE=1
         )
@@ -210,22 +216,40 @@ class _Collapse:
         rows = np.broadcast_to(operation.constant, (len(stage.low), len(levels)))
         return rounds_by(rows, levels, shift, stage.low, stage.high)
 
-    def _sum(self, port: Port) -> None:
-        """A running sum over time becomes a ReduceSum."""
+    def _sum(self, port: Port, each_step: bool) -> None:
+        """A running sum over time becomes a ReduceSum, or a DiagonalScan where ``each_step`` needs the sum so far."""
         k, node = next((k, node) for k, node in enumerate(self.graph.nodes) if node.output[0] == port.successor)
         summed = next((name for name in node.input if name != port.name), "")
         alone = self.graph.readers()[port.name] == [node]
         if node.op_type != "Add" or not alone or summed not in self.integers.channels:
             raise ExportError(f"{node.output[0]}: is no running sum of one tensor over time")
+        if each_step:
+            self.graph.nodes[k] = self._counted(summed, port)
+            return
         self.graph.constants["time_axes"] = np.array([1, 2], np.int64)
         self.graph.datatypes["time_axes"] = "UINT2"
         name = f"ReduceSum_{node.output[0]}"
         self.graph.nodes[k] = helper.make_node("ReduceSum", [summed, "time_axes"], list(node.output), name=name, keepdims=1)
 
-    def _after(self, tensors: set[str]) -> set[str]:
-        """``tensors`` and whatever is computed from them."""
-        found = set(tensors)
+    def _counted(self, summed: str, port: Port) -> NodeProto:
+        """x = x + u by a DiagonalScan that never rounds."""
+        low, high = self.integers.limits[port.name]
+        bits = max(2, high.bit_length() + 1, (-low - 1).bit_length() + 1)
+        wrong = unfit_state(bits)
+        if wrong:
+            raise ExportError(f"{port.successor}: the sum so far needs more bits than a state has ({wrong}): sum over fewer steps or narrower codes")
+        one, zero = np.ones((port.channels, 1), np.int64), np.zeros((port.channels, 1), np.int64)
+        parameters = {name: one if name in ("a_re", "b_re", "c_re") else zero for name in INPUTS[1:-2]}
+        self.graph.datatypes[port.successor] = integer_type(-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
+        return self._node(summed, port.successor, {**parameters, "d": zero[:, 0], "shift": zero[:1, 0]}, bits)
+
+    def _once(self) -> set[str]:
+        """What is computed from running sums alone, empty if steps need the sums so far."""
+        found = {port.successor for port in self.ports.sums}
         for node in self.graph.nodes:
-            if found & set(node.input):
+            read = {name for name in node.input if name in self.integers.channels}
+            if node.output[0] not in found and read & found:
+                if read - found:
+                    return set()
                 found.update(node.output)
-        return found
+        return set() if self.ports.output.each_step and self.ports.output.name in found else found

@@ -2,9 +2,10 @@
 
 1. Bias, norm, scale, activation, gate and rounding become one MultiThreshold, if the whole function is monotone; its
    thresholds are found by searching that very function over every code of the sum.
-2. A function that is not monotone becomes a table: the difference of a rising and a falling MultiThreshold.
-3. Behind them a product with the quantiser's scale turns their codes into the values they stand for.
-4. In double graphs the Cast behind a Quant goes with it.
+2. Where it falls in some channels (a norm with a gain below 0), those channels of the sum change their sign first.
+3. A function that is not monotone becomes a table: the difference of a rising and a falling MultiThreshold.
+4. Behind them a product with the quantiser's scale turns their codes into the values they stand for.
+5. In double graphs the Cast behind a Quant goes with it.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def fold(graph: Graph) -> None:
     chains: dict[str, tuple[str, list[NodeProto]]] = {}  # tensor -> what it is a function of, and the nodes of that
     behind = {}
     for node in graph.nodes:
-        if node.op_type == "Cast" and producers.get(node.input[0], node).op_type == "Quant":
+        if graph.restores(node, producers.get(node.input[0], node)):
             behind[node.input[0]] = node
     written: list[NodeProto] = []
     for node in graph.nodes:
@@ -55,7 +56,8 @@ def fold(graph: Graph) -> None:
         elif not any(node is cast for cast in behind.values()):
             written.append(node)
             sources = {chains[name][0] if name in chains else name for name in varying}
-            if node.op_type in ELEMENTWISE and len(sources) == 1 and (len(varying) == 1 or node.op_type == "Mul"):
+            joins = node.op_type == "Mul" or (node.op_type in ("Add", "Sub") and node.output[0] not in known)
+            if node.op_type in ELEMENTWISE and len(sources) == 1 and (len(varying) == 1 or joins):
                 nodes = [n for name in varying if name in chains for n in chains[name][1]]
                 unique = [n for k, n in enumerate(nodes) if not any(n is m for m in nodes[:k])]
                 chains[node.output[0]] = sources.pop(), [*unique, node]
@@ -78,17 +80,24 @@ def _counted(graph: Graph, grid: Grid, source: str, nodes: list[NodeProto], outp
     """Nodes from ``source`` to ``output`` instead of the chain ``nodes``."""
     function = ElementwiseFunction(nodes, graph.constants, source, grid.exponent, graph.dtype)
     fmt = output_format(graph, nodes[-1])
-    codes = f"{output}_codes"
-    if function.rising:
-        levels = np.arange(fmt.low + 1, fmt.high + 1)
-        found = thresholds.monotone_thresholds(function, grid.low, grid.high, levels)
-        counted = [graph.thresholds(source, codes, _values(found, grid), fmt.low, fmt.datatype)]
+    codes, signs = f"{output}_codes", function.directions
+    if signs is not None:
+        found = thresholds.turned_thresholds(function, signs, grid.low, grid.high, np.arange(fmt.low + 1, fmt.high + 1))
+        turned = [_turned(graph, source, signs, f"{output}_turned", grid.channels)] if np.any(signs < 0) else []
+        source = turned[0].output[0] if turned else source
+        counted = [*turned, graph.thresholds(source, codes, _values(found, grid), fmt.low, fmt.datatype)]
     else:
         counted = _table(graph, grid, source, thresholds.table(function, grid.low, grid.high, output), codes, fmt)
     scale = graph.constant(f"{output}_scale", np.ldexp(1.0, fmt.exponent)[None])
     graph.exponents[scale] = graph.exponents[output] = fmt.exponent
     graph.datatypes[output] = fmt.datatype
     return [*counted, graph.node("Mul", [codes, scale], output, grid.channels)]
+
+
+def _turned(graph: Graph, source: str, signs: np.ndarray, output: str, channels: int) -> NodeProto:
+    factor = graph.constant(f"{output}_factor", signs[None])
+    graph.exponents[factor] = np.zeros((), np.int64)
+    return graph.node("Mul", [source, factor], output, channels)
 
 
 def _values(codes: np.ndarray, grid: Grid) -> np.ndarray:

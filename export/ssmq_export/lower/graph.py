@@ -78,6 +78,11 @@ class Graph:
         """Whether the tensors hold codes, not the values that the codes stand for."""
         return self.form != "step"
 
+    def restores(self, cast: NodeProto, quant: NodeProto) -> bool:
+        """Whether ``cast`` makes of what ``quant`` gives (float32, whatever it is given) the graph's own doubles. In a graph
+        of float32 a Cast begins a function in double precision."""
+        return cast.op_type == "Cast" and quant.op_type == "Quant" and self.dtype == np.float64
+
     def channels(self, name: str) -> int:
         return self.infos[name].type.tensor_type.shape.dim[1].dim_value
 

@@ -2,7 +2,8 @@
 
 1. Behind a MatMul, into its weights. 2. Behind a product with a constant, into that. 3. Behind a sum, onto both of its
 operands, where rules 1 and 2 may take it. Ports and thresholds are left alone: a shift behind them stays,
-as does one that is a graph output.
+as does one that is a graph output. 4. A change of sign goes the same way, but only where constants take all of it; what it
+makes keeps its own name, for it stands for another value.
 """
 
 from __future__ import annotations
@@ -42,8 +43,24 @@ def _foldable(graph: Graph, node: NodeProto, readers: Readers, producers: dict[s
     before = producers.get(node.input[0])
     if before is None or len(readers[node.input[0]]) > 1 or node.input[0] in graph.outputs:
         return None
-    constant = before.op_type in ("MatMul", "Mul") and not graph.varies(before.input[1])
-    return before if constant or before.op_type in ("Add", "Sub") else None
+    if before.op_type in ("Add", "Sub"):
+        falls = np.any(graph.constants[node.input[1]] < 0)
+        return before if not falls or _absorbs(graph, before, readers, producers) else None
+    return before if _is_product(graph, before) else None
+
+
+def _is_product(graph: Graph, node: NodeProto) -> bool:
+    """Whether ``node`` multiplies with a constant."""
+    return node.op_type in ("MatMul", "Mul") and not graph.varies(node.input[1])
+
+
+def _absorbs(graph: Graph, node: NodeProto, readers: Readers, producers: dict[str, NodeProto]) -> bool:
+    """Whether constants, and nothing else, take a factor behind ``node``."""
+    if node.op_type not in ("Add", "Sub"):
+        return _is_product(graph, node)
+    varying = [name for name in node.input if graph.varies(name)]
+    alone = all(name in producers and len(readers[name]) == 1 and name not in graph.outputs for name in varying)
+    return alone and all(_absorbs(graph, producers[name], readers, producers) for name in varying)
 
 
 def _fold(graph: Graph, place: int, before: NodeProto, readers: Readers, producers: dict[str, NodeProto]) -> int:
@@ -56,6 +73,11 @@ def _fold(graph: Graph, place: int, before: NodeProto, readers: Readers, produce
         first = _push(graph, first, factor, readers, producers)
     else:
         graph.constant(before.input[1], graph.constants[before.input[1]] * factor)
+    if np.any(factor < 0):
+        before.output[:] = [output]
+        producers[output] = producers.pop(source)
+        del readers[source]
+        return first
     graph.exponents[source] = graph.exponents[source] - (np.frexp(factor[0])[1] - 1)
     readers[source] = graph.replace_uses(output, source, readers.pop(output, []))
     producers.pop(output)
@@ -66,14 +88,13 @@ def _is_shift(graph: Graph, node: NodeProto) -> bool:
     if node.op_type != "Mul" or graph.varies(node.input[1]):
         return False
     factor = graph.constants[node.input[1]]
-    return bool(np.all(factor >= 1) and np.all(np.frexp(factor)[0] == 0.5))
+    return bool(np.all(np.abs(factor) >= 1) and np.all(np.abs(np.frexp(factor)[0]) == 0.5))
 
 
 def _push(graph: Graph, place: int, factor: np.ndarray, readers: Readers, producers: dict[str, NodeProto]) -> int:
     """Shift both operands of the sum at ``place``; the place of the first node that was touched."""
     node, first = graph.nodes[place], place
-    channels = graph.channels(node.output[0])
-    shift = np.broadcast_to(np.frexp(factor.reshape(-1))[1] - 1, channels)
+    spread = np.broadcast_to(factor.reshape(-1), graph.channels(node.output[0]))
     for k, name in enumerate(node.input):
         if not graph.varies(name):
             graph.constant(name, graph.constants[name] * factor)
@@ -83,8 +104,8 @@ def _push(graph: Graph, place: int, factor: np.ndarray, readers: Readers, produc
         same = earlier[0] if earlier else None
         if same is None:
             added: list[NodeProto] = []
-            node.input[k] = multiplied(graph, added, name, shift)
-            graph.exponents[node.input[k]] = graph.exponents[name] - shift
+            node.input[k] = multiplied(graph, added, name, spread)
+            graph.exponents[node.input[k]] = graph.exponents[name] - (np.frexp(spread)[1] - 1)
             graph.nodes[here:here] = added
             readers[name] += added
             producers[node.input[k]] = added[0]

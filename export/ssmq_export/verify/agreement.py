@@ -21,7 +21,8 @@ TRACED = 100
 
 @dataclass(frozen=True)
 class Engine:
-    """``run(codes, tensors)`` traces codes uint8 ``(B, T)`` or ``(B, T, C)``; ``slow`` ones take seconds a batch or a sequence."""
+    """``run(codes, tensors)`` traces codes ``(B, T)`` or ``(B, T, C)`` and always the output; ``slow`` ones take seconds a
+    batch or a sequence."""
 
     name: str
     run: Callable[[np.ndarray, list[str]], Trace]
@@ -105,7 +106,7 @@ def verify(
     slow_sequences: int,
     on_engine: Callable[[str, int], None] = lambda engine, start: None,
 ) -> list[Agreement]:
-    """Run every engine over ``codes`` uint8 ``(B, T, ...)``, slow ones over the first ``slow_sequences``, and compare.
+    """Run every engine over ``codes`` ``(B, T, ...)``, slow ones over the first ``slow_sequences``, and compare.
 
     The first row is the reference itself. An engine that raises an exception is a row that says so, and is given no more
     sequences. ``on_engine`` is called before each engine with the number of the first sequence it is given.

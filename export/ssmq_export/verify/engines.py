@@ -1,7 +1,8 @@
 """Engines that run a graph over sequences and return its tensors as values, so that they can be compared.
 
 Every function takes ``codes`` ``(B, T)`` or ``(B, T, C)`` of the input port and returns values: name -> ``(B, T, channels)``
-for step tensors, ``(B, channels)`` for the output. Graphs of values are fed what the codes stand for, here and nowhere else.
+for step tensors and an output a step, ``(B, channels)`` for an output after the last. Graphs of values are fed what the
+codes stand for, here and nowhere else.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import onnx
 
 from ..dataflow.keys import FORM_KEY, FORMATS_KEY, property_of
 from ..dataflow.ports import ports_of, values_of
-from ..dataflow.sequences import with_channels
+from ..dataflow.sequences import input_codes
 from ..door import refuse_foreign
 from ..errors import ExportError
 from ..functions.runtime import session
@@ -30,8 +31,10 @@ SANITIZE = "SANITIZE_QUANT_TENSORS"
 def run_sequence(model: onnx.ModelProto, codes: np.ndarray) -> dict[str, np.ndarray]:
     """ONNX Runtime on a sequence graph, traced (see ``sequence_graph``) or not."""
     refuse_foreign(model.graph)
-    names = [port.name.removesuffix("_trace") for port in model.graph.output]
-    values = values_of(with_channels(codes), ports_of(model).input.format.exponent)
+    output, *traces = [port.name for port in model.graph.output]
+    names = [output, *(name.removesuffix("_trace") for name in traces)]
+    given = ports_of(model).input
+    values = values_of(input_codes(codes, given), given.format.exponent)
     found = session(model).run(None, {model.graph.input[0].name: _typed(values, model)})
     return dict(zip(names, found, strict=True))
 
@@ -60,9 +63,9 @@ def run_steps(model: onnx.ModelProto, codes: np.ndarray, tensors: list[str]) -> 
 
     refuse_foreign(model.graph)
     _refuse_absent(model, tensors)
-    codes = with_channels(codes)
-    batch, length = codes.shape[:2]
     ports = ports_of(model)
+    codes = input_codes(codes, ports.input)
+    batch, length = codes.shape[:2]
     wrapper = ModelWrapper(with_batch(model, batch))
     properties = {p.key: p.value for p in model.metadata_props}
     exponents = {name: fmt["exponent"] for name, fmt in json.loads(properties[FORMATS_KEY]).items()}
@@ -73,21 +76,21 @@ def run_steps(model: onnx.ModelProto, codes: np.ndarray, tensors: list[str]) -> 
 
     given = codes if integers else values_of(codes, ports.input.format.exponent)
     context = {port.name: _typed(np.zeros((batch, port.channels)), model) for port in ports.kept}
-    traces: dict[str, list[np.ndarray]] = {name: [] for name in tensors}
+    output = ports.output.name
+    traces: dict[str, list[np.ndarray]] = {name: [] for name in (*tensors, output)}
     for t in range(length):
         feed = {ports.input.name: _typed(given[:, t], model), **context}
         results = execute_onnx(wrapper, feed, return_full_exec_context=True)
-        for name in tensors:
+        for name in traces:
             traces[name].append(unscaled(name, results[name]).astype(np.float64))
         context = {name: results[after] for name, after in ports.successors.items()}
     stacked = {name: np.stack(steps, axis=1) for name, steps in traces.items()}
-    output = ports.output.name
-    return {output: unscaled(output, results[output]), **stacked}
+    return {**stacked, output: stacked[output] if ports.output.each_step else stacked[output][:, -1]}
 
 
 @_as_computed()
 def run_whole(model: onnx.ModelProto, codes: np.ndarray, tensors: list[str]) -> dict[str, np.ndarray]:
-    """qonnx node by node on a sequence dataflow graph; of ``tensors`` those that this form still has."""
+    """qonnx node by node on a sequence dataflow graph; of ``tensors`` those that this form still has at every step."""
     from qonnx.core.modelwrapper import ModelWrapper
     from qonnx.core.onnx_exec import execute_onnx
 
@@ -95,7 +98,7 @@ def run_whole(model: onnx.ModelProto, codes: np.ndarray, tensors: list[str]) -> 
     exponents = {name: np.asarray(fmt["exponent"]) for name, fmt in json.loads(property_of(model, FORMATS_KEY)).items()}
     ports = ports_of(model)
     given, output = ports.input.name, ports.output.name
-    codes = _typed(with_channels(codes)[:, :, None], model)
+    codes = _typed(input_codes(codes, ports.input)[:, :, None], model)
     made = {name for node in model.graph.node for name in node.output}
     parts: dict[str, list[np.ndarray]] = {name: [] for name in (output, *tensors) if name in made & exponents.keys()}
     for start in range(0, len(codes), AT_ONCE):
@@ -104,7 +107,9 @@ def run_whole(model: onnx.ModelProto, codes: np.ndarray, tensors: list[str]) -> 
         for name, found in parts.items():
             found.append(np.ldexp(results[name][:, :, 0].astype(np.float64), exponents[name]))
     traces = {name: np.concatenate(found) for name, found in parts.items()}
-    return {**traces, output: traces[output][:, 0]}
+    traces = {name: found for name, found in traces.items() if name == output or found.shape[1] == codes.shape[1]}
+    # Of an output after the last step the stream may hold every step.
+    return {**traces, output: traces[output] if ports.output.each_step else traces[output][:, -1]}
 
 
 def _refuse_absent(model: onnx.ModelProto, tensors: list[str]) -> None:

@@ -13,7 +13,7 @@ from ..tidy_view import QUANTS, TidyView
 # Operators whose result lies on a power-of-two grid if all that they compute with does.
 EXACT = frozenset({"MatMul", "Mul", "Add", "Sub", "Relu", "Identity", "Reshape", "Transpose", "Concat", "Split", "Pad"})
 # Operators that leave every grid. Any other operator is for hardware-op to name.
-FLOAT = frozenset({"Sigmoid", "HardSigmoid", "Erf", "Div", "BatchNormalization", "Constant"})
+FLOAT = frozenset({"Sigmoid", "Tanh", "HardSigmoid", "Erf", "Div", "BatchNormalization", "Constant"})
 
 
 def _float_tensors(view: TidyView) -> set[str]:

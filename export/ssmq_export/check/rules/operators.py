@@ -19,7 +19,7 @@ HARDWARE_DOMAIN = "finn.custom_op.fpgadataflow"
 OURS = frozenset({"DiagonalScan"})
 MAPPED = OURS | TABLE.keys()
 # Float operators that lowering turns into thresholds or constants when a Quant follows them.
-LOWERABLE = frozenset({"Relu", "Clip", "Sigmoid", "Erf", "Cast", "Div", "BatchNormalization", "HardSigmoid", "Constant"})
+LOWERABLE = frozenset({"Relu", "Clip", "Sigmoid", "Tanh", "Erf", "Cast", "Div", "BatchNormalization", "HardSigmoid", "Constant"})
 OPERANDS = {"MultiThreshold": 2, "Quant": 4, "IntQuant": 4, "BipolarQuant": 2, "DiagonalScan": 9}
 RECURRENT = frozenset({"Scan", "Loop", "If", "RNN", "GRU", "LSTM"})
 CONVERT = "convert the graph to Quant nodes first (qonnx: QCDQToQuant)"

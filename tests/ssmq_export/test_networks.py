@@ -1,0 +1,79 @@
+"""Drawn networks of the supported set: every engine gives every code of the quantised network itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import Residual, networks, settled
+from ssmq_brevitas.config import Bits, Scheme
+from ssmq_brevitas.network.quantize import quantize
+from ssmq_export.check import check_model
+from ssmq_export.dataflow.ports import ports_of
+from ssmq_export.from_network import network_spec, trace
+from ssmq_export.graphs.network_graph import network_graph
+from ssmq_export.graphs.sequence_graph import sequence_graph
+from ssmq_export.integer import IntegerModel
+from ssmq_export.lower import collapse, lower
+from ssmq_export.verify.agreement import compare
+from ssmq_export.verify.engines import run_sequence, run_steps, run_whole
+
+WIDTHS = ("a", "b", "c", "d", "x", "u", "y", "activation", "linear", "encoder", "decoder", "pool", "input")
+schemes = st.builds(
+    lambda widths, **grids: Scheme(bits=Bits(**widths), **grids),
+    st.fixed_dictionaries({name: st.integers(2, 8) for name in WIDTHS}),
+    parameterisation=st.sampled_from(["discrete", "continuous", "polar", "log_polar"]),
+    granularity=st.sampled_from(["tensor", "head"]),
+    equalise=st.booleans(),
+)
+
+
+def agree(network, scheme: Scheme, batch: torch.Tensor) -> None:
+    """Quantise and export ``network``, and compare the engines on random codes."""
+    quantized = quantize(network, scheme, batch)
+    step = network_graph(network_spec(quantized))
+    given = ports_of(step).input
+    codes = np.random.default_rng(0).integers(given.format.low, given.format.high + 1, batch.shape).astype(np.int32)
+    reference = trace(quantized, codes, "reference")
+    names = [name for name, value in reference.items() if value.ndim == 3]
+    few = codes[:2, :3]
+    dataflow = lower(step)
+    engines = {
+        "fused": trace(quantized, codes, "fused"),
+        "ONNX Runtime": run_sequence(sequence_graph(step), codes),
+        "integers": IntegerModel(dataflow).trace(codes, names),
+        "integers, node by node": IntegerModel(dataflow, fused=False).trace(few, names),
+        "qonnx, step": run_steps(step, few, names),
+        "qonnx, dataflow": run_steps(dataflow, few, names),
+        "qonnx, sequence": run_whole(collapse(dataflow), codes, names),
+    }
+    short = trace(quantized, few, "reference")
+    for engine, found in engines.items():
+        result = compare(engine, short if len(found[names[0]]) == 2 else reference, found)
+        assert not result.differing and result.codes, result
+    assert not [finding for finding in check_model(dataflow) if finding.severity == "error"]
+
+
+@settings(max_examples=25)
+@given(networks(), schemes)
+def test_drawn_networks_agree_in_every_engine(pair, scheme):
+    agree(pair[0], scheme, pair[1])
+
+
+@pytest.mark.slow
+@settings(max_examples=250, derandomize=False)
+@given(networks(), schemes)
+def test_many_drawn_networks_agree_in_every_engine(pair, scheme):
+    agree(pair[0], scheme, pair[1])
+
+
+def test_tensors_have_the_names_of_the_users_modules():
+    torch.manual_seed(0)
+    batch = torch.randn(4, 12, 3)
+    step = network_graph(network_spec(quantize(settled(Residual(), batch), Scheme(), batch)))
+    ports = ports_of(step)
+    assert list(ports.recurrences) == ["blocks.0.s4d", "blocks.1.s4d"]
+    made = {name for node in step.graph.node for name in node.output}
+    assert {"encoder", "blocks.0.activation_quant", "blocks.1.add_quant", "decoder"} <= made
