@@ -19,13 +19,13 @@ from .dataflow.format import Format
 from .dataflow.keys import VERSIONS_KEY
 from .dataflow.ports import values_of
 from .errors import ExportError
-from .graphs.network_spec import Affine, Call, Function, NetworkSpec, Recurrence, Select
+from .graphs.network_spec import Affine, Call, Function, NetworkSpec, Recurrence, Select, Total
 from .graphs.spec import Constant, Linear
 from .verify.agreement import Engine
 
 # What made the numbers in a graph; written into its metadata.
 VERSIONED = ("ssmq-brevitas", "torch", "brevitas", "onnx")
-_PLAIN = ("input", "add", "sub", "mul", "cat", "sum", "output")
+_PLAIN = ("input", "add", "sub", "mul", "cat", "output")
 # These give what they are given: the graph has no tensor of theirs.
 _SAME = ("same", "last", "split")
 
@@ -91,6 +91,10 @@ class _Door:
             exponent = np.int64(math.frexp(abs(op.gain))[1] - 1)
             return Constant(np.asarray(op.gain), Format(2, True, exponent))
         return Affine(np.asarray(op.gain), np.asarray(op.offset))
+
+    def _sum(self, op: Operation) -> Total:
+        fmt = self.widths.format(op.inputs[0])
+        return Total(Format(fmt.bits + math.ceil(math.log2(self.length)), fmt.signed, fmt.exponent))
 
     def _slice(self, op: Operation) -> Select:
         return Select(op.first)

@@ -40,19 +40,23 @@ def agree(network, scheme: Scheme, batch: torch.Tensor) -> None:
     names = [name for name, value in reference.items() if value.ndim == 3]
     few = codes[:2, :3]
     dataflow = lower(step)
-    engines = {
+    whole = {
         "fused": trace(quantized, codes, "fused"),
         "ONNX Runtime": run_sequence(sequence_graph(step), codes),
         "integers": IntegerModel(dataflow).trace(codes, names),
+        "qonnx, sequence": run_whole(collapse(dataflow), codes, names),
+    }
+    steps = {
         "integers, node by node": IntegerModel(dataflow, fused=False).trace(few, names),
         "qonnx, step": run_steps(step, few, names),
         "qonnx, dataflow": run_steps(dataflow, few, names),
-        "qonnx, sequence": run_whole(collapse(dataflow), codes, names),
     }
-    short = trace(quantized, few, "reference")
-    for engine, found in engines.items():
-        result = compare(engine, short if len(found[names[0]]) == 2 else reference, found)
-        assert not result.differing and result.codes, result
+    # Of three steps the last is not the last of all, and a mean is one over all: only what is known at every step counts.
+    short = {name: value[:2, :3] for name, value in reference.items() if value.ndim == 3}
+    for wanted, engines in ((reference, whole), (short, steps)):
+        for engine, found in engines.items():
+            result = compare(engine, wanted, {name: value for name, value in found.items() if name in wanted})
+            assert not result.differing and result.codes, result
     assert not [finding for finding in check_model(dataflow) if finding.severity == "error"]
 
 

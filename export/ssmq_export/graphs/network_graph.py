@@ -24,7 +24,7 @@ from ..dataflow.keys import FORM_KEY, FORMATS_KEY, LENGTH_KEY, PORTS_KEY
 from ..lower.formats import exact_formats
 from .blocks import gather, row, spread
 from .builder import GraphBuilder
-from .network_spec import Call, Function, NetworkSpec, Recurrence, Select
+from .network_spec import Call, Function, NetworkSpec, Recurrence, Select, Total
 from .spec import Constant, Linear
 
 # Signed two bits hold 0 and 1: what is selected goes through unchanged.
@@ -77,7 +77,7 @@ class _Writer:
                 for part in ("re", "im"):
                     name = f"{call.name}.x_{part}"
                     self.kept.append(ports.state_port(name, f"{name}_next", shape, call.name, part))
-            elif call.does == "sum":
+            elif isinstance(call.does, Total):
                 name = f"{call.name}.kept"
                 self.kept.append(ports.sum_port(name, call.name, call.channels))
         for port in self.kept:
@@ -147,11 +147,9 @@ class _Writer:
     def _mul(self, call: Call, given: list[str]) -> str:
         return self.g.node("Mul", given, call.name, call.channels)
 
-    def _sum(self, call: Call, given: list[str]) -> str:
-        summed = self.g.formats[given[0]]
-        wide = Format(summed["bits"] + math.ceil(math.log2(self.spec.length)), summed["signed"], np.asarray(summed["exponent"]))
+    def _total(self, call: Call, given: list[str]) -> str:
         for name in (f"{call.name}.kept", call.name):
-            self.g.note_format(name, wide)
+            self.g.note_format(name, call.does.format)
         return self.g.node("Add", [f"{call.name}.kept", given[0]], call.name, call.channels)
 
     def _affine(self, call: Call, given: list[str]) -> str:

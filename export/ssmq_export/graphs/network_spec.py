@@ -48,15 +48,22 @@ class Select:
 
 
 @dataclass(frozen=True)
+class Total:
+    """A running sum over time, and its format after the last step."""
+
+    format: Format
+
+
+@dataclass(frozen=True)
 class Call:
     """One operation: what it computes, ``name`` of its tensor, ``inputs`` the names of what it reads.
 
-    ``does`` is a Linear, a Recurrence, a Function, an Affine, a Constant (an exact factor), a Select, a Format (of a quantiser), or the word ``"input"``,
-    ``"add"``, ``"sub"``, ``"mul"``, ``"cat"``, ``"sum"`` (over time) or ``"output"``.
+    ``does`` is a Linear, a Recurrence, a Function, an Affine, a Constant (an exact factor), a Select, a Total, a Format (of a
+    quantiser), or the word ``"input"``, ``"add"``, ``"sub"``, ``"mul"``, ``"cat"`` or ``"output"``.
     """
 
     name: str
-    does: Linear | Recurrence | Function | Affine | Constant | Select | Format | str
+    does: Linear | Recurrence | Function | Affine | Constant | Select | Total | Format | str
     inputs: tuple[str, ...]
     channels: int
     each_step: bool
