@@ -31,12 +31,13 @@ def command(
     from ssmq_export.dataflow.keys import CONFIG_KEY
     from ssmq_export.export import export_graphs
     from ssmq_export.from_model import describe, trace
+    from ssmq_export.graphs.step_graph import step_graph
 
     model, config, note = load_checkpoint(checkpoint)
     spec = describe(model, {CONFIG_KEY: config.model_dump_json()})
     data = load(config)
     codes = data.x_test[:images].numpy()
-    exported = export_graphs(spec, trace(model, codes, "fused"), codes, out)
+    exported = export_graphs(step_graph(spec), trace(model, codes, "fused"), codes, out)
     if checkpoint.resolve().parent != out.resolve():
         # What was exported, whatever the file has become meanwhile.
         save_checkpoint(out / "model.safetensors", model, config, note)

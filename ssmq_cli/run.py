@@ -132,10 +132,11 @@ def _export_and_verify(model, config, codes, out: Path) -> tuple[dict[str, Path]
     from ssmq_export.dataflow.keys import CONFIG_KEY
     from ssmq_export.export import export_graphs
     from ssmq_export.from_model import describe, trace
+    from ssmq_export.graphs.step_graph import step_graph
 
     with console.status("export"):
         spec = describe(model, {CONFIG_KEY: config.model_dump_json()})
-        exported = export_graphs(spec, trace(model, codes[:4], "reference"), codes[:4], out)
+        exported = export_graphs(step_graph(spec), trace(model, codes[:4], "reference"), codes[:4], out)
     graphs = [onnx.load(exported.paths[form]) for form in FORMS]
     return exported.paths, exported.nodes, agreements(model, graphs, codes, len(codes))
 

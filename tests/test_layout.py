@@ -47,7 +47,8 @@ ROOMS = (
     {"graphs"},
     {"hls4ml", "finn"},
     {"verify"},
-    {"export", "from_model", "from_network"},
+    {"export"},
+    {"from_model", "from_network"},
 )
 
 

@@ -12,8 +12,6 @@ import onnx
 
 from .errors import ExportError
 from .graphs.sequence_graph import sequence_graph
-from .graphs.spec import ModelSpec
-from .graphs.step_graph import step_graph
 from .integer import IntegerModel
 from .lower import collapse, lower
 from .verify.agreement import Agreement, compare
@@ -39,8 +37,8 @@ class Exported:
     agreements: list[Agreement]
 
 
-def export_graphs(spec: ModelSpec, reference: dict[str, np.ndarray], codes: np.ndarray, folder: Path) -> Exported:
-    """Write the graphs of ``spec`` into ``folder``, one a form of ``FILES``.
+def export_graphs(graph: onnx.ModelProto, reference: dict[str, np.ndarray], codes: np.ndarray, folder: Path) -> Exported:
+    """Write the step graph ``graph`` and those made from it into ``folder``, one a form of ``FILES``.
 
     ``reference`` is the model's trace on ``codes`` ``(B, T)`` or ``(B, T, C)``. Each graph is written to a temporary
     folder, read back, executed and compared; one differing code raises ExportError and ``folder`` stays as it was.
@@ -61,7 +59,7 @@ def export_graphs(spec: ModelSpec, reference: dict[str, np.ndarray], codes: np.n
             return f" (after the pass {_culprit(step, codes)})"
 
         some = codes[:, :STEPS]
-        step = written("step", step_graph(spec))
+        step = written("step", graph)
         sequence = written("sequence", sequence_graph(step))
         traced = sequence_graph(step, tuple(tensors))
         dataflow = written("dataflow", lower(step))

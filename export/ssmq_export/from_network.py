@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,8 +18,10 @@ from torch import fx, nn
 
 from .dataflow.format import Format
 from .dataflow.keys import VERSIONS_KEY
-from .dataflow.ports import values_of
+from .dataflow.ports import ports_of, values_of
 from .errors import ExportError
+from .export import Exported, export_graphs
+from .graphs.network_graph import network_graph
 from .graphs.network_spec import Affine, Call, Function, NetworkSpec, Recurrence, Select, Total
 from .graphs.spec import Constant, Linear
 from .verify.agreement import Engine
@@ -26,6 +29,8 @@ from .verify.agreement import Engine
 # What made the numbers in a graph; written into its metadata.
 VERSIONED = ("ssmq-brevitas", "torch", "brevitas", "onnx")
 _PLAIN = ("input", "add", "sub", "mul", "cat", "output")
+# Sequences of random codes that an export is compared on.
+TRIED = 4
 # These give what they are given: the graph has no tensor of theirs.
 _SAME = ("same", "last", "split")
 
@@ -113,6 +118,25 @@ class _Door:
         codes = torch.from_numpy(fmt.values(np.arange(fmt.low, fmt.high + 1)))
         kind = next(self.network.parameters()).dtype
         return Function("table", (float(fmt.exponent), float(fmt.low)), module(codes.to(kind)).numpy())
+
+
+def export(network: fx.GraphModule, folder: Path | str, batch: torch.Tensor | None = None) -> Exported:
+    """Write the graphs of a quantised network into ``folder``: step, sequence, dataflow and sequence-dataflow ``.onnx``.
+
+    Each is executed and compared with the network, code by code, on the sequences of ``batch`` ``(B, T, C)``, or on random
+    codes. Raises ExportError, and leaves nothing behind, for a network that is not quantised or a code that differs.
+    """
+    step = network_graph(network_spec(network))
+    port = ports_of(step).input
+    if batch is None:
+        about = quantized_of(network)
+        shape = (TRIED, about.steps, about.channels)
+        codes = np.random.default_rng(0).integers(port.format.low, port.format.high + 1, shape)
+    else:
+        scaled = np.rint(np.ldexp(np.asarray(batch, np.float64), -port.format.exponent))
+        codes = scaled.clip(port.format.low, port.format.high)
+    codes = codes.astype(np.int32)
+    return export_graphs(step, trace(network, codes, "fused"), codes, Path(folder))
 
 
 def _format(fmt) -> Format:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import traceback
 
 import brevitas
@@ -73,7 +74,7 @@ def trace(module: nn.Module) -> fx.GraphModule:
     refuse_unsupported(module)
     tracer = _Tracer()
     try:
-        graph = tracer.trace(module)
+        graph = tracer.trace(module, _defaults(module))
     except SsmqError:
         raise
     except Exception as error:  # whatever the module's own code does with a proxy
@@ -83,6 +84,12 @@ def trace(module: nn.Module) -> fx.GraphModule:
         names = ", ".join(str(node.target) for node in inputs) or "none"
         raise SsmqError(f"a network must have one input (B, T, C), this one has {len(inputs)}: {names}")
     return fx.GraphModule(tracer.root, graph, type(module).__name__)
+
+
+def _defaults(module: nn.Module) -> dict[str, object]:
+    """Arguments of ``forward`` that need not be given, which then are not."""
+    parameters = inspect.signature(module.forward).parameters
+    return {name: p.default for name, p in parameters.items() if p.default is not p.empty}
 
 
 def refuse_unsupported(module: nn.Module) -> None:

@@ -21,6 +21,7 @@ from ssmq_brevitas.train import train
 from ssmq_export import finn, hls4ml
 from ssmq_export.check import check_model
 from ssmq_export.export import export_graphs
+from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.from_model import describe, model_engines, trace
 from ssmq_export.hls4ml import project
 from ssmq_export.verify.agreement import Agreement, Engine, graph_engines, verify
@@ -87,7 +88,7 @@ def compared(number: int, folder: Path, foreign: bool) -> list[Agreement]:
     data = noise(config, number)
     model = trained(config, data, number)
     codes = data.x_test[:SEQUENCES].numpy()
-    exported = export_graphs(describe(model), trace(model, codes, "reference"), codes, folder)
+    exported = export_graphs(step_graph(describe(model)), trace(model, codes, "reference"), codes, folder)
     step, dataflow, whole = (onnx.load(exported.paths[form]) for form in ("step", "dataflow", "sequence-dataflow"))
     assert [f for graph in (dataflow, whole) for f in check_model(graph) if f.severity == "error"] == []
     eager, fused = model_engines(model)

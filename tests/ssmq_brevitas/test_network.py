@@ -151,3 +151,23 @@ def test_bytes_are_counted_as_those_of_the_projects_own_classifier():
     quantizers = 8 * (3 + 2 * 6)
     assert found.parameters * 8 == encoder + decoder + 2 * (mix + s4d + norm) + quantizers
     assert found.state * 8 == 2 * (2 * 6 * 2 * 8) + 6 * (8 + 5)
+
+
+class Optional(Odd):
+    """As published networks have it: arguments that nobody gives."""
+
+    def forward(self, x, lengths=None, state=None):
+        assert state is None
+        return super().forward(x)
+
+
+class Two(Odd):
+    def forward(self, x, y):
+        return super().forward(x + y)
+
+
+def test_arguments_with_defaults_are_not_inputs_and_others_are(batch):
+    network = Optional(nn.ReLU()).eval()
+    assert quantize(network, Scheme(), batch)(batch).shape == (8, 2)
+    with pytest.raises(SsmqError, match="one input.*has 2: x, y"):
+        quantize(Two(nn.ReLU()).eval(), Scheme(), batch)

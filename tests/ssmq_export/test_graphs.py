@@ -86,9 +86,9 @@ def test_export_writes_all_or_nothing(tmp_path):
     wrong["u_1"][1, 4, 0] += 1
     folder = tmp_path / "graphs"
     with pytest.raises(ExportError, match="step graph differs from the model in 1 of .* first in u_1, sequence 1, step 4"):
-        export_graphs(spec, wrong, codes, folder)
+        export_graphs(step_graph(spec), wrong, codes, folder)
     assert list(folder.iterdir()) == []
-    exported = export_graphs(spec, reference, codes, folder)
+    exported = export_graphs(step_graph(spec), reference, codes, folder)
     assert sorted(path.name for path in folder.iterdir()) == sorted(FILES.values())
     assert all(agreement.codes > 0 and agreement.differing == 0 for agreement in exported.agreements)
 

@@ -178,7 +178,7 @@ def test_the_pass_that_changes_a_code_is_named(monkeypatch, tmp_path, capsys):
     assert "the pass careless changes" in capsys.readouterr().err and not out.exists()
     codes = small_codes(2).numpy()
     with pytest.raises(ExportError, match="dataflow graph .after the pass careless. differs from the model in"):
-        export_graphs(describe(model), trace(model, codes, "fused"), codes, tmp_path / "graphs")
+        export_graphs(step_graph(describe(model)), trace(model, codes, "fused"), codes, tmp_path / "graphs")
 
 
 def main_exit(main, code: int) -> None:

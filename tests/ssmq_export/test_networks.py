@@ -12,7 +12,9 @@ from ssmq_brevitas.config import Bits, Scheme
 from ssmq_brevitas.network.quantize import quantize
 from ssmq_export.check import check_model
 from ssmq_export.dataflow.ports import ports_of
-from ssmq_export.from_network import network_spec, trace
+from ssmq_export.errors import ExportError
+from ssmq_export.export import FILES
+from ssmq_export.from_network import export, network_spec, trace
 from ssmq_export.graphs.network_graph import network_graph
 from ssmq_export.graphs.sequence_graph import sequence_graph
 from ssmq_export.integer import IntegerModel
@@ -81,3 +83,16 @@ def test_tensors_have_the_names_of_the_users_modules():
     assert list(ports.recurrences) == ["blocks.0.s4d", "blocks.1.s4d"]
     made = {name for node in step.graph.node for name in node.output}
     assert {"encoder", "blocks.0.activation_quant", "blocks.1.add_quant", "decoder"} <= made
+
+
+def test_export_writes_all_graphs_or_none(tmp_path):
+    torch.manual_seed(0)
+    batch = torch.randn(4, 12, 3)
+    network = settled(Residual(), batch)
+    quantized = quantize(network, Scheme(), batch)
+    exported = export(quantized, tmp_path / "graphs", batch)
+    assert sorted(path.name for path in (tmp_path / "graphs").iterdir()) == sorted(FILES.values())
+    assert all(found.codes and not found.differing for found in exported.agreements)
+    with pytest.raises(ExportError, match="not quantised"):
+        export(network, tmp_path / "none")
+    assert not (tmp_path / "none").exists()
