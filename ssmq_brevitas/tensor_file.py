@@ -59,7 +59,7 @@ def read_foreign(path: Path) -> dict[str, torch.Tensor]:
             raise
         new = str(path.with_suffix(".safetensors"))
         raise SsmqError(
-            f"{path}: a pickle, which can run anything when it is read, so it is not: where you trust it, "
+            f"{path}: a pickle, which can run anything when it is read, is not read here: where you trust it, "
             f"`state = torch.load({str(path)!r}, weights_only=True)` and "
             f"`safetensors.torch.save_file(state, {new!r})` make safetensors of it (of its 'model' or 'state_dict', if it "
             f"has one)"
