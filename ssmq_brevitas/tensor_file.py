@@ -17,6 +17,9 @@ from .files import read_whole, write_whole
 
 METADATA = "ssmq"
 MOST_BYTES = 2**29
+# What torch.save writes: the names that it goes by, and how it starts: a zip of pickles, or a pickle of protocol 2 to 5.
+PICKLES = (".pt", ".pth", ".pkl", ".ckpt", ".bin")
+PICKLED = (b"PK\x03\x04", *(bytes([0x80, protocol]) for protocol in range(2, 6)))
 # The last of these are what `load` raises for a type that torch or safetensors does not know.
 DAMAGE = (SafetensorError, KeyError, TypeError, ValueError, RuntimeError)
 
@@ -30,13 +33,7 @@ def write_tensors(path: Path, tensors: dict[str, torch.Tensor], kind: str, conte
 
 def read_tensors(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict]:
     """The tensors and the object. Raises SsmqError naming the file and what is wrong with it."""
-    whole = read_whole(Path(path), MOST_BYTES, "checkpoint file")
-    try:
-        tensors = load(whole)
-        header = json.loads(whole[8 : 8 + int.from_bytes(whole[:8], "little")])
-        described = (header.get("__metadata__") or {}).get(METADATA, "{}")
-    except DAMAGE as error:
-        raise SsmqError(f"{path}: not a readable checkpoint, corrupt or truncated ({error})") from error
+    tensors, described = _decoded(path, read_whole(Path(path), MOST_BYTES, "checkpoint file"))
     content = _parsed(path, described)
     if content.get("kind") != kind:
         raise SsmqError(f"{path}: a safetensors file, but not a {kind} of this program")
@@ -46,6 +43,37 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict]:
         if not tensor.isfinite().all():
             raise SsmqError(f"{path}: {name} holds numbers that are not finite")
     return tensors, content
+
+
+def read_foreign(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of anybody's safetensors file, of any type and value.
+
+    Raises SsmqError naming the file; of a pickle, with the lines that turn it into safetensors.
+    """
+    path = Path(path)
+    whole = read_whole(path, MOST_BYTES, "checkpoint file")
+    try:
+        return _decoded(path, whole)[0]
+    except SsmqError as error:
+        if path.suffix not in PICKLES and not whole.startswith(PICKLED):
+            raise
+        new = str(path.with_suffix(".safetensors"))
+        raise SsmqError(
+            f"{path}: a pickle, which can run anything when it is read, is not read here: where you trust it, "
+            f"`state = torch.load({str(path)!r}, weights_only=True)` and "
+            f"`safetensors.torch.save_file(state, {new!r})` make safetensors of it (of its 'model' or 'state_dict', if it "
+            f"has one)"
+        ) from error
+
+
+def _decoded(path: Path, whole: bytes) -> tuple[dict[str, torch.Tensor], str]:
+    """The tensors and what the file says of itself."""
+    try:
+        tensors = load(whole)
+        header = json.loads(whole[8 : 8 + int.from_bytes(whole[:8], "little")])
+        return tensors, (header.get("__metadata__") or {}).get(METADATA, "{}")
+    except DAMAGE as error:
+        raise SsmqError(f"{path}: not a readable checkpoint, corrupt or truncated ({error})") from error
 
 
 def _parsed(path: Path, described: str) -> dict:

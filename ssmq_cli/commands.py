@@ -15,6 +15,7 @@ from . import (
     finn,
     footprint,
     hls4ml,
+    import_layer,
     lower,
     ptq,
     report,
@@ -35,7 +36,7 @@ app = typer.Typer(
     add_completion=False,
 )
 COMMANDS = (
-    (run, train, ptq, footprint, export, lower, check, verify, estimate, finn, hls4ml)
+    (run, train, import_layer, ptq, footprint, export, lower, check, verify, estimate, finn, hls4ml)
     + (sensitivity, search, evaluate, report, view)
 )
 for module in COMMANDS:

@@ -269,6 +269,8 @@ def test_an_estimate_keeps_its_folding_in_the_graph(folder, tmp_path):
 
 def test_help_names_every_command():
     text = ssmq("--help").stdout
-    for command in ("run", "train", "ptq", "footprint", "export", "check", "verify", "estimate", "finn", "hls4ml", "view", "bench"):
+    for command in (
+        "run", "train", "import", "ptq", "footprint", "export", "check", "verify", "estimate", "finn", "hls4ml", "view", "bench",
+    ):  # fmt: skip
         assert command in text
         assert "--help" in ssmq(command, "--help").stdout
