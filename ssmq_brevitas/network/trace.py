@@ -74,7 +74,7 @@ def trace(module: nn.Module) -> fx.GraphModule:
     refuse_unsupported(module)
     tracer = _Tracer()
     try:
-        graph = tracer.trace(module, _defaults(module))
+        graph = _without(tracer.trace(module, _defaults(module)), _defaults(module))
     except SsmqError:
         raise
     except Exception as error:  # whatever the module's own code does with a proxy
@@ -90,6 +90,16 @@ def _defaults(module: nn.Module) -> dict[str, object]:
     """Arguments of ``forward`` that need not be given, which then are not."""
     parameters = inspect.signature(module.forward).parameters
     return {name: p.default for name, p in parameters.items() if p.default is not p.empty}
+
+
+def _without(graph: fx.Graph, defaults: dict[str, object]) -> fx.Graph:
+    """``graph`` without the inputs that torch.fx makes of ``defaults``, each with a check that it is what it was traced as."""
+    given = [node for node in graph.nodes if node.op == "placeholder"]
+    for node in given[len(given) - len(defaults) :]:
+        for check in list(node.users):
+            graph.erase_node(check)
+        graph.erase_node(node)
+    return graph
 
 
 def refuse_unsupported(module: nn.Module) -> None:
