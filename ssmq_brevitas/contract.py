@@ -21,7 +21,7 @@ from dependencies.exceptions import DependencyError
 from torch import nn
 
 from .errors import SsmqError
-from .quantizers import PowerOfTwoScale
+from .quantizers import ParameterQuantizer, PowerOfTwoScale, Quantizer
 
 LEAST_BITS, MOST_BITS = 2, 24
 POWER_OF_TWO = "restrict_scaling_type = RestrictValueType.POWER_OF_TWO"
@@ -56,11 +56,12 @@ def refuse_width(tensor: str, bits: int) -> None:
         raise SsmqError(f"{tensor} has {bits} bits: set bit_width from {LEAST_BITS} to {MOST_BITS}")
 
 
-def refuse_inexact(tensor: str, quantizer: nn.Module, scale: torch.Tensor, signed: bool = False) -> None:
-    """Raise SsmqError, naming ``tensor`` and the option to set, unless ``quantizer`` keeps the contract.
+def refuse_inexact(tensor: str, made: Quantizer | ParameterQuantizer, signed: bool = False) -> None:
+    """Raise SsmqError, naming ``tensor`` and the option to set, unless what Brevitas ``made`` keeps the contract.
 
-    ``quantizer`` is what Brevitas calls the ``tensor_quant``, ``scale`` its scale at present; with ``signed`` it must be that.
+    With ``signed`` it must be that.
     """
+    quantizer = made.integer_quantizer
     if not isinstance(quantizer, RescalingIntQuant):
         raise SsmqError(f"{tensor} is a {type(quantizer).__name__}, no integer quantiser: set quant_type = QuantType.INT")
     rounding = quantizer.int_quant.float_to_int_impl
@@ -75,7 +76,7 @@ def refuse_inexact(tensor: str, quantizer: nn.Module, scale: torch.Tensor, signe
         if not good:
             raise SsmqError(f"{tensor} {problem}: set {option}")
     refuse_width(tensor, int(quantizer.msb_clamp_bit_width_impl()))
-    _refuse_scale(tensor, quantizer.scaling_impl, scale)
+    _refuse_scale(tensor, quantizer.scaling_impl, made.scale.detach())
 
 
 def _refuse_scale(tensor: str, scaling: nn.Module, scale: torch.Tensor) -> None:
@@ -109,11 +110,11 @@ def exact_values(tensor: str, given: torch.Tensor | QuantTensor, training: bool)
     return given.value
 
 
-def refuse_moving_scale(tensor: str, quantizer: nn.Module) -> None:
+def refuse_moving_scale(tensor: str, made: Quantizer) -> None:
     """Raise SsmqError for a state's scale by statistics or training: a state is quantised once a time step."""
-    if not isinstance(quantizer.scaling_impl, (PowerOfTwoScale, ConstScaling)):
+    if not isinstance(made.power, (PowerOfTwoScale, ConstScaling)):
         raise SsmqError(
-            f"{tensor} has a scale that moves ({type(quantizer.scaling_impl).__name__}); a state is quantised once a time step, "
+            f"{tensor} has a scale that moves ({type(made.power).__name__}); a state is quantised once a time step, "
             f"and statistics of so many calls end in the first sequence: set scaling_impl_type = ScalingImplType.CONST and "
             f"scaling_init, or leave it None: the range is then that of the first training batch"
         )

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from functools import partial
 from types import SimpleNamespace
 
-import brevitas.nn as qnn
 import torch
 from brevitas.nn.mixin.utils import filter_kwargs
 from brevitas.quant_tensor import QuantTensor
@@ -111,9 +110,10 @@ class QuantS4D(nn.Module):
         self._quantize_state(quants["state"], bits["state"])
         if output_quant is not None:
             with built_by_brevitas("QuantS4D's output_quant"):
-                self.output_quant = qnn.QuantIdentity(act_quant=quants["output"], return_quant_tensor=return_quant_tensor)
-            proxy = self.output_quant.act_quant
-            refuse_inexact("QuantS4D's output_quant", proxy.fused_activation_quant_proxy.tensor_quant, proxy.scale())
+                self.output_quant = Quantizer(
+                    bits["output"], act_quant=quants["output"], return_quant_tensor=return_quant_tensor
+                )
+            refuse_inexact("QuantS4D's output_quant", self.output_quant)
 
     @classmethod
     def from_scheme(cls, heads: int, modes: int, scheme: Scheme) -> QuantS4D:
@@ -127,7 +127,7 @@ class QuantS4D(nn.Module):
         self.heads, self.modes = heads, modes
         self.engine = "fused"
         self.on_states: Callable[[torch.Tensor, torch.Tensor], None] | None = None
-        self.output_quant: qnn.QuantIdentity | None = None
+        self.output_quant: Quantizer | None = None
         self._ranged = False
         shared, bits = scheme.granularity == "tensor", scheme.bits
         self.a = PARAMETERISATIONS[scheme.parameterisation](heads, modes, scheme)
@@ -162,7 +162,7 @@ class QuantS4D(nn.Module):
                     quantizer.power.set_exponent(1 - bits["a"])
                 else:
                     fit_scale(quantizer.power, source().detach().numpy(), bits[tensor], "mse")
-            refuse_inexact(f"QuantS4D's {tensor}_quant", quantizer.tensor_quant, quantizer.scale, signed=True)
+            refuse_inexact(f"QuantS4D's {tensor}_quant", quantizer, signed=True)
             if tensor == "a":
                 self.a.cartesian = quantizer
             else:
@@ -171,9 +171,8 @@ class QuantS4D(nn.Module):
     def _quantize_state(self, quant: type, bits: int) -> None:
         with built_by_brevitas("QuantS4D's state_quant"):
             self.state = Quantizer(bits, act_quant=quant)
-        integer = self.state.integer_quantizer
-        refuse_moving_scale("QuantS4D's state_quant", integer)
-        refuse_inexact("QuantS4D's state_quant", integer, self.state.scale, signed=True)
+        refuse_moving_scale("QuantS4D's state_quant", self.state)
+        refuse_inexact("QuantS4D's state_quant", self.state, signed=True)
         if isinstance(self.state.power, PowerOfTwoScale):
             self.state.power.scale.fill_(torch.nan)  # not known yet
 

@@ -129,15 +129,24 @@ class Quantizer(_Readable, qnn.QuantIdentity):
     ``act_quant``, if given, is a Brevitas class that says all but the width itself.
     """
 
-    def __init__(self, bits: int, signed: bool = True, shape: tuple[int, ...] = (), act_quant: type | None = None):
+    def __init__(
+        self,
+        bits: int,
+        signed: bool = True,
+        shape: tuple[int, ...] = (),
+        act_quant: type | None = None,
+        return_quant_tensor: bool = False,
+    ):
         if act_quant is None:
             act_quant = PowerOfTwoAct.let(signed=signed, scale_shape=shape)
-        qnn.QuantIdentity.__init__(self, act_quant=act_quant.let(bit_width=bits), return_quant_tensor=False)
-        self.bits, self.signed = bits, signed
+        qnn.QuantIdentity.__init__(self, act_quant=act_quant.let(bit_width=bits), return_quant_tensor=return_quant_tensor)
+        self.bits, self.signed = bits, self.act_quant.is_signed
         self.engine = "fused"
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        scale = self.scale
+        if self.return_quant_tensor or not isinstance(self.power, PowerOfTwoScale):
+            return super().forward(x)
+        scale = self.power.scale
         x = x.to(scale.dtype)  # an input is float32 where the sums of its network need float64
         if self.engine == "reference" or scale.dim():
             return super().forward(x)
