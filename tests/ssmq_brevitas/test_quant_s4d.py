@@ -22,9 +22,13 @@ from brevitas.quant import (
 )
 from brevitas.quant_tensor import QuantTensor
 from conftest import small_config
+from ssmq_brevitas.calibrate import state_statistics
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.parameterisations import PARAMETERISATIONS
 from ssmq_brevitas.quant_s4d import QuantS4D
+from ssmq_brevitas.quantize import fit_layer
+from ssmq_brevitas.quantizers import PowerOfTwoAct, Quantizer
+from ssmq_brevitas.s4d import S4D
 from torch import nn
 
 Weight = Int8WeightPerTensorFixedPoint.let(narrow_range=False)
@@ -114,11 +118,6 @@ def test_engines_and_steps_give_the_same_codes(name):
 @pytest.mark.parametrize("granularity", ["tensor", "head"])
 @pytest.mark.parametrize("equalise", [True, False])
 def test_layers_of_a_scheme_step_too(granularity, equalise):
-    from ssmq_brevitas.calibrate import state_statistics
-    from ssmq_brevitas.quantize import fit_layer
-    from ssmq_brevitas.quantizers import Quantizer
-    from ssmq_brevitas.s4d import S4D
-
     scheme = small_config(scheme={"granularity": granularity, "equalise": equalise}).scheme
     u_quantizer = Quantizer(8)
     u_quantizer.power.set_exponent(-5)
@@ -152,15 +151,14 @@ def test_an_untrained_layer_is_near_the_float_layer_it_starts_from():
     torch.manual_seed(4)
     wide = {f"{tensor}_bit_width": 16 for tensor in ("a", "b", "c", "d", "state")}
     layer, u = QuantS4D(3, 4, **wide).double(), on_a_grid(2, 60, 3).double()
-    from ssmq_brevitas.s4d import S4D
-
     torch.manual_seed(4)
     floating = S4D(3, 4).double()
     assert torch.allclose(layer(u), floating(u), atol=2e-2)
 
 
-def test_a_quant_tensor_in_and_out():
-    layer = ranged(output_quant=Uint8ActPerTensorFixedPoint, output_bit_width=5, return_quant_tensor=True)
+@pytest.mark.parametrize("output", [Uint8ActPerTensorFixedPoint, PowerOfTwoAct.let(signed=False)])
+def test_a_quant_tensor_in_and_out(output):
+    layer = ranged(output_quant=output, output_bit_width=5, return_quant_tensor=True)
     given = qnn.QuantIdentity(act_quant=Int8ActPerTensorFixedPoint, return_quant_tensor=True).eval()(on_a_grid(2, 30, 3))
     y = layer(given)
     assert isinstance(y, QuantTensor) and y.is_valid and y.bit_width == 5 and not y.signed

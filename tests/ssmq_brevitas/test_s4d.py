@@ -47,6 +47,7 @@ def test_a_long_stream_is_the_convolution(steps):
     torch.manual_seed(1)
     layer, u = S4D(2, 3, dt_min=5e-4, dt_max=5e-4), torch.randn(1, steps, 2)
     with torch.no_grad():
+        layer.d.zero_()
         expected, state, stream = layer(u), layer.initial_state(1), []
         for u_t in u.unbind(dim=1):
             y_t, state = layer.step(u_t, state)
