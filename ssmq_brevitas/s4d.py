@@ -119,7 +119,9 @@ class S4D(nn.Module):
 
     def discrete(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Ā, B̄ and C, complex ``(H, N)``."""
-        a, dt_a = self.continuous()
+        return self._by_zero_order_hold(*self.continuous())
+
+    def _by_zero_order_hold(self, a: torch.Tensor, dt_a: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         a_bar = torch.exp(dt_a)
         return a_bar, (a_bar - 1) / a, torch.view_as_complex(self.c)
 
@@ -129,8 +131,9 @@ class S4D(nn.Module):
         With t = i M + j, Ā^t is Ā^(iM) Ā^j: a product of two matrices that have some 2 sqrt(T) exponentials a mode, not T.
         Those are taken in double precision, for at the end of a long sequence Δ A t is hundreds of turns.
         """
-        _, b, c = self.discrete()
-        dt_a = self._exact_dt_a()
+        a, dt_a = self.continuous()
+        _, b, c = self._by_zero_order_hold(a, dt_a)
+        dt_a = dt_a.to(torch.complex128)
         inner = math.isqrt(length - 1) + 1
         outer = -(-length // inner)
         steps = torch.arange(inner, device=dt_a.device)
@@ -165,11 +168,8 @@ class S4D(nn.Module):
         """
         refuse_shape("S4D.step", u_t, "B", self.heads)
         refuse_shape("S4D.step's state", state, u_t.shape[0], self.heads, self.modes)
-        _, b, c = self.discrete()
-        state = torch.exp(self._exact_dt_a()) * state + b * u_t[..., None]
+        a, dt_a = self.continuous()
+        _, b, c = self._by_zero_order_hold(a, dt_a)
+        state = torch.exp(dt_a.to(torch.complex128)) * state + b * u_t[..., None]
         y = 2 * (c * state).real.sum(dim=-1) + self.d * u_t
         return y.to(u_t.dtype), state
-
-    def _exact_dt_a(self) -> torch.Tensor:
-        """Δ A in double precision, the same number as in the layer's own."""
-        return self.continuous()[1].to(torch.complex128)
