@@ -82,8 +82,8 @@ def s4d_bits(ssm: QuantS4D) -> int:
     """Of a quantised S4D layer: Ā, B̄, C, D and their exponents, that of the state among them."""
     modes = ssm.heads * ssm.modes
     b_bits = MODE_EXPONENT_BITS if ssm.equalised else 2 * ssm.b_quant.bits
-    scales = sum(q.power.scale.numel() for q in (ssm.c_quant, ssm.d_quant, ssm.state, ssm.a.cartesian))
-    scales += 1 if ssm.equalised else ssm.b_quant.power.scale.numel()
+    scales = sum(q.scale.numel() for q in (ssm.c_quant, ssm.d_quant, ssm.state, ssm.a.cartesian))
+    scales += 1 if ssm.equalised else ssm.b_quant.scale.numel()
     if isinstance(ssm.a, PolarGrid):
         scales += ssm.a.phase_power.scale.numel()
     ends = 64 if isinstance(ssm.a, LogPolar) else 0

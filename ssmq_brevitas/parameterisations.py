@@ -27,7 +27,7 @@ from torch import nn
 from .config import Scheme
 from .errors import SsmqError
 from .formats import Format, fit_exponent
-from .quantizers import ParameterQuantizer, PowerOfTwoScale
+from .quantizers import ParameterQuantizer, PowerOfTwoScale, exponent_of
 from .s4d import S4D, DynamicsParameter
 
 
@@ -40,7 +40,10 @@ def straight_through(value: torch.Tensor, quantized: torch.Tensor) -> torch.Tens
 
 
 class Parameterisation(nn.Module):
-    """Base: Ā of one layer on a Cartesian format. ``forward()`` gives re and im, each ``(H, N)``, on the grid."""
+    """Base: Ā of one layer on a Cartesian format. ``forward()`` gives re and im, each ``(H, N)``, on the grid.
+
+    ``cartesian`` quantises both parts at once, ``(2, H, N)``, so that a scale by statistics is one of both.
+    """
 
     def __init__(self, heads: int, modes: int, scheme: Scheme):
         super().__init__()
@@ -49,7 +52,21 @@ class Parameterisation(nn.Module):
 
     @property
     def format(self) -> Format:
-        return self.cartesian.format
+        return Format(self.bits.a, True, exponent_of(self.scale))
+
+    @property
+    def scale(self) -> torch.Tensor:
+        """``()`` or ``(H, 1)``."""
+        scale = self.cartesian.scale
+        return scale.reshape(scale.shape[-2:])
+
+    def values(self) -> torch.Tensor:
+        """Ā before rounding, re and im ``(2, H, N)``."""
+        raise NotImplementedError
+
+    def forward(self) -> tuple[torch.Tensor, torch.Tensor]:
+        re, im = self.cartesian(self.values())
+        return re, im
 
     def stored_bits(self) -> int:
         """Bits a mode."""
@@ -87,8 +104,8 @@ class Discrete(Parameterisation):
     def _adopt(self, s4d: S4D, a: torch.Tensor) -> None:
         self.a_re.data, self.a_im.data = a.real.clone(), a.imag.clone()
 
-    def forward(self) -> tuple[torch.Tensor, torch.Tensor]:
-        return self.cartesian(self.a_re), self.cartesian(self.a_im)
+    def values(self) -> torch.Tensor:
+        return torch.stack([self.a_re, self.a_im])
 
 
 class Frozen(Discrete):
@@ -120,10 +137,9 @@ class Continuous(Parameterisation):
         a, a_bar = self._discrete()
         return ((a_bar - 1) / a).to(self.a_im.dtype.to_complex())
 
-    def forward(self) -> tuple[torch.Tensor, torch.Tensor]:
+    def values(self) -> torch.Tensor:
         _, a_bar = self._discrete()
-        kind = self.a_im.dtype
-        return self.cartesian(a_bar.real.to(kind)), self.cartesian(a_bar.imag.to(kind))
+        return torch.stack([a_bar.real, a_bar.imag]).to(self.a_im.dtype)
 
 
 class PolarGrid(Parameterisation):
@@ -163,15 +179,19 @@ class PolarGrid(Parameterisation):
         code = torch.where(scale * codes == 1, code.remainder(codes), code.clamp(0, codes - 1))
         return straight_through(self.phase, code * scale)
 
-    def forward(self) -> tuple[torch.Tensor, torch.Tensor]:
+    def values(self) -> torch.Tensor:
+        """In double precision."""
         magnitude, angle = self.magnitude_on_grid(), 2 * math.pi * self.phase_on_grid().double()
-        re, im = magnitude * torch.cos(angle), magnitude * torch.sin(angle)
+        return torch.stack([magnitude * torch.cos(angle), magnitude * torch.sin(angle)])
+
+    def forward(self) -> tuple[torch.Tensor, torch.Tensor]:
+        re, im = self.values()
         codes = self._decode(re.detach(), im.detach())
-        scale, kind = self.cartesian.power.scale, self.phase.dtype
+        scale, kind = self.scale, self.phase.dtype
         return tuple(straight_through(part.to(kind), code.to(kind) * scale) for part, code in zip((re, im), codes, strict=True))
 
     def _decode(self, re: torch.Tensor, im: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        scale, low, high = self.cartesian.power.scale, -(2 ** (self.bits.a - 1)), 2 ** (self.bits.a - 1) - 1
+        scale, low, high = self.scale, -(2 ** (self.bits.a - 1)), 2 ** (self.bits.a - 1) - 1
         re, im = re / scale, im / scale
         near_re, near_im = re.round().clamp(low, high), im.round().clamp(low, high)
         # Rounding to nearest may leave the disk; truncation towards 0 of a point inside cannot.

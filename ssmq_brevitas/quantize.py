@@ -17,7 +17,7 @@ from .model import Block, Classifier
 from .norm import PositiveBatchNorm
 from .quant_linear import QuantLinear
 from .quant_s4d import QuantS4D
-from .quantizers import Quantizer
+from .quantizers import Quantizer, fit_scale
 from .s4d import S4D
 
 # One power of two a mode for B̄ is stored as what it lacks to the layer's largest.
@@ -36,7 +36,7 @@ def empty_quantized(config: Config) -> Classifier:
     for block in quantized.blocks:
         outputs = block.linear.out_features
         block.linear = QuantLinear(model.heads, outputs, bits.linear, bits.bias)
-        block.ssm = QuantS4D(model.heads, model.modes, scheme)
+        block.ssm = QuantS4D.from_scheme(model.heads, model.modes, scheme)
         if isinstance(block.norm, PositiveBatchNorm):
             block.norm.bits = bits.norm
         for name in block.quantizers:
@@ -114,19 +114,19 @@ def fit_layer(ssm: QuantS4D, source: S4D, scheme: Scheme, u_quantizer: Quantizer
     else:
         gain = ssm.a.input_gain()
         ssm.b.data = torch.view_as_real(b if gain is None else b / gain).clone()
-        _fit(ssm.state.power, states.samples, ssm.state.bits, scheme.activation_range)
+        fit_scale(ssm.state.power, states.samples, ssm.state.bits, scheme.activation_range)
     ssm.c.data = torch.view_as_real(c).clone()
     fit_readout(ssm, u_quantizer)
     if not scheme.equalise:
         finest_b, _ = finest_exponents(ssm, u_quantizer)
-        _fit(ssm.b_quant.power, ssm.input_weight().numpy(), ssm.b_quant.bits, "mse", finest_b)
+        fit_scale(ssm.b_quant.power, ssm.input_weight().numpy(), ssm.b_quant.bits, "mse", finest_b)
 
 
 def fit_readout(ssm: QuantS4D, u_quantizer: Quantizer) -> None:
     """Choose the exponents of C and D for the values that they have."""
-    _fit(ssm.c_quant.power, ssm.c.numpy(), ssm.c_quant.bits, "mse")
+    fit_scale(ssm.c_quant.power, ssm.c.numpy(), ssm.c_quant.bits, "mse")
     _, finest_d = finest_exponents(ssm, u_quantizer)
-    _fit(ssm.d_quant.power, ssm.d.numpy(), ssm.d_quant.bits, "mse", finest_d)
+    fit_scale(ssm.d_quant.power, ssm.d.numpy(), ssm.d_quant.bits, "mse", finest_d)
 
 
 def _equalise(ssm: QuantS4D, b: torch.Tensor, scheme: Scheme, u_quantizer: Quantizer, states: StateStatistics) -> torch.Tensor:
@@ -145,7 +145,7 @@ def _equalise(ssm: QuantS4D, b: torch.Tensor, scheme: Scheme, u_quantizer: Quant
         beta = b / torch.from_numpy(np.exp2(exponent))
         parts = torch.view_as_complex(torch.from_numpy(states.samples).unflatten(2, (-1, 2)).contiguous())
         parts = torch.where(beta[..., None] == 0, 0, parts / torch.where(beta == 0, 1, beta)[..., None])
-        _fit(ssm.state.power, torch.view_as_real(parts).flatten(2).numpy(), ssm.state.bits, scheme.activation_range)
+        fit_scale(ssm.state.power, torch.view_as_real(parts).flatten(2).numpy(), ssm.state.bits, scheme.activation_range)
         exponent = np.maximum(exponent, finest_exponents(ssm, u_quantizer)[0][..., 0])
     ssm.b_quant.power.set_exponent(exponent[..., None])
     ssm.b.data = torch.from_numpy(np.stack([np.exp2(exponent), np.zeros(exponent.shape)], axis=-1)).float()
@@ -158,19 +158,6 @@ def finest_exponents(ssm: QuantS4D, u_quantizer: Quantizer) -> tuple[np.ndarray,
     x_exponent = np.broadcast_to(ssm.state.format.exponent, (ssm.heads, ssm.modes))[..., None]
     finest_b = x_exponent - (u.exponent + u.bits - 1) - INPUT_GUARD_BITS
     return finest_b, ssm.c_quant.format.exponent.ravel() + ssm.state.format.exponent.ravel() - u.exponent
-
-
-def _fit(power, values: np.ndarray, bits: int, rule: str, finest: np.ndarray | None = None) -> None:
-    """Fit exponents of the shape of ``power.scale`` to ``values``, no finer than ``finest``."""
-    shape = tuple(power.scale.shape)
-    kept = [axis for axis, size in enumerate(shape) if size > 1]
-    moved = np.moveaxis(values, kept, range(len(kept)))
-    groups = moved.reshape(int(np.prod([shape[axis] for axis in kept], dtype=int)), -1)
-    exponent = fit_exponent(groups, bits, True, rule).reshape(shape)
-    if finest is not None:
-        finest = np.asarray(finest)
-        exponent = np.maximum(exponent, finest if finest.shape == shape else finest.min())
-    power.set_exponent(exponent)
 
 
 def post_training(floating: Classifier, config: Config, x_train: torch.Tensor, images: int = 256) -> Classifier:

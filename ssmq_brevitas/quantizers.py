@@ -6,19 +6,29 @@ calibration window would close inside the first sequence. Here the scale is a bu
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from types import SimpleNamespace
+
 import brevitas.nn as qnn
 import numpy as np
 import torch
-from brevitas.core.bit_width import BitWidthConst
-from brevitas.core.function_wrapper import Identity, RoundSte, TensorClampSte
-from brevitas.core.quant import IntQuant, RescalingIntQuant
-from brevitas.core.zero_point import ZeroZeroPoint
-from brevitas.quant import Int8ActPerTensorFloat
+from brevitas.core.function_wrapper import TensorClampSte
+from brevitas.inject import ExtendedInjector, value
+from brevitas.quant import Int8ActPerTensorFloat, Int8WeightPerTensorFloat
 from torch import nn
 
 from .errors import SsmqError
 from .fake_quantize import fake_quantize
-from .formats import Format, whole_exponent
+from .formats import Format, fit_exponent, whole_exponent
+
+
+def exponent_of(scale: torch.Tensor) -> np.ndarray:
+    """The exponents of powers of two, int64 of the shape of ``scale``. Raises SsmqError if one is no power of two."""
+    significand, exponent = np.frexp(scale.cpu().numpy())
+    if np.any(significand != 0.5):
+        wrong = scale.cpu().numpy()[significand != 0.5].flat[0]
+        raise SsmqError(f"a scale must be a power of two, not {wrong}")
+    return exponent.astype(np.int64) - 1
 
 
 class PowerOfTwoScale(nn.Module):
@@ -36,14 +46,25 @@ class PowerOfTwoScale(nn.Module):
     @property
     def exponent(self) -> np.ndarray:
         """Integer exponents, the shape of ``scale``. Raises SsmqError if a scale is no power of two."""
-        significand, exponent = np.frexp(self.scale.cpu().numpy())
-        if np.any(significand != 0.5):
-            wrong = self.scale.cpu().numpy()[significand != 0.5].flat[0]
-            raise SsmqError(f"a scale must be a power of two, not {wrong}")
-        return exponent.astype(np.int64) - 1
+        return exponent_of(self.scale)
 
     def forward(self, x: torch.Tensor, threshold: torch.Tensor | None = None) -> torch.Tensor:
         return self.scale
+
+
+def fit_scale(
+    power: PowerOfTwoScale, values: np.ndarray, bits: int, rule: str, finest: np.ndarray | None = None
+) -> None:
+    """Fit exponents of the shape of ``power.scale`` to ``values``, no finer than ``finest``."""
+    shape = tuple(power.scale.shape)
+    kept = [axis for axis, size in enumerate(shape) if size > 1]
+    moved = np.moveaxis(values, kept, range(len(kept)))
+    groups = moved.reshape(int(np.prod([shape[axis] for axis in kept], dtype=int)), -1)
+    exponent = fit_exponent(groups, bits, True, rule).reshape(shape)
+    if finest is not None:
+        finest = np.asarray(finest)
+        exponent = np.maximum(exponent, finest if finest.shape == shape else finest.min())
+    power.set_exponent(exponent)
 
 
 class UnitIntScale(nn.Module):
@@ -53,26 +74,78 @@ class UnitIntScale(nn.Module):
         return torch.ones_like(bit_width)
 
 
-class Quantizer(qnn.QuantIdentity):
+class _ScaleIsSet(ExtendedInjector):
+    """Injects a ``PowerOfTwoScale`` of the shape ``scale_shape``, a new one into every quantiser."""
+
+    scale_shape = ()
+    dtype = device = None
+
+    @value
+    def scaling_impl(scale_shape):
+        return PowerOfTwoScale(scale_shape)
+
+    @value
+    def int_scaling_impl():
+        return UnitIntScale()
+
+
+class PowerOfTwoWeight(_ScaleIsSet, Int8WeightPerTensorFloat):
+    """Brevitas quantiser of a parameter: signed, not narrow, its scale the buffer of a ``PowerOfTwoScale``.
+
+    ``let(bit_width=6)`` chooses the width, ``let(scale_shape=(heads, 1, 1))`` how many elements share a scale.
+    """
+
+    narrow_range = False
+    tensor_clamp_impl = TensorClampSte
+
+
+class PowerOfTwoAct(_ScaleIsSet, Int8ActPerTensorFloat):
+    """The same of an activation or a state; ``let(signed=False)`` is for what is never negative."""
+
+
+class _Readable(nn.Module):
+    """What is asked of a quantiser, whatever class it was made by."""
+
+    bits: int
+    signed: bool
+    integer_quantizer: nn.Module
+    scale: torch.Tensor
+
+    @property
+    def power(self) -> PowerOfTwoScale:
+        """The scaling of a quantiser whose scale is set from outside."""
+        return self.integer_quantizer.scaling_impl
+
+    @property
+    def format(self) -> Format:
+        """Raises SsmqError if a scale is no power of two."""
+        return Format(self.bits, self.signed, exponent_of(self.scale))
+
+
+class Quantizer(_Readable, qnn.QuantIdentity):
     """Activation quantiser: a Brevitas ``QuantIdentity`` with its format readable.
 
     ``engine`` ``"reference"`` runs Brevitas op by op, ``"fused"`` one kernel with the same codes and gradients.
+    ``act_quant``, if given, is a Brevitas class that says all but the width itself.
     """
 
-    def __init__(self, bits: int, signed: bool = True, shape: tuple[int, ...] = ()):
-        super().__init__(
-            act_quant=Int8ActPerTensorFloat.let(
-                scaling_impl=PowerOfTwoScale(shape),
-                int_scaling_impl=UnitIntScale(),
-                bit_width=bits,
-                signed=signed,
-            ),
-            return_quant_tensor=False,
-        )
-        self.bits, self.signed = bits, signed
+    def __init__(
+        self,
+        bits: int,
+        signed: bool = True,
+        shape: tuple[int, ...] = (),
+        act_quant: type | None = None,
+        return_quant_tensor: bool = False,
+    ):
+        if act_quant is None:
+            act_quant = PowerOfTwoAct.let(signed=signed, scale_shape=shape)
+        qnn.QuantIdentity.__init__(self, act_quant=act_quant.let(bit_width=bits), return_quant_tensor=return_quant_tensor)
+        self.bits, self.signed = bits, self.act_quant.is_signed
         self.engine = "fused"
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.return_quant_tensor or not isinstance(self.power, PowerOfTwoScale):
+            return super().forward(x)
         scale = self.power.scale
         x = x.to(scale.dtype)  # an input is float32 where the sums of its network need float64
         if self.engine == "reference" or scale.dim():
@@ -81,41 +154,51 @@ class Quantizer(qnn.QuantIdentity):
         return fake_quantize(x, scale, fmt.low, fmt.high)
 
     @property
-    def power(self) -> PowerOfTwoScale:
-        return self.act_quant.fused_activation_quant_proxy.tensor_quant.scaling_impl
+    def integer_quantizer(self) -> nn.Module:
+        return self.act_quant.fused_activation_quant_proxy.tensor_quant
 
     @property
-    def format(self) -> Format:
-        return Format(self.bits, self.signed, self.power.exponent)
+    def scale(self) -> torch.Tensor:
+        return self.power.scale if isinstance(self.power, PowerOfTwoScale) else self.act_quant.scale()
 
 
-class ParameterQuantizer(nn.Module):
-    """Quantiser of a parameter that belongs to no linear layer (B̄, C, D): Brevitas' ``RescalingIntQuant``."""
+class ParameterQuantizer(_Readable):
+    """Quantiser of a parameter that belongs to no linear layer (B̄, C, D): the integer quantiser of a Brevitas class.
 
-    def __init__(self, bits: int, shape: tuple[int, ...] = ()):
+    ``quant``, if given, is a Brevitas class that says all but the width itself; a scale by statistics is that of
+    ``source()``, whose axis ``channels`` is that of the heads.
+    """
+
+    signed = True
+
+    def __init__(
+        self,
+        bits: int,
+        shape: tuple[int, ...] = (),
+        quant: type | None = None,
+        source: Callable[[], torch.Tensor] | None = None,
+        channels: int = 0,
+    ):
         super().__init__()
-        self.bits = bits
-        self.tensor_quant = RescalingIntQuant(
-            int_quant=IntQuant(
-                narrow_range=False,
-                signed=True,
-                input_view_impl=Identity(),
-                float_to_int_impl=RoundSte(),
-                tensor_clamp_impl=TensorClampSte(),
-            ),
-            scaling_impl=PowerOfTwoScale(shape),
-            int_scaling_impl=UnitIntScale(),
-            zero_point_impl=ZeroZeroPoint(),
-            bit_width_impl=BitWidthConst(bits),
-        )
+        self.bits, self.source = bits, source
+        quant = (PowerOfTwoWeight.let(scale_shape=shape) if quant is None else quant).let(bit_width=bits)
+        if source is not None:
+            # What a layer and its weight are to Brevitas.
+            weight = source().detach()
+            layer = SimpleNamespace(weight=weight, out_channels=weight.shape[channels], output_channel_dim=channels)
+            quant = quant.let(module=layer, tracked_parameter_list=[weight])
+        self.tensor_quant = quant.tensor_quant
 
     @property
-    def power(self) -> PowerOfTwoScale:
-        return self.tensor_quant.scaling_impl
+    def integer_quantizer(self) -> nn.Module:
+        return self.tensor_quant
 
     @property
-    def format(self) -> Format:
-        return Format(self.bits, True, self.power.exponent)
+    def scale(self) -> torch.Tensor:
+        if isinstance(self.power, PowerOfTwoScale):
+            return self.power.scale
+        with torch.no_grad():
+            return self.tensor_quant(self.source())[1]
 
     def forward(self, parameter: torch.Tensor) -> torch.Tensor:
         return self.tensor_quant(parameter)[0]

@@ -89,7 +89,7 @@ def _seen(layer: torch.nn.Module, model: Classifier, codes: torch.Tensor) -> tup
 def regressors(ssm: QuantS4D, u: torch.Tensor) -> torch.Tensor:
     """2 re and 2 im of every state, and u: ``(H, B T, 2 N + 1)``."""
     _, re, im = ssm.trace(u)
-    scale = ssm.state.power.scale
+    scale = ssm.state.scale
     states = [2 * (part * scale[..., None] if scale.dim() == 1 else part * scale) for part in (re, im)]
     told = [part.flatten(0, 1).transpose(0, 1) for part in states]
     return torch.cat([*told, u.flatten(0, 1).T[..., None]], dim=2).float()

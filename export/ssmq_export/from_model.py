@@ -104,7 +104,7 @@ def trace(model: Classifier, codes: np.ndarray, engine: str) -> dict[str, np.nda
     def keep_states(k: int, ssm) -> None:
         def store(re: torch.Tensor, im: torch.Tensor) -> None:
             for part, codes_of_part in (("re", re), ("im", im)):
-                captured[f"x_{part}_next_{k}"] = (codes_of_part * ssm.state.power.scale).flatten(2)
+                captured[f"x_{part}_next_{k}"] = (codes_of_part * ssm.state.scale).flatten(2)
 
         ssm.on_states = store
 

@@ -209,7 +209,7 @@ def trace(network: fx.GraphModule, codes: np.ndarray, engine: str) -> dict[str, 
 def _keep_states(captured: dict[str, torch.Tensor], name: str, layer):
     def keep(re: torch.Tensor, im: torch.Tensor) -> None:
         for part, codes in (("re", re), ("im", im)):
-            captured[f"{name}.x_{part}_next"] = (codes * layer.state.power.scale).flatten(2)
+            captured[f"{name}.x_{part}_next"] = (codes * layer.state.scale).flatten(2)
 
     return keep
 

@@ -32,7 +32,7 @@ def _replacement(operation: Operation, names: Names) -> nn.Module | None:
         outputs, inputs = found.weight.shape[:2]
         return kind(inputs, outputs, names.weight(path), None if found.bias is None else names.bias(path))
     if operation.kind == "s4d" and not isinstance(found, QuantS4D):
-        return QuantS4D(*found.c.shape[:2], names.layer(path))
+        return QuantS4D.from_scheme(*found.c.shape[:2], names.layer(path))
     if operation.kind == "norm":
         if isinstance(found, PositiveBatchNorm):
             new = PositiveBatchNorm(len(found.weight), names.norm(path), found.momentum, found.eps)

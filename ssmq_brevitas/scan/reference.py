@@ -24,14 +24,16 @@ def reference_scan(
     d: Tensor,
     state_quant: Callable[[Tensor], Tensor],
     return_states: bool = False,
+    start: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor | tuple[Tensor, Tensor, Tensor]:
-    """Run ``u`` ``(B, T, H)`` through the recurrence with parameters ``(H, N)``, ``d`` ``(H,)``; x_0 = 0.
+    """Run ``u`` ``(B, T, H)`` through the recurrence with parameters ``(H, N)``, ``d`` ``(H,)``; x_0 is ``start``, re and im
+    ``(B, H, N)``, or 0.
 
     ``state_quant`` maps ``(B, H, N)`` onto the state's grid. Returns ``y`` ``(B, T, H)``, with ``return_states`` also
     the states re and im ``(B, T, H, N)``.
     """
-    x_re = u.new_zeros(u.shape[0], *a_re.shape)
-    x_im = torch.zeros_like(x_re)
+    zero = u.new_zeros(u.shape[0], *a_re.shape)
+    x_re, x_im = (zero, zero) if start is None else start
     outputs, states_re, states_im = [], [], []
     for u_t in u.unbind(dim=1):
         drive = u_t[..., None]  # (B H 1)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from . import infer, scan, train
+from . import infer, layer, scan, train
 
 app = typer.Typer(help="Times and ratios, measured in one run on this machine.", no_args_is_help=True)
-for module in (scan, infer, train):
+for module in (scan, layer, infer, train):
     app.command(module.NAME)(module.command)

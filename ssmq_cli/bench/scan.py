@@ -77,7 +77,7 @@ def measure(heads: int, modes: int, batch: int, length: int, device: str = "cpu"
     with torch.no_grad():
         u = quantizer(torch.randn(batch, length, heads))
     floating, scheme = S4D(heads, modes), Scheme()
-    quantized = QuantS4D(heads, modes, scheme)
+    quantized = QuantS4D.from_scheme(heads, modes, scheme)
     with torch.no_grad():
         fit_layer(quantized, floating, scheme, quantizer, state_statistics(floating, u[:1, :512]))
     u = u.to(device).requires_grad_()

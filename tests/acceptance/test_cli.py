@@ -235,6 +235,8 @@ def test_bench_measures_and_prints_json(folder, tmp_path):
     sizes = {"heads", "modes", "batch", "length"}
     for row in scan["rows"]:
         assert set(row) == sizes | {"fused_s", "float_fft_s", "brevitas_loop_s"} and min(row.values()) > 0
+    (row,) = json.loads(ssmq("bench", "float", "--quick", "--json").stdout)["rows"]
+    assert set(row) == sizes | {"ours_s", "published_s"} and min(row.values()) > 0
     infer = json.loads(
         ssmq("bench", "infer", folder / "run" / "qat.safetensors", "--images", 70, "--json", *SMALL_IMAGES).stdout
     )

@@ -13,11 +13,11 @@ from onnx import helper, numpy_helper
 from scipy.special import erf
 from ssmq_brevitas.config import TABLE_BITS
 from ssmq_export.dataflow.format import Format
+from ssmq_export.dataflow.quant_function import quant_function
 from ssmq_export.errors import ExportError
 from ssmq_export.export import export_graphs
 from ssmq_export.from_model import describe, trace
 from ssmq_export.functions.elementwise import ElementwiseFunction, constants_of
-from ssmq_export.functions.quant_function import quant_function
 from ssmq_export.functions.thresholds import monotone_thresholds, rise_and_fall
 from ssmq_export.graphs.builder import GraphBuilder
 from ssmq_export.graphs.step_graph import step_graph

@@ -6,6 +6,7 @@ import onnx
 from onnx import StringStringEntryProto, TensorAnnotation, helper, numpy_helper
 
 from ..dataflow.keys import FORM_KEY, FORMATS_KEY, LENGTH_KEY, OPSET, QONNX_DOMAIN, SCAN_DOMAIN, SCAN_VERSION
+from ..dataflow.quant_function import other_functions
 from ..dataflow.text import undecodable_field
 from ..errors import ExportError
 from . import metadata, values
@@ -129,7 +130,7 @@ def _check_model(model: onnx.ModelProto) -> None:
         )
     if not OLDEST_IR <= model.ir_version <= onnx.IR_VERSION:
         raise ExportError(f"the graph is of ONNX IR version {model.ir_version}, {OLDEST_IR} to {onnx.IR_VERSION} are read: {ADVICE}")
-    if model.functions or model.training_info:
+    if other_functions(model) or model.training_info:
         raise ExportError(f"the graph brings functions or a training graph of its own, which are not run: {ADVICE}")
 
 

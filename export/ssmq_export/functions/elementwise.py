@@ -11,8 +11,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from ..dataflow.keys import OPSET, QONNX_DOMAIN
+from ..dataflow.quant_function import quant_function
 from ..errors import ExportError
-from .quant_function import quant_function
 from .runtime import session
 
 # Operators that act on every element alone; with one varying operand they are functions of that operand.

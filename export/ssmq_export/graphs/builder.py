@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ..dataflow.format import Format
 from ..dataflow.keys import FORMATS_KEY, OPSET, QONNX_DOMAIN
+from ..dataflow.quant_function import quant_function
 from .spec import Constant
 
 
@@ -122,6 +123,9 @@ class GraphBuilder:
             value_info=list(self.values.values()),
         )
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(QONNX_DOMAIN, 1)]
-        model = helper.make_model(graph, opset_imports=opsets, producer_name="ssmq", ir_version=9)
+        # So that the file also runs where nobody knows QONNX, in plain ONNX Runtime.
+        model = helper.make_model(
+            graph, opset_imports=opsets, functions=[quant_function()], producer_name="ssmq", ir_version=9
+        )
         helper.set_model_props(model, {**metadata, FORMATS_KEY: json.dumps(self.formats)})
         return model

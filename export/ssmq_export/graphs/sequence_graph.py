@@ -16,8 +16,8 @@ from onnx import NodeProto, TensorProto, ValueInfoProto, helper
 
 from ..dataflow.keys import FORM_KEY, OPSET, QONNX_DOMAIN, length_of
 from ..dataflow.ports import ports_of
+from ..dataflow.quant_function import quant_function
 from ..errors import ExportError
-from ..functions.quant_function import quant_function
 
 
 def sequence_graph(step: onnx.ModelProto, traced: tuple[str, ...] = ()) -> onnx.ModelProto:

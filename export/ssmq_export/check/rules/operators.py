@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from onnx import NodeProto
 
 from ...dataflow.keys import QONNX_DOMAIN, SCAN_DOMAIN
+from ...dataflow.quant_function import other_functions
 from ..catalogue import Hit, rule
 from ..conversion import TABLE, Site
 from ..shapes import QONNX_NAMES
@@ -55,7 +56,7 @@ INSTEAD = {
 
 
 def _functions(view: TidyView) -> set[tuple[str, str]]:
-    return {(f.domain, f.name) for f in view.model.functions}
+    return {(f.domain, f.name) for f in other_functions(view.model)}
 
 
 @rule("recurrence", "error", "judge the step graph (step.onnx) or the dataflow graph (dataflow.onnx) instead")

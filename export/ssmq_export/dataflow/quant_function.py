@@ -1,5 +1,6 @@
 """QONNX's Quant as an ONNX model-local function: half-to-even rounding, saturation, a power-of-two scale.
 
+A file that brings it runs in plain ONNX Runtime. A reader to whom Quant is an operator leaves it aside.
 Source: https://github.com/fastmachinelearning/qonnx, docs/qonnx-custom-ops/quant_op.md
 """
 
@@ -8,7 +9,13 @@ from __future__ import annotations
 import onnx
 from onnx import TensorProto, helper
 
-from ..dataflow.keys import OPSET, QONNX_DOMAIN
+from .keys import OPSET, QONNX_DOMAIN
+
+
+def other_functions(model: onnx.ModelProto) -> list[onnx.FunctionProto]:
+    """The functions of a file but for this one, which says nothing that the operator does not."""
+    known = quant_function()
+    return [function for function in model.functions if function != known]
 
 
 def quant_function() -> onnx.FunctionProto:
