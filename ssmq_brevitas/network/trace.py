@@ -96,10 +96,14 @@ def _without(graph: fx.Graph, defaults: dict[str, object]) -> fx.Graph:
     """``graph`` without the inputs that torch.fx makes of ``defaults``, each with a check that it is what it was traced as."""
     given = [node for node in graph.nodes if node.op == "placeholder"]
     for node in given[len(given) - len(defaults) :]:
-        for check in list(node.users):
-            graph.erase_node(check)
-        graph.erase_node(node)
+        _erase(node)
     return graph
+
+
+def _erase(node: fx.Node) -> None:
+    for user in list(node.users):
+        _erase(user)
+    node.graph.erase_node(node)
 
 
 def refuse_unsupported(module: nn.Module) -> None:
