@@ -12,6 +12,7 @@ import torch
 from ssmq_brevitas.checkpoint import load_checkpoint
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.model import Classifier
+from ssmq_brevitas.task import Task
 
 from .dataflow.format import Format
 from .dataflow.keys import CONFIG_KEY, VERSIONS_KEY
@@ -26,7 +27,8 @@ VERSIONED = ("ssmq-brevitas", "torch", "brevitas", "onnx")
 
 
 def describe(model: Classifier, metadata: dict[str, str] | None = None) -> ModelSpec:
-    """Read a quantised model. Raises ExportError for a float one."""
+    """Read a quantised model. Raises ExportError for a float one, and for one whose outputs count at every step."""
+    refuse_each_step(model.task)
     if not model.quantized:
         raise ExportError("a float model has no codes to export: quantise it first")
     with torch.no_grad():
@@ -37,12 +39,20 @@ def describe(model: Classifier, metadata: dict[str, str] | None = None) -> Model
             length=model.model.length,
             double=model.decoder.weight.dtype == torch.float64,
             pool_exponent=model.pool_exponent,
+            input=_format(model.model.input_format.format),
             encoder=_linear(model.encoder),
             decoder=_linear(model.decoder),
             quantizers={name: _format(quantizer.format) for name, quantizer in model.quantizers.items()},
             layers=[_layer(block, model) for block in model.blocks],
             metadata={VERSIONS_KEY: json.dumps({name: version(name) for name in VERSIONED}), **(metadata or {})},
         )
+
+
+def refuse_each_step(task: Task) -> None:
+    """Raise ExportError if the outputs of models of this task count at every step, which the graphs' do not."""
+    if task.each_step:
+        about = "a class" if task.classifies else "numbers"
+        raise ExportError(f'a model that tells {about} at every step (task.kind = "{task.kind}") has no graph: it can be trained, not exported')
 
 
 def _format(fmt) -> Format:
@@ -90,7 +100,7 @@ def _table(block) -> np.ndarray:
 
 
 def trace(model: Classifier, codes: np.ndarray, engine: str) -> dict[str, np.ndarray]:
-    """Run ``codes`` uint8 ``(B, T)`` or ``(B, T, C)`` and return the values of every quantised tensor by its name in the step graph.
+    """Run ``codes`` ``(B, T)`` or ``(B, T, C)`` and return the values of every quantised tensor by its name in the step graph.
 
     Tensors of each step are ``(B, T, channels)``, ``logits`` is ``(B, classes)``. ``engine``: ``"reference"`` or
     ``"fused"``.

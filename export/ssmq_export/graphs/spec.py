@@ -52,7 +52,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A whole model. ``double`` says that its sums need float64 to be exact."""
+    """A whole model. ``double`` says that its sums need float64 to be exact; ``input`` is the format of its inputs' codes."""
 
     heads: int
     modes: int
@@ -60,6 +60,7 @@ class ModelSpec:
     length: int
     double: bool
     pool_exponent: int
+    input: Format
     encoder: Linear
     decoder: Linear
     quantizers: dict[str, Format]

@@ -30,7 +30,7 @@ def step_graph(spec: ModelSpec, batch: int = 1) -> onnx.ModelProto:
     g = GraphBuilder(batch, spec.dtype)
     channels = spec.heads * spec.modes
     given = g.input("u", spec.channels)
-    g.note_format("u", Format(8, False, np.int64(-8)))
+    g.note_format("u", spec.input)
     for k in range(len(spec.layers)):
         g.input(f"x_re_{k}", channels)
         g.input(f"x_im_{k}", channels)
