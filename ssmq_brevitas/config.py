@@ -1,7 +1,8 @@
 """Configurations: what is built, how it is quantised and how it is trained. Presets by name, or TOML files.
 
 The sections of a file are the classes below: ``[task]``, ``[model]``, ``[model.input]``, ``[scheme]``, ``[scheme.bits]``,
-``[train.float]`` and ``[train.qat]``. Whatever is left out keeps its default; an unknown key or a value out of range is refused by name.
+``[train.float]`` and ``[train.qat]``. Whatever is left out keeps its default; an unknown key or a value out of range is
+refused by name.
 """
 
 from __future__ import annotations

@@ -30,8 +30,9 @@ class SequenceData:
     """Three splits: ``x_*`` codes ``(n, T)`` or, of several channels, ``(n, T, C)``; ``y_*`` what is to be told of them.
 
     That is classes, int64 ``(n,)``, or ``(n, T)`` of every step with -1 where there is none; or numbers, float32 ``(n,)`` or
-    ``(n, K)``, of every step ``(n, T)`` or ``(n, T, K)``. ``input_format`` says what the codes stand for. ``row`` is the number of steps in a row of an image, 1 where the steps are none; ``permute`` and ``downsample`` are
-    what was done to it (see ``load_data``).
+    ``(n, K)``, of every step ``(n, T)`` or ``(n, T, K)``. ``input_format`` says what the codes stand for.
+    ``row`` is the number of steps in a row of an image, 1 where the steps are none; ``permute`` and ``downsample`` are what
+    was done to it (see ``load_data``).
     """
 
     name: str

@@ -1,7 +1,8 @@
 """The format of a model's inputs: that of integers by their type, that of floats by the range of the training split.
 
 A model reads the code ``k`` as ``k * 2**exponent``. Integers are codes as they are, and stand for values from 0 or -1 up to
-1: of ``b`` bits the exponent is ``-b``, or ``1 - b`` with a sign. Floats are rounded half to even and saturate.
+1: of ``b`` bits the exponent is ``-b``, or ``1 - b`` with a sign. Floats are rounded half to even and saturate. All channels
+share a format: those of different units should be brought to about the same range.
 """
 
 from __future__ import annotations

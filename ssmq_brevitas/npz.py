@@ -139,7 +139,8 @@ def _checked(path: Path, names: tuple[str, str], x: np.ndarray, y: np.ndarray) -
     x = x.astype(x.dtype.newbyteorder("="), order="C")
     if x.dtype not in INTEGERS + FLOATS:
         *most, last = map(str, INTEGERS + FLOATS)
-        raise SsmqError(f"{where} must be of {', '.join(most)} or {last}, not {x.dtype}: if they are codes, {names[0]}.astype(np.int16)")
+        types = f"{', '.join(most)} or {last}"
+        raise SsmqError(f"{where} must be of {types}, not {x.dtype}: if they are codes, {names[0]}.astype(np.int16)")
     if x.ndim != 3 or 0 in x.shape[1:]:
         raise SsmqError(f"{where} must be (sequences, steps, channels), not {x.shape}")
     if x.dtype in FLOATS and not np.isfinite(x).all():

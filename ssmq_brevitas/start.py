@@ -20,7 +20,10 @@ def with_its_input(config: Config, found: Config) -> Config:
 def refuse_other_task(found: Config, config: Config) -> None:
     """Raise SsmqError if a model made by ``found`` tells something else than ``config`` says."""
     if found.task != config.task:
-        raise SsmqError(f"{found.name} is a model of another task ({found.task}) than {config.name} ({config.task}): give the preset it was made with")
+        raise SsmqError(
+            f"{found.name} is a model of another task ({found.task}) than {config.name} ({config.task}): give the preset "
+            f"it was made with"
+        )
 
 
 def quantized_start(model: Classifier, found: Config, config: Config, x_train: torch.Tensor) -> Classifier:

@@ -25,7 +25,8 @@ METRICS = {"sequence": ("accuracy", "accuracy"), "step": ("accuracy per step", "
 class Task(Section):
     """``kind``: the class of a ``sequence``, that of every ``step``, or ``regression``, numbers.
 
-    A regression gives its numbers once a sequence, or with ``every_step`` at every step.
+    A regression gives its numbers once a sequence, or with ``every_step`` at every step. It is trained on their squared
+    errors as they are: numbers far from 1 should be scaled.
     """
 
     kind: Literal["sequence", "step", "regression"] = "sequence"

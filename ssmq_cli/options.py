@@ -158,7 +158,8 @@ def _load(chosen: dict, remedy: str, config, fresh: bool = False):
         )
     if data.length != model.length:
         raise SsmqError(
-            f"{config.name} is made for sequences of {model.length} steps, not {data.length} steps: {remedy.format(keys='length')}"
+            f"{config.name} is made for sequences of {model.length} steps, not {data.length} steps: "
+            f"{remedy.format(keys='length')}"
         )
     if (problem := config.task.problem_with(data, model.classes)) is not None:
         raise SsmqError(f"{config.name}: {problem[0]}: {remedy.format(keys=problem[1])}")

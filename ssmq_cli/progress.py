@@ -13,7 +13,10 @@ from .output import console, one_line
 
 @contextmanager
 def training_bar(label: str, shown: Callable[[float], str]) -> Iterator:
-    """``shown`` is the validation's value in words. Yields the ``on_step`` callback of ``ssmq_brevitas.train.train``; Ctrl-C becomes an Interrupted."""
+    """Yields the ``on_step`` callback of ``ssmq_brevitas.train.train``; Ctrl-C becomes an Interrupted.
+
+    ``shown`` puts the validation's value in words.
+    """
     columns = [
         TextColumn("{task.description}", markup=False),
         BarColumn(),

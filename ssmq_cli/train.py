@@ -67,5 +67,6 @@ def command(
         model = trained(model, config, name, data, out, seed, "log.csv")
     validation = score(model, data.x_validation, data.y_validation)
     test = quoted_score(model, data)
-    say(f"{data.name} ({data.source}): {len(data.y_train)} training, {len(data.y_test)} test images; inputs of {data.input_format}")
+    say(f"{data.name} ({data.source}): {len(data.y_train)} training, {len(data.y_test)} test images")
+    say(f"inputs of {data.input_format}")
     say(f"validation {validation}, test {test}  ->  {out / name}.safetensors")

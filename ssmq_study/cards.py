@@ -100,9 +100,10 @@ class Card(_Section):
 
     @model_validator(mode="after")
     def _numbers_are_of_its_task(self) -> Self:
+        task = self.config.task
         for entry in self.measured:
-            if (entry.correct is None) == self.config.task.classifies or (entry.steps is None) == (self.config.task.kind == "step"):
-                raise ValueError(f"measured: not what a model of kind {self.config.task.kind} is measured by")
+            if (entry.correct is None) == task.classifies or (entry.steps is None) == (task.kind == "step"):
+                raise ValueError(f"measured: not what a model of kind {task.kind} is measured by")
         return self
 
     def on(self, data_hash: str) -> Measured | None:

@@ -61,7 +61,7 @@ class Bench:
 
     def __init__(self, floating: Classifier, data: SequenceData, images: int):
         if not floating.task.classifies:
-            raise SsmqError("widths are ranked by the accuracy that they cost, and a regression has none: choose them by ssmq ptq")
+            raise SsmqError("widths are ranked by the accuracy that they cost, and a regression has none: try them by ssmq ptq")
         self.floating, self.data = floating.eval(), data
         self.x, self.y = data.x_validation[:images], data.y_validation[:images]
         self.calibration: Calibration = calibrate(floating, data.x_train[:256])

@@ -84,7 +84,7 @@ def _model(job: Job, data: SequenceData, folder: Path) -> tuple[torch.nn.Module,
             if data.was_learnt(note["data"]) and found.model == config.model:
                 save_checkpoint(folder / "model.safetensors", model, found, note)
                 return model, []
-        return _trained(Classifier(config.model), config.train.floating, job, data, folder)
+        return _trained(Classifier(config.model, config.task), config.train.floating, job, data, folder)
     start, found, _ = load_checkpoint(start_file(folder.parent, row))
     if row.kind == "paper-ptq":
         return paper_ptq(start, data.x_train[:CALIBRATION_IMAGES], row.quantiser), []

@@ -51,8 +51,9 @@ def describe(model: Classifier, metadata: dict[str, str] | None = None) -> Model
 def refuse_each_step(task: Task) -> None:
     """Raise ExportError if the outputs of models of this task count at every step, which the graphs' do not."""
     if task.each_step:
-        about = "a class" if task.classifies else "numbers"
-        raise ExportError(f'a model that tells {about} at every step (task.kind = "{task.kind}") has no graph: it can be trained, not exported')
+        told = "a class" if task.classifies else "numbers"
+        about = f'a model that tells {told} at every step (task.kind = "{task.kind}")'
+        raise ExportError(f"{about} has no graph: it can be trained, not exported")
 
 
 def _format(fmt) -> Format:

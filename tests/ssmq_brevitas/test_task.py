@@ -109,9 +109,9 @@ def test_a_state_of_another_task_or_input_is_refused(tmp_path):
     train(fresh("regression"), data, training, state_path=state)
     model, steps = fresh("regression"), data_of("regression of steps")
     model.task = TASKS["regression of steps"]
-    one = dataclasses.replace(steps, **{f"y_{split}": getattr(steps, f"y_{split}")[..., None].expand(-1, -1, 2) for split in ("train", "validation", "test")})
+    twice = {f"y_{split}": getattr(steps, f"y_{split}")[..., None].expand(-1, -1, 2) for split in ("train", "validation", "test")}
     with pytest.raises(SsmqError, match=r"another task.every_step \(False, not True\)"):
-        train(model, one, training, state_path=state)
+        train(model, dataclasses.replace(steps, **twice), training, state_path=state)
     other = parse_config({"model": {**model.model.model_dump(), "input": {"bits": 8, "signed": False, "exponent": 0}}}, "test")
     model = fresh("regression")
     model.model = other.model
@@ -248,7 +248,7 @@ def test_outputs_of_every_step_need_no_pooling(tmp_path):
 @pytest.mark.parametrize("name", ["step", "regression of steps"])
 def test_read_outs_are_fitted_on_every_step(name):
     data, config = data_of(name), config_of(name)
-    config = config.model_copy(update={"scheme": config.scheme.model_copy(update={"bits": config.scheme.bits.model_copy(update={"x": 4})})})
+    config = parse_config({**config.model_dump(), "scheme": {"bits": {"x": 4}}}, origin="test")
     floating = fresh(name)
     train(floating, data, Training(epochs=4, batch=16, learning_rate=2e-2), seed=0)
     floating.eval()
