@@ -69,20 +69,20 @@ def _named(kind: tuple, name: str) -> str:
 
 
 def _coded(path: Path, splits: dict[str, Arrays], given: InputFormat | None, bits: int) -> tuple[dict[str, Arrays], InputFormat]:
-    x = splits["train"][0]
+    train = splits["train"][0]
     try:
-        if x.dtype in FLOATS:
-            found = given or covering_format(x, bits)
+        if train.dtype in FLOATS:
+            found = given or covering_format(train, bits)
             splits = {split: (codes_of(x, found), y) for split, (x, y) in splits.items()}
         else:
-            found = given or own_format(x.dtype)
+            found = given or own_format(train.dtype)
             for x, _ in splits.values():
                 refuse_beyond(x, found)
             # torch hardly computes with this type.
             splits = {split: (x.astype(np.int32) if x.dtype == np.uint16 else x, y) for split, (x, y) in splits.items()}
     except SsmqError as error:
         raise SsmqError(f"{path}: x: {error}") from error
-    squeeze = x.shape[2] == 1
+    squeeze = train.shape[2] == 1
     return {split: (x[..., 0] if squeeze else x, y) for split, (x, y) in splits.items()}, found
 
 

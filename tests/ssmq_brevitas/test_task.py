@@ -82,7 +82,7 @@ def test_training_makes_the_metric_better(name, kind):
     assert history.rows[-1]["validation"] == score(model, data.x_validation, data.y_validation).value
     if model.task.classifies:
         assert after.value > max(0.8, before.value) and after.count == (data.y_test >= 0).sum()
-        assert str(after) == f"{100 * after.value:.2f} %"
+        assert str(after) == f"{100 * after.value:.2f} %" + (" of the steps" if name == "step" else "")
     else:
         assert after.value < 0.5 * before.value and after.mae <= after.value and after.r2 > 0.5 > before.r2
         assert str(after).startswith("RMSE 0.") and after.count == data.y_test.numel()
