@@ -40,12 +40,10 @@ def command(
     """
     from ssmq_brevitas.config import load_config, with_epochs, with_input
     from ssmq_brevitas.files import sole_use
-    from ssmq_export.from_model import refuse_each_step
 
     config = with_epochs(load_config(preset), "qat", epochs)
     data = load(config, fresh=True)
     config = with_input(config, data.input_format)
-    refuse_each_step(config.task)
     if out is None:
         out = Path("runs") / re.sub(r"[^\w.]+", "-", f"{Path(preset).stem}-{data.name}".lower())
     with sole_use(out):

@@ -22,9 +22,5 @@ def score_on_integers(model: Classifier, x: torch.Tensor, y: torch.Tensor) -> Sc
 
 
 def quoted_score(model: Classifier, data: SequenceData) -> Score:
-    """The score of ``model``, float or quantised, on ``data``'s test sequences.
-
-    Outputs that count at every step have no graph: those are the model's own.
-    """
-    on_integers = model.quantized and not model.task.each_step
-    return (score_on_integers if on_integers else score)(model, data.x_test, data.y_test)
+    """The score of ``model``, float or quantised, on ``data``'s test sequences."""
+    return (score_on_integers if model.quantized else score)(model, data.x_test, data.y_test)

@@ -12,7 +12,6 @@ import torch
 from ssmq_brevitas.checkpoint import load_checkpoint
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.model import Classifier
-from ssmq_brevitas.task import Task
 
 from .dataflow.format import Format
 from .dataflow.keys import CONFIG_KEY, VERSIONS_KEY
@@ -27,8 +26,7 @@ VERSIONED = ("ssmq-brevitas", "torch", "brevitas", "onnx")
 
 
 def describe(model: Classifier, metadata: dict[str, str] | None = None) -> ModelSpec:
-    """Read a quantised model. Raises ExportError for a float one, and for one whose outputs count at every step."""
-    refuse_each_step(model.task)
+    """Read a quantised model. Raises ExportError for a float one."""
     if not model.quantized:
         raise ExportError("a float model has no codes to export: quantise it first")
     with torch.no_grad():
@@ -38,6 +36,7 @@ def describe(model: Classifier, metadata: dict[str, str] | None = None) -> Model
             classes=model.model.classes,
             length=model.model.length,
             double=model.decoder.weight.dtype == torch.float64,
+            each_step=model.task.each_step,
             pool_exponent=model.pool_exponent,
             input=_format(model.model.input_format.format),
             encoder=_linear(model.encoder),
@@ -46,14 +45,6 @@ def describe(model: Classifier, metadata: dict[str, str] | None = None) -> Model
             layers=[_layer(block, model) for block in model.blocks],
             metadata={VERSIONS_KEY: json.dumps({name: version(name) for name in VERSIONED}), **(metadata or {})},
         )
-
-
-def refuse_each_step(task: Task) -> None:
-    """Raise ExportError if the outputs of models of this task count at every step, which the graphs' do not."""
-    if task.each_step:
-        told = "a class" if task.classifies else "numbers"
-        about = f'a model that tells {told} at every step (task.kind = "{task.kind}")'
-        raise ExportError(f"{about} has no graph: it can be trained, not exported")
 
 
 def _format(fmt) -> Format:
@@ -103,7 +94,7 @@ def _table(block) -> np.ndarray:
 def trace(model: Classifier, codes: np.ndarray, engine: str) -> dict[str, np.ndarray]:
     """Run ``codes`` ``(B, T)`` or ``(B, T, C)`` and return the values of every quantised tensor by its name in the step graph.
 
-    Tensors of each step are ``(B, T, channels)``, ``logits`` is ``(B, classes)``. ``engine``: ``"reference"`` or
+    Tensors of each step are ``(B, T, channels)``, ``logits`` is ``(B, classes)`` or of each step too. ``engine``: ``"reference"`` or
     ``"fused"``.
     """
     captured: dict[str, torch.Tensor] = {}
@@ -120,7 +111,8 @@ def trace(model: Classifier, codes: np.ndarray, engine: str) -> dict[str, np.nda
         ssm.on_states = store
 
     keep("u_0", model.quantizers["u"])
-    keep("pooled", model.quantizers["pool"])
+    if "pool" in model.quantizers:
+        keep("pooled", model.quantizers["pool"])
     for k, block in enumerate(model.blocks):
         keep_states(k, block.ssm)
         for name, quantizer in block.quantizers.items():

@@ -23,8 +23,6 @@ from ssmq_brevitas.score import Tally, loss_of, score
 from ssmq_brevitas.start import quantized_start
 from ssmq_brevitas.task import Task
 from ssmq_brevitas.train import train
-from ssmq_export.errors import ExportError
-from ssmq_export.from_model import describe
 
 TASKS = {
     "sequence": Task(),
@@ -257,12 +255,6 @@ def test_read_outs_are_fitted_on_every_step(name):
         plain = (post_training(floating, config, data.x_train)(data.x_test) - wanted).square().mean()
         fitted = reconstruct(post_training(floating, config, data.x_train), floating, data.x_train)
         assert (fitted(data.x_test) - wanted).square().mean() < plain
-
-
-@pytest.mark.parametrize("name", ["step", "regression of steps"])
-def test_a_model_of_every_step_is_not_exported_as_another(name):
-    with pytest.raises(ExportError, match=f'at every step .task.kind = "{TASKS[name].kind}". has no graph'):
-        describe(fresh(name, "quantised"))
 
 
 def test_another_task_does_not_start_from_this_model():
