@@ -57,7 +57,7 @@ class Score:
 
 
 class Tally:
-    """What outputs are worth, batch by batch. Numbers are summed exactly, so the batches' sizes change nothing."""
+    """What outputs are worth, batch by batch. Numbers are summed exactly: every machine finds what a card says."""
 
     def __init__(self, task: Task):
         self.task = task

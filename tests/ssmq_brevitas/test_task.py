@@ -171,6 +171,16 @@ def test_numbers_that_are_all_the_same_have_no_share_of_variance():
     assert str(found) == "RMSE 0.7071, MAE 0.5"
 
 
+def test_errors_are_summed_exactly_in_whatever_order():
+    """In float64 2^53 + 1 is 2^53, and so is one more."""
+    scores = []
+    for outputs in ([2.0**53, 1.0, 1.0], [1.0, 1.0, 2.0**53]):
+        tally = Tally(TASKS["regression"])
+        tally.add(np.array(outputs)[:, None], np.zeros(3))
+        scores.append(tally.score())
+    assert scores[0] == scores[1] and scores[0].mae == (2**53 + 2) / 3
+
+
 N, T = (96,), (96, LENGTH)
 MISFITS = [
     ("sequence", torch.zeros(N), "y are numbers, which is not what task.kind .sequence. tells .or give y.astype.np.int64.*: change task.kind"),
