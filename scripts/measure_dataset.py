@@ -19,8 +19,8 @@ from ssmq_brevitas.checkpoint import load_checkpoint
 from ssmq_brevitas.data import load_data
 from ssmq_brevitas.files import write_whole
 from ssmq_brevitas.footprint import footprint
-from ssmq_brevitas.train import accuracy
-from ssmq_study.accuracy import quoted_accuracy
+from ssmq_brevitas.score import score
+from ssmq_study.quoted import quoted_score
 
 ROOT = Path(__file__).parents[1]
 FILE, OUT = "runs/vowels/japanese-vowels.npz", "runs/vowels"
@@ -52,8 +52,8 @@ def measured(name: str, data) -> dict:
     return {
         "stage": name,
         "epochs": note["epochs"],
-        "validation": accuracy(model, data.x_validation, data.y_validation),
-        "test": quoted_accuracy(model, data),
+        "validation": score(model, data.x_validation, data.y_validation).value,
+        "test": quoted_score(model, data).value,
         "bytes": footprint(model).as_dict(),
     }
 

@@ -71,10 +71,12 @@ def least_widths(model, bits) -> dict[str, int]:
 
     u, x, bias, activation = fmt(bits.u), fmt(bits.x), fmt(bits.bias), fmt(bits.activation)
     mixing = fmt(bits.activation, model.activation != "relu")
+    kept = model.input_format.kept(bits.input)
+    fed = fmt(kept.bits, kept.signed)
     mixed = linear_terms(model.heads, fmt(bits.linear), mixing, bias)
     gated = mixed if model.gate == "none" else (product_term(activation, fmt(bits.activation, False)),)
     return {
-        "encoder": sum_bits(*linear_terms(model.channels, fmt(bits.encoder), fmt(bits.input, False), bias)),
+        "encoder": sum_bits(*linear_terms(model.channels, fmt(bits.encoder), fed, bias)),
         "x": sum_bits(*state_terms(fmt(bits.a), fmt(2), x, u)),  # B̄ has at least the 2 bits of a power of two
         "y": sum_bits(*readout_terms(model.modes, fmt(bits.c), fmt(bits.d, exponent=1), x, u)),
         "mix": sum_bits(*mixed),
@@ -110,8 +112,9 @@ def accumulator_widths(model) -> dict[str, int]:
             f"{k}.u": sum_bits(code_term(u), *gated),
         }
         u = quantizers["u"].format
-    widths["pool"] = sum_bits(code_term(u, model.model.length))
-    widths["logits"] = sum_bits(*_layer(model.decoder, model.quantizers["pool"].format))
+    if not model.task.each_step:
+        widths["pool"] = sum_bits(code_term(u, model.model.length))
+    widths["logits"] = sum_bits(*_layer(model.decoder, model.decoder_input.format))
     return widths
 
 

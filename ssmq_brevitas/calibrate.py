@@ -67,7 +67,7 @@ def state_statistics(s4d: S4D, u: torch.Tensor) -> StateStatistics:
 
 
 def calibrate(model: Classifier, codes: torch.Tensor) -> Calibration:
-    """Run a float model over ``codes`` ``(n, T)`` uint8 and collect statistics; the model is left as it was."""
+    """Run a float model over ``codes`` ``(n, T)`` and collect statistics; the model is left as it was."""
     places = model.quantizer_names()
     inputs: list[torch.Tensor] = []
     hooks = [

@@ -41,7 +41,7 @@ def load_checkpoint(path: Path) -> tuple[Classifier, Config, dict]:
     if kind not in ("float", "quantised") or not isinstance(note, dict):
         raise SsmqError(f"{path}: not a readable checkpoint, its description is damaged (format or note)")
     config = parse_config(content.get("config", {}), origin=f"{path} (configuration inside)")
-    model = empty_quantized(config) if kind == "quantised" else Classifier(config.model)
+    model = empty_quantized(config) if kind == "quantised" else Classifier(config.model, config.task)
     fill(model, tensors, path)
     refuse_unsound(model, str(path))
     if model.quantized:

@@ -1,7 +1,8 @@
 """Configurations: what is built, how it is quantised and how it is trained. Presets by name, or TOML files.
 
-The sections of a file are the classes below: ``[model]``, ``[scheme]``, ``[scheme.bits]``, ``[train.float]`` and
-``[train.qat]``. Whatever is left out keeps its default; an unknown key or a value out of range is refused by name.
+The sections of a file are the classes below: ``[task]``, ``[model]``, ``[model.input]``, ``[scheme]``, ``[scheme.bits]``,
+``[train.float]`` and ``[train.qat]``. Whatever is left out keeps its default; an unknown key or a value out of range is
+refused by name.
 """
 
 from __future__ import annotations
@@ -9,16 +10,18 @@ from __future__ import annotations
 import difflib
 import importlib.resources
 import json
-import reprlib
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic.fields import FieldInfo
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from .bounds import least_widths, refuse_wide
+from .config_problem import first_problem
 from .errors import SsmqError
+from .input_format import PIXELS, InputFormat
+from .section import Section
+from .task import Task
 
 # Sizes past these are typing errors, and would be found out by the memory that they take.
 MOST_PARAMETERS = 2**24
@@ -33,20 +36,12 @@ Step = Annotated[float, Field(ge=1e-6, le=1e3)]
 TABLE_BITS = 16
 
 
-class _Section(BaseModel):
-    # Strict: true is not a number and "8" is none either. In files a key that is a name of Python's own has its alias.
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, serialize_by_alias=True)
-
-    @classmethod
-    def keys(cls) -> dict[str, FieldInfo]:
-        """The fields by their keys in files."""
-        return {field.alias or name: field for name, field in cls.model_fields.items()}
-
-
-class ModelConfig(_Section):
+class ModelConfig(Section):
     """Architecture. The paper's block has no norm, GELU and GLU in one layer; the edge block batch norm and ReLU.
 
-    ``channels`` is the number of values a step, ``length`` that of steps. ``dt_min`` and ``dt_max`` are the ends of the
+    ``channels`` is the number of values a step, ``length`` that of steps, ``classes`` that of outputs, also where they are
+    the numbers of a regression. ``input`` is the format of the values; without one they are pixels, 8 bits unsigned times
+    2^-8, or what ``ssmq train`` finds in the data. ``dt_min`` and ``dt_max`` are the ends of the
     log-uniform range that S4D's steps Δ start in: a mode forgets in about 2 / Δ steps, and what it forgets more slowly than
     one place of its state in so many steps, rounding keeps for ever. So narrow states ask for a larger ``dt_min``.
     """
@@ -55,13 +50,24 @@ class ModelConfig(_Section):
     heads: Count = 16
     modes: Count = 32
     layers: Annotated[int, Field(ge=1, le=64)] = 1
-    classes: Annotated[int, Field(ge=2, le=2**16)] = 10
+    classes: Count = 10
     length: Annotated[int, Field(ge=1, le=2**24)] = 784
     norm: Literal["none", "batch"] = "none"
     activation: Literal["relu", "gelu", "hard_gelu"] = "hard_gelu"
     gate: Literal["none", "sigmoid", "hard_sigmoid"] = "hard_sigmoid"
     dt_min: Step = 1e-3
     dt_max: Step = 1e-1
+    input: InputFormat | None = None
+
+    @field_validator("input")
+    @classmethod
+    def _said_in_one_way(cls, given: InputFormat | None) -> InputFormat | None:
+        """Models of pixels are equal, whether they say so or not."""
+        return None if given == PIXELS else given
+
+    @property
+    def input_format(self) -> InputFormat:
+        return self.input or PIXELS
 
     @model_validator(mode="after")
     def _steps_are_a_range(self) -> Self:
@@ -85,10 +91,11 @@ class ModelConfig(_Section):
         return self
 
 
-class Bits(_Section):
+class Bits(Section):
     """Bit width of every tensor. ``y`` (the S4D output before its activation) exists only for GELU and hard GELU.
 
     ``b`` is used where B̄ is not a power of two (see ``Scheme``). ``norm`` is that of batch norm's gain and offset, as they are in evaluation.
+    ``input`` is how many bits of an input's code are kept, the first ones; floats become codes of so many.
     """
 
     a: Width = 8
@@ -104,13 +111,13 @@ class Bits(_Section):
     linear: Width = 8
     encoder: Width = 8
     decoder: Width = 8
-    input: Annotated[int, Field(ge=1, le=8)] = 8
+    input: Annotated[int, Field(ge=1, le=16)] = 8
     pool: Width = 8
     bias: Width = 16
     norm: Width = 16
 
 
-class Scheme(_Section):
+class Scheme(Section):
     """Formats and grids of all tensors.
 
     ``granularity`` is how many share one exponent in Ā, B̄, C, D and x: a ``tensor`` or a ``head``. ``equalise``
@@ -128,7 +135,7 @@ class Scheme(_Section):
     tensors: dict[Annotated[str, Field(min_length=1, max_length=200)], int | str] = {}
 
 
-class Training(_Section):
+class Training(Section):
     """One training phase: AdamW, cosine schedule with a linear warm-up of 5 % of the steps.
 
     ``learning_rate`` of a quantised weight is in units of the range of its grid.
@@ -147,15 +154,16 @@ class Training(_Section):
     freeze_norm: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
-class Phases(_Section):
+class Phases(Section):
     floating: Training = Field(Training(), alias="float")
     qat: Training = Training()
 
 
-class Config(_Section):
+class Config(Section):
     """Everything that defines a trained model but the data and the seed."""
 
     name: Annotated[str, Field(min_length=1, max_length=200)] = "custom"
+    task: Task = Task()
     model: ModelConfig = ModelConfig()
     scheme: Scheme = Scheme()
     train: Phases = Phases()
@@ -166,6 +174,24 @@ class Config(_Section):
         if not name.isprintable():
             raise ValueError("must be printable characters")
         return name
+
+    @model_validator(mode="after")
+    def _outputs_are_told_apart(self) -> Self:
+        if self.task.classifies and self.model.classes < 2:
+            raise ValueError("model.classes is 1, but a class is told from at least 2")
+        return self
+
+    @model_validator(mode="after")
+    def _labels_stay_with_steps(self) -> Self:
+        for training in (self.train.floating, self.train.qat):
+            self.task.refuse_shift(training.shift)
+        return self
+
+    @model_validator(mode="after")
+    def _signs_are_kept(self) -> Self:
+        if self.model.input_format.signed and self.scheme.bits.input < 2:
+            raise ValueError("scheme.bits.input is 1, but of signed inputs at least 2 bits are kept")
+        return self
 
     @model_validator(mode="after")
     def _accumulators_fit(self) -> Self:
@@ -186,6 +212,12 @@ def with_epochs(config: Config, phase: str, epochs: int | None) -> Config:
         return config
     training = getattr(config.train, phase).model_copy(update={"epochs": epochs})
     return config.model_copy(update={"train": config.train.model_copy(update={phase: training})})
+
+
+def with_input(config: Config, given: InputFormat | None) -> Config:
+    """``config`` for inputs of a format. Raises SsmqError if its scheme is none for them."""
+    values = config.model_dump()
+    return parse_config(values | {"model": {**values["model"], "input": given and given.model_dump()}}, config.name)
 
 
 def preset_names() -> list[str]:
@@ -231,39 +263,19 @@ def parse_config(values: dict, origin: str) -> Config:
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        raise SsmqError(f"{origin}: {_first_problem(error)}") from error
+        raise SsmqError(f"{origin}: {first_problem(error, Config)}") from error
     except SsmqError as error:  # of the accumulators' widths
         raise SsmqError(f"{origin}: {error}") from error
-
-
-def _first_problem(error: ValidationError) -> str:
-    problem = error.errors()[0]
-    key = ".".join(str(part)[:80] for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        section = Config
-        for part in problem["loc"][:-1]:
-            section = section.keys()[part].annotation
-        close = difflib.get_close_matches(str(problem["loc"][-1])[:80], section.keys(), n=1, cutoff=0.5)
-        hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(section.keys())}"
-        return f"unknown key {key!r}; {hint}"
-    where = f"{key}: " if key else ""
-    if problem["type"] == "value_error":
-        return f"{where}{problem['msg'].removeprefix('Value error, ')}"
-    return f"{where}{problem['msg'][0].lower()}{problem['msg'][1:]}, not {_shown(problem['input'])}"
-
-
-def _shown(value) -> str:
-    try:
-        return reprlib.repr(value)
-    except ValueError:  # Python prints no integer of more than 4,300 digits
-        return "a number of thousands of digits"
 
 
 def to_toml(config: Config) -> str:
     """``config`` as a file that ``load_config`` reads, all values written out."""
     values = config.model_dump(mode="json")
+    given = values["model"].pop("input")
     sections = {
+        "task": values["task"],
         "model": values["model"],
+        **({"model.input": given} if given else {}),
         "scheme": {key: value for key, value in values["scheme"].items() if key not in ("bits", "tensors")},
         "scheme.bits": values["scheme"]["bits"],
         "scheme.tensors": {json.dumps(pattern): value for pattern, value in values["scheme"]["tensors"].items()},

@@ -1,4 +1,4 @@
-"""Images as sequences: one grey pixel a step, row by row (sequential MNIST and its relatives).
+"""Sequences as codes: images, one grey pixel a step, row by row (sequential MNIST and its relatives), or those of a file.
 
 Pixels stay what they are on disk, unsigned 8-bit codes; the model reads the code ``k`` as the value ``k * 2**-8``,
 so the input already lies on a power-of-two grid and needs no normalisation (the encoder learns it).
@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from .errors import SsmqError
+from .input_format import PIXELS, InputFormat, refuse_beyond
 from .npz import load_npz
 
 NPZ = "npz:"
@@ -26,10 +27,12 @@ SUBSET_VALIDATION = 500
 
 @dataclass(frozen=True)
 class SequenceData:
-    """Three splits: ``x_*`` uint8 codes ``(n, T)`` or, of several channels, ``(n, T, C)``; ``y_*`` int64 ``(n,)``.
+    """Three splits: ``x_*`` codes ``(n, T)`` or, of several channels, ``(n, T, C)``; ``y_*`` what is to be told of them.
 
-    ``row`` is the number of steps in a row of an image, 1 where the steps are none; ``permute`` and ``downsample`` are
-    what was done to it (see ``load_data``).
+    That is classes, int64 ``(n,)``, or ``(n, T)`` of every step with -1 where there is none; or numbers, float32 ``(n,)`` or
+    ``(n, K)``, of every step ``(n, T)`` or ``(n, T, K)``. ``input_format`` says what the codes stand for.
+    ``row`` is the number of steps in a row of an image, 1 where the steps are none; ``permute`` and ``downsample`` are what
+    was done to it (see ``load_data``).
     """
 
     name: str
@@ -43,6 +46,7 @@ class SequenceData:
     row: int = 1
     permute: int | None = None
     downsample: int = 1
+    input_format: InputFormat = PIXELS
 
     @property
     def length(self) -> int:
@@ -95,8 +99,13 @@ def load_data(
     permute: int | None = None,
     downsample: int = 1,
     seed: int = 0,
+    given: InputFormat | None = None,
+    bits: int = 8,
 ) -> SequenceData:
     """Load a data set as sequences. ``"npz:FILE"`` is a file of one's own (see ``npz``).
+
+    ``given`` is the format that the inputs have; without it integers have that of their type, and floats one of ``bits``
+    bits that covers the training split.
 
     Without ``data_root`` this is the embedded subset of MNIST (needs no network). With it, torchvision's ``MNIST``
     (``dataset="mnist"``) or ``FashionMNIST`` (``"fashion-mnist"``) from that folder, split 50k/10k/10k by ``seed``.
@@ -107,12 +116,13 @@ def load_data(
         if data_root is not None or download or permute is not None or downsample != 1:
             raise SsmqError("npz:FILE is read as it is: it cannot be combined with other options about data")
         path = Path(dataset.removeprefix(NPZ))
+        found, its_format = load_npz(path, seed, given, bits)
         splits = {
             f"{kind}_{split}": torch.from_numpy(array)
-            for split, arrays in load_npz(path, seed).items()
+            for split, arrays in found.items()
             for kind, array in zip("xy", arrays, strict=True)
         }
-        return SequenceData(name=path.stem, source="npz", **splits)
+        return SequenceData(name=path.stem, source="npz", input_format=its_format, **splits)
     if data_root is None:
         if dataset != "mnist":
             raise SsmqError(f"data set {dataset!r} is not embedded: give its folder as data_root (and download=True to fetch it)")
@@ -124,10 +134,11 @@ def load_data(
     parts = {"validation": order[:validation], "train": np.sort(order[validation:])}
     tensors = {}
     for split, (images, labels) in {"test": test, **{k: (train[0][v], train[1][v]) for k, v in parts.items()}}.items():
+        refuse_beyond(images, given or PIXELS)
         tensors[f"x_{split}"] = torch.from_numpy(_as_sequences(images, permute, downsample))
         tensors[f"y_{split}"] = torch.from_numpy(labels.astype(np.int64))
     row = train[0].shape[2] // downsample if permute is None else 1
-    changes = {"row": row, "permute": permute, "downsample": downsample}
+    changes = {"row": row, "permute": permute, "downsample": downsample, "input_format": given or PIXELS}
     return SequenceData(name=name, source=source, **changes, **tensors)
 
 

@@ -42,7 +42,8 @@ class Footprint:
 def footprint(model: Classifier) -> Footprint:
     """Count ``model``, float or quantised."""
     floats = _float_numbers(model)
-    state_numbers = 2 * model.model.heads * model.model.modes * model.model.layers + model.model.heads
+    pooled = 0 if model.task.each_step else model.model.heads
+    state_numbers = 2 * model.model.heads * model.model.modes * model.model.layers + pooled
     fp32 = 4.0 * (floats + state_numbers)
     if not model.quantized:
         return Footprint(4.0 * floats, 4.0 * state_numbers, fp32, fp32)
@@ -52,7 +53,7 @@ def footprint(model: Classifier) -> Footprint:
         bits += _block_bits(block)
         state += 2 * block.ssm.heads * block.ssm.modes * block.ssm.state.bits
     last = model.blocks[-1].quantizers["u"]
-    state += model.model.heads * (last.bits + math.ceil(math.log2(model.model.length)))
+    state += pooled * (last.bits + math.ceil(math.log2(model.model.length)))
     parameters = bits / 8
     return Footprint(parameters, state / 8, parameters + state / 8, fp32)
 

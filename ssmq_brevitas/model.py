@@ -19,8 +19,7 @@ from .activations import ACTIVATIONS, GATES, MONOTONE
 from .config import ModelConfig, Scheme
 from .norm import PositiveBatchNorm
 from .s4d import S4D
-
-INPUT_EXPONENT = -8
+from .task import Task
 
 
 class Block(nn.Module):
@@ -54,7 +53,8 @@ class Block(nn.Module):
 
 
 class Classifier(nn.Module):
-    """Sequence classifier: uint8 codes ``(B, T)``, or of several channels ``(B, T, C)``, to logits ``(B, classes)``.
+    """Codes ``(B, T)``, or of several channels ``(B, T, C)``, to logits ``(B, classes)``; of a task that counts at each step
+    without pooling, to ``(B, T, classes)``.
 
     Pooling sums over time and scales by the power of two nearest to 1/T, a constant shift in hardware.
     ``scheme`` is what the quantisers were made by (see ``quantize``), None in a float model.
@@ -62,17 +62,22 @@ class Classifier(nn.Module):
 
     scheme: Scheme | None = None
 
-    def __init__(self, model: ModelConfig):
+    def __init__(self, model: ModelConfig, task: Task = Task()):
         super().__init__()
-        self.model = model
+        self.model, self.task = model, task
         self.encoder: nn.Module = nn.Linear(model.channels, model.heads)
         with torch.no_grad():
-            # The usual normalisation of MNIST, (k/255 - 0.1307) / 0.3081, as the encoder's starting point.
-            self.encoder.bias -= self.encoder.weight.sum(dim=1) * (0.1307 / 0.3081)
-            self.encoder.weight *= 256 / 255 / 0.3081
+            if model.input is None:
+                # The usual normalisation of MNIST, (k/255 - 0.1307) / 0.3081, as the encoder's starting point.
+                self.encoder.bias -= self.encoder.weight.sum(dim=1) * (0.1307 / 0.3081)
+                self.encoder.weight *= 256 / 255 / 0.3081
+            else:
+                # Another range is brought to about -1 .. 1.
+                self.encoder.weight /= model.input.format.magnitude * 2.0**model.input.exponent
         self.blocks = nn.ModuleList(Block(model) for _ in range(model.layers))
         self.decoder: nn.Module = nn.Linear(model.heads, model.classes)
-        self.sites = nn.ModuleDict({name: nn.Identity() for name in ("input", "u", "pool")})
+        names = ("input", "u") if task.each_step else ("input", "u", "pool")
+        self.sites = nn.ModuleDict({name: nn.Identity() for name in names})
 
     @property
     def quantized(self) -> bool:
@@ -83,15 +88,22 @@ class Classifier(nn.Module):
         return self.sites
 
     @property
+    def decoder_input(self) -> nn.Module:
+        """What stands before the decoder."""
+        return self.blocks[-1].quantizers["u"] if self.task.each_step else self.quantizers["pool"]
+
+    @property
     def pool_exponent(self) -> int:
         return -round(math.log2(self.model.length))
 
     def forward(self, codes: torch.Tensor) -> torch.Tensor:
         dtype = self.decoder.weight.dtype
-        values = (codes if codes.dim() == 3 else codes[..., None]).to(dtype) * 2.0**INPUT_EXPONENT
+        values = (codes if codes.dim() == 3 else codes[..., None]).to(dtype) * 2.0**self.model.input_format.exponent
         u = self.quantizers["u"](self.encoder(self.quantizers["input"](values)))
         for block in self.blocks:
             u = block(u)
+        if self.task.each_step:
+            return self.decoder(u)
         return self.decoder(self.quantizers["pool"](u.sum(dim=1) * 2.0**self.pool_exponent))
 
     def use_engine(self, engine: str) -> None:

@@ -1,7 +1,8 @@
-"""Sequences of one's own: a NumPy file with ``x`` ``(n, T, channels)`` uint8 and ``y`` ``(n,)`` labels.
+"""Sequences of one's own: a NumPy file with ``x`` ``(n, T, channels)`` and what is to be told of them, ``y``.
 
-A model reads the code ``k`` as ``k * 2**-8``, as it does pixels. Other numbers are refused, for only their owner knows
-which range deserves the 256 codes: ``np.clip(np.rint((v - low) / (high - low) * 255), 0, 255).astype(np.uint8)``.
+``x`` are integers of 8 or 16 bits, codes as they are, or floats, which become codes of a format that covers the training
+split (see ``input_format``). ``y`` are classes: integers ``(n,)``, or ``(n, T)`` of every step, -1 where nothing is to be
+told; or numbers: floats ``(n,)`` or ``(n, K)``, of every step ``(n, T)`` or ``(n, T, K)``.
 
 ``x_validation``, ``y_validation`` and ``x_test``, ``y_test`` are splits of their own; one that is missing is a tenth of
 ``x``, by seed.
@@ -18,6 +19,8 @@ import numpy as np
 
 from .errors import SsmqError
 from .files import read_whole
+from .input_format import FLOATS, INTEGERS, InputFormat, codes_of, covering_format, own_format, refuse_beyond
+from .task import IGNORED
 
 SPLITS = {"train": "", "validation": "_validation", "test": "_test"}
 # What an archive unpacks to; the arrays lie in the memory, twice while they are split.
@@ -27,28 +30,60 @@ MOST_LABEL = 2**16 - 1
 Arrays = tuple[np.ndarray, np.ndarray]
 
 
-def load_npz(path: Path, seed: int) -> dict[str, Arrays]:
-    """``train``, ``validation``, ``test``: ``x`` uint8 ``(n, T)``, or ``(n, T, C)`` of several channels, and ``y``."""
-    given = _read(path)
-    if "train" not in given:
+def load_npz(path: Path, seed: int, given: InputFormat | None, bits: int) -> tuple[dict[str, Arrays], InputFormat]:
+    """``train``, ``validation``, ``test``: codes ``x`` ``(n, T)``, or ``(n, T, C)`` of several channels, and ``y``.
+
+    And the format of the codes: ``given``, or that of their type, or of floats one of ``bits`` bits.
+    """
+    splits = _read(path)
+    if "train" not in splits:
         raise SsmqError(f"{path}: holds no arrays x and y")
-    first = given["train"][0].shape[1:]
-    for split, (x, _) in given.items():
-        if x.shape[1:] != first:
-            raise SsmqError(f"{path}: x_{split} has (steps, channels) {x.shape[1:]}, x has {first}")
-    x, y = given["train"]
+    first = [_kind(array) for array in splits["train"]]
+    for split, arrays in splits.items():
+        for name, array, wanted in zip("xy", arrays, first, strict=True):
+            if _kind(array) != wanted:
+                raise SsmqError(f"{path}: {name}_{split} has {_named(_kind(array), name)}, {name} has {_named(wanted, name)}")
+    x, y = splits["train"]
     order = np.random.default_rng(seed).permutation(len(y))
     for split in ("validation", "test"):
-        if split not in given:
+        if split not in splits:
             tenth, order = order[: len(y) // 10], order[len(y) // 10 :]
-            given[split] = x[tenth], y[tenth]
+            splits[split] = x[tenth], y[tenth]
     kept = np.sort(order)
-    given["train"] = x[kept], y[kept]
-    for split, (_, labels) in given.items():
+    splits["train"] = x[kept], y[kept]
+    for split, (_, labels) in splits.items():
         if not len(labels):
             raise SsmqError(f"{path}: no sequences are left for {split}: give at least 10, or a split of its own")
-    squeeze = first[1] == 1
-    return {split: (x[..., 0] if squeeze else x, y) for split, (x, y) in given.items()}
+        if labels.dtype == np.int64 and not (labels != IGNORED).any():
+            raise SsmqError(f"{path}: every label for {split} is {IGNORED}, so there is nothing to tell")
+    return _coded(path, splits, given, bits)
+
+
+def _kind(array: np.ndarray) -> tuple:
+    return array.shape[1:], array.dtype
+
+
+def _named(kind: tuple, name: str) -> str:
+    shape, dtype = kind
+    return f"(steps, channels) {shape} of {dtype}" if name == "x" else f"{shape} of {dtype} for each sequence"
+
+
+def _coded(path: Path, splits: dict[str, Arrays], given: InputFormat | None, bits: int) -> tuple[dict[str, Arrays], InputFormat]:
+    train = splits["train"][0]
+    try:
+        if train.dtype in FLOATS:
+            found = given or covering_format(train, bits)
+            splits = {split: (codes_of(x, found), y) for split, (x, y) in splits.items()}
+        else:
+            found = given or own_format(train.dtype)
+            for x, _ in splits.values():
+                refuse_beyond(x, found)
+            # torch hardly computes with this type.
+            splits = {split: (x.astype(np.int32) if x.dtype == np.uint16 else x, y) for split, (x, y) in splits.items()}
+    except SsmqError as error:
+        raise SsmqError(f"{path}: x: {error}") from error
+    squeeze = train.shape[2] == 1
+    return {split: (x[..., 0] if squeeze else x, y) for split, (x, y) in splits.items()}, found
 
 
 def _read(path: Path) -> dict[str, Arrays]:
@@ -100,17 +135,35 @@ def _array(path: Path, name: str, archive: zipfile.ZipFile, entry: zipfile.ZipIn
 
 
 def _checked(path: Path, names: tuple[str, str], x: np.ndarray, y: np.ndarray) -> Arrays:
-    if x.dtype != np.uint8:
-        raise SsmqError(
-            f"{path}: {names[0]} must be uint8 codes 0..255, not {x.dtype}: choose the range that they cover, as in "
-            f"np.clip(np.rint((x - low) / (high - low) * 255), 0, 255).astype(np.uint8)"
-        )
+    where = f"{path}: {names[0]}"
+    x = x.astype(x.dtype.newbyteorder("="), order="C")
+    if x.dtype not in INTEGERS + FLOATS:
+        *most, last = map(str, INTEGERS + FLOATS)
+        types = f"{', '.join(most)} or {last}"
+        raise SsmqError(f"{where} must be of {types}, not {x.dtype}: if they are codes, {names[0]}.astype(np.int16)")
     if x.ndim != 3 or 0 in x.shape[1:]:
-        raise SsmqError(f"{path}: {names[0]} must be (sequences, steps, channels), not {x.shape}")
+        raise SsmqError(f"{where} must be (sequences, steps, channels), not {x.shape}")
+    if x.dtype in FLOATS and not np.isfinite(x).all():
+        raise SsmqError(f"{where} holds NaN or infinity: leave these sequences out, or say what they are")
+    return x, _told(f"{path}: {names[1]}", x, y)
+
+
+def _told(where: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    if y.dtype.kind == "f":
+        whole = y.shape[:1] == x.shape[:1] and 1 <= y.ndim <= 3 and 0 not in y.shape[1:]
+        if not whole or (y.ndim == 3 and y.shape[1] != x.shape[1]):
+            n, steps = x.shape[:2]
+            raise SsmqError(f"{where} must be numbers ({n},), ({n}, K), ({n}, {steps}) or ({n}, {steps}, K), not {y.shape}")
+        with np.errstate(over="ignore"):
+            y = y.astype(np.float32)
+        if not np.isfinite(y).all():
+            raise SsmqError(f"{where} holds NaN or infinity, or numbers past float32: leave these sequences out, or scale them")
+        return y
     if y.dtype.kind not in "iu":
-        raise SsmqError(f"{path}: {names[1]} must be integer labels, not {y.dtype}: {names[1]}.astype(np.int64)")
+        raise SsmqError(f"{where} must be integer labels or floats, not {y.dtype}: y.astype(np.int64)")
     low, high = (int(y.min()), int(y.max())) if y.size else (0, 0)
-    if y.shape != x.shape[:1] or low < 0 or high > MOST_LABEL:
+    steps = y.ndim == 2
+    if y.shape != x.shape[: 1 + steps] or low < (IGNORED if steps else 0) or high > MOST_LABEL:
         about = f"not {y.shape} from {low} to {high}"
-        raise SsmqError(f"{path}: {names[1]} must be {len(x)} labels 0, 1, ... up to {MOST_LABEL}, one a sequence, {about}")
-    return np.array(x, order="C"), y.astype(np.int64)
+        raise SsmqError(f"{where} must be {len(x)} labels 0, 1, ... up to {MOST_LABEL}, one a sequence or one a step, {about}")
+    return y.astype(np.int64)

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .files import write_whole
+from .task import Task
 
 INK, FLOAT, NAIVE, TRAINED = "#222222", "#4878a8", "#d1603d", "#2a9d6f"
 # What is written beside a picture's data is text, not formulas; equal pictures are equal files, whatever the user's style.
@@ -51,19 +52,20 @@ def eigenvalues(panels: dict[str, np.ndarray], path: Path) -> None:
         np.atleast_1d(axes)[0].set_ylabel("Im Ā")
 
 
-def accuracy_against_bytes(rows: list[dict], title: str, path: Path) -> None:
-    """One point a stage: total bytes (logarithmic) against test accuracy in percent."""
+def accuracy_against_bytes(rows: list[dict], title: str, path: Path, task: Task = Task()) -> None:
+    """One point a stage: total bytes (logarithmic) against test accuracy in percent, or the metric of a regression."""
+    scale, top = (100, 105) if task.classifies else (1, 1.15 * max(row[task.key] for row in rows))
     with picture(path, (6.4, 4.2)) as fig:
         axis = fig.subplots()
         colours = {"float": FLOAT, "QAT": TRAINED}
         totals = [row["bytes"]["total"] for row in rows]
         for row in rows:
-            total, value = row["bytes"]["total"], 100 * row["accuracy"]
+            total, value = row["bytes"]["total"], scale * row[task.key]
             # The smallest point is labelled on its left, so that neighbours do not write over each other.
             left = total == min(totals) and total < max(totals)
             axis.scatter(total, value, s=60, color=colours.get(row["stage"], NAIVE), zorder=3)
             axis.annotate(
-                f"{row['stage']}\n{value:.1f} %, {total:,.0f} B",
+                f"{row['stage']}\n{f'{value:.1f} %' if task.classifies else task.shown(value)}, {total:,.0f} B",
                 (total, value),
                 xytext=(-9 if left else 9, 0),
                 textcoords="offset points",
@@ -73,11 +75,11 @@ def accuracy_against_bytes(rows: list[dict], title: str, path: Path) -> None:
                 color=INK,
             )
         low, high = min(totals) * 0.45, max(totals) * 2.2
-        axis.set(xscale="log", xlim=(low, high), ylim=(0, 105))
+        axis.set(xscale="log", xlim=(low, high), ylim=(0, top))
         axis.set_xticks([2**k * 1000 for k in range(12) if low < 2**k * 1000 < high])
         axis.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g} kB")
         axis.minorticks_off()
-        axis.set(xlabel="parameters + state", ylabel="test accuracy, %")
+        axis.set(xlabel="parameters + state", ylabel=f"test {task.metric}" + (", %" if task.classifies else ""))
         axis.set_title(title, fontsize=10, color=INK)
         axis.grid(color="#e5e5e5", linewidth=0.7)
         axis.spines[["top", "right"]].set_visible(False)

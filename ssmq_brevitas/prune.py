@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import torch
 
-from .config import ModelConfig
 from .model import Classifier
 
 
 def pruned(floating: Classifier, modes: int) -> Classifier:
     """``floating`` with the ``modes`` strongest modes of every head, in their order, in evaluation mode."""
-    wanted = ModelConfig(**floating.model.model_dump() | {"modes": modes})
-    fewer = Classifier(wanted)
+    fewer = Classifier(floating.model.model_copy(update={"modes": modes}), floating.task)
     weights = dict(floating.state_dict())
     with torch.no_grad():
         for k, block in enumerate(floating.blocks):

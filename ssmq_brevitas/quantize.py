@@ -29,7 +29,7 @@ INPUT_GUARD_BITS = 4
 def empty_quantized(config: Config) -> Classifier:
     """The quantised architecture with unset exponents and parameters, for a checkpoint to fill."""
     model, scheme, bits = config.model, config.scheme, config.scheme.bits
-    quantized = Classifier(model)
+    quantized = Classifier(model, config.task)
     quantized.encoder = QuantLinear(model.channels, model.heads, bits.encoder, bits.bias)
     quantized.decoder = QuantLinear(model.heads, model.classes, bits.decoder, bits.bias)
     widths = {"mix_in": bits.activation, "value": bits.activation, "gate": bits.activation, "y": bits.y}
@@ -42,9 +42,11 @@ def empty_quantized(config: Config) -> Classifier:
         for name in block.quantizers:
             signed = not (name == "gate" or (name == "mix_in" and model.activation == "relu"))
             block.quantizers[name] = Quantizer(widths.get(name, bits.u), signed)
-    quantized.quantizers["input"] = Quantizer(bits.input, False)
+    kept = model.input_format.kept(bits.input)
+    quantized.quantizers["input"] = Quantizer(kept.bits, kept.signed)
     quantized.quantizers["u"] = Quantizer(bits.u)
-    quantized.quantizers["pool"] = Quantizer(bits.pool)
+    if "pool" in quantized.quantizers:
+        quantized.quantizers["pool"] = Quantizer(bits.pool)
     quantized.scheme = scheme
     return quantized
 
@@ -57,7 +59,7 @@ def quantize(floating: Classifier, config: Config, calibration: Calibration) -> 
     """
     model = empty_quantized(config)
     scheme = config.scheme
-    fixed = {"input": -scheme.bits.input, "gate": -scheme.bits.activation}
+    fixed = {"input": config.model.input_format.kept(scheme.bits.input).exponent, "gate": -scheme.bits.activation}
     with torch.no_grad():
         for name, owner in model.quantizer_names().items():
             kind = name.rsplit(".", 1)[-1]
@@ -66,7 +68,7 @@ def quantize(floating: Classifier, config: Config, calibration: Calibration) -> 
             fitted = fit_exponent(samples, quantizer.bits, quantizer.signed, scheme.activation_range)[0]
             quantizer.power.set_exponent(fixed.get(kind, fitted))
         _linear(model.encoder, floating.encoder, model.quantizers["input"])
-        _linear(model.decoder, floating.decoder, model.quantizers["pool"])
+        _linear(model.decoder, floating.decoder, model.decoder_input)
         u_quantizer = model.quantizers["u"]
         for block, source, states in zip(model.blocks, floating.blocks, calibration.states, strict=True):
             _block(block, source, scheme, u_quantizer, states)
@@ -161,5 +163,5 @@ def finest_exponents(ssm: QuantS4D, u_quantizer: Quantizer) -> tuple[np.ndarray,
 
 
 def post_training(floating: Classifier, config: Config, x_train: torch.Tensor, images: int = 256) -> Classifier:
-    """Calibrate on the first ``images`` training sequences ``(n, T)`` uint8 and quantise; nothing is trained."""
+    """Calibrate on the first ``images`` training sequences ``(n, T)`` and quantise; nothing is trained."""
     return quantize(floating, config, calibrate(floating, x_train[:images]))

@@ -18,12 +18,14 @@ from .quantize import fit_linear, fit_readout, settle_precision
 BATCH = 8
 # A layer sees T steps of a sequence, the decoder one: sequences for either.
 LAYER_IMAGES, DECODER_IMAGES = 256, 2048
+# A decoder that sees every step has a row for each, all of which lie in the memory.
+DECODER_ROWS = 2**17
 # Of the mean power of the regressors: a weight moves only where they tell it to.
 RIDGE = 1e-4
 
 
 def reconstruct(model: Classifier, floating: Classifier, codes: torch.Tensor) -> Classifier:
-    """Fit a post-training quantised ``model`` to ``floating`` on sequences ``codes`` ``(n, T[, C])`` uint8; in place.
+    """Fit a post-training quantised ``model`` to ``floating`` on sequences ``codes`` ``(n, T[, C])``; in place.
 
     Returns ``model``, in the float type that its accumulators need. Raises SsmqError when one cannot be exact.
     """
@@ -34,8 +36,12 @@ def reconstruct(model: Classifier, floating: Classifier, codes: torch.Tensor) ->
             fit_readout(block.ssm, u_quantizer)
             u_quantizer = block.quantizers["u"]
         settle_precision(model)
-        _fit_decoder(model, floating, codes[:DECODER_IMAGES])
+        _fit_decoder(model, floating, codes[: _decoder_images(model, codes.shape[1])])
     return settle_precision(model)
+
+
+def _decoder_images(model: Classifier, steps: int) -> int:
+    return min(LAYER_IMAGES, max(1, DECODER_ROWS // steps)) if model.task.each_step else DECODER_IMAGES
 
 
 def _fit_layer(model: Classifier, floating: Classifier, index: int, codes: torch.Tensor) -> None:
@@ -59,13 +65,13 @@ def _fit_decoder(model: Classifier, floating: Classifier, codes: torch.Tensor) -
     decoder = model.decoder
     pooled, target = [], []
     for some in codes.split(16 * BATCH):
-        pooled.append(_seen(decoder, model, some)[0].double())
-        target.append(floating(some).double())
+        pooled.append(_seen(decoder, model, some)[0].flatten(0, -2).double())
+        target.append(floating(some).flatten(0, -2).double())
     told, wanted = torch.cat(pooled), torch.cat(target)
     told = torch.cat([told, torch.ones(len(told), 1, dtype=told.dtype)], dim=1)
     before = torch.cat([decoder.weight, decoder.bias[:, None]], dim=1).double().T
     found = ridge(told.T @ told, told.T @ wanted, before).T.to(decoder.weight.dtype)
-    fit_linear(decoder, found[:, :-1].contiguous(), found[:, -1].contiguous(), model.quantizers["pool"])
+    fit_linear(decoder, found[:, :-1].contiguous(), found[:, -1].contiguous(), model.decoder_input)
 
 
 def ridge(gram: torch.Tensor, moment: torch.Tensor, before: torch.Tensor) -> torch.Tensor:

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import torch
 
-from .config import Config
+from .config import Config, with_input
 from .errors import SsmqError
 from .model import Classifier
 from .prune import pruned
 from .quantize import post_training
 from .requantize import requantize
+
+
+def with_its_input(config: Config, found: Config) -> Config:
+    """``config`` for inputs of the format that the model made by ``found`` takes, if it names none."""
+    return with_input(config, config.model.input or found.model.input)
+
+
+def refuse_other_task(found: Config, config: Config) -> None:
+    """Raise SsmqError if a model made by ``found`` tells something else than ``config`` says."""
+    if found.task != config.task:
+        raise SsmqError(
+            f"{found.name} is a model of another task ({found.task}) than {config.name} ({config.task}): give the preset "
+            f"it was made with"
+        )
 
 
 def quantized_start(model: Classifier, found: Config, config: Config, x_train: torch.Tensor) -> Classifier:
@@ -25,6 +39,7 @@ def quantized_start(model: Classifier, found: Config, config: Config, x_train: t
             f"the model to start from ({found.name}) has not the architecture of {config.name}: give the preset it was "
             f"made with; only modes may be fewer, from a float model"
         )
+    refuse_other_task(found, config)
     if model.quantized:
         return requantize(model, found.scheme, config)
     return post_training(pruned(model, modes) if fewer else model, config, x_train)

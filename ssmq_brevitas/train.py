@@ -17,7 +17,6 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from torch.nn import functional as F
 
 from .augment import shifted
 from .config import Training
@@ -30,13 +29,14 @@ from .norm import PositiveBatchNorm
 from .quant_linear import QuantLinear
 from .quant_s4d import QuantS4D
 from .s4d import DynamicsParameter
+from .score import loss_of, score
 from .sound import refuse_unsound
 from .training_state import identity, load_training_state, save_training_state
 
 
 @dataclass
 class Progress:
-    """What a callback sees after every step."""
+    """What a callback sees after every step; ``validation`` is the metric of the model's task."""
 
     epoch: int
     epochs: int
@@ -48,7 +48,7 @@ class Progress:
 
 @dataclass
 class History:
-    """One row an epoch: ``epoch, loss, validation, seconds``."""
+    """One row an epoch: ``epoch, loss, validation, seconds``; validation is the metric of the model's task."""
 
     rows: list[dict] = field(default_factory=list)
 
@@ -58,24 +58,6 @@ class History:
         writer.writeheader()
         writer.writerows(self.rows)
         write_whole(path, text.getvalue().encode())
-
-
-def accuracy(model: Classifier, x: torch.Tensor, y: torch.Tensor, batch: int = 250) -> float:
-    """Share of sequences classified correctly, in evaluation mode. ``x`` uint8 ``(n, T)``, ``y`` ``(n,)``.
-
-    Raises SsmqError for a model whose outputs are not finite: the largest of them says nothing.
-    """
-    was_training, device = model.training, next(model.parameters()).device
-    model.eval()
-    correct = 0
-    with torch.no_grad():
-        for start in range(0, len(y), batch):
-            logits = model(x[start : start + batch].to(device))
-            if not logits.isfinite().all():
-                raise SsmqError("the model's outputs are not finite: its weights are too large")
-            correct += int((logits.argmax(dim=1).cpu() == y[start : start + batch]).sum())
-    model.train(was_training)
-    return correct / len(y)
 
 
 def grid_ranges(model: Classifier) -> dict[str, float]:
@@ -134,6 +116,14 @@ def refuse_large(model: Classifier, training: Training, sequences: int, device: 
         )
 
 
+def refuse_unfit(model: Classifier, data: SequenceData, training: Training) -> None:
+    """Raise SsmqError if what ``data`` say of sequences is not what ``model`` tells, or moves with them."""
+    problem = model.task.problem_with(data, model.model.classes)
+    if problem is not None:
+        raise SsmqError(f"{data.name}: {problem[0]}: change {problem[1]}, or the data")
+    model.task.refuse_shift(training.shift)
+
+
 class _Run:
     """A training under way: what a step needs, and what its state file holds.
 
@@ -143,6 +133,7 @@ class _Run:
     def __init__(self, model: Classifier, data: SequenceData, training: Training, seed: int, state_path: Path | None):
         self.accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision="no")
         refuse_large(model, training, len(data.y_train), self.accelerator.device)
+        refuse_unfit(model, data, training)
         self.data, self.training, self.seed, self.state_path = data, training, seed, state_path
         self.about = identity(model, data, training, seed)
         self.per_epoch = math.ceil(len(data.y_train) / training.batch)
@@ -188,7 +179,7 @@ class _Run:
         y = data.y_train[chosen].to(device)
         for norm in self.norms:
             norm.frozen = self.step >= self.steps * (1 - training.freeze_norm)
-        loss = F.cross_entropy(self.model(x).float(), y)
+        loss = loss_of(self.inner.task, self.model(x), y)
         for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
             group["lr"] = rate * schedule(self.step, self.steps)
         self.optimiser.zero_grad()
@@ -218,7 +209,7 @@ class _Run:
         row = {
             "epoch": len(self.history.rows) + 1,
             "loss": round(self.loss_sum / self.per_epoch, 6),
-            "validation": accuracy(self.model, self.data.x_validation, self.data.y_validation),
+            "validation": score(self.inner, self.data.x_validation, self.data.y_validation).value,
             "seconds": round(self.seconds, 1),
         }
         self.history.rows.append(row)

@@ -18,16 +18,20 @@ from .config import ModelConfig, Scheme, Training
 from .data import SequenceData
 from .errors import SsmqError
 from .model import Classifier
+from .task import Task
 from .tensor_file import read_tensors, write_tensors
 
 STATE_KIND = "ssmq-training-state"
 MOMENTS = {"step", "exp_avg", "exp_avg_sq"}
 
 
-def settings(model: ModelConfig, scheme: Scheme | None, data: SequenceData, training: Training, seed: int) -> dict:
+def settings(
+    model: ModelConfig, task: Task, scheme: Scheme | None, data: SequenceData, training: Training, seed: int
+) -> dict:
     """What the result of a training depends on but the model that it starts from; JSON. Data are a hash."""
     return {
-        "model": model.model_dump(mode="json"),
+        "task": task.model_dump(mode="json"),
+        "model": model.model_dump(mode="json") | {"input": model.input_format.model_dump(mode="json")},
         "scheme": None if scheme is None else scheme.model_dump(mode="json"),
         "training": training.model_dump(mode="json"),
         "seed": seed,
@@ -41,7 +45,7 @@ def identity(model: Classifier, data: SequenceData, training: Training, seed: in
     for name, tensor in model.state_dict().items():
         start.update(f"{name} {tensor.dtype}".encode())
         start.update(tensor.cpu().contiguous().numpy())
-    return settings(model.model, model.scheme, data, training, seed) | {"start": start.hexdigest()}
+    return settings(model.model, model.task, model.scheme, data, training, seed) | {"start": start.hexdigest()}
 
 
 def refuse_other(path: Path, found: dict, wanted: dict) -> None:

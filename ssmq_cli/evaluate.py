@@ -1,4 +1,4 @@
-"""``ssmq evaluate``: test accuracy of a quantised model, from the integer engine."""
+"""``ssmq evaluate``: how a quantised model does on test data, from the integer engine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def command(
     *,
     load: Callable,
 ) -> None:
-    """Classify all test sequences with the integer engine, and compare with the model's card.
+    """Run all test sequences on the integer engine, and compare what it tells of them with the model's card.
 
     The card is NAME.json beside NAME.safetensors. Exit code 1 if it has another number for the same data.
     """
@@ -48,17 +48,15 @@ def command(
     found, sizes = measure(loaded[0], data), footprint(loaded[0]).as_dict()
     known = load_card(checkpoint) if card is None else write_card(checkpoint, loaded, card, found)
     if as_json:
-        numbers = {"images": found.images, "correct": found.correct, "accuracy": found.accuracy}
-        print_json({**numbers, "bytes": sizes["total"]})
+        print_json({**found.numbers(), "bytes": sizes["total"]})
     else:
-        about = f"{data.name} ({data.source}): {found.correct:,} of {found.images:,} test images"
-        say(f"{about}, {100 * found.accuracy:.2f} %, {sizes['total']:,.0f} bytes")
+        say(f"{data.name} ({data.source}): {found}, {sizes['total']:,.0f} bytes")
     expected = known and known.on(found.data_hash)
     if card is not None:
         say(f"-> {checkpoint.with_suffix('.json')}")
     elif expected is None:
         errors.print("no card has a number for this data")
-    elif expected.correct != found.correct:
-        raise SsmqError(f"{model}: its card says {expected.correct} correct on this data, not {found.correct}")
+    elif expected.numbers() != found.numbers():
+        raise SsmqError(f"{model}: its card says of this data: {expected}; not {found}")
     elif not as_json:
         say("exactly as its card says")

@@ -103,7 +103,8 @@ def takes_data(command: Callable) -> Callable:
     """Give a command the options that choose data.
 
     The command has a parameter ``load``, a function of the configuration that loads what the options name and refuses
-    data the model was not made for; on the command line the options stand in its place.
+    data the model was not made for; on the command line the options stand in its place. With ``fresh=True`` the model is
+    yet to be made, for inputs of the data's own format where the configuration names none.
     """
     hints = get_type_hints(command, include_extras=True)
     # A model that is there already is made for its data; one that is to be made takes its shape from a file.
@@ -147,18 +148,25 @@ def load_data(**chosen):
         raise SsmqError(message) from error
 
 
-def _load(chosen: dict, remedy: str, config):
-    data = load_data(**chosen)
-    model = config.model
+def _load(chosen: dict, remedy: str, config, fresh: bool = False):
+    model, kept = config.model, config.scheme.bits.input
+    data = load_data(**chosen, given=model.input if fresh else model.input_format, bits=kept)
     if data.channels != model.channels:
         raise SsmqError(
             f"{config.name} is made for {model.channels} input channels, the data has {data.channels}: "
             f"{remedy.format(keys='channels')}"
         )
-    if data.length != model.length or data.classes > model.classes:
+    if data.length != model.length:
         raise SsmqError(
-            f"{config.name} is made for sequences of {model.length} steps and {model.classes} classes, "
-            f"not {data.length} steps and {data.classes} classes: {remedy.format(keys='length and classes')}"
+            f"{config.name} is made for sequences of {model.length} steps, not {data.length} steps: "
+            f"{remedy.format(keys='length')}"
+        )
+    if (problem := config.task.problem_with(data, model.classes)) is not None:
+        raise SsmqError(f"{config.name}: {problem[0]}: {remedy.format(keys=problem[1])}")
+    if fresh and model.input is None and data.input_format.bits > max(kept, 8):
+        raise SsmqError(
+            f"{config.name} keeps {kept} bits of an input, the data has {data.input_format.bits}: set scheme.bits.input to "
+            f"that, or say in model.input which bits they use"
         )
     return data
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -12,8 +12,11 @@ from .output import console, one_line
 
 
 @contextmanager
-def training_bar(label: str) -> Iterator:
-    """Yields the ``on_step`` callback of ``ssmq_brevitas.train.train``; Ctrl-C becomes an Interrupted."""
+def training_bar(label: str, shown: Callable[[float], str]) -> Iterator:
+    """Yields the ``on_step`` callback of ``ssmq_brevitas.train.train``; Ctrl-C becomes an Interrupted.
+
+    ``shown`` puts the validation's value in words.
+    """
     columns = [
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -25,8 +28,8 @@ def training_bar(label: str) -> Iterator:
         task = bar.add_task(one_line(label), total=None, loss="-", validation="-")
 
         def on_step(state) -> None:
-            shown = {"validation": f"{100 * state.validation:.2f} %"} if state.validation is not None else {}
-            bar.update(task, total=state.steps, completed=state.step, loss=f"{state.loss:.3f}", **shown)
+            told = {"validation": shown(state.validation)} if state.validation is not None else {}
+            bar.update(task, total=state.steps, completed=state.step, loss=f"{state.loss:.3f}", **told)
 
         try:
             yield on_step

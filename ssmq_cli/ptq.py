@@ -34,22 +34,24 @@ def command(
     from ssmq_brevitas.footprint import footprint
     from ssmq_brevitas.quantize import post_training
     from ssmq_brevitas.reconstruct import reconstruct
-    from ssmq_study.accuracy import quoted_accuracy
+    from ssmq_brevitas.start import refuse_other_task, with_its_input
+    from ssmq_study.quoted import quoted_score
 
-    config = load_config(preset)
     floating, found, _ = load_checkpoint(checkpoint)
+    config = with_its_input(load_config(preset), found)
     if floating.quantized:
         raise SsmqError(f"{checkpoint}: already quantised; ptq takes a float checkpoint")
     if found.model != config.model:
         raise SsmqError(f"{checkpoint}: its architecture is not that of {config.name}: give the preset it was made with")
+    refuse_other_task(found, config)
     data = load(config)
     model = reconstruct(post_training(floating, config, data.x_train, images), floating, data.x_train)
     save_checkpoint(out, model, config, {"data": data.describe(), "calibration_images": images})
     table = Table(title=f"{config.name} on {data.name} ({data.source}), {len(data.y_test)} test images")
-    for heading in ("", "test accuracy", "bytes"):
+    for heading in ("", f"test {config.task.metric}", "bytes"):
         table.add_column(heading, justify="right" if heading else "left")
     for label, candidate in (("float", floating), ("post-training quantised", model)):
-        test = quoted_accuracy(candidate, data)
-        table.add_row(label, f"{100 * test:.2f} %", f"{footprint(candidate).total:,.0f}")
+        test = config.task.shown(quoted_score(candidate, data).value)
+        table.add_row(label, test, f"{footprint(candidate).total:,.0f}")
     console.print(table)
     say(f"-> {out}")

@@ -38,16 +38,17 @@ def command(
     checkpoints and two plots in OUT. Interrupted, it goes on where it stopped when given again. Exit code 1 if an
     engine disagrees or the dataflow graph is illegal.
     """
-    from ssmq_brevitas.config import load_config, with_epochs
+    from ssmq_brevitas.config import load_config, with_epochs, with_input
     from ssmq_brevitas.files import sole_use
 
     config = with_epochs(load_config(preset), "qat", epochs)
-    data = load(config)
+    data = load(config, fresh=True)
+    config = with_input(config, data.input_format)
     if out is None:
         out = Path("runs") / re.sub(r"[^\w.]+", "-", f"{Path(preset).stem}-{data.name}".lower())
     with sole_use(out):
         summary = _whole_way(config, data, out, images, seed)
-    _print(summary)
+    _print(summary, config.task)
     say(f"everything is in {out}  ({summary['seconds']:.0f} s)")
     if summary["check"]["errors"] or not agree(summary["verify"]):
         raise typer.Exit(1)
@@ -64,7 +65,7 @@ def _whole_way(config, data, out: Path, images: int, seed: int) -> dict:
 
     for name, scheme, training in (("float", None, config.train.floating), ("qat", config.scheme, config.train.qat)):
         files = (out / f"{name}.safetensors", out / f"{name}-state.safetensors")
-        refuse_mixture(*files, settings(config.model, scheme, data, training, seed))
+        refuse_mixture(*files, settings(config.model, config.task, scheme, data, training, seed))
     title = (
         f"{config.name} on {data.name} ({data.source}): {len(data.y_train)} training, "
         f"{len(data.y_validation)} validation, {len(data.y_test)} test images"
@@ -85,7 +86,7 @@ def _whole_way(config, data, out: Path, images: int, seed: int) -> dict:
     rows = [_row(stage, model, data) for stage, model in models.items()]
     paths, nodes, verify = _export_and_verify(quantized, config, data.x_test[:images].numpy(), out)
     findings = check_file(paths["dataflow"])
-    _plot(models, rows, f"{config.name}, {data.name}, {len(data.y_test)} test images", out)
+    _plot(models, rows, config.task, f"{config.name}, {data.name}, {len(data.y_test)} test images", out)
     summary = {
         "data": data.describe(),
         "rows": rows,
@@ -108,22 +109,18 @@ def _float_model(config, data, out: Path, seed: int):
     shipped = float_models().get(config.name)
     if shipped is not None:
         model, found, note = load_checkpoint(shipped)
-        if found.model == config.model and data.was_learnt(note["data"]):
+        if (found.model, found.task) == (config.model, config.task) and data.was_learnt(note["data"]):
             say(f"float model: {shipped.name}, trained on {note['data']['name']}")
             return model
     torch.manual_seed(seed)
-    return trained(Classifier(config.model), config, "float", data, out, seed, "float-log.csv")
+    return trained(Classifier(config.model, config.task), config, "float", data, out, seed, "float-log.csv")
 
 
 def _row(stage: str, model, data) -> dict:
     from ssmq_brevitas.footprint import footprint
-    from ssmq_study.accuracy import quoted_accuracy
+    from ssmq_study.quoted import quoted_score
 
-    return {
-        "stage": stage,
-        "accuracy": quoted_accuracy(model, data),
-        "bytes": footprint(model).as_dict(),
-    }
+    return {"stage": stage, **quoted_score(model, data).as_dict(), "bytes": footprint(model).as_dict()}
 
 
 def _export_and_verify(model, config, codes, out: Path) -> tuple[dict[str, Path], dict[str, int], list[dict]]:
@@ -141,7 +138,7 @@ def _export_and_verify(model, config, codes, out: Path) -> tuple[dict[str, Path]
     return exported.paths, exported.nodes, agreements(model, graphs, codes, len(codes))
 
 
-def _plot(models: dict, rows: list[dict], title: str, out: Path) -> None:
+def _plot(models: dict, rows: list[dict], task, title: str, out: Path) -> None:
     import torch
     from ssmq_brevitas import plots
 
@@ -153,18 +150,18 @@ def _plot(models: dict, rows: list[dict], title: str, out: Path) -> None:
             layers.append(values.detach().flatten())
         panels[stage] = torch.cat(layers).numpy()
     plots.eigenvalues(panels, out / "eigenvalues.png")
-    plots.accuracy_against_bytes(rows, title, out / "accuracy-bytes.png")
+    plots.accuracy_against_bytes(rows, title, out / "accuracy-bytes.png", task)
 
 
-def _print(summary: dict) -> None:
-    stages = Table(title=f"accuracy on {summary['data']['test']} test images, bytes")
-    for heading in ("stage", "accuracy", "parameters", "state", "total", "saved"):
+def _print(summary: dict, task) -> None:
+    stages = Table(title=f"{task.metric} on {summary['data']['test']} test images, bytes")
+    for heading in ("stage", task.metric, "parameters", "state", "total", "saved"):
         stages.add_column(heading, justify="left" if heading == "stage" else "right")
     for row in summary["rows"]:
         sizes = row["bytes"]
         stages.add_row(
             row["stage"],
-            f"{100 * row['accuracy']:.2f} %",
+            task.shown(row[task.key]),
             *(f"{sizes[key]:,.0f}" for key in ("parameters", "state", "total")),
             f"{100 * (1 - sizes['total'] / sizes['fp32_total']):.1f} %",
         )

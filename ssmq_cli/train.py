@@ -43,25 +43,30 @@ def command(
     """
     import torch
     from ssmq_brevitas.checkpoint import load_checkpoint
-    from ssmq_brevitas.config import load_config, with_epochs
+    from ssmq_brevitas.config import load_config, with_epochs, with_input
     from ssmq_brevitas.files import sole_use
     from ssmq_brevitas.model import Classifier
-    from ssmq_brevitas.start import quantized_start
-    from ssmq_brevitas.train import accuracy
-    from ssmq_study.accuracy import quoted_accuracy
+    from ssmq_brevitas.score import score
+    from ssmq_brevitas.start import quantized_start, with_its_input
+    from ssmq_study.quoted import quoted_score
 
     name = "float" if start is None else "qat"
     config = with_epochs(load_config(preset), "floating" if start is None else "qat", epochs)
-    data = load(config)
-    torch.manual_seed(seed)
     if start is None:
-        model = Classifier(config.model)
+        data = load(config, fresh=True)
+        config = with_input(config, data.input_format)
+        torch.manual_seed(seed)
+        model = Classifier(config.model, config.task)
     else:
         model, found, _ = load_checkpoint(start)
+        config = with_its_input(config, found)
+        data = load(config)
+        torch.manual_seed(seed)
         model = quantized_start(model, found, config, data.x_train)
     with sole_use(out):
         model = trained(model, config, name, data, out, seed, "log.csv")
-    validation = accuracy(model, data.x_validation, data.y_validation)
-    test = quoted_accuracy(model, data)
+    validation = score(model, data.x_validation, data.y_validation)
+    test = quoted_score(model, data)
     say(f"{data.name} ({data.source}): {len(data.y_train)} training, {len(data.y_test)} test images")
-    say(f"validation {100 * validation:.2f} %, test {100 * test:.2f} %  ->  {out / name}.safetensors")
+    say(f"inputs of {data.input_format}")
+    say(f"validation {validation}, test {test}  ->  {out / name}.safetensors")

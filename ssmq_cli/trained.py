@@ -21,7 +21,7 @@ def trained(model, config, name: str, data, out: Path, seed: int, log: str):
     state, checkpoint = out / f"{name}-state.safetensors", out / f"{name}.safetensors"
     done = finished(checkpoint, about)
     if done is None:
-        with training_bar(f"{config.name} {name}") as on_step:
+        with training_bar(f"{config.name} {name}", config.task.shown) as on_step:
             train(model, data, training, seed=seed, state_path=state, log_path=out / log, on_step=on_step)
         done = model.eval()
         note = {"data": data.describe(), "seed": seed, "epochs": training.epochs, "identity": about}

@@ -152,7 +152,7 @@ def _space(config: Config, widths: list[int]) -> dict[str, list]:
     """What a trial chooses, and from what. A tensor that can have none of ``widths`` keeps its own."""
     space = {"parameterisation": list(grids(config)), "granularity": list(GRANULARITIES)}
     for name in dict.fromkeys((*tensors(config), *POLAR)):
-        least, most = 1 if name == "a_magnitude" else 2, 8 if name == "input" else 16
+        least, most = 1 if name == "a_magnitude" else 2, config.model.input_format.bits if name == "input" else 16
         choices = [width for width in widths if least <= width <= most]
         if choices:
             space[name] = choices

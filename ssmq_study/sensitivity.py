@@ -18,13 +18,14 @@ from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.model import Classifier
 from ssmq_brevitas.quantize import quantize
 from ssmq_brevitas.reconstruct import reconstruct
+from ssmq_brevitas.score import Tally
 
 from .layers import ONLY_OUTSIDE, OUTSIDE, narrow_at, places
 from .table import Table, percent
 
 WIDE = Bits(
     a=16, a_magnitude=16, a_phase=16, b=16, c=16, d=16, x=16, u=16, y=16, activation=16, linear=16, encoder=16,
-    decoder=16, input=8, pool=16, bias=24, norm=24,
+    decoder=16, input=16, pool=16, bias=24, norm=24,
 )  # fmt: skip
 POLAR, POLAR_GRIDS = ("a_magnitude", "a_phase"), ("polar", "log_polar")
 TITLES = {
@@ -50,6 +51,8 @@ def tensors(config: Config) -> list[str]:
         absent.add("norm")
     if config.scheme.equalise:
         absent.add("b")
+    if config.task.each_step:
+        absent.add("pool")
     return [name for name in Bits.model_fields if name not in absent]
 
 
@@ -57,6 +60,8 @@ class Bench:
     """A float model on validation images, quantised by one scheme after another."""
 
     def __init__(self, floating: Classifier, data: SequenceData, images: int):
+        if not floating.task.classifies:
+            raise SsmqError("widths are ranked by the accuracy that they cost, and a regression has none: try them by ssmq ptq")
         self.floating, self.data = floating.eval(), data
         self.x, self.y = data.x_validation[:images], data.y_validation[:images]
         self.calibration: Calibration = calibrate(floating, data.x_train[:256])
@@ -69,7 +74,9 @@ class Bench:
             return torch.cat([model(batch).double() for batch in self.x.split(250)])
 
     def _accuracy(self, logits: torch.Tensor) -> float:
-        return float((logits.argmax(dim=1) == self.y).double().mean())
+        tally = Tally(self.floating.task)
+        tally.add(logits.numpy(), self.y.numpy())
+        return tally.score().value
 
     @property
     def float_accuracy(self) -> float:
@@ -109,6 +116,8 @@ def sensitivity(
     grids = {}
     for tensor in tensors(config):
         for width in widths:
+            if tensor == "input" and width > config.model.input_format.bits:
+                continue  # it has no more
             try:
                 bits = Bits(**WIDE.model_dump() | {tensor: width})
             except ValueError:

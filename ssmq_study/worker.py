@@ -18,13 +18,14 @@ from ssmq_brevitas.files import sole_use, write_whole
 from ssmq_brevitas.footprint import footprint
 from ssmq_brevitas.model import Classifier
 from ssmq_brevitas.reconstruct import reconstruct
+from ssmq_brevitas.score import score
 from ssmq_brevitas.start import quantized_start
-from ssmq_brevitas.train import accuracy, train
+from ssmq_brevitas.train import train
 from ssmq_export.errors import ExportError
 
-from .accuracy import quoted_accuracy
 from .ending import end_with_parent
 from .paper_quantizers import paper_ptq
+from .quoted import quoted_score
 from .row_files import Job, finished, read_job, start_file, start_hash
 
 CALIBRATION_IMAGES = 256  # as many as post_training takes
@@ -38,10 +39,10 @@ def run_job(job: Job, folder: Path) -> dict:
     model, epochs = _model(job, data, folder)
     fake = row.kind == "paper-ptq"
     # Nothing is chosen among the paper's quantisers: only their test accuracy is of interest.
-    validation = None if fake else accuracy(model, data.x_validation, data.y_validation)
+    validation = None if fake else score(model, data.x_validation, data.y_validation).value
     if validation is not None:
         print(f"validation {validation:.4f}", flush=True)
-    test = accuracy(model, data.x_test, data.y_test) if fake else quoted_accuracy(model, data)
+    test = (score(model, data.x_test, data.y_test) if fake else quoted_score(model, data)).value
     result = {
         "id": row.id,
         "name": row.name,
@@ -83,7 +84,7 @@ def _model(job: Job, data: SequenceData, folder: Path) -> tuple[torch.nn.Module,
             if data.was_learnt(note["data"]) and found.model == config.model:
                 save_checkpoint(folder / "model.safetensors", model, found, note)
                 return model, []
-        return _trained(Classifier(config.model), config.train.floating, job, data, folder)
+        return _trained(Classifier(config.model, config.task), config.train.floating, job, data, folder)
     start, found, _ = load_checkpoint(start_file(folder.parent, row))
     if row.kind == "paper-ptq":
         return paper_ptq(start, data.x_train[:CALIBRATION_IMAGES], row.quantiser), []

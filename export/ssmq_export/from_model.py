@@ -36,7 +36,9 @@ def describe(model: Classifier, metadata: dict[str, str] | None = None) -> Model
             classes=model.model.classes,
             length=model.model.length,
             double=model.decoder.weight.dtype == torch.float64,
+            each_step=model.task.each_step,
             pool_exponent=model.pool_exponent,
+            input=_format(model.model.input_format.format),
             encoder=_linear(model.encoder),
             decoder=_linear(model.decoder),
             quantizers={name: _format(quantizer.format) for name, quantizer in model.quantizers.items()},
@@ -90,9 +92,9 @@ def _table(block) -> np.ndarray:
 
 
 def trace(model: Classifier, codes: np.ndarray, engine: str) -> dict[str, np.ndarray]:
-    """Run ``codes`` uint8 ``(B, T)`` or ``(B, T, C)`` and return the values of every quantised tensor by its name in the step graph.
+    """Run ``codes`` ``(B, T)`` or ``(B, T, C)`` and return the values of every quantised tensor by its name in the step graph.
 
-    Tensors of each step are ``(B, T, channels)``, ``logits`` is ``(B, classes)``. ``engine``: ``"reference"`` or
+    Tensors of each step are ``(B, T, channels)``, ``logits`` is ``(B, classes)`` or of each step too. ``engine``: ``"reference"`` or
     ``"fused"``.
     """
     captured: dict[str, torch.Tensor] = {}
@@ -109,7 +111,8 @@ def trace(model: Classifier, codes: np.ndarray, engine: str) -> dict[str, np.nda
         ssm.on_states = store
 
     keep("u_0", model.quantizers["u"])
-    keep("pooled", model.quantizers["pool"])
+    if "pool" in model.quantizers:
+        keep("pooled", model.quantizers["pool"])
     for k, block in enumerate(model.blocks):
         keep_states(k, block.ssm)
         for name, quantizer in block.quantizers.items():

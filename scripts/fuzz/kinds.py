@@ -145,8 +145,10 @@ def read_toml(path: Path, seeds: Path) -> None:
 
 def read_npz(path: Path, seeds: Path) -> None:
     data = load_data(None, f"npz:{path}")
-    _require(data.x_train.dtype == torch.uint8 and data.classes >= 1 and data.length >= 1, "data of no shape")
-    _require(len(data.x_train) == len(data.y_train) and int(data.y_train.min()) >= 0, "labels that are none")
+    codes, y = data.input_format.format, data.y_train
+    _require(codes.low <= int(data.x_train.min()) and int(data.x_train.max()) <= codes.high, "codes that are none")
+    _require(data.length >= 1 and len(data.x_train) == len(y), "data of no shape")
+    _require(bool(y.isfinite().all()) and (y.is_floating_point() or int(y.max()) >= 0), "labels that are none")
 
 
 def read_results(path: Path, seeds: Path) -> None:

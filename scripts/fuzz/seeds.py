@@ -41,6 +41,9 @@ def write_seeds(folder: Path) -> None:
     for kind in ("graph", "checkpoint", "state", "toml", "npz", "results", "row", "card"):
         (folder / kind).mkdir(parents=True)
     _write_npz(folder / "npz" / "own.npz")
+    _write_npz(folder / "npz" / "sensor.npz", np.float32)
+    sensor = {"task": {"kind": "regression", "every_step": True}, "model": {"input": {"bits": 12, "signed": True, "exponent": -9}}}
+    (folder / "toml" / "sensor.toml").write_text(to_toml(parse_config(sensor, origin="sensor")))
     for name in MODELS:
         config = configuration(name)
         torch.manual_seed(0)
@@ -73,12 +76,13 @@ def row_result() -> dict:
     }  # fmt: skip
 
 
-def _write_npz(path: Path) -> None:
+def _write_npz(path: Path, kind: type = np.uint8) -> None:
+    """Codes and classes; or, if ``kind`` is one of floats, those and a number for every step."""
     rng = np.random.default_rng(0)
     arrays = {}
     for suffix in ("", "_validation", "_test"):
-        arrays[f"x{suffix}"] = rng.integers(0, 256, (12, LENGTH, 1), dtype=np.uint8)
-        arrays[f"y{suffix}"] = np.arange(12) % 3
+        arrays[f"x{suffix}"] = rng.integers(0, 256, (12, LENGTH, 1)).astype(kind)
+        arrays[f"y{suffix}"] = np.arange(12) % 3 if kind is np.uint8 else rng.normal(size=(12, LENGTH))
     np.savez_compressed(path, **arrays)
 
 

@@ -24,7 +24,8 @@ from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.footprint import footprint
 from ssmq_brevitas.model import Classifier
 from ssmq_brevitas.quantize import empty_quantized, post_training
-from ssmq_brevitas.train import accuracy, train
+from ssmq_brevitas.score import score
+from ssmq_brevitas.train import train
 
 STEPS, CHANNELS = 20, 3
 
@@ -67,9 +68,9 @@ def test_several_channels_train_quantize_and_are_counted(tmp_path):
     floating = Classifier(config.model)
     train(floating, data, Training(epochs=6, batch=32, learning_rate=2e-2), seed=0)
     model = post_training(floating.eval(), config, data.x_train)
-    assert accuracy(floating, data.x_test, data.y_test) > 0.95
+    assert score(floating, data.x_test, data.y_test).value > 0.95
     train(model, data, Training(epochs=2, batch=32, learning_rate=1e-3), seed=0)
-    assert accuracy(model.eval(), data.x_test, data.y_test) > 0.9
+    assert score(model.eval(), data.x_test, data.y_test).value > 0.9
     with torch.no_grad():
         fused = model(data.x_test)
         model.use_engine("reference")
@@ -112,7 +113,9 @@ def test_the_script_for_japanese_vowels_learns_nothing_from_what_it_holds_out(tm
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"x": np.zeros((20, 5, 1)), "y": np.zeros(20, int)}, "x must be uint8 codes 0..255, not float64"),
+        ({"x": np.zeros((20, 5, 1), int), "y": np.zeros(20, int)}, "x must be of uint8, .*, not int64: if they are codes, x.astype"),
+        ({"x": np.zeros((20, 5, 1), bool), "y": np.zeros(20, int)}, "x must be of .*, not bool"),
+        ({"x": np.zeros((20, 5, 1), complex), "y": np.zeros(20, int)}, "x must be of .*, not complex128"),
         ({"x": np.zeros((20, 5), np.uint8), "y": np.zeros(20, int)}, r"x must be \(sequences, steps, channels\)"),
         ({"x": np.zeros((20, 5, 1), np.uint8), "y": np.zeros(19, int)}, "y must be 20 labels"),
         ({"x": np.zeros((20, 5, 1), np.uint8), "y": np.full(20, -1)}, "y must be 20 labels"),
@@ -124,11 +127,29 @@ def test_the_script_for_japanese_vowels_learns_nothing_from_what_it_holds_out(tm
              "y_test": np.zeros(2, int)},
             "x_test has .* x has",
         ),
+        (
+            {"x": np.zeros((20, 5, 1), np.uint8), "y": np.zeros(20, int), "x_test": np.zeros((2, 5, 1), np.int8),
+             "y_test": np.zeros(2, int)},
+            "x_test has .* of int8, x has .* of uint8",
+        ),
+        (
+            {"x": np.zeros((20, 5, 1), np.uint8), "y": np.zeros(20, int), "x_test": np.zeros((2, 5, 1), np.uint8),
+             "y_test": np.zeros(2)},
+            "y_test has .* of float32 for each sequence, y has .* of int64",
+        ),
         ({"x": np.array([{}] * 20), "y": np.zeros(20, int)}, "not a readable .npz file of plain arrays"),
-        ({"x": np.zeros((20, 5, 1), np.uint8), "y": np.zeros(20)}, r"y must be integer labels, not float64: y.astype"),
+        ({"x": np.zeros((20, 5, 1), np.uint8), "y": np.zeros((20, 4, 1))},
+         r"y must be numbers \(20,\), \(20, K\), \(20, 5\) or \(20, 5, K\), not \(20, 4, 1\)"),
+        ({"x": np.zeros((20, 5, 1), np.uint8), "y": np.zeros((20, 0))}, "y must be numbers"),
+        ({"x": np.zeros((20, 5, 1), np.uint8), "y": np.zeros(19)}, "y must be numbers"),
+        ({"x": np.zeros((20, 5, 1), np.uint8), "y": np.full(20, np.nan)}, "y holds NaN or infinity"),
+        ({"x": np.zeros((20, 5, 1), np.uint8), "y": np.full(20, 1e300)}, "y holds NaN or infinity, or numbers past float32"),
+        ({"x": np.zeros((20, 5, 1), np.uint8), "y": np.zeros((20, 4), int)}, "y must be 20 labels .* one a step, not"),
+        ({"x": np.zeros((20, 5, 1), np.uint8), "y": np.full((20, 5), -2)}, "y must be 20 labels .* from -2 to -2"),
+        ({"x": np.zeros((20, 5, 1), np.uint8), "y": np.full((20, 5), -1)}, "every label for .* is -1, so there is nothing to tell"),
         ({"x": np.zeros((20, 5, 1), np.uint8), "y": np.full(20, 2**63, np.uint64)}, "y must be 20 labels .* to 9223372036854775808"),
         ({"x": np.zeros((20, 5, 1), np.uint8), "y": np.full(20, 10**6)}, "y must be 20 labels .* up to 65535"),
-        ({"x": np.zeros((20, 5, 1), np.uint8), "y": np.zeros(20, "m8[s]")}, "y must be integer labels, not timedelta64"),
+        ({"x": np.zeros((20, 5, 1), np.uint8), "y": np.zeros(20, "m8[s]")}, "y must be integer labels or floats, not timedelta64"),
         ({"x": np.zeros((0, 5, 1), np.uint8), "y": np.zeros(0, int)}, "no sequences are left for"),
         ({"x": np.zeros((20, 0, 1), np.uint8), "y": np.zeros(20, int)}, r"x must be \(sequences, steps, channels\)"),
     ],
@@ -200,7 +221,9 @@ def test_a_damaged_file_is_refused_or_holds_sequences(tmp_path_factory, data):
     except SsmqError as error:
         assert str(path) in str(error)
         return
-    assert found.x_train.dtype == torch.uint8 and found.x_train.shape[0] == len(found.y_train) and found.classes >= 1
+    codes = found.input_format.format
+    assert codes.low <= int(found.x_train.min()) and int(found.x_train.max()) <= codes.high
+    assert found.x_train.shape[0] == len(found.y_train) and found.y_train.isfinite().all()
 
 
 def test_other_files_and_options_are_refused(tmp_path):

@@ -18,7 +18,8 @@ from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.interrupt import deferred_interrupt
 from ssmq_brevitas.model import Classifier
 from ssmq_brevitas.start import quantized_start
-from ssmq_brevitas.train import accuracy, refuse_large, train
+from ssmq_brevitas.score import score
+from ssmq_brevitas.train import refuse_large, train
 from ssmq_brevitas.training_state import finished, identity
 
 TRAINING = Training(epochs=2, batch=8, learning_rate=1e-3)
@@ -103,7 +104,7 @@ def test_the_accuracy_of_a_model_that_is_not_finite_is_none():
     with torch.no_grad():
         model.decoder.bias[0] = float("nan")
     with pytest.raises(SsmqError, match="outputs are not finite"):
-        accuracy(model, small_codes(), torch.zeros(16, dtype=torch.int64))
+        score(model, small_codes(), torch.zeros(16, dtype=torch.int64))
 
 
 def test_a_batch_larger_than_the_data_is_the_data_and_no_epoch_changes_nothing():

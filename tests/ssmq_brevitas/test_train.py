@@ -10,7 +10,8 @@ from ssmq_brevitas.checkpoint import load_checkpoint, save_checkpoint
 from ssmq_brevitas.config import Training
 from ssmq_brevitas.data import SequenceData
 from ssmq_brevitas.errors import SsmqError
-from ssmq_brevitas.train import accuracy, train
+from ssmq_brevitas.score import score
+from ssmq_brevitas.train import train
 
 TRAINING = Training(epochs=2, batch=16, learning_rate=2e-2)
 
@@ -41,7 +42,7 @@ def test_training_learns_and_is_deterministic(data, kind):
     models = [fresh(kind), fresh(kind)]
     longer = TRAINING.model_copy(update={"epochs": 12})
     histories = [train(model, data, longer, seed=1) for model in models]
-    assert accuracy(models[0].eval(), data.x_test, data.y_test) > 0.9
+    assert score(models[0].eval(), data.x_test, data.y_test).value > 0.9
     assert [row["loss"] for row in histories[0].rows] == [row["loss"] for row in histories[1].rows]
     assert all(torch.equal(a, b) for a, b in zip(models[0].parameters(), models[1].parameters(), strict=True))
 

@@ -71,6 +71,42 @@ def test_a_damaged_card_is_refused_or_can_be_shown(tmp_path):
     tried()
 
 
+ERRORS = {"rmse": 0.5, "mae": 0.4, "r2": None}
+REGRESSION, STEP = {"kind": "regression"}, {"kind": "step"}
+
+
+@pytest.mark.parametrize(
+    ("task", "numbers", "said"),
+    [
+        ({}, {"correct": 7}, "7 of 10 test images, 70.00 %"),
+        (STEP, {"steps": 200, "correct": 30}, "30 of 200 steps of 10 test sequences, 15.00 %"),
+        (REGRESSION, {"errors": ERRORS}, "RMSE 0.5, MAE 0.4 on 10 test sequences"),
+        (REGRESSION, {"correct": 7}, None),
+        (REGRESSION, {"errors": {**ERRORS, "rmse": -1.0}}, None),
+        (REGRESSION, {"errors": {**ERRORS, "r2": 1.5}}, None),
+        ({}, {"errors": ERRORS}, None),
+        ({}, {"steps": 200, "correct": 30}, None),
+        (STEP, {"correct": 7}, None),
+        (STEP, {"steps": 20, "correct": 30}, None),
+        ({}, {"correct": 7, "errors": ERRORS}, None),
+        ({}, {}, None),
+    ],
+)
+def test_a_card_has_the_numbers_of_its_model_s_task(tmp_path, task, numbers, said):
+    values = json.loads(FIRST.with_suffix(".json").read_text())
+    values["config"]["task"] = task
+    values["measured"] = [{"data": {"name": "mine"}, "data_hash": "0", "images": 10, **numbers}]
+    (tmp_path / "model.json").write_text(json.dumps(values))
+    if said is None:
+        with pytest.raises(SsmqError, match="model.json: not a model card"):
+            load_card(tmp_path / "model.safetensors")
+        return
+    (entry,) = load_card(tmp_path / "model.safetensors").measured
+    assert str(entry) == said
+    assert entry.numbers().items() >= {"images": 10, **numbers.get("errors", numbers)}.items()
+    assert entry.model_dump(mode="json", exclude={"errors"}).items() <= values["measured"][0].items(), "nothing else is written"
+
+
 @pytest.mark.parametrize("change", ['"correct": 1001', '"correct": true', '"correct": -1', '"correct": 1e3', '"correct": NaN'])
 def test_a_number_that_cannot_be_is_no_card_s(tmp_path, change):
     source = FIRST.with_suffix(".json").read_text()

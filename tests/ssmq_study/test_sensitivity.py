@@ -6,9 +6,14 @@ import json
 
 import pytest
 import torch
-from conftest import small_codes, small_config, small_model
+from conftest import LENGTH, small_codes, small_config, small_model
 from ssmq_brevitas.checkpoint import load_checkpoint
+from ssmq_brevitas.config import parse_config, with_input
 from ssmq_brevitas.data import SequenceData, load_data
+from ssmq_brevitas.errors import SsmqError
+from ssmq_brevitas.input_format import InputFormat
+from ssmq_brevitas.model import Classifier
+from ssmq_brevitas.task import Task
 from ssmq_brevitas.zoo import locate
 from ssmq_study.layers import narrow_at
 from ssmq_study.plots import heat_map
@@ -31,6 +36,33 @@ def test_every_tensor_of_the_model_is_tried_and_wide_ones_lose_nothing(tmp_path)
     assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
     ranking, eigenvalues = sensitivity_tables(found)
     assert len(ranking.rows) == len(tried) and found["by_layer"] == [], "one layer: nothing to tell apart"
+
+
+def test_steps_are_judged_by_those_that_have_a_class_and_regressions_are_refused():
+    task = {"kind": "step"}
+    config = parse_config({"task": task, "model": {"heads": 4, "modes": 3, "classes": 3, "length": LENGTH}}, origin="test")
+    torch.manual_seed(0)
+    floating = Classifier(config.model, config.task)
+    x = small_codes(12)
+    wanted = floating(x).argmax(-1)
+    y = torch.where(torch.arange(LENGTH) % 2 == 0, -1, wanted)
+    y[0, 1] = (y[0, 1] + 1) % 3
+    bench = Bench(floating, SequenceData("noise", "made here", x, y, x, y, x, y), 12)
+    assert bench.float_accuracy == 1 - 1 / 120
+    assert "pool" not in tensors(config) and "pool" in tensors(config.model_copy(update={"task": Task()}))
+    numbers = Classifier(config.model, Task(kind="regression"))
+    with pytest.raises(SsmqError, match="widths are ranked by the accuracy that they cost, and a regression has none"):
+        Bench(numbers, bench.data, 12)
+
+
+def test_an_input_of_16_bits_is_tried_at_widths_of_its_own():
+    config = with_input(small_config(model={"layers": 1}), InputFormat(bits=12, signed=True, exponent=-4))
+    torch.manual_seed(0)
+    floating, codes = Classifier(config.model), (small_codes(40).short() - 128) * 8
+    bench = Bench(floating, SequenceData("noise", "made here", *(3 * [codes, torch.arange(40) % 3])), 40)
+    found = sensitivity(bench, config, [3, 11, 14], by_layer=False)
+    (row,) = (row for row in found["tensors"] if row["tensor"] == "input")
+    assert list(row["error"]) == ["3", "11"] and row["error"]["3"] > 5 * row["error"]["11"]
 
 
 @pytest.fixture(scope="module")

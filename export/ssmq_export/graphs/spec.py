@@ -52,14 +52,17 @@ class Layer:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A whole model. ``double`` says that its sums need float64 to be exact."""
+    """A whole model. ``double`` says that its sums need float64 to be exact; ``input`` is the format of its inputs' codes.
+    Its outputs are those of the mean over time, or with ``each_step`` of every step."""
 
     heads: int
     modes: int
     classes: int
     length: int
     double: bool
+    each_step: bool
     pool_exponent: int
+    input: Format
     encoder: Linear
     decoder: Linear
     quantizers: dict[str, Format]

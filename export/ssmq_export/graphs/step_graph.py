@@ -5,6 +5,8 @@ spreads a head's input over its modes and C gathers them as block-structured Mat
 FINN know. No weight Quant feeds two consumers.
 
     u, x_re_k, x_im_k, pool  ->  logits, x_re_next_k, x_im_next_k, pool_next
+
+Without ``pool`` where the logits of every step count.
 """
 
 from __future__ import annotations
@@ -30,27 +32,23 @@ def step_graph(spec: ModelSpec, batch: int = 1) -> onnx.ModelProto:
     g = GraphBuilder(batch, spec.dtype)
     channels = spec.heads * spec.modes
     given = g.input("u", spec.channels)
-    g.note_format("u", Format(8, False, np.int64(-8)))
+    g.note_format("u", spec.input)
     for k in range(len(spec.layers)):
         g.input(f"x_re_{k}", channels)
         g.input(f"x_im_{k}", channels)
-    g.input("pool", spec.heads)
+    if not spec.each_step:
+        g.input("pool", spec.heads)
     given = g.quant(given, "input", spec.quantizers["input"], spec.channels)
     u = g.quant(_linear(g, given, "encoder", spec.encoder), "u_0", spec.quantizers["u"], spec.heads)
     for k, layer in enumerate(spec.layers):
         u = _layer(g, u, k, layer, spec)
-    pool = g.node("Add", ["pool", u], "pool_next", spec.heads)
-    last = spec.layers[-1].quantizers["u"]
-    sum_format = Format(last.bits + math.ceil(math.log2(spec.length)), True, last.exponent)
-    g.note_format("pool", sum_format)
-    g.note_format("pool_next", sum_format)
-    scaled = g.node("Mul", [pool, g.constant("pool_scale", 2.0**spec.pool_exponent)], "pool_scaled", spec.heads)
-    pooled = g.quant(scaled, "pooled", spec.quantizers["pool"], spec.heads)
-    g.output(_linear(g, pooled, "logits", spec.decoder, "logits"), spec.classes)
+    read = u if spec.each_step else _pooled(g, u, spec)
+    g.output(_linear(g, read, "logits", spec.decoder, "logits"), spec.classes)
     for k in range(len(spec.layers)):
         g.output(f"x_re_next_{k}", channels)
         g.output(f"x_im_next_{k}", channels)
-    g.output("pool_next", spec.heads)
+    if not spec.each_step:
+        g.output("pool_next", spec.heads)
     metadata = {
         FORM_KEY: "step",
         LENGTH_KEY: str(spec.length),
@@ -63,14 +61,25 @@ def step_graph(spec: ModelSpec, batch: int = 1) -> onnx.ModelProto:
     return model
 
 
+def _pooled(g: GraphBuilder, u: str, spec: ModelSpec) -> str:
+    pool = g.node("Add", ["pool", u], "pool_next", spec.heads)
+    last = spec.layers[-1].quantizers["u"]
+    sum_format = Format(last.bits + math.ceil(math.log2(spec.length)), True, last.exponent)
+    g.note_format("pool", sum_format)
+    g.note_format("pool_next", sum_format)
+    scaled = g.node("Mul", [pool, g.constant("pool_scale", 2.0**spec.pool_exponent)], "pool_scaled", spec.heads)
+    return g.quant(scaled, "pooled", spec.quantizers["pool"], spec.heads)
+
+
 def _ports(spec: ModelSpec) -> list[ports.PortEntry]:
     states = [
         ports.state_port(f"x_{part}_{k}", f"x_{part}_next_{k}", (spec.heads, spec.modes), f"layer_{k}", part)
         for k in range(len(spec.layers))
         for part in ("re", "im")
     ]
-    pool = ports.sum_port("pool", "pool_next", spec.heads)
-    return [ports.input_port("u", spec.channels), *states, pool, ports.output_port("logits", spec.classes)]
+    pool = [] if spec.each_step else [ports.sum_port("pool", "pool_next", spec.heads)]
+    output = ports.output_port("logits", spec.classes, spec.each_step)
+    return [ports.input_port("u", spec.channels), *states, *pool, output]
 
 
 def _linear(g: GraphBuilder, source: str, name: str, linear: Linear, output: str | None = None) -> str:
