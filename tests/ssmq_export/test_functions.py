@@ -10,7 +10,7 @@ from ssmq_export.check import check_model
 from ssmq_export.errors import ExportError
 from ssmq_export.lower import lower
 from step_graphs import Network, drawn_codes, fmt
-from test_networks import agree
+from test_step_networks import agree
 
 
 @pytest.mark.parametrize("double", [False, True], ids=["single", "double"])

@@ -304,6 +304,13 @@ def test_a_fault_is_named(fault):
     assert re.search(fault, refused(model, "step"))
 
 
+def test_an_output_of_each_step_has_all_of_them():
+    """What follows a ReduceSum has one."""
+    model = graph("sequence-dataflow")
+    port_entry("logits", lambda ports, entry: entry.update(each_step=True))(model)
+    assert "logits: ssmq.ports calls it an output of each step, and it has one step" in refused(model, "sequence-dataflow")
+
+
 @pytest.mark.parametrize("length", ["0", "-1", "1e3", "9" * 30, "٣", "x"])
 def test_a_length_is_a_number_of_steps(length):
     for form in FORMS:

@@ -1,8 +1,9 @@
 """Exact integer thresholds of a monotone function, and the rise-and-fall pair of any other.
 
 Level k of a function f from accumulator codes to output codes has the threshold T_k = min{s : f(s) >= k}; then
-f(s) = low + #{k : s >= T_k}. A function that falls is one of -s that rises. One that does both is the difference of two such counts: each step up is a
-threshold of the first, each step down one of the second (a table of 2**bits entries in threshold form).
+f(s) = low + #{k : s >= T_k}. A function that falls is one of -s that rises. One that does both is the difference of
+two such counts: each step up is a threshold of the first, each step down one of the second (a table of 2**bits entries
+in threshold form).
 """
 
 from __future__ import annotations

@@ -80,7 +80,8 @@ class IntegerModel:
         return self._run(program, u[:, None], *self._kept, np.empty((0, 0, 0), program.dtype))[:, -1]
 
     def trace(self, codes: np.ndarray, tensors: list[str]) -> dict[str, np.ndarray]:
-        """Values (scaled codes) of ``tensors`` at every step, float64 ``(B, T, channels)``, and the output's, shaped as ``forward`` does."""
+        """Values (scaled codes) of ``tensors`` at every step, float64 ``(B, T, channels)``, and of the output, shaped as
+        ``forward`` gives it."""
         codes = self._given(codes, "B", "T")
         program = self._program(tuple(dict.fromkeys(tensors)), codes.shape[1])
         widths = [len(program.stages.slots[name].low) for name in program.traced]

@@ -237,7 +237,7 @@ class _Collapse:
         bits = max(2, high.bit_length() + 1, (-low - 1).bit_length() + 1)
         wrong = unfit_state(bits)
         if wrong:
-            raise ExportError(f"{port.successor}: the sum so far needs more bits than a state has ({wrong}): sum over fewer steps or narrower codes")
+            raise ExportError(f"{port.successor}: {wrong}, and every step needs the sum so far: sum fewer steps or narrower codes")
         one, zero = np.ones((port.channels, 1), np.int64), np.zeros((port.channels, 1), np.int64)
         parameters = {name: one if name in ("a_re", "b_re", "c_re") else zero for name in INPUTS[1:-2]}
         self.graph.datatypes[port.successor] = integer_type(-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
