@@ -64,8 +64,8 @@ def sequences(count: int, length: int = 64) -> tuple[torch.Tensor, torch.Tensor]
     """Noisy sines of two frequencies, and which of them."""
     label = torch.randint(2, (count,))
     phase, t = torch.rand(count, 1) * 6.28, torch.arange(length)
-    wave = torch.sin(t * torch.where(label == 1, 0.30, 0.22)[:, None] + phase)
-    return (wave + 0.3 * torch.randn(count, length))[..., None], label
+    wave = torch.sin(t * torch.where(label == 1, 0.30, 0.25)[:, None] + phase)
+    return (wave + 1.0 * torch.randn(count, length))[..., None], label
 
 
 def trained(network: nn.Module, steps: int, rate: float) -> nn.Module:
@@ -83,7 +83,7 @@ def trained(network: nn.Module, steps: int, rate: float) -> nn.Module:
 
 def main(folder: str) -> None:
     torch.manual_seed(0)
-    floating = trained(Network(), 150, 5e-3)
+    floating = trained(Network(), 120, 1e-2)
     x, label = sequences(500)
 
     def accuracy(network):
@@ -93,7 +93,7 @@ def main(folder: str) -> None:
     ours = convert(floating, x[:8])
     quantized = quantize(ours, Scheme(parameterisation="log_polar", tensors={"layers.*.s4d.c": 6}), x[:64])
     print(f"float {accuracy(floating):.3f}, converted {accuracy(ours):.3f}, quantised {accuracy(quantized):.3f}")
-    quantized = trained(quantized, 100, 5e-4)
+    quantized = trained(quantized, 80, 1e-3)
     print(f"after training {accuracy(quantized):.3f}")
     exported = export(quantized, folder, x[:4])
     for found in exported.agreements:

@@ -18,8 +18,8 @@ from pathlib import Path
 from ssmq_brevitas.checkpoint import load_checkpoint
 from ssmq_brevitas.data import load_data
 from ssmq_brevitas.files import write_whole
-from ssmq_brevitas.footprint import footprint
 from ssmq_brevitas.score import score
+from ssmq_brevitas.storage import footprint
 from ssmq_study.quoted import quoted_score
 
 ROOT = Path(__file__).parents[1]

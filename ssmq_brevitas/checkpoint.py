@@ -10,7 +10,7 @@ from .bounds import FLOAT32_BITS, accumulator_widths, refuse_wide
 from .config import Config, parse_config
 from .errors import SsmqError
 from .model import Classifier
-from .quantize import empty_quantized
+from .post_training import empty_quantized
 from .sound import refuse_unsound
 from .tensor_file import read_tensors, write_tensors
 

@@ -17,9 +17,17 @@ from brevitas.nn.mixin.utils import filter_kwargs
 from brevitas.quant_tensor import QuantTensor
 from torch import nn
 
-from .calibrate import state_statistics
+from .calibration import state_statistics
 from .config import Bits, Scheme
-from .contract import bit_width, built_by_brevitas, exact_values, refuse_inexact, refuse_moving_scale, refuse_no_class, refuse_width
+from .contract import (
+    bit_width,
+    built_by_brevitas,
+    exact_values,
+    refuse_inexact,
+    refuse_moving_scale,
+    refuse_no_class,
+    refuse_width,
+)
 from .errors import SsmqError
 from .parameterisations import PARAMETERISATIONS
 from .quantizers import ParameterQuantizer, PowerOfTwoAct, PowerOfTwoScale, PowerOfTwoWeight, Quantizer, fit_scale

@@ -10,11 +10,12 @@ import torch
 
 from .config import Config, Scheme
 from .errors import SsmqError
+from .fitting import finest_exponents
 from .model import Classifier
 from .parameterisations import PolarGrid
+from .post_training import empty_quantized, settle_precision
 from .quant_linear import QuantLinear
 from .quant_s4d import QuantS4D
-from .quantize import empty_quantized, finest_exponents, settle_precision
 from .quantizers import ParameterQuantizer, Quantizer
 
 CARTESIAN = ("discrete", "frozen")

@@ -7,8 +7,8 @@ import torch
 from .config import Config, with_input
 from .errors import SsmqError
 from .model import Classifier
+from .post_training import post_training
 from .prune import pruned
-from .quantize import post_training
 from .requantize import requantize
 
 

@@ -29,7 +29,7 @@ def command(
     """
     from ssmq_brevitas.checkpoint import load_checkpoint
     from ssmq_brevitas.errors import SsmqError
-    from ssmq_brevitas.footprint import footprint
+    from ssmq_brevitas.storage import footprint
     from ssmq_brevitas.zoo import locate
     from ssmq_study.cards import load_card, measure, write_card
     from ssmq_study.zoo_table import zoo_cards, zoo_table

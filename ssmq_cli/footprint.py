@@ -19,7 +19,7 @@ def command(
 ) -> None:
     """Bytes of parameters, state and total, and the FP32 total by the same count."""
     from ssmq_brevitas.checkpoint import load_checkpoint
-    from ssmq_brevitas.footprint import footprint
+    from ssmq_brevitas.storage import footprint
 
     model, config, _ = load_checkpoint(checkpoint)
     found = footprint(model)

@@ -31,10 +31,10 @@ def command(
     from ssmq_brevitas.checkpoint import load_checkpoint, save_checkpoint
     from ssmq_brevitas.config import load_config
     from ssmq_brevitas.errors import SsmqError
-    from ssmq_brevitas.footprint import footprint
-    from ssmq_brevitas.quantize import post_training
-    from ssmq_brevitas.reconstruct import reconstruct
+    from ssmq_brevitas.post_training import post_training
+    from ssmq_brevitas.readouts import reconstruct
     from ssmq_brevitas.start import refuse_other_task, with_its_input
+    from ssmq_brevitas.storage import footprint
     from ssmq_study.quoted import quoted_score
 
     floating, found, _ = load_checkpoint(checkpoint)

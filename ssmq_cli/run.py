@@ -58,8 +58,8 @@ def _whole_way(config, data, out: Path, images: int, seed: int) -> dict:
     """Everything in ``out``, and its summary. Nothing is written beside what another run left."""
     began = time.monotonic()
     from ssmq_brevitas.files import write_whole
-    from ssmq_brevitas.quantize import post_training
-    from ssmq_brevitas.reconstruct import reconstruct
+    from ssmq_brevitas.post_training import post_training
+    from ssmq_brevitas.readouts import reconstruct
     from ssmq_brevitas.training_state import refuse_mixture, settings
     from ssmq_export.check import check_file
 
@@ -117,7 +117,7 @@ def _float_model(config, data, out: Path, seed: int):
 
 
 def _row(stage: str, model, data) -> dict:
-    from ssmq_brevitas.footprint import footprint
+    from ssmq_brevitas.storage import footprint
     from ssmq_study.quoted import quoted_score
 
     return {"stage": stage, **quoted_score(model, data).as_dict(), "bytes": footprint(model).as_dict()}

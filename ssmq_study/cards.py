@@ -14,8 +14,8 @@ from ssmq_brevitas.config import Config
 from ssmq_brevitas.data import SequenceData
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.files import write_whole
-from ssmq_brevitas.footprint import footprint
 from ssmq_brevitas.model import Classifier
+from ssmq_brevitas.storage import footprint
 
 from .json_file import Amount, Count, Name, Several, Text, problem, read_json
 from .quoted import score_on_integers

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ssmq_brevitas.config import Config
-from ssmq_brevitas.footprint import footprint
 from ssmq_brevitas.model import Classifier
-from ssmq_brevitas.quantize import empty_quantized
+from ssmq_brevitas.post_training import empty_quantized
+from ssmq_brevitas.storage import footprint
 from ssmq_export.errors import ExportError
 from ssmq_export.estimate import Part, estimate_graph
 from ssmq_export.from_model import describe

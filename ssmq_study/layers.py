@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 
 from ssmq_brevitas.model import Classifier
-from ssmq_brevitas.quantize import settle_precision
+from ssmq_brevitas.post_training import settle_precision
 
 # What is no layer's: the encoder's output and the biases of encoder and decoder; and tensors that no layer has.
 OUTSIDE = "outside"

@@ -166,7 +166,7 @@ class PaperS4D(nn.Module):
 
 def paper_ptq(floating: Classifier, x_calibration: torch.Tensor, spec: PaperQuantization) -> Classifier:
     """``floating`` with ``spec`` applied, a model in evaluation mode. Pixels stay 8-bit codes."""
-    from ssmq_brevitas.calibrate import calibrate
+    from ssmq_brevitas.calibration import calibrate
 
     model = copy.deepcopy(floating).eval().requires_grad_(False)
     quantizers = []

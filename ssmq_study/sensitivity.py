@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 import torch
 from ssmq_brevitas.activations import MONOTONE
-from ssmq_brevitas.calibrate import Calibration, calibrate
+from ssmq_brevitas.calibration import Calibration, calibrate
 from ssmq_brevitas.config import Bits, Config
 from ssmq_brevitas.data import SequenceData
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.model import Classifier
-from ssmq_brevitas.quantize import quantize
-from ssmq_brevitas.reconstruct import reconstruct
+from ssmq_brevitas.post_training import quantize
+from ssmq_brevitas.readouts import reconstruct
 from ssmq_brevitas.score import Tally
 
 from .layers import ONLY_OUTSIDE, OUTSIDE, narrow_at, places

@@ -15,11 +15,11 @@ from ssmq_brevitas.checkpoint import load_checkpoint, save_checkpoint
 from ssmq_brevitas.data import SequenceData, load_data
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.files import sole_use, write_whole
-from ssmq_brevitas.footprint import footprint
 from ssmq_brevitas.model import Classifier
-from ssmq_brevitas.reconstruct import reconstruct
+from ssmq_brevitas.readouts import reconstruct
 from ssmq_brevitas.score import score
 from ssmq_brevitas.start import quantized_start
+from ssmq_brevitas.storage import footprint
 from ssmq_brevitas.train import train
 from ssmq_export.errors import ExportError
 

@@ -26,7 +26,7 @@ if not torch.cuda.is_available():
 from hypothesis import HealthCheck, settings
 from ssmq_brevitas.config import parse_config
 from ssmq_brevitas.model import Classifier
-from ssmq_brevitas.quantize import post_training
+from ssmq_brevitas.post_training import post_training
 
 LENGTH = 20
 

@@ -14,7 +14,7 @@ from ssmq_brevitas.config import Config, parse_config, to_toml
 from ssmq_brevitas.data import load_data
 from ssmq_brevitas.errors import Interrupted
 from ssmq_brevitas.model import Classifier
-from ssmq_brevitas.quantize import post_training
+from ssmq_brevitas.post_training import post_training
 from ssmq_brevitas.train import train
 from ssmq_brevitas.zoo import zoo_models
 from ssmq_export.from_model import describe

@@ -1,4 +1,4 @@
-"""Bytes of a quantised network: parameters, state and total (see ``ssmq_brevitas.footprint`` for what is counted)."""
+"""Bytes of a quantised network: parameters, state and total (see ``ssmq_brevitas.storage`` for what is counted)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 
 from torch import fx
 
-from ..footprint import EXPONENT_BITS, Footprint, linear_bits, norm_bits, s4d_bits
 from ..quantizers import Quantizer
+from ..storage import EXPONENT_BITS, Footprint, linear_bits, norm_bits, s4d_bits
 from .operations import operations
 from .quantize import quantized_of
 from .widths import Widths

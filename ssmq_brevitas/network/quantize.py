@@ -14,11 +14,11 @@ import torch
 from torch import fx, nn
 
 from ..bounds import FLOAT32_BITS, refuse_wide
-from ..calibrate import Observer, state_statistics
+from ..calibration import Observer, state_statistics
 from ..config import Scheme
 from ..errors import SsmqError
+from ..fitting import fit_layer, fit_linear
 from ..formats import fit_exponent
-from ..quantize import fit_layer, fit_linear
 from .insert import Place, insert
 from .names import Names
 from .operations import operations

@@ -1,7 +1,7 @@
 """Read-outs fitted again after rounding: C and D of every S4D layer, then the layers that give the output.
 
 What a layer reads and its states are what the quantised network computes; the target is what the float network gives there.
-The fit is a least-squares problem with one solution (see ``ssmq_brevitas.reconstruct``).
+The fit is a least-squares problem with one solution (see ``ssmq_brevitas.readouts``).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import torch
 from torch import fx, nn
 
 from ..errors import SsmqError
-from ..quantize import fit_linear, fit_readout
-from ..reconstruct import BATCH, regressors, ridge
+from ..fitting import fit_linear, fit_readout
+from ..readouts import BATCH, regressors, ridge
 from .operations import Operation, operations
 from .quantize import quantized_of, settle
 from .widths import Widths

@@ -116,7 +116,7 @@ def _model(checkpoint: Path | None, preset: str, load: Callable):
     from ssmq_brevitas.checkpoint import load_checkpoint
     from ssmq_brevitas.config import load_config
     from ssmq_brevitas.errors import SsmqError
-    from ssmq_brevitas.quantize import post_training
+    from ssmq_brevitas.post_training import post_training
     from ssmq_brevitas.zoo import float_models
 
     if checkpoint is not None:

@@ -64,10 +64,10 @@ def command(
 def measure(heads: int, modes: int, batch: int, length: int, device: str = "cpu") -> dict[str, float]:
     """One row: the same layer three ways, an 8-bit scheme."""
     import torch
-    from ssmq_brevitas.calibrate import state_statistics
+    from ssmq_brevitas.calibration import state_statistics
     from ssmq_brevitas.config import Scheme
+    from ssmq_brevitas.fitting import fit_layer
     from ssmq_brevitas.quant_s4d import QuantS4D
-    from ssmq_brevitas.quantize import fit_layer
     from ssmq_brevitas.quantizers import Quantizer
     from ssmq_brevitas.s4d import S4D
 

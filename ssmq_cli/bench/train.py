@@ -52,7 +52,7 @@ def measure(preset: str, device: str = "cpu") -> dict[str, float | int | str]:
     import torch
     from ssmq_brevitas.config import load_config
     from ssmq_brevitas.model import Classifier
-    from ssmq_brevitas.quantize import post_training
+    from ssmq_brevitas.post_training import post_training
     from ssmq_brevitas.train import optimiser_for
     from torch.nn import functional as F
 

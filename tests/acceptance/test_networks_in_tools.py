@@ -6,12 +6,12 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from step_networks import FUNCTIONS, NETWORKS, RESULTS, network, through
 from ssmq_export import finn, hls4ml
 from ssmq_export.hls4ml import project
 from ssmq_export.lower import collapse, lower
 from ssmq_export.verify.agreement import compare
 from step_graphs import Network
+from step_networks import FUNCTIONS, NETWORKS, RESULTS, network, through
 
 needs_finn = pytest.mark.skipif(not finn.available(), reason=finn.INSTALL)
 needs_hls4ml = pytest.mark.skipif(not project.available(), reason=f"g++ and {project.INSTALL}")

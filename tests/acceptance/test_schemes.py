@@ -16,13 +16,13 @@ from ssmq_brevitas.config import Config, Training, parse_config
 from ssmq_brevitas.data import SequenceData
 from ssmq_brevitas.model import Classifier
 from ssmq_brevitas.parameterisations import PARAMETERISATIONS
-from ssmq_brevitas.quantize import post_training
+from ssmq_brevitas.post_training import post_training
 from ssmq_brevitas.train import train
 from ssmq_export import finn, hls4ml
 from ssmq_export.check import check_model
 from ssmq_export.export import export_graphs
-from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.from_model import describe, model_engines, trace
+from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.hls4ml import project
 from ssmq_export.verify.agreement import Agreement, Engine, graph_engines, verify
 

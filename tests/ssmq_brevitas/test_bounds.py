@@ -16,7 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ssmq_brevitas.bounds import accumulator_widths, least_widths, refuse_wide, signed_bits
 from ssmq_brevitas.errors import SsmqError
-from ssmq_brevitas.quantize import empty_quantized, settle_precision
+from ssmq_brevitas.post_training import empty_quantized, settle_precision
 from ssmq_brevitas.quantizers import PowerOfTwoScale
 
 FAR = (-(2.0**100), 2.0**100)

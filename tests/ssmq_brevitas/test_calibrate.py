@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 from conftest import small_codes, small_config, small_model
-from ssmq_brevitas.calibrate import SAMPLES_A_BATCH, Observer
+from ssmq_brevitas.calibration import SAMPLES_A_BATCH, Observer
 from ssmq_brevitas.errors import SsmqError
-from ssmq_brevitas.quantize import post_training
+from ssmq_brevitas.post_training import post_training
 
 
 @pytest.mark.parametrize("channels", [1, 3, 16, 30, 64])

@@ -7,7 +7,7 @@ import pytest
 import torch
 from conftest import small_codes, small_config, small_model
 from ssmq_brevitas.model import Classifier
-from ssmq_brevitas.quantize import post_training
+from ssmq_brevitas.post_training import post_training
 from ssmq_brevitas.train import grid_ranges, optimiser_for
 
 WIDE = dict.fromkeys(("a", "c", "d", "x", "u", "y", "activation", "linear", "encoder", "decoder", "pool"), 16)

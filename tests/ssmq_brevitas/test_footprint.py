@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from conftest import small_config, small_model
 from ssmq_brevitas.config import load_config
-from ssmq_brevitas.footprint import footprint
 from ssmq_brevitas.model import Classifier
+from ssmq_brevitas.storage import footprint
 
 
 def test_float_counts_are_the_papers():

@@ -16,7 +16,7 @@ from ssmq_brevitas.data import load_data
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.input_format import InputFormat, codes_of, covering_format, own_format
 from ssmq_brevitas.model import Classifier
-from ssmq_brevitas.quantize import post_training
+from ssmq_brevitas.post_training import post_training
 
 LABELS = np.arange(60) % 3
 MAGNITUDES = st.floats(2.0**-10, 2.0**20)

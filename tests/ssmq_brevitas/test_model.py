@@ -9,7 +9,7 @@ from conftest import LENGTH, small_codes, small_config, small_model
 from ssmq_brevitas.bounds import accumulator_widths
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.norm import PositiveBatchNorm
-from ssmq_brevitas.quantize import settle_precision
+from ssmq_brevitas.post_training import settle_precision
 
 BLOCKS = {
     "paper": {"norm": "none", "activation": "hard_gelu", "gate": "hard_sigmoid"},

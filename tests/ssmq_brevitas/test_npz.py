@@ -21,10 +21,10 @@ from ssmq_brevitas.bounds import accumulator_widths, least_widths
 from ssmq_brevitas.config import Training
 from ssmq_brevitas.data import load_data
 from ssmq_brevitas.errors import SsmqError
-from ssmq_brevitas.footprint import footprint
 from ssmq_brevitas.model import Classifier
-from ssmq_brevitas.quantize import empty_quantized, post_training
+from ssmq_brevitas.post_training import empty_quantized, post_training
 from ssmq_brevitas.score import score
+from ssmq_brevitas.storage import footprint
 from ssmq_brevitas.train import train
 
 STEPS, CHANNELS = 20, 3

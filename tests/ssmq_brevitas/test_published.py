@@ -10,9 +10,10 @@ from published_layers import Block, BlockLayer, MinimalS4D, Network, OldLayer
 from ssmq_brevitas.config import Scheme
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.network.quantize import quantize
+from ssmq_brevitas.network.trace import trace
 from ssmq_brevitas.published import ConvertedS4D, convert
 from ssmq_brevitas.s4d import DynamicsParameter
-from torch import fx, nn
+from torch import nn
 
 ROUNDING = 1e-13
 
@@ -184,7 +185,7 @@ def test_a_converted_network_is_traced_and_trains():
     network = small_network(state=None)
     found = convert(network, torch.randn(2, 30, 2))
     u = torch.randn(4, 30, 2)
-    assert torch.equal(fx.symbolic_trace(found.eval())(u), found(u))
+    assert torch.equal(trace(found.eval())(u), found(u))
     found.train()(u).square().sum().backward()
     assert all(parameter.grad is not None and parameter.grad.abs().max() > 0 for parameter in found.parameters())
 

@@ -22,11 +22,11 @@ from brevitas.quant import (
 )
 from brevitas.quant_tensor import QuantTensor
 from conftest import small_config
-from ssmq_brevitas.calibrate import state_statistics
+from ssmq_brevitas.calibration import state_statistics
 from ssmq_brevitas.errors import SsmqError
+from ssmq_brevitas.fitting import fit_layer
 from ssmq_brevitas.parameterisations import PARAMETERISATIONS
 from ssmq_brevitas.quant_s4d import QuantS4D
-from ssmq_brevitas.quantize import fit_layer
 from ssmq_brevitas.quantizers import PowerOfTwoAct, Quantizer
 from ssmq_brevitas.s4d import S4D
 from torch import nn

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import small_codes, small_config, small_model
-from ssmq_brevitas.reconstruct import reconstruct
+from ssmq_brevitas.readouts import reconstruct
 
 
 def error(model, floating, codes) -> float:

@@ -17,8 +17,8 @@ from ssmq_brevitas.data import SequenceData
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.interrupt import deferred_interrupt
 from ssmq_brevitas.model import Classifier
-from ssmq_brevitas.start import quantized_start
 from ssmq_brevitas.score import score
+from ssmq_brevitas.start import quantized_start
 from ssmq_brevitas.train import refuse_large, train
 from ssmq_brevitas.training_state import finished, identity
 

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from conftest import LENGTH, small_config
+from conftest import LENGTH
 from hypothesis import given
 from hypothesis import strategies as st
 from ssmq_brevitas.bounds import accumulator_widths
@@ -15,12 +15,12 @@ from ssmq_brevitas.checkpoint import load_checkpoint, save_checkpoint
 from ssmq_brevitas.config import Training, load_config, parse_config, to_toml
 from ssmq_brevitas.data import SequenceData
 from ssmq_brevitas.errors import SsmqError
-from ssmq_brevitas.footprint import footprint
 from ssmq_brevitas.model import Classifier
-from ssmq_brevitas.quantize import post_training
-from ssmq_brevitas.reconstruct import reconstruct
+from ssmq_brevitas.post_training import post_training
+from ssmq_brevitas.readouts import reconstruct
 from ssmq_brevitas.score import Tally, loss_of, score
 from ssmq_brevitas.start import quantized_start
+from ssmq_brevitas.storage import footprint
 from ssmq_brevitas.task import Task
 from ssmq_brevitas.train import train
 

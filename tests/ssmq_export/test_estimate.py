@@ -9,7 +9,7 @@ import pytest
 from conftest import small_config, small_model
 from hypothesis import given
 from hypothesis import strategies as st
-from ssmq_brevitas.footprint import footprint
+from ssmq_brevitas.storage import footprint
 from ssmq_export.dataflow.folding import Folding, cycles
 from ssmq_export.dataflow.graph import DataflowGraph
 from ssmq_export.errors import ExportError

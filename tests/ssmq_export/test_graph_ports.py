@@ -9,7 +9,7 @@ from conftest import LENGTH, small_codes, small_config
 from ssmq_brevitas.config import with_input
 from ssmq_brevitas.input_format import InputFormat
 from ssmq_brevitas.model import Classifier
-from ssmq_brevitas.quantize import post_training
+from ssmq_brevitas.post_training import post_training
 from ssmq_brevitas.task import Task
 from ssmq_export.dataflow.ports import ports_of
 from ssmq_export.from_model import describe, trace

@@ -137,7 +137,7 @@ def test_presets_have_stable_port_names(preset):
     layers = range(config.model.layers)
     import torch
     from ssmq_brevitas.model import Classifier
-    from ssmq_brevitas.quantize import post_training
+    from ssmq_brevitas.post_training import post_training
 
     torch.manual_seed(0)
     noise = torch.randint(0, 256, (4, 784), dtype=torch.uint8)

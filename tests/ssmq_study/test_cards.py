@@ -12,7 +12,7 @@ from mutations import mutated
 from ssmq_brevitas.checkpoint import load_checkpoint
 from ssmq_brevitas.data import load_data
 from ssmq_brevitas.errors import SsmqError
-from ssmq_brevitas.footprint import footprint
+from ssmq_brevitas.storage import footprint
 from ssmq_brevitas.zoo import zoo_models
 from ssmq_study.cards import load_card, measure, write_card
 

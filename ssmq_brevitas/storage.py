@@ -11,11 +11,11 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 
+from .fitting import MODE_EXPONENT_BITS
 from .model import Block, Classifier
 from .norm import NORM_EXPONENT_BITS, PositiveBatchNorm, QuantBatchNorm1d
 from .parameterisations import LogPolar, PolarGrid
 from .quant_s4d import QuantS4D
-from .quantize import MODE_EXPONENT_BITS
 from .quantizers import Quantizer
 
 EXPONENT_BITS = 8

@@ -1,20 +1,13 @@
-"""From a float model to a quantised one: post-training quantisation, the starting point of training too.
-
-Exponents are chosen once, from whole-sequence statistics, and stay: quantisation-aware training moves the parameters
-on fixed grids.
-"""
+"""Fitting: a float layer's parameters and the exponents that suit them, their input and their states."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 
-from .bounds import FLOAT32_BITS, accumulator_widths, refuse_wide
-from .calibrate import Calibration, StateStatistics, calibrate
-from .config import Config, Scheme
+from .calibration import StateStatistics
+from .config import Scheme
 from .formats import covering_exponent, fit_exponent
-from .model import Block, Classifier
-from .norm import PositiveBatchNorm
 from .quant_linear import QuantLinear
 from .quant_s4d import QuantS4D
 from .quantizers import Quantizer, fit_scale
@@ -24,67 +17,6 @@ from .s4d import S4D
 MODE_EXPONENT_BITS = 4
 # A product B̄u finer than this many bits below the state's last place cannot matter, but would widen the accumulator.
 INPUT_GUARD_BITS = 4
-
-
-def empty_quantized(config: Config) -> Classifier:
-    """The quantised architecture with unset exponents and parameters, for a checkpoint to fill."""
-    model, scheme, bits = config.model, config.scheme, config.scheme.bits
-    quantized = Classifier(model, config.task)
-    quantized.encoder = QuantLinear(model.channels, model.heads, bits.encoder, bits.bias)
-    quantized.decoder = QuantLinear(model.heads, model.classes, bits.decoder, bits.bias)
-    widths = {"mix_in": bits.activation, "value": bits.activation, "gate": bits.activation, "y": bits.y}
-    for block in quantized.blocks:
-        outputs = block.linear.out_features
-        block.linear = QuantLinear(model.heads, outputs, bits.linear, bits.bias)
-        block.ssm = QuantS4D.from_scheme(model.heads, model.modes, scheme)
-        if isinstance(block.norm, PositiveBatchNorm):
-            block.norm.bits = bits.norm
-        for name in block.quantizers:
-            signed = not (name == "gate" or (name == "mix_in" and model.activation == "relu"))
-            block.quantizers[name] = Quantizer(widths.get(name, bits.u), signed)
-    kept = model.input_format.kept(bits.input)
-    quantized.quantizers["input"] = Quantizer(kept.bits, kept.signed)
-    quantized.quantizers["u"] = Quantizer(bits.u)
-    if "pool" in quantized.quantizers:
-        quantized.quantizers["pool"] = Quantizer(bits.pool)
-    quantized.scheme = scheme
-    return quantized
-
-
-def quantize(floating: Classifier, config: Config, calibration: Calibration) -> Classifier:
-    """Post-training quantisation of ``floating`` by ``config.scheme``.
-
-    Returns a new model in evaluation mode, in float64 where the scheme's accumulators need it. Raises SsmqError when
-    an accumulator cannot be exact.
-    """
-    model = empty_quantized(config)
-    scheme = config.scheme
-    fixed = {"input": config.model.input_format.kept(scheme.bits.input).exponent, "gate": -scheme.bits.activation}
-    with torch.no_grad():
-        for name, owner in model.quantizer_names().items():
-            kind = name.rsplit(".", 1)[-1]
-            quantizer = owner[kind]
-            samples = calibration.samples[name][None]
-            fitted = fit_exponent(samples, quantizer.bits, quantizer.signed, scheme.activation_range)[0]
-            quantizer.power.set_exponent(fixed.get(kind, fitted))
-        _linear(model.encoder, floating.encoder, model.quantizers["input"])
-        _linear(model.decoder, floating.decoder, model.decoder_input)
-        u_quantizer = model.quantizers["u"]
-        for block, source, states in zip(model.blocks, floating.blocks, calibration.states, strict=True):
-            _block(block, source, scheme, u_quantizer, states)
-            u_quantizer = block.quantizers["u"]
-    return settle_precision(model.eval())
-
-
-def settle_precision(model: Classifier) -> Classifier:
-    """Move the model to the narrowest float type in which every accumulator is exact, or refuse."""
-    widths = accumulator_widths(model)
-    refuse_wide(widths)
-    return model.double() if max(widths.values()) > FLOAT32_BITS else model.float()
-
-
-def _linear(layer: QuantLinear, source: torch.nn.Linear, feeding: Quantizer) -> None:
-    fit_linear(layer, source.weight.detach().clone(), source.bias.detach().clone(), feeding)
 
 
 def fit_linear(layer: QuantLinear, weight: torch.Tensor, bias: torch.Tensor | None, feeding: Quantizer) -> None:
@@ -98,12 +30,6 @@ def fit_linear(layer: QuantLinear, weight: torch.Tensor, bias: torch.Tensor | No
     # On the accumulator's own grid, unless the bias needs the range.
     covering = covering_exponent(bias.abs().max().numpy(), layer.bias_bits, True)
     layer.bias_power.set_exponent(max(exponent + feeding.format.exponent, covering))
-
-
-def _block(block: Block, source: Block, scheme: Scheme, u_quantizer: Quantizer, states: StateStatistics) -> None:
-    block.norm.load_state_dict(source.norm.state_dict())
-    _linear(block.linear, source.linear, block.quantizers["mix_in"])
-    fit_layer(block.ssm, source.ssm, scheme, u_quantizer, states)
 
 
 def fit_layer(ssm: QuantS4D, source: S4D, scheme: Scheme, u_quantizer: Quantizer, states: StateStatistics) -> None:
@@ -160,8 +86,3 @@ def finest_exponents(ssm: QuantS4D, u_quantizer: Quantizer) -> tuple[np.ndarray,
     x_exponent = np.broadcast_to(ssm.state.format.exponent, (ssm.heads, ssm.modes))[..., None]
     finest_b = x_exponent - (u.exponent + u.bits - 1) - INPUT_GUARD_BITS
     return finest_b, ssm.c_quant.format.exponent.ravel() + ssm.state.format.exponent.ravel() - u.exponent
-
-
-def post_training(floating: Classifier, config: Config, x_train: torch.Tensor, images: int = 256) -> Classifier:
-    """Calibrate on the first ``images`` training sequences ``(n, T)`` and quantise; nothing is trained."""
-    return quantize(floating, config, calibrate(floating, x_train[:images]))

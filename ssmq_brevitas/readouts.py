@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import torch
 
+from .fitting import fit_linear, fit_readout
 from .model import Classifier
+from .post_training import settle_precision
 from .quant_s4d import QuantS4D
-from .quantize import fit_linear, fit_readout, settle_precision
 
 BATCH = 8
 # A layer sees T steps of a sequence, the decoder one: sequences for either.
