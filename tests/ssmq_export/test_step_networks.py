@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
+from step_networks import NETWORKS, branches, detector, network
 from ssmq_export.check import check_model
 from ssmq_export.dataflow.ports import ports_of
 from ssmq_export.door.graph_file import load_graph
@@ -19,7 +20,6 @@ from ssmq_export.verify.agreement import compare, graph_engines
 from ssmq_export.verify.engines import run_sequence, run_steps, run_whole
 from ssmq_export.verify.proof import prove
 from step_graphs import Network, fmt
-from step_networks import NETWORKS, detector, network
 
 FORMATS = {
     "2 bits": fmt(2, 0),
@@ -127,3 +127,13 @@ def test_graphs_are_valid_legal_and_read_back(case, tmp_path):
             assert [finding for finding in check_model(model) if finding.severity == "error"] == []
             assert estimate_graph(model, find_part("xc7z020")).as_dict()["cycles_per_sequence"] > net.codes.shape[1]
     assert all(proof.agreement.differing == 0 for proof in prove(step, net.codes))
+
+
+def test_a_sum_so_far_that_no_state_holds_is_refused():
+    net = network(double=True)
+    total = net.sum(branches(net), "pool")
+    for name in ("pool", total):
+        net.g.note_format(name, fmt(40, -3))
+    dataflow = lower(net.model(net.quant(total, fmt(8, -1), "pooled"), True))
+    with pytest.raises(ExportError, match="pool_next: state_bits is 40, not 2 to 32, and every step needs the sum so far"):
+        collapse(dataflow)
