@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from step_networks import NETWORKS, branches, detector, network
 from ssmq_export.check import check_model
 from ssmq_export.dataflow.ports import ports_of
 from ssmq_export.door.graph_file import load_graph
@@ -20,6 +19,7 @@ from ssmq_export.verify.agreement import compare, graph_engines
 from ssmq_export.verify.engines import run_sequence, run_steps, run_whole
 from ssmq_export.verify.proof import prove
 from step_graphs import Network, fmt
+from step_networks import NETWORKS, branches, detector, network
 
 FORMATS = {
     "2 bits": fmt(2, 0),
