@@ -170,6 +170,7 @@ def test_a_model_reads_its_format_and_keeps_the_first_bits(bits, signed, exponen
     assert np.array_equal(seen[-1].numpy(), codes * 2.0**exponent)
     lost = max(bits - kept, 0)
     feeding = model.quantizers["input"]
+    assert feeding.format.bits == bits - lost, "no wider than the codes are"
     with torch.no_grad():
         found = feeding(torch.from_numpy(codes * 2.0**exponent)).numpy() / 2.0 ** (exponent + lost)
     most = 2 ** (bits - lost - signed) - 1

@@ -63,6 +63,7 @@ def test_an_input_of_16_bits_is_tried_at_widths_of_its_own():
     found = sensitivity(bench, config, [3, 11, 14], by_layer=False)
     (row,) = (row for row in found["tensors"] if row["tensor"] == "input")
     assert list(row["error"]) == ["3", "11"] and row["error"]["3"] > 5 * row["error"]["11"]
+    assert found["reference_error"] <= row["error"]["11"], "where all are wide, all 12 bits are kept"
 
 
 @pytest.fixture(scope="module")
