@@ -30,11 +30,11 @@ SIGNED, UNSIGNED = Int8ActPerTensorFixedPoint, Uint8ActPerTensorFixedPoint
 GRIDS = {"weight_quant": Int8WeightPerTensorFixedPoint, "bias_quant": Int8BiasPerTensorFixedPointInternalScaling}
 
 
-def codes_of(count: int, steps: int, channels: int, seed: int = 0) -> np.ndarray:
-    """Codes of an unsigned input of 8 bits: noise, and sequences of the least and the greatest."""
-    codes = np.random.default_rng(seed).integers(0, 256, (count, steps, channels)).astype(np.uint8)
-    codes[0], codes[1] = 0, 255
-    return codes
+def codes_of(count: int, steps: int, channels: int, low: int = 0, high: int = 255) -> np.ndarray:
+    """Codes of an input: noise, and sequences of the least and the greatest; uint8 where they fit."""
+    codes = np.random.default_rng(0).integers(low, high + 1, (count, steps, channels))
+    codes[0], codes[1] = low, high
+    return codes.astype(np.uint8 if low >= 0 and high < 256 else np.int32)
 
 
 def s4d(heads: int, modes: int, exponent: int = -5) -> QuantS4D:
@@ -95,7 +95,7 @@ class Turned(nn.Module):
 
 
 class Drawn(nn.Module):
-    """A sensor, layers over time, one value of time, a head."""
+    """A sensor, layers over time, the mean, the sum, the last step or every step, a head."""
 
     def __init__(self, sensor: nn.Module, layers: list[nn.Module], ending: str, tail: list[nn.Module]):
         super().__init__()
@@ -103,8 +103,8 @@ class Drawn(nn.Module):
 
     def forward(self, x):
         x = self.layers(self.sensor(x))
-        if self.ending == "last":
-            return self.tail(x[:, -1])
+        if self.ending in ("last", "steps"):
+            return self.tail(x[:, -1] if self.ending == "last" else x)
         return self.tail(torch.sum(x, 1) if self.ending == "sum" else torch.mean(x, 1))
 
 
@@ -168,15 +168,16 @@ def networks(draw) -> tuple[nn.Module, torch.Tensor]:
     """A network in evaluation mode that has run once in training mode, and sequences ``(B, T, C)`` of its input."""
     torch.manual_seed(draw(st.integers(0, 2**31)))
     channels, heads = draw(st.integers(1, 3)), draw(st.integers(1, 4))
-    scale = {"scaling_impl_type": "const", "scaling_init": 1.0}
-    sensor = qnn.QuantIdentity(act_quant=UNSIGNED, return_quant_tensor=draw(st.booleans()), **scale)
+    options = {"scaling_impl_type": "const", "scaling_init": 1.0, "bit_width": draw(st.integers(2, 10))}
+    quantizer = draw(st.sampled_from([UNSIGNED, SIGNED]))
+    sensor = qnn.QuantIdentity(act_quant=quantizer, return_quant_tensor=draw(st.booleans()), **options)
     layers = [_linear(draw, channels, heads), _quantizer(draw), *(_part(draw, heads, 1) for _ in range(draw(st.integers(0, 3))))]
     tail = [_quantizer(draw), _linear(draw, heads, draw(st.integers(1, 3)))][: draw(st.integers(1, 2))]
-    network = Drawn(sensor, layers, draw(st.sampled_from(["mean", "sum"])), tail)
+    network = Drawn(sensor, layers, draw(st.sampled_from(["mean", "sum", "last", "steps"])), tail)
     if network.ending == "last":  # a QuantTensor cannot be indexed
         for module in network.modules():
             module.return_quant_tensor = False
-    x = torch.rand(4, draw(st.integers(2, 9)), channels)
+    x = torch.rand(4, draw(st.integers(2, 9)), channels) * 2 - (1 if quantizer is SIGNED else 0)
     with torch.no_grad():
         for parameter in network.parameters():
             if parameter.dim() == 1:

@@ -2,7 +2,7 @@
 
 1. What is no function of exact arithmetic (sigmoids, GELU, a mean over 20 steps) becomes a module that every engine repeats.
 2. Every layer of Brevitas becomes this package's, at its path, with the format and the values that it computed with.
-3. Quantisers of the input that give one grid become one.
+3. Quantisers that change no code go.
 
 The result computes the very values of the network that was given, which is tried on the example.
 """
@@ -19,6 +19,7 @@ from torch import fx, nn
 from ..activations import Table
 from ..bounds import FLOAT32_BITS, refuse_wide
 from ..errors import SsmqError
+from ..formats import Format
 from ..norm import QuantBatchNorm1d
 from ..quant_s4d import QuantS4D
 from ..quantizers import Quantizer
@@ -59,7 +60,7 @@ def adopt(module: nn.Module, example: torch.Tensor) -> fx.GraphModule:
     seen = Seen(original)
     wanted = _run(given, example)
     chains = _convert(network, seen, double)
-    _join_input(network)
+    _drop_idle(network)
     network = network.double() if double else network.float()
     origins = {path: layer for layer, chain in chains.items() for path in chain}
     found = [replace(op, path=origins.get(op.path, op.path)) for op in operations(network, example)]
@@ -74,13 +75,14 @@ def _refuse_float(found: list[Operation]) -> None:
     for op in found:
         kind = type(op.module).__name__
         if op.kind == "linear" and not isinstance(op.module, QuantLayerMixin):
-            raise SsmqError(f"{op.path} ({kind}): is not quantised: use Brevitas' Quant{kind} with Int8WeightPerTensorFixedPoint")
+            advice = f"use Quant{kind} with weight_quant=Int8WeightPerTensorFixedPoint"
+            raise SsmqError(f"{op.path} ({kind}): is not quantised: {advice}")
         if op.kind == "s4d" and not isinstance(op.module, QuantS4D):
             raise SsmqError(f"{op.path} ({kind}): is not quantised: use QuantS4D")
         if isinstance(op.module, nn.BatchNorm1d) and not isinstance(op.module, QuantBatchNorm1d):
             raise SsmqError(
-                f"{op.path} ({kind}): libraries evaluate it in different orders: put QuantBatchNorm1d(it, bits) in its place, one "
-                f"product and one sum a value"
+                f"{op.path} ({kind}): libraries evaluate it in different orders: put QuantBatchNorm1d(it, bits) in its place, "
+                f"one product and one sum a value"
             )
         for name, part in op.module.named_modules() if op.kind == "s4d" else ():
             if hasattr(type(part), "format"):
@@ -151,20 +153,27 @@ def _put_chain(network: fx.GraphModule, path: str, chain: list[tuple[str, nn.Mod
     return paths
 
 
-def _join_input(network: fx.GraphModule) -> None:
-    """One quantiser of the input instead of several that give the same grid."""
-    given = next(node for node in network.graph.nodes if node.op == "placeholder")
-    first, *others = given.users
-    for node in others:
-        if _format(network, node) is not None and _format(network, node) == _format(network, first):
-            node.replace_all_uses_with(first)
+def _drop_idle(network: fx.GraphModule) -> None:
+    """Without quantisers of codes that change none, and with one of the input instead of several of the same format."""
+    kept: dict[fx.Node, Format] = {}
+    for node in list(network.graph.nodes):
+        module = network.get_submodule(node.target) if node.op == "call_module" else None
+        if not isinstance(module, Quantizer):
+            continue
+        source, own = node.args[0], module.format
+        same = [other for other in kept if source.op == "placeholder" and other.args[0] is source and kept[other] == own]
+        if source in kept and _covers(own, kept[source]):
+            same = [source]
+        if same:
+            node.replace_all_uses_with(same[0])
             network.graph.erase_node(node)
+        else:
+            kept[node] = own
     network.recompile()
 
 
-def _format(network: fx.GraphModule, node: fx.Node) -> tuple | None:
-    found = network.get_submodule(node.target) if node.op == "call_module" else None
-    return (found.bits, found.signed, int(found.format.exponent)) if isinstance(found, Quantizer) else None
+def _covers(own: Format, given: Format) -> bool:
+    return own.exponent == given.exponent and own.low <= given.low and own.high >= given.high
 
 
 def _refuse_uncoded(found: list[Operation]) -> bool:

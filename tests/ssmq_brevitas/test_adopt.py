@@ -111,6 +111,11 @@ TAKEN = {
                          for _ in range(2)]),
         linear(3, input_quant=UNSIGNED),
     ),
+    "a quantiser of codes that are finer, and one of coarser": lambda: Around(
+        nn.Sequential(act(scaling_impl_type=ScalingImplType.CONST, scaling_init=1.0),
+                      act(scaling_impl_type=ScalingImplType.CONST, scaling_init=1.0, bit_width=4),
+                      act(scaling_impl_type=ScalingImplType.CONST, scaling_init=1.0, bit_width=8))
+    ),
     "one layer twice": lambda: Around(nn.Sequential(act(), shared := linear(), act(), shared, MyReLU(act_quant=UNSIGNED))),
     "a sum of one grid": lambda: Around(
         nn.Sequential(act(return_quant_tensor=True, bit_width=4), Two(lambda x, y: (x + y).value, nn.Identity(), nn.Identity()), act())
@@ -185,7 +190,7 @@ REFUSED = {
     ),
     "a float layer": (
         lambda: Around(nn.Sequential(act(), nn.Linear(4, 4), act())),
-        r"part.1 \(Linear\): is not quantised: use Brevitas' QuantLinear",
+        r"part.1 \(Linear\): is not quantised: use QuantLinear",
         lambda: Around(nn.Sequential(act(), linear(), act())),
     ),
     "a float norm": (
@@ -305,3 +310,12 @@ def test_an_adopted_network_is_not_saved_as_if_it_had_a_scheme(tmp_path):
     with pytest.raises(SsmqError, match="n.pt is not written.*your own module"):
         save(tmp_path / "n.pt", adopted)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_quantiser_of_codes_goes_if_it_changes_none():
+    def const(bits: int, greatest: float) -> nn.Module:
+        return act(scaling_impl_type=ScalingImplType.CONST, scaling_init=greatest, bit_width=bits)
+
+    network = trained(Around(nn.Sequential(const(8, 1.0), const(9, 2.0), const(7, 0.5), const(8, 2.0))), batch())
+    paths = [op.path for op in operations(adopt(network, batch()), batch()) if op.kind == "quantizer"]
+    assert paths == ["sensor", "part.0", "part.2", "part.3", "pool"]
