@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import brevitas.nn as qnn
 import numpy as np
 import torch
@@ -18,12 +16,7 @@ from brevitas.quant import (
 )
 from brevitas.quant.fixed_point import Int8WeightPerChannelFixedPoint
 from hypothesis import strategies as st
-from ssmq_brevitas.calibrate import state_statistics
-from ssmq_brevitas.config import Bits, Scheme
-from ssmq_brevitas.formats import Format
 from ssmq_brevitas.quant_s4d import QuantS4D
-from ssmq_brevitas.quantize import fit_layer
-from ssmq_brevitas.s4d import S4D
 from torch import nn
 
 SIGNED, UNSIGNED = Int8ActPerTensorFixedPoint, Uint8ActPerTensorFixedPoint
@@ -37,25 +30,15 @@ def codes_of(count: int, steps: int, channels: int, low: int = 0, high: int = 25
     return codes.astype(np.uint8 if low >= 0 and high < 256 else np.int32)
 
 
-def s4d(heads: int, modes: int, exponent: int = -5) -> QuantS4D:
-    """A layer for signed inputs of 8 bits in steps of ``2**exponent``."""
-    scheme, feeding = Scheme(bits=Bits(a=6, c=6, x=8)), Format(8, True, np.int64(exponent))
-    layer, source = QuantS4D(heads, modes, scheme), S4D(heads, modes)
-    with torch.no_grad():
-        statistics = state_statistics(source, torch.randn(4, 24, heads))
-        fit_layer(layer, source, scheme, SimpleNamespace(format=feeding), statistics)
-    return layer
-
-
 class Detector(nn.Module):
     """Sigmoid gates, a residual and S4D: one output a sequence."""
 
-    def __init__(self, heads: int = 5, modes: int = 3):
+    def __init__(self, heads: int = 5, modes: int = 3, **options):
         super().__init__()
         self.sensor = qnn.QuantIdentity(act_quant=UNSIGNED, return_quant_tensor=True)
         self.encoder = qnn.QuantLinear(2, heads, weight_quant=Int8WeightPerTensorFixedPoint, bias_quant=Int32Bias)
-        self.u = qnn.QuantHardTanh(act_quant=SIGNED, max_val=4.0, min_val=-4.0)
-        self.s4d = s4d(heads, modes)
+        self.u = qnn.QuantHardTanh(act_quant=SIGNED, max_val=4.0, min_val=-4.0, return_quant_tensor=True)
+        self.s4d = QuantS4D(heads, modes, c_bit_width=6, d_bit_width=6, **options)
         self.relu = qnn.QuantReLU(act_quant=UNSIGNED, bit_width=6)
         self.mix = qnn.QuantConv1d(heads, heads, 1, **GRIDS, weight_bit_width=5, output_quant=SIGNED)
         self.before = qnn.QuantIdentity(act_quant=SIGNED, bit_width=5)
@@ -152,15 +135,12 @@ def _part(draw, heads: int, depth: int) -> nn.Module:
         name = draw(st.sampled_from(["sigmoid", "tanh"]))
         return nn.Sequential(_quantizer(draw, "identity"), _quantizer(draw, name))
     if kind == "s4d":
-        return nn.Sequential(_plain(_quantizer(draw, "identity")), s4d(heads, draw(st.integers(1, 3))), _quantizer(draw))
+        widths = {f"{tensor}_bit_width": _bits(draw) for tensor in ("a", "b", "c", "d", "state")}
+        output = {"output_quant": SIGNED, "return_quant_tensor": draw(st.booleans())} if draw(st.booleans()) else {}
+        return nn.Sequential(_quantizer(draw, "identity"), QuantS4D(heads, draw(st.integers(1, 3)), **widths, **output), _quantizer(draw))
     how = draw(st.sampled_from(["add", "sub", "mul"]))
     first = _quantizer(draw, "identity") if kind == "residual" else _part(draw, heads, depth - 1)
     return Joined(how, [first, _part(draw, heads, depth - 1)], _quantizer(draw))
-
-
-def _plain(quantizer: nn.Module) -> nn.Module:
-    quantizer.return_quant_tensor = False
-    return quantizer
 
 
 @st.composite

@@ -18,6 +18,7 @@ from ..bounds import signed_bits
 from ..errors import SsmqError
 from ..formats import Format
 from ..quant_linear import QuantConv1d, QuantLinear
+from ..quant_s4d import QuantS4D
 from ..quantizers import Quantizer
 from .brevitas_quantizers import activation_format, exponents
 from .exact_functions import INEXACT, evaluated
@@ -52,11 +53,13 @@ def plain(value: torch.Tensor | QuantTensor) -> torch.Tensor:
     return value.value if isinstance(value, QuantTensor) else value
 
 
-def parts(path: str, layer: QuantLayerMixin, seen: Seen, double: bool) -> list[tuple[str, nn.Module]]:
+def parts(path: str, layer: nn.Module, seen: Seen, double: bool) -> list[tuple[str, nn.Module]]:
     """``layer`` as modules to be called one after the other, each with what its path is to end in.
 
     ``double``: the network computes in float64. Raises SsmqError naming the layer and the option of Brevitas to set.
     """
+    if isinstance(layer, QuantS4D):
+        return _s4d(path, layer, double)
     if isinstance(layer, QuantNonLinearActLayer):
         return [*_act(path, layer, "input", double), *_act(path, layer, "act", double)]
     return [*_act(path, layer, "input", double), ("", _linear(path, layer, seen)), *_act(path, layer, "output", double)]
@@ -65,7 +68,14 @@ def parts(path: str, layer: QuantLayerMixin, seen: Seen, double: bool) -> list[t
 def known(layer: nn.Module) -> bool:
     """Whether ``parts`` knows what ``layer`` is."""
     linear = isinstance(layer, QuantWeightBiasInputOutputLayer) and isinstance(layer, (nn.Linear, nn.Conv1d))
-    return linear or isinstance(layer, QuantNonLinearActLayer)
+    return linear or isinstance(layer, (QuantNonLinearActLayer, QuantS4D))
+
+
+def _s4d(path: str, layer: QuantS4D, double: bool) -> list[tuple[str, nn.Module]]:
+    """The layer itself, of exact sums, and what it quantises its output by."""
+    output, layer.output_quant = layer.output_quant, None
+    found = [] if output is None else _act(f"{path}.output_quant", output, "act", double)
+    return [("", layer), *((f"_output_quant{suffix}", module) for suffix, module in found)]
 
 
 def _act(path: str, layer: QuantLayerMixin, what: str, double: bool) -> list[tuple[str, nn.Module]]:

@@ -26,8 +26,6 @@ from ssmq_brevitas.network.operations import operations
 from ssmq_brevitas.network.quantize import quantized_of
 from ssmq_brevitas.network.widths import Widths
 from ssmq_brevitas.norm import QuantBatchNorm1d
-from ssmq_brevitas.quant_s4d import QuantS4D
-from ssmq_brevitas.config import Scheme
 from torch import nn
 from torch.nn import functional as F
 
@@ -288,10 +286,17 @@ def ready(network: nn.Module) -> nn.Module:
 
 
 def test_a_scale_of_s4d_that_is_no_power_of_two_is_named():
-    network = Detector().eval()
+    network = Detector()
+    network(torch.rand(2, 8, 2))
     network.s4d.c_quant.power.scale.fill_(0.3)
     with pytest.raises(SsmqError, match=r"^s4d.c_quant.*power of two, not 0.3"):
         adopt(network, torch.rand(2, 8, 2))
+
+
+def test_an_output_of_s4d_on_a_float_scale_is_refused_with_the_option():
+    network = trained(Detector(output_quant=Int8ActPerTensorFloat), torch.rand(4, 12, 2))
+    with pytest.raises(SsmqError, match=r"^s4d.output_quant \(Quantizer\): the scale of its quantiser is .*restrict_scaling_type"):
+        adopt(network, torch.rand(4, 12, 2))
 
 
 def test_what_is_no_network_or_no_batch_is_refused():

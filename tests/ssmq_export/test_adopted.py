@@ -8,7 +8,8 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from brevitas_networks import Detector, codes_of, networks
+from brevitas.quant.fixed_point import Int8WeightPerChannelFixedPoint
+from brevitas_networks import SIGNED, Detector, codes_of, networks
 from hypothesis import Phase, given, settings
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.network.adopt import adopt
@@ -62,6 +63,26 @@ def test_a_network_trained_by_a_plain_loop_exports_with_its_own_codes():
     codes = codes_of(6, 20, 2)
     assert len(np.unique(trace(adopted, codes, "fused")["head"])) > 8
     assert differing(network, adopted, codes) == [0, 0, 0, 0]
+
+
+BY_HEAD = Int8WeightPerChannelFixedPoint.let(narrow_range=False)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"a_quant": BY_HEAD, "b_quant": BY_HEAD, "c_quant": BY_HEAD, "d_quant": BY_HEAD},
+        {"parameterisation": "log_polar", "state_bit_width": 6},
+        {"output_quant": SIGNED, "output_bit_width": 6, "return_quant_tensor": True},
+    ],
+    ids=["a scale a head", "polar", "output"],
+)
+def test_every_way_to_quantise_s4d_exports(options):
+    torch.manual_seed(0)
+    network, x = Detector(**options), torch.rand(8, 12, 2)
+    with torch.no_grad():
+        network(x)
+    assert differing(network, adopt(network.eval(), x), codes_of(3, 12, 2)) == [0, 0, 0, 0]
 
 
 def outcomes(count: int, **limits) -> Counter:
