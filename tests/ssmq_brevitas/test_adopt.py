@@ -293,12 +293,6 @@ def test_a_scale_of_s4d_that_is_no_power_of_two_is_named():
         adopt(network, torch.rand(2, 8, 2))
 
 
-def test_an_output_of_s4d_on_a_float_scale_is_refused_with_the_option():
-    network = trained(Detector(output_quant=Int8ActPerTensorFloat), torch.rand(4, 12, 2))
-    with pytest.raises(SsmqError, match=r"^s4d.output_quant \(Quantizer\): the scale of its quantiser is .*restrict_scaling_type"):
-        adopt(network, torch.rand(4, 12, 2))
-
-
 def test_what_is_no_network_or_no_batch_is_refused():
     network = trained(Around(), batch())
     for wrong in (batch()[0], batch()[:0], batch().numpy(), batch() / 0):
