@@ -19,6 +19,7 @@ from brevitas.quant import (
 )
 from brevitas.quant.fixed_point import Int8WeightPerChannelFixedPoint
 from brevitas_networks import GRIDS, SIGNED, UNSIGNED, Detector
+from ssmq_brevitas.activations import Table
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.network.adopt import adopt
 from ssmq_brevitas.network.checkpoint import save
@@ -26,6 +27,7 @@ from ssmq_brevitas.network.operations import operations
 from ssmq_brevitas.network.quantize import quantized_of
 from ssmq_brevitas.network.widths import Widths
 from ssmq_brevitas.norm import QuantBatchNorm1d
+from ssmq_brevitas.quantizers import UnitIntScale
 from torch import nn
 from torch.nn import functional as F
 
@@ -82,6 +84,22 @@ def turned(part: nn.Module, x: torch.Tensor) -> torch.Tensor:
     return part(x.transpose(1, 2)).transpose(1, 2)
 
 
+class Largest(nn.Module):
+    """A scale of the largest value that a quantiser sees."""
+
+    def forward(self, x: torch.Tensor, threshold: torch.Tensor | None = None) -> torch.Tensor:
+        return torch.exp2(torch.ceil(torch.log2(x.abs().max() + 1e-3)) - 7)
+
+
+def constant(greatest: float, bits: int = 8, **options) -> nn.Module:
+    return act(scaling_impl_type=ScalingImplType.CONST, scaling_init=greatest, bit_width=bits, **options)
+
+
+def twice(layer: nn.Module) -> list[nn.Module]:
+    """Calls of one layer on codes of two grids."""
+    return [constant(1.0, return_quant_tensor=True), layer, constant(0.25, return_quant_tensor=True), layer, act()]
+
+
 class MyReLU(qnn.QuantReLU):
     """A user's own subclass."""
 
@@ -92,7 +110,7 @@ TAKEN = {
         act(act_quant=Int8ActPerTensorFloat, restrict_scaling_type=POWER),
         encoder=linear(3, weight_quant=Int8WeightPerTensorFloat, weight_restrict_scaling_type=POWER),
     ),
-    "a constant scale": lambda: Around(act(scaling_impl_type=ScalingImplType.CONST, scaling_init=2.0)),
+    "a constant scale": lambda: Around(constant(2.0)),
     "a learned width": lambda: Around(act(bit_width_impl_type=BitWidthImplType.PARAMETER)),
     "a narrow range": lambda: Around(act(narrow_range=True)),
     "a bias on the accumulator's grid": lambda: Around(
@@ -110,9 +128,7 @@ TAKEN = {
         linear(3, input_quant=UNSIGNED),
     ),
     "a quantiser of codes that are finer, and one of coarser": lambda: Around(
-        nn.Sequential(act(scaling_impl_type=ScalingImplType.CONST, scaling_init=1.0),
-                      act(scaling_impl_type=ScalingImplType.CONST, scaling_init=1.0, bit_width=4),
-                      act(scaling_impl_type=ScalingImplType.CONST, scaling_init=1.0, bit_width=8))
+        nn.Sequential(constant(1.0), constant(1.0, bits=4), constant(1.0), act())
     ),
     "one layer twice": lambda: Around(nn.Sequential(act(), shared := linear(), act(), shared, MyReLU(act_quant=UNSIGNED))),
     "a sum of one grid": lambda: Around(
@@ -210,6 +226,16 @@ REFUSED = {
         lambda: Around(act(scaling_per_output_channel=True, per_channel_broadcastable_shape=(1, 1, 4), scaling_stats_permute_dims=(2, 0, 1))),
         "part.*has a scale a channel: set scaling_per_output_channel=False",
         lambda: Around(act(scaling_per_output_channel=False)),
+    ),
+    "a scale of the moment": (
+        lambda: Around(act(act_quant=Int8ActPerTensorFloat.let(scaling_impl=Largest(), int_scaling_impl=UnitIntScale()))),
+        "part.*finds its scale anew for every input: use one whose scale stays, such as act_quant=Int8ActPerTensorFixedPoint",
+        lambda: Around(act()),
+    ),
+    "a bias on the grids of two inputs": (
+        lambda: Around(nn.Sequential(*twice(linear(bias_quant=Int32Bias)))),
+        "part.1: its bias takes other values.*bias_quant=Int8BiasPerTensorFixedPointInternalScaling",
+        lambda: Around(nn.Sequential(*twice(linear()))),
     ),
     "one bit with a sign": (
         lambda: Around(act(act_quant=SignedBinaryActPerTensorConst, scaling_init=1.0)),
@@ -312,9 +338,26 @@ def test_an_adopted_network_is_not_saved_as_if_it_had_a_scheme(tmp_path):
 
 
 def test_a_quantiser_of_codes_goes_if_it_changes_none():
-    def const(bits: int, greatest: float) -> nn.Module:
-        return act(scaling_impl_type=ScalingImplType.CONST, scaling_init=greatest, bit_width=bits)
-
-    network = trained(Around(nn.Sequential(const(8, 1.0), const(9, 2.0), const(7, 0.5), const(8, 2.0))), batch())
+    layers = [constant(1.0), constant(2.0, bits=9), constant(0.5, bits=7), constant(2.0)]
+    network = trained(Around(nn.Sequential(*layers)), batch())
     paths = [op.path for op in operations(adopt(network, batch()), batch()) if op.kind == "quantizer"]
     assert paths == ["sensor", "part.0", "part.2", "part.3", "pool"]
+
+
+def test_a_quotient_is_rounded_once():
+    """147 / 49 is 3 and a tie of the next grid; 147 times the float nearest to 1 / 49 lies below it."""
+    network = nn.Sequential(constant(2.0, bits=9), Two(lambda x: x / 49, nn.Identity()), constant(2.0)).eval()
+    codes = torch.arange(-256, 256).view(1, -1, 1) * 2.0**-7
+    adopted = adopt(network, codes)
+    assert adopted(codes)[0, 256 + 147] == 2 * 2.0**-6 and torch.equal(adopted(codes), network(codes))
+
+
+@pytest.mark.parametrize("function", [F.silu, F.gelu, F.hardsigmoid, torch.sigmoid, nn.Tanh(), nn.GELU("tanh")])
+def test_a_function_of_codes_is_the_very_function_of_the_network(function):
+    """To the last place of float32, not only where a quantiser would see it."""
+    layer = function if isinstance(function, nn.Module) else Two(function, nn.Identity())
+    network = nn.Sequential(constant(4.0), layer, act())
+    network.train()(torch.randn(2, 9, 1))
+    (found,) = [part for part in adopt(network.eval(), torch.randn(2, 9, 1)).modules() if isinstance(part, Table)]
+    codes = torch.arange(-128, 128) / 32
+    assert torch.equal(found(codes), function(codes))
