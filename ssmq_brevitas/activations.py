@@ -6,6 +6,8 @@ engine agrees on them. Monotone functions lower to thresholds, the others to a t
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -51,6 +53,29 @@ class Tanh(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.tanh(x) if self.training else torch.tanh(x.double()).to(x.dtype)
+
+
+class Quotient(nn.Module):
+    """``x`` divided by one number, rounded once: a product with the inverse of the number would round twice."""
+
+    def __init__(self, divisor: float):
+        super().__init__()
+        self.divisor = divisor
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x / self.divisor
+
+
+class Table(nn.Module):
+    """Any ``function`` of codes, as the network that it comes from evaluates it: exported as its value at every code."""
+
+    def __init__(self, function: Callable[[torch.Tensor], torch.Tensor]):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        # Of a transposed tensor torch takes other instructions, with other last places.
+        return self.function(x.contiguous())
 
 
 class SiLU(nn.Module):

@@ -40,7 +40,9 @@ class _OnGrids:
 
     @property
     def weight_format(self) -> Format:
-        return Format(self.weight_bits, True, self.weight_power.exponent)
+        """Its exponent is one number, or one an output ``(out,)``."""
+        exponent = self.weight_power.exponent
+        return Format(self.weight_bits, True, exponent.reshape(-1) if exponent.ndim else exponent)
 
     @property
     def bias_format(self) -> Format | None:

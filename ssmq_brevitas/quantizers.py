@@ -24,9 +24,9 @@ from .formats import Format, fit_exponent, whole_exponent
 
 def exponent_of(scale: torch.Tensor) -> np.ndarray:
     """The exponents of powers of two, int64 of the shape of ``scale``. Raises SsmqError if one is no power of two."""
-    significand, exponent = np.frexp(scale.cpu().numpy())
+    significand, exponent = np.frexp(scale.detach().cpu().numpy())
     if np.any(significand != 0.5):
-        wrong = scale.cpu().numpy()[significand != 0.5].flat[0]
+        wrong = scale.detach().cpu().numpy()[significand != 0.5].flat[0]
         raise SsmqError(f"a scale must be a power of two, not {wrong}")
     return exponent.astype(np.int64) - 1
 

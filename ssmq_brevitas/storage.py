@@ -70,8 +70,9 @@ def _float_numbers(model: Classifier) -> int:
 
 def linear_bits(layer) -> int:
     """Of a quantised linear layer: weight, bias and their exponents."""
-    bias = 0 if layer.bias_bits is None else layer.bias.numel() * layer.bias_bits + EXPONENT_BITS
-    return layer.weight.numel() * layer.weight_bits + EXPONENT_BITS + bias
+    scales = layer.weight_power.scale.numel() + (0 if layer.bias_bits is None else layer.bias_power.scale.numel())
+    bias = 0 if layer.bias_bits is None else layer.bias.numel() * layer.bias_bits
+    return layer.weight.numel() * layer.weight_bits + bias + scales * EXPONENT_BITS
 
 
 def norm_bits(norm: PositiveBatchNorm | QuantBatchNorm1d) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from ssmq_brevitas.activations import HardGELU, HardSigmoid, Sigmoid, Tanh
+from ssmq_brevitas.activations import HardGELU, HardSigmoid, Quotient, Sigmoid, Tanh
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.network.operations import Operation, operations
 from ssmq_brevitas.network.quantize import quantized_of
@@ -110,6 +110,8 @@ class _Door:
             return Function("relu")
         if isinstance(module, nn.Hardtanh):
             return Function("clip", (module.min_val, module.max_val))
+        if isinstance(module, Quotient):
+            return Function("quotient", (module.divisor,))
         if isinstance(module, HardSigmoid):
             return Function("hard_gelu" if isinstance(module, HardGELU) else "hard_sigmoid", (module.slope,))
         if isinstance(module, (Sigmoid, Tanh)):
@@ -178,7 +180,7 @@ def trace(network: fx.GraphModule, codes: np.ndarray, engine: str) -> dict[str, 
     Tensors of each step are ``(B, T, channels)``. ``engine``: ``"reference"`` or ``"fused"``.
     """
     door = _Door(network)
-    given, first = door.operations[:2]
+    given, first = door.operations[0], next(op for op in door.operations if op.kind == "quantizer")
     # The input is codes already: its quantiser changes nothing, and integer graphs have none.
     kept = {op.name: op for op in door.operations if op.kind in ("quantizer", "output") and op is not first}
     captured: dict[str, torch.Tensor] = {}

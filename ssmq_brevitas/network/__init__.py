@@ -8,4 +8,11 @@
     replace.py     Linear, Conv1d, S4D and BatchNorm1d by quantised layers of the same name
     quantize.py    all of it: a float module and a calibration batch to a quantised module
     widths.py      accumulator widths of a quantised network
+
+A network that was written with Brevitas' own layers is quantised already:
+
+    adopt.py                all of it: such a module and sequences of its input to the same kind of quantised module
+    exact_functions.py      sigmoids, means and quotients as modules that every engine repeats
+    brevitas_layers.py      each layer of Brevitas as layers of this package
+    brevitas_quantizers.py  formats of its quantisers, proved on every code and tie
 """

@@ -35,6 +35,8 @@ class _About(BaseModel):
 def save(path: Path | str, network: fx.GraphModule, note: dict | None = None) -> None:
     """Write a quantised network; ``note`` is free JSON. Raises SsmqError for a float one, or numbers that are not finite."""
     about = quantized_of(network)
+    if about.scheme is None:
+        raise SsmqError(f"{path} is not written: the network was adopted, it has no scheme: save the state of your own module")
     wild = next((name for name, value in network.state_dict().items() if not torch.isfinite(value).all()), None)
     if wild is not None:
         raise SsmqError(f"{path} is not written: {wild} is not finite: did the training diverge?")

@@ -64,7 +64,7 @@ def _missing(found: list[Operation]) -> Iterator[tuple[list[Operation], str]]:
     read, states = readers(found), {}
     for operation in found:
         states[operation.name] = now = state(operation, states, known)
-        wanting = [reader for reader in _through(operation, read) if now not in needed(*reader)]
+        wanting = [reader for reader in through(operation, read) if now not in needed(*reader)]
         if not wanting or operation.kind == "output":
             continue
         (reader, _), *_ = wanting
@@ -79,14 +79,14 @@ def _missing(found: list[Operation]) -> Iterator[tuple[list[Operation], str]]:
             yield [operation], operation.path
 
 
-def _through(operation: Operation, read: dict[str, list[Operation]]) -> Iterator[tuple[Operation, Operation]]:
+def through(operation: Operation, read: dict[str, list[Operation]]) -> Iterator[tuple[Operation, Operation]]:
     """Who reads ``operation``, what only moves its axes left out, each with the operation it reads it from.
 
     A quantiser goes behind a dropout, whose values are no codes in training; at the network's end there is none to read it.
     """
     for reader in read[operation.name]:
         if reader.kind == "same":
-            far = [(last, operation) for last, _ in _through(reader, read)]
+            far = [(last, operation) for last, _ in through(reader, read)]
             yield from (pair for pair in far if reader.module is None or pair[0].kind == "output")
         if reader.kind != "same" or reader.module is not None:
             yield reader, operation

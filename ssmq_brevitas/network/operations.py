@@ -16,7 +16,7 @@ import torch
 from brevitas.nn.quant_layer import QuantNonLinearActLayer
 from torch import fx, nn
 
-from ..activations import GELU, HardGELU, HardSigmoid, Sigmoid, SiLU, Tanh
+from ..activations import GELU, HardGELU, HardSigmoid, Quotient, Sigmoid, SiLU, Table, Tanh
 from ..errors import SsmqError
 from ..norm import PositiveBatchNorm
 from ..quant_s4d import QuantS4D
@@ -30,8 +30,8 @@ Kind = Literal[
 Axes = Literal["BTC", "BCT", "BC"]
 
 # Of these a quantiser may follow without a table: they never fall.
-RISING = (nn.ReLU, nn.Hardtanh, Sigmoid, Tanh, HardSigmoid)
-FALLING = (GELU, HardGELU, SiLU)
+RISING = (nn.ReLU, nn.Hardtanh, Sigmoid, Tanh, HardSigmoid, Quotient)
+FALLING = (GELU, HardGELU, SiLU, Table)
 SAME = (nn.Dropout, nn.Dropout1d, nn.Identity)
 
 

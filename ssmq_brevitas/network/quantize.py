@@ -33,9 +33,12 @@ META = "ssmq"
 
 @dataclass(frozen=True)
 class Quantized:
-    """What a quantised module was made by: its scheme, the shape (T, C) and sign of its input, its quantisers."""
+    """What a quantised module was made by: its scheme, the shape (T, C) and sign of its input, its quantisers.
 
-    scheme: Scheme
+    One that came quantised has no scheme.
+    """
+
+    scheme: Scheme | None
     steps: int
     channels: int
     input_signed: bool
@@ -74,7 +77,7 @@ def quantize(module: nn.Module, scheme: Scheme, batch: torch.Tensor) -> fx.Graph
     Raises SsmqError naming the submodule or tensor: one that cannot be traced or has no exact integer form, parameters or a
     batch that are no finite numbers, a pattern of the scheme that fits nothing, a sum that cannot be exact.
     """
-    _refuse_batch(batch)
+    refuse_batch(batch, "the calibration batch")
     batch = batch.detach().float()
     network, names = structure(module, scheme, batch, bool(batch.min() < 0))
     with torch.no_grad():
@@ -94,12 +97,13 @@ def settle(network: fx.GraphModule) -> fx.GraphModule:
     return network.double() if max(widths.values(), default=0) > FLOAT32_BITS else network.float()
 
 
-def _refuse_batch(batch: torch.Tensor) -> None:
+def refuse_batch(batch: torch.Tensor, name: str) -> None:
+    """Raise SsmqError unless ``batch`` is a tensor (B, T, C) of finite numbers."""
     if not isinstance(batch, torch.Tensor) or batch.dim() != 3 or not batch.numel():
         shape = tuple(batch.shape) if isinstance(batch, torch.Tensor) else type(batch).__name__
-        raise SsmqError(f"the calibration batch must be a tensor (B, T, C) of sequences and not empty, this is {shape}")
+        raise SsmqError(f"{name} must be a tensor (B, T, C) of sequences and not empty, this is {shape}")
     if not torch.isfinite(batch).all():
-        raise SsmqError("the calibration batch holds values that are no finite numbers")
+        raise SsmqError(f"{name} holds values that are no finite numbers")
 
 
 class _Observing(fx.Interpreter):

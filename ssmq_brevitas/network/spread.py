@@ -98,14 +98,14 @@ def spread(network: fx.GraphModule, length: int) -> fx.GraphModule:
         if node.op == "call_module":
             found = network.get_submodule(node.target)
             if type(found) in _OURS:
-                _put(network, node.target, _named(node, lambda found=found: _OURS[type(found)](found)))
+                put(network, node.target, _named(node, lambda found=found: _OURS[type(found)](found)))
             elif isinstance(found, nn.GLU):
-                _put(network, node.target, Sigmoid())
+                put(network, node.target, Sigmoid())
                 _glu(network, node, found.dim, node.target)
         elif node.op in ("call_function", "call_method"):
             if node.target in ("mean", torch.mean):
                 _scaled(node, node.graph.call_method, "sum", node.args, node.kwargs, 1 / length)
-            elif node.target in (operator.truediv, torch.div, torch.true_divide, "div") and _number(node.args[1]):
+            elif node.target in (operator.truediv, torch.div, torch.true_divide, "div") and is_number(node.args[1]):
                 _scaled(node, None, None, node.args, {}, 1 / node.args[1])
             else:
                 _function(network, node)
@@ -114,7 +114,8 @@ def spread(network: fx.GraphModule, length: int) -> fx.GraphModule:
     return network
 
 
-def _number(value) -> bool:
+def is_number(value) -> bool:
+    """Whether a product or quotient with ``value`` has a meaning here."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value != 0
 
 
@@ -126,7 +127,7 @@ def _scaled(node: fx.Node, call, name, arguments: tuple, keywords: dict, gain: f
     if call is not None:
         source.meta = dict(node.meta)
         node.meta["called"] = "mean"
-    _instead(node, product)
+    instead(node, product)
 
 
 def _function(network: fx.GraphModule, node: fx.Node) -> None:
@@ -144,7 +145,7 @@ def _function(network: fx.GraphModule, node: fx.Node) -> None:
         network.add_submodule(path, made)
         with network.graph.inserting_before(node):
             call = network.graph.call_module(path, (source,))
-        _instead(node, call)
+        instead(node, call)
 
 
 def _named(node: fx.Node, make: Callable[[], nn.Module]) -> nn.Module:
@@ -169,11 +170,12 @@ def _glu(network: fx.GraphModule, node: fx.Node, dim: int, path: str) -> None:
     for new, name in ((halves, "halves"), (value, "value"), (gate, "gate")):
         new.meta = {"nn_module_stack": stack, "called": f"{path.rsplit('.', 1)[-1]}_{name}"}
     opened.meta = {"nn_module_stack": {**stack, path: (path, Sigmoid)}}
-    _instead(node, product)
+    instead(node, product)
     product.meta = {"nn_module_stack": stack, "called": f"{path.rsplit('.', 1)[-1]}_product"}
 
 
-def _instead(node: fx.Node, new: fx.Node) -> None:
+def instead(node: fx.Node, new: fx.Node) -> None:
+    """``new`` takes the place of ``node``."""
     new.meta = dict(node.meta)
     if new.op == "call_module" and node.op != "call_module":
         new.meta["nn_module_stack"] = {**(new.meta.get("nn_module_stack") or {}), new.target: (new.target, None)}
@@ -181,7 +183,7 @@ def _instead(node: fx.Node, new: fx.Node) -> None:
     node.graph.erase_node(node)
 
 
-def _put(network: fx.GraphModule, path: str, module: nn.Module) -> None:
+def put(network: fx.GraphModule, path: str, module: nn.Module) -> None:
     """``module`` at ``path``, in the mode of what was there."""
     module.train(network.get_submodule(path).training)
     network.set_submodule(path, module)

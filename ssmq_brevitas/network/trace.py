@@ -7,6 +7,7 @@ import traceback
 
 import brevitas
 import torch
+from brevitas.nn.mixin import QuantLayerMixin
 from torch import fx, nn
 
 from ..activations import HardGELU
@@ -15,7 +16,7 @@ from ..norm import PositiveBatchNorm
 from ..quant_s4d import QuantS4D
 from ..s4d import S4D
 
-LEAVES = (S4D, QuantS4D, PositiveBatchNorm, HardGELU)
+LEAVES = (S4D, QuantS4D, PositiveBatchNorm, HardGELU, QuantLayerMixin)
 # Known by their names, for what they are made of is traced else, or they cannot be built here.
 _BREVITAS = brevitas.__name__
 REFUSED = {

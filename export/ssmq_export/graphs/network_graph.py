@@ -189,6 +189,10 @@ class _Writer:
         gate = self._hard_sigmoid(f"{name}.gate", source, function, channels)
         return self.g.node("Mul", [source, gate], name, channels)
 
+    def _quotient(self, name: str, source: str, function: Function, channels: int) -> str:
+        (divisor,) = function.numbers
+        return self.g.node("Div", [source, self.g.constant(f"{name}.divisor", divisor)], name, channels)
+
     def _sigmoid(self, name: str, source: str, function: Function, channels: int) -> str:
         return self.g.in_double("Sigmoid", source, name, channels)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -16,6 +16,12 @@ class Constant:
     values: np.ndarray
     format: Format
 
+    def outputs(self, start: int, stop: int) -> Constant:
+        """``start:stop`` of the last axis, whose exponents may differ."""
+        exponent = np.asarray(self.format.exponent)
+        fmt = replace(self.format, exponent=exponent[..., start:stop]) if exponent.size > 1 else self.format
+        return Constant(self.values[..., start:stop], fmt)
+
 
 @dataclass(frozen=True)
 class Linear:
@@ -26,8 +32,8 @@ class Linear:
 
     def part(self, start: int, stop: int) -> Linear:
         """The outputs ``start:stop`` as a layer of its own."""
-        weight = Constant(self.weight.values[:, start:stop], self.weight.format)
-        return Linear(weight, self.bias and Constant(self.bias.values[start:stop], self.bias.format))
+        weight = self.weight.outputs(start, stop)
+        return Linear(weight, self.bias and self.bias.outputs(start, stop))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,119 @@
+"""Networks written with Brevitas' layers export by the same path: every engine gives the module's own codes."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from brevitas.quant.fixed_point import Int8WeightPerChannelFixedPoint
+from brevitas_networks import SIGNED, Detector, codes_of, networks
+from hypothesis import Phase, given, settings
+from ssmq_brevitas.errors import SsmqError
+from ssmq_brevitas.network.adopt import adopt
+from ssmq_brevitas.network.brevitas_layers import plain
+from ssmq_export.dataflow.ports import ports_of, values_of
+from ssmq_export.from_network import network_spec, trace
+from ssmq_export.graphs.network_graph import network_graph
+from ssmq_export.graphs.sequence_graph import sequence_graph
+from ssmq_export.integer import IntegerModel
+from ssmq_export.lower import lower
+from ssmq_export.verify.agreement import compare
+from ssmq_export.verify.engines import run_sequence, run_steps
+from torch import fx, nn
+
+
+def differing(module: nn.Module, network: fx.GraphModule, codes: np.ndarray) -> list[int]:
+    """Codes in which the network and its graphs differ from ``module`` itself: network, step, sequence, dataflow."""
+    reference = trace(network, codes, "reference")
+    step = network_graph(network_spec(network))
+    dataflow = lower(step)
+    with torch.no_grad():
+        values = torch.from_numpy(values_of(codes, ports_of(step).input.format.exponent))
+        wanted = plain(module.eval()(values.to(next(module.parameters()).dtype))).numpy()
+    output = next(reversed(reference))
+    tensors = [name for name, values in reference.items() if values.ndim == 3]
+    some = {name: values[:2] for name, values in reference.items()}
+    found = [
+        compare("step", some, run_steps(step, codes[:2], tensors)),
+        compare("sequence", reference, run_sequence(sequence_graph(step), codes)),
+        compare("dataflow", reference, IntegerModel(dataflow).trace(codes, tensors)),
+    ]
+    assert all(one.codes for one in found)
+    return [int((reference[output] != wanted).sum()), *(one.differing for one in found)]
+
+
+def test_a_network_trained_by_a_plain_loop_exports_with_its_own_codes():
+    torch.manual_seed(0)
+    network = Detector()
+    x = torch.rand(32, 20, 2)
+    labels = (x[:, :, 0].mean(dim=1) > x[:, :, 1].mean(dim=1)).long() + (x[:, -1, 0] > 0.5)
+    optimiser = torch.optim.Adam(network.parameters(), lr=1e-2)
+    losses = []
+    for _ in range(25):
+        optimiser.zero_grad()
+        loss = nn.functional.cross_entropy(network(x), labels)
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.8 * losses[0]
+    adopted = adopt(network, x)
+    codes = codes_of(6, 20, 2)
+    assert len(np.unique(trace(adopted, codes, "fused")["head"])) > 8
+    assert differing(network, adopted, codes) == [0, 0, 0, 0]
+
+
+BY_HEAD = Int8WeightPerChannelFixedPoint.let(narrow_range=False)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"a_quant": BY_HEAD, "b_quant": BY_HEAD, "c_quant": BY_HEAD, "d_quant": BY_HEAD},
+        {"parameterisation": "log_polar", "state_bit_width": 6},
+        {"output_quant": SIGNED, "output_bit_width": 6, "return_quant_tensor": True},
+    ],
+    ids=["a scale a head", "polar", "output"],
+)
+def test_every_way_to_quantise_s4d_exports(options):
+    torch.manual_seed(0)
+    network, x = Detector(**options), torch.rand(8, 12, 2)
+    with torch.no_grad():
+        network(x)
+    assert differing(network, adopt(network.eval(), x), codes_of(3, 12, 2)) == [0, 0, 0, 0]
+
+
+def outcomes(count: int, **limits) -> Counter:
+    """Draw ``count`` networks: each exports without a differing code, or is refused by the path of a submodule."""
+    found: Counter[str] = Counter()
+
+    @settings(max_examples=count, phases=[Phase.generate], **limits)
+    @given(networks())
+    def check(drawn) -> None:
+        network, x = drawn
+        try:
+            adopted = adopt(network, x)
+        except SsmqError as error:
+            paths = [path for path, _ in network.named_modules() if path]
+            assert any(re.search(rf"\b{re.escape(path)}\b", str(error)) for path in paths), str(error)
+            found["refused"] += 1
+            return
+        fmt = ports_of(network_graph(network_spec(adopted))).input.format
+        assert differing(network, adopted, codes_of(3, *x.shape[1:], fmt.low, fmt.high)) == [0, 0, 0, 0]
+        found["exported"] += 1
+
+    check()
+    return found
+
+
+def test_drawn_networks_export_with_their_own_codes_or_are_refused_by_name():
+    found = outcomes(12)
+    assert found["exported"] >= 4 and found["refused"] >= 1
+
+
+@pytest.mark.slow
+def test_many_drawn_networks_export_with_their_own_codes_or_are_refused_by_name():
+    found = outcomes(200)
+    assert found["exported"] >= 80
