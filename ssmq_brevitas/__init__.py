@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .config import Bits as Bits
     from .config import Scheme as Scheme
     from .errors import SsmqError as SsmqError
+    from .network.adopt import adopt as adopt
     from .network.checkpoint import load as load
     from .network.checkpoint import save as save
     from .network.footprint import footprint as footprint
@@ -33,6 +34,7 @@ _PLACES = {
     "Scheme": "config",
     "Bits": "config",
     "quantize": "network.quantize",
+    "adopt": "network.adopt",
     "reconstruct": "network.reconstruct",
     "footprint": "network.footprint",
     "save": "network.checkpoint",
