@@ -160,7 +160,9 @@ def test_an_adopted_network_gives_the_values_of_the_one_that_was_given(name):
     network = trained(TAKEN[name](), x)
     before = {key: value.clone() for key, value in network.state_dict().items()}
     wanted = network(x)
-    adopted = adopt(network, x)
+    adopted = adopt(network.train(), x)
+    assert network.training and not any("inner_forward_impl" in vars(part) for part in network.modules())
+    network.eval()
     assert torch.equal(adopted(x), wanted) and wanted.std() > 0
     other = torch.rand(9, 12, 3) * 1.2
     assert torch.equal(adopted(other), network(other))
@@ -319,6 +321,13 @@ def test_a_scale_of_s4d_that_is_no_power_of_two_is_named():
         adopt(network, torch.rand(2, 8, 2))
 
 
+def test_a_network_that_saw_nothing_but_zeros_is_to_be_trained():
+    network = Around()
+    network(torch.zeros(2, 5, 3))
+    with pytest.raises(SsmqError, match=r"^sensor \(QuantIdentity\): .* seen nothing but zeros: train"):
+        adopt(network.eval(), batch())
+
+
 def test_what_is_no_network_or_no_batch_is_refused():
     network = trained(Around(), batch())
     for wrong in (batch()[0], batch()[:0], batch().numpy(), batch() / 0):
@@ -345,11 +354,11 @@ def test_a_quantiser_of_codes_goes_if_it_changes_none():
 
 
 def test_a_quotient_is_rounded_once():
-    """147 / 49 is 3 and a tie of the next grid; 147 times the float nearest to 1 / 49 lies below it."""
-    network = nn.Sequential(constant(2.0, bits=9), Two(lambda x: x / 49, nn.Identity()), constant(2.0)).eval()
+    """183 / 61 is 3 and a tie of the next grid; 183 times the float nearest to 1 / 61 lies below it."""
+    network = nn.Sequential(constant(2.0, bits=9), Two(lambda x: x / 61, nn.Identity()), constant(2.0)).eval()
     codes = torch.arange(-256, 256).view(1, -1, 1) * 2.0**-7
     adopted = adopt(network, codes)
-    assert adopted(codes)[0, 256 + 147] == 2 * 2.0**-6 and torch.equal(adopted(codes), network(codes))
+    assert adopted(codes)[0, 256 + 183] == 2 * 2.0**-6 and torch.equal(adopted(codes), network(codes))
 
 
 @pytest.mark.parametrize("function", [F.silu, F.gelu, F.hardsigmoid, torch.sigmoid, nn.Tanh(), nn.GELU("tanh")])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+import brevitas.nn as qnn
 import numpy as np
 import pytest
 import torch
@@ -42,6 +43,7 @@ def differing(module: nn.Module, network: fx.GraphModule, codes: np.ndarray) -> 
         compare("dataflow", reference, IntegerModel(dataflow).trace(codes, tensors)),
     ]
     assert all(one.codes for one in found)
+    wanted = wanted.transpose(0, 2, 1) if wanted.shape != reference[output].shape else wanted
     return [int((reference[output] != wanted).sum()), *(one.differing for one in found)]
 
 
@@ -63,6 +65,30 @@ def test_a_network_trained_by_a_plain_loop_exports_with_its_own_codes():
     codes = codes_of(6, 20, 2)
     assert len(np.unique(trace(adopted, codes, "fused")["head"])) > 8
     assert differing(network, adopted, codes) == [0, 0, 0, 0]
+
+
+class Halves(nn.Module):
+    """An input that is turned before it is quantised, and two halves of one layer whose outputs have scales of their own."""
+
+    def __init__(self):
+        super().__init__()
+        self.sensor = qnn.QuantIdentity(act_quant=SIGNED, bit_width=10)
+        self.both = qnn.QuantConv1d(3, 8, 1, bias=False, weight_quant=Int8WeightPerChannelFixedPoint)
+        self.left, self.right = (qnn.QuantIdentity(act_quant=SIGNED) for _ in range(2))
+
+    def forward(self, x):
+        left, right = self.both(self.sensor(x.transpose(1, 2))).chunk(2, dim=1)
+        return self.left(left) + self.right(right)
+
+
+def test_parts_of_a_layer_with_a_scale_an_output_export_and_so_does_every_step():
+    torch.manual_seed(0)
+    network, x = Halves(), torch.randn(4, 9, 3)
+    with torch.no_grad():
+        network.both.weight *= torch.exp2(torch.arange(8.0)).view(-1, 1, 1) / 16
+        network(x)
+    assert len(network.both.quant_weight().scale.unique()) > 4
+    assert differing(network, adopt(network.eval(), x), codes_of(3, 9, 3, -512, 511)) == [0, 0, 0, 0]
 
 
 BY_HEAD = Int8WeightPerChannelFixedPoint.let(narrow_range=False)
