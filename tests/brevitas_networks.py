@@ -16,6 +16,7 @@ from brevitas.quant import (
 )
 from brevitas.quant.fixed_point import Int8WeightPerChannelFixedPoint
 from hypothesis import strategies as st
+from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.quant_s4d import QuantS4D
 from torch import nn
 
@@ -164,6 +165,6 @@ def networks(draw) -> tuple[nn.Module, torch.Tensor]:
                 parameter.copy_(torch.randn_like(parameter) / 4)
         try:
             network.train()(x)
-        except RuntimeError:  # of Brevitas, for tensors that it cannot join: such a network is refused
+        except (RuntimeError, SsmqError):  # for tensors that a layer cannot join or take: such a network is refused
             pass
     return network.eval(), x

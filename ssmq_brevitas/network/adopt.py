@@ -101,18 +101,17 @@ class _Run(fx.Interpreter):
         self.values: dict[str, list[torch.Tensor]] = {}
 
     def run_node(self, node: fx.Node):
+        name = node.target if node.op == "call_module" else f"{owner(node)}{node.name}"
         try:
             result = super().run_node(node)
-        except SsmqError:
-            raise
+        except SsmqError as error:  # of a layer that does not know its own path
+            raise error if str(error).startswith(name) else SsmqError(f"{name}: {error}") from error
         except Exception as error:  # whatever a module of the user's does with its input
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             advice = next((f": {text}" for part, text in _ADVICE.items() if part in reason), "")
-            name = node.target if node.op == "call_module" else f"{owner(node)}{node.name}"
             raise SsmqError(f"{name}: the network cannot run the example: {reason}{advice}") from error
         if node.op in ("call_module", "output"):
-            name = node.target if node.op == "call_module" else ""
-            self.values.setdefault(name, []).append(plain(result))
+            self.values.setdefault(name if node.op == "call_module" else "", []).append(plain(result))
         return result
 
 

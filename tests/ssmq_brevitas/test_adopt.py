@@ -328,6 +328,13 @@ def test_a_network_that_saw_nothing_but_zeros_is_to_be_trained():
         adopt(network.eval(), batch())
 
 
+def test_a_layer_that_refuses_its_input_is_named_by_its_path():
+    network = trained(Detector(), torch.rand(4, 12, 2))
+    network.u = qnn.QuantIdentity(scaling_impl_type=ScalingImplType.CONST, scaling_init=1.1, return_quant_tensor=True)
+    with pytest.raises(SsmqError, match="^s4d: .*input has the scale 0.00859375, no power of two"):
+        adopt(network.eval(), torch.rand(4, 12, 2))
+
+
 def test_what_is_no_network_or_no_batch_is_refused():
     network = trained(Around(), batch())
     for wrong in (batch()[0], batch()[:0], batch().numpy(), batch() / 0):
