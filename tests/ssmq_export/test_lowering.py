@@ -18,7 +18,7 @@ from ssmq_export.errors import ExportError
 from ssmq_export.export import export_graphs
 from ssmq_export.from_model import describe, trace
 from ssmq_export.functions.elementwise import ElementwiseFunction, constants_of
-from ssmq_export.functions.thresholds import monotone_thresholds, rise_and_fall
+from ssmq_export.functions.thresholds import monotone_thresholds, rise_and_fall, table_thresholds
 from ssmq_export.graphs.builder import GraphBuilder
 from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.integer import IntegerModel
@@ -239,16 +239,15 @@ def test_a_table_is_the_model_s_own_function_where_floats_need_to_be_double(widt
     quantizers["mix_in"].power.set_exponent(-4)
     step = step_graph(describe(model))
     assert step.graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.DOUBLE
-    rises, falls = (
-        next(numpy_helper.to_array(t) for t in lower(step).graph.initializer if t.name == f"mix_in_0_{kind}_thresholds")
-        for kind in ("rises", "falls")
-    )
+    found = {t.name: numpy_helper.to_array(t)[0] for t in lower(step).graph.initializer if t.name.startswith("mix_in_0")}
+    rows = {name: row for name, row in found.items() if name.endswith("_thresholds")}
+    assert len(rows) == (1 if width == 2 else 2)  # the four codes of two bits do not show that GELU falls
     fmt, result = quantizers["y"].format, quantizers["mix_in"].format
     codes = np.arange(fmt.low, fmt.high + 1)
     values = fmt.values(codes)
     expected = result.codes(values * (1 + erf(values / 2**0.5)) / 2)  # the definition, by another library's erf
-    counted = (codes[:, None] >= rises[0]).sum(axis=1) - (codes[:, None] >= falls[0]).sum(axis=1)
-    assert np.array_equal(counted, expected - expected[0]) and len(set(expected)) >= width
+    counted = sum((codes[:, None] >= row).sum(axis=1) * (-1 if "falls" in name else 1) for name, row in rows.items())
+    assert np.array_equal(counted - counted[0], expected - expected[0]) and len(set(expected)) >= width
 
     def trained(y: np.ndarray) -> np.ndarray:
         with torch.no_grad():
@@ -290,3 +289,12 @@ def test_a_quantizer_that_changes_nothing_keeps_its_codes_under_its_name():
     integer = IntegerModel(dataflow).trace(codes, ["u_0", "x_re_next_0"])
     for found in (whole, integer):
         assert compare("", expected, found).differing == 0 and "u_0" in found
+
+
+def test_a_table_that_never_falls_is_one_row_of_thresholds():
+    outputs = np.array([[-2, 0], [-2, 1], [0, 1], [3, 1]])
+    levels = np.arange(-1, 4)
+    found = table_thresholds(outputs, -5, levels)
+    counted = (np.arange(-5, -1)[:, None, None] >= found).sum(axis=2) - 2
+    assert np.array_equal(counted, outputs)
+    assert table_thresholds(outputs[::-1], -5, levels) is None

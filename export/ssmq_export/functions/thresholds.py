@@ -58,6 +58,13 @@ def table(function: ElementwiseFunction, low: np.ndarray, high: np.ndarray, tens
     return function(np.broadcast_to(codes, (len(codes), len(low))))
 
 
+def table_thresholds(outputs: np.ndarray, first: int, levels: np.ndarray) -> np.ndarray | None:
+    """As ``monotone_thresholds``, of a table whose first entry is that of the code ``first``; None if it falls anywhere."""
+    if np.any(np.diff(outputs, axis=0) < 0):
+        return None
+    return first + np.stack([np.searchsorted(column, levels) for column in outputs.T])
+
+
 def rise_and_fall(outputs: np.ndarray, first: int) -> tuple[int, np.ndarray, np.ndarray]:
     """Split a table into (start, rises, falls): f(s) = start + #{rises <= s} - #{falls <= s}, a channel a row.
 

@@ -3,7 +3,8 @@
 1. Bias, norm, scale, activation, gate and rounding become one MultiThreshold, if the whole function is monotone; its
    thresholds are found by searching that very function over every code of the sum.
 2. Where it falls in some channels (a norm with a gain below 0), those channels of the sum change their sign first.
-3. A function that is not monotone becomes a table: the difference of a rising and a falling MultiThreshold.
+3. A function that nothing shows to be monotone becomes a table: one MultiThreshold if it never falls, else the difference of
+   a rising and a falling one.
 4. Behind them a product with the quantiser's scale turns their codes into the values they stand for.
 5. In double graphs the Cast behind a Quant goes with it.
 """
@@ -80,14 +81,19 @@ def _counted(graph: Graph, grid: Grid, source: str, nodes: list[NodeProto], outp
     """Nodes from ``source`` to ``output`` instead of the chain ``nodes``."""
     function = ElementwiseFunction(nodes, graph.constants, source, grid.exponent, graph.dtype)
     fmt = output_format(graph, nodes[-1])
-    codes, signs = f"{output}_codes", function.directions
+    codes, signs, levels = f"{output}_codes", function.directions, np.arange(fmt.low + 1, fmt.high + 1)
     if signs is not None:
-        found = thresholds.turned_thresholds(function, signs, grid.low, grid.high, np.arange(fmt.low + 1, fmt.high + 1))
+        found = thresholds.turned_thresholds(function, signs, grid.low, grid.high, levels)
         turned = [_turned(graph, source, signs, f"{output}_turned", grid.channels)] if np.any(signs < 0) else []
         source = turned[0].output[0] if turned else source
         counted = [*turned, graph.thresholds(source, codes, _values(found, grid), fmt.low, fmt.datatype)]
     else:
-        counted = _table(graph, grid, source, thresholds.table(function, grid.low, grid.high, output), codes, fmt)
+        outputs = thresholds.table(function, grid.low, grid.high, output)
+        found = thresholds.table_thresholds(outputs, int(grid.low.min()), levels)
+        if found is None:
+            counted = _table(graph, grid, source, outputs, codes, fmt)
+        else:
+            counted = [graph.thresholds(source, codes, _values(found, grid), fmt.low, fmt.datatype)]
     scale = graph.constant(f"{output}_scale", np.ldexp(1.0, fmt.exponent)[None])
     graph.exponents[scale] = graph.exponents[output] = fmt.exponent
     graph.datatypes[output] = fmt.datatype
