@@ -12,7 +12,7 @@ import torch
 from ssmq_brevitas.activations import HardGELU, HardSigmoid, Quotient, Sigmoid, Tanh
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.network.operations import Operation, operations
-from ssmq_brevitas.network.quantize import quantized_of
+from ssmq_brevitas.network.quantize import float_type, quantized_of
 from ssmq_brevitas.network.widths import Widths
 from torch import fx, nn
 
@@ -54,7 +54,7 @@ class _Door:
     def spec(self, metadata: dict[str, str]) -> NetworkSpec:
         with torch.no_grad():
             calls = tuple(self._call(op) for op in self.operations if op.kind not in _SAME)
-        double = torch.float64 in {value.dtype for value in self.network.parameters()}
+        double = float_type(self.network) is torch.float64
         versions = json.dumps({name: version(name) for name in VERSIONED})
         return NetworkSpec(calls, self.length, double, {VERSIONS_KEY: versions, **metadata})
 
@@ -118,7 +118,7 @@ class _Door:
             return Function("sigmoid" if isinstance(module, Sigmoid) else "tanh")
         fmt = self.widths.format(op.inputs[0])
         codes = torch.from_numpy(fmt.values(np.arange(fmt.low, fmt.high + 1)))
-        kind = next(self.network.parameters()).dtype
+        kind = float_type(self.network)
         return Function("table", (float(fmt.exponent), float(fmt.low)), module(codes.to(kind)).numpy())
 
 
@@ -186,7 +186,7 @@ def trace(network: fx.GraphModule, codes: np.ndarray, engine: str) -> dict[str, 
     captured: dict[str, torch.Tensor] = {}
     layers = {op.path: op for op in door.operations if op.kind == "s4d"}
     parts = [module for module in network.modules() if hasattr(module, "engine")]
-    kind = next(network.parameters()).dtype
+    kind = float_type(network)
     codes = codes[..., None] if codes.ndim == 2 and given.channels == 1 else codes
     values = torch.from_numpy(values_of(codes, first.module.format.exponent)).to(kind)
     try:

@@ -14,7 +14,7 @@ from ..config import Scheme
 from ..errors import SsmqError
 from ..tensor_file import read_tensors, write_tensors
 from .operations import operations
-from .quantize import quantized_of, settle, structure
+from .quantize import example_of, quantized_of, settle, structure
 from .replace import replace
 
 KIND = "ssmq-network"
@@ -64,10 +64,16 @@ def load(path: Path | str, module: nn.Module) -> fx.GraphModule:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"]))
         raise SsmqError(f"{path}: not a readable checkpoint, its description is damaged ({where}: {problem['msg']})") from error
-    example = torch.zeros(1, about.steps, about.channels)
-    network, names = structure(module, about.scheme, example, about.input_signed)
-    replace(network, operations(network, example), names)
+    example = example_of(about.steps, about.channels)
+    try:
+        network, names = structure(module, about.scheme, example, about.input_signed)
+        replace(network, operations(network, example), names)
+    except SsmqError as error:
+        raise SsmqError(f"{path}: the module that is given does not fit: {error}") from error
     # Counters of batches are no numbers of the network.
     counters = {name: value for name, value in network.state_dict().items() if not value.is_floating_point()}
     fill(network, {**tensors, **counters}, path, f"the module that is given ({type(module).__name__})")
-    return settle(network).eval()
+    try:
+        return settle(network).eval()
+    except SsmqError as error:
+        raise SsmqError(f"{path}: {error}") from error

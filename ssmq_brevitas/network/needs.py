@@ -32,6 +32,9 @@ def power_of_two(gain: float) -> bool:
 
 def needed(reader: Operation, source: Operation) -> frozenset[str]:
     """The states of ``source`` that ``reader`` can take."""
+    # Whatever is done to it, an input comes as codes.
+    if source.kind == "input" and reader.kind != "quantizer":
+        return CODES
     if isinstance(reader.module, FALLING):
         # A hard function is operators that every engine has, of whatever codes become; the others are a table of the codes.
         return TABLED if isinstance(reader.module, HardGELU) else CODES

@@ -159,6 +159,8 @@ class _Reader:
         self._expect(node, source, source.axes in (("BTC", "BC") if last else ("BCT", "BC")),
                      "reads (B, T, H)" if last else "reads (B, C, T)")  # fmt: skip
         self._fits(node, source, module.weight.shape[0] if module.weight is not None else module.num_features)
+        if not last and module.running_mean is None:
+            raise SsmqError(f"{node.target}: takes the statistics of what it is given: set track_running_stats=True")
         return self._add(node, "norm", source, module=module)
 
     def _function(self, node: fx.Node, module, source: Operation) -> Operation:
@@ -216,8 +218,11 @@ class _Reader:
 
     def _split(self, node: fx.Node, sizes: Callable[[int, object], list[int]]) -> Operation:
         source = self._source(node.args[0], node)
-        amount = _argument(node, 1, ("chunks", "split_size_or_sections", "split_size"))
+        amount = _argument(node, 1, ("chunks", "split_size_or_sections"))
         self._axis(node, source, _argument(node, 2, ("dim",), 0), "C")
+        for size in amount if isinstance(amount, (list, tuple)) else [amount]:
+            if not isinstance(size, int) or size < 1:
+                raise SsmqError(f"{_place(node)}: makes parts of {amount!r}: only whole numbers above 0 are known to make any")
         ends = [0]
         for size in sizes(source.channels, amount):
             ends.append(ends[-1] + size)
@@ -257,10 +262,13 @@ class _Reader:
 
     def _cat(self, node: fx.Node) -> Operation:
         given = _argument(node, 0, ("tensors",))
+        if isinstance(given, fx.Node):
+            self._source(given, node)
+            raise SsmqError(f"{_place(node)}: takes the tensors of a list, not one tensor")
         sources = [self._source(value, node) for value in given]
         if len({source.axes for source in sources}) != 1:
             raise SsmqError(f"{_place(node)}: its tensors have different axes")
-        self._axis(node, sources[0], _argument(node, 1, ("dim", "axis"), 0), "C")
+        self._axis(node, sources[0], _argument(node, 1, ("dim",), 0), "C")
         return self._add(node, "cat", *sources, channels=sum(source.channels for source in sources))
 
     def _moved(self, node: fx.Node) -> Operation:
@@ -269,8 +277,13 @@ class _Reader:
         if _NAMES.get(node.target, node.target) == "permute":
             order = node.args[1] if isinstance(node.args[1], (tuple, list)) else node.args[1:]
         else:
-            a, b = _argument(node, 1, ("dim0", "axis0")), _argument(node, 2, ("dim1", "axis1"))
+            a, b = _argument(node, 1, ("dim0",)), _argument(node, 2, ("dim1",))
+            for axis in (a, b):
+                if not isinstance(axis, int) or not -len(order) <= axis < len(order):
+                    raise SsmqError(f"{_place(node)}: ({', '.join(source.axes)}) has no axis {axis!r}")
             order[a], order[b] = order[b], order[a]
+        if not all(isinstance(axis, int) for axis in order) or {axis % len(source.axes) for axis in order} != set(range(len(order))):
+            raise SsmqError(f"{_place(node)}: {tuple(order)} is no order of ({', '.join(source.axes)})")
         axes = "".join(source.axes[k] for k in order)
         if axes not in ("BTC", "BCT", "BC"):
             raise SsmqError(f"{_place(node)}: gives axes ({', '.join(axes)}): the batch comes first")
@@ -278,9 +291,9 @@ class _Reader:
 
     def _over_time(self, node: fx.Node) -> Operation:
         source = self._source(node.args[0], node)
-        axis = _argument(node, 1, ("dim", "axis"), None)
+        axis = _argument(node, 1, ("dim",), None)
         axis = axis[0] if isinstance(axis, (tuple, list)) and len(axis) == 1 else axis
-        if _argument(node, 2, ("keepdim", "keepdims"), False):
+        if _argument(node, 2, ("keepdim",), False):
             raise SsmqError(f"{_place(node)}: keepdim leaves a time of one step: leave it out")
         self._axis(node, source, axis, "T")
         return self._add(node, "sum", source, axes="BC")

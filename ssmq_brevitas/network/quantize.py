@@ -24,7 +24,7 @@ from .names import Names
 from .operations import operations
 from .replace import replace
 from .spread import spread
-from .trace import trace
+from .trace import refuse_unsupported, trace
 from .widths import Widths
 
 # Where a quantised module keeps what it was made by; ``torch.fx`` copies it with the module.
@@ -46,7 +46,12 @@ class Quantized:
 
     @property
     def example(self) -> torch.Tensor:
-        return torch.zeros(1, self.steps, self.channels)
+        return example_of(self.steps, self.channels)
+
+
+def example_of(steps: int, channels: int) -> torch.Tensor:
+    """A batch of the shape of an input, of which only the shape is read: it takes no memory, however long."""
+    return torch.zeros(()).expand(1, steps, channels)
 
 
 def quantized_of(module: nn.Module) -> Quantized:
@@ -59,12 +64,18 @@ def quantized_of(module: nn.Module) -> Quantized:
 
 def structure(module: nn.Module, scheme: Scheme, example: torch.Tensor, input_signed: bool) -> tuple[fx.GraphModule, Names]:
     """A copy of ``module`` as a graph, with its quantisers in their places and float layers. Raises SsmqError."""
+    refuse_unsupported(module)
     network = spread(trace(copy.deepcopy(module).float().eval()), example.shape[1])
     names = Names(scheme, operations(network, example))
     places = insert(network, example, input_signed, names.quantizer)
     about = Quantized(scheme, example.shape[1], example.shape[2], input_signed, tuple(places))
     network.meta[META] = about
     return network, names
+
+
+def float_type(network: fx.GraphModule) -> torch.dtype:
+    """What a quantised ``network`` computes in. Not every one has parameters, but each has a quantiser."""
+    return next(value.dtype for value in (*network.parameters(), *network.buffers()) if value.is_floating_point())
 
 
 def quantize(module: nn.Module, scheme: Scheme, batch: torch.Tensor) -> fx.GraphModule:
@@ -112,13 +123,13 @@ class _Observing(fx.Interpreter):
     def __init__(self, network: fx.GraphModule, watched: dict[str, Observer], layers: set[str]):
         super().__init__(network)
         self.watched, self.layers = watched, layers
-        self.inputs: dict[str, torch.Tensor] = {}
+        self.inputs: dict[str, list[torch.Tensor]] = {}
 
     def call_module(self, target, arguments, keywords):
         if target in self.watched:
             return self.watched[target](*arguments)
         if target in self.layers:
-            self.inputs[target] = arguments[0].detach()
+            self.inputs.setdefault(target, []).append(arguments[0].detach())
         return super().call_module(target, arguments, keywords)
 
 
@@ -135,7 +146,8 @@ def _observe(network: fx.GraphModule, batch: torch.Tensor) -> tuple[dict[str, np
     wild = next((path for path, values in samples.items() if not np.isfinite(values).all()), None)
     if wild is not None:
         raise SsmqError(f"{wild}: the float network's values here are not finite: its weights are too large to be quantised")
-    return samples, run.inputs
+    # A layer that is called twice has the states of both.
+    return samples, {path: torch.cat(inputs) for path, inputs in run.inputs.items()}
 
 
 def _set_exponents(network: fx.GraphModule, samples: dict[str, np.ndarray]) -> None:

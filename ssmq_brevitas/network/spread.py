@@ -24,16 +24,20 @@ from ..errors import SsmqError
 SIXTH = 1 / 6
 
 
-def _clip(low: float | None = None, high: float | None = None, **limits) -> nn.Module:
-    low, high = limits.get("min", low), limits.get("max", high)
-    return nn.Hardtanh(float("-inf") if low is None else float(low), float("inf") if high is None else float(high))
+def _clip(min: float | None = None, max: float | None = None) -> nn.Module:
+    return _hardtanh(float("-inf") if min is None else min, float("inf") if max is None else max)
 
 
 def _hardtanh(min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> nn.Module:
-    return nn.Hardtanh(float(min_val), float(max_val))
+    low, high = float(min_val), float(max_val)
+    if not low < high:
+        raise SsmqError(f"its limits {low:g} and {high:g} leave no range")
+    return nn.Hardtanh(low, high)
 
 
 def _dropout(p: float = 0.5, training: bool = True, inplace: bool = False) -> nn.Module:
+    if training:  # networks are traced in evaluation mode
+        raise SsmqError("drops values in evaluation too: give it training=self.training, or use nn.Dropout")
     return nn.Dropout(p)
 
 
@@ -94,9 +98,12 @@ def free_path(module: fx.GraphModule, wanted: str) -> str:
 
 def spread(network: fx.GraphModule, length: int) -> fx.GraphModule:
     """``network`` with the rewrites above for sequences of ``length`` steps, in place. Raises SsmqError naming the call."""
+    given = dict(network.named_modules(remove_duplicate=False))
     for node in list(network.graph.nodes):
         if node.op == "call_module":
-            found = network.get_submodule(node.target)
+            found = given[node.target]  # what stands there now is of another call of it
+            if getattr(found, "inplace", False):
+                found.inplace = False  # it would change what a quantiser gave
             if type(found) in _OURS:
                 put(network, node.target, _named(node, lambda found=found: _OURS[type(found)](found)))
             elif isinstance(found, nn.GLU):
@@ -135,14 +142,14 @@ def _function(network: fx.GraphModule, node: fx.Node) -> None:
     if node.target is F.glu:
         dim = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else -1)
         path = free_path(network, f"{owner(node)}glu")
-        network.add_submodule(path, Sigmoid())
+        network.add_submodule(path, Sigmoid().train(network.training))
         _glu(network, node, dim, path)
     elif name in _MAKERS:
         named = dict(node.kwargs)
         source = named.pop("input", None) or node.args[0]
         made = _named(node, lambda: _MAKERS[name](*node.args[1:], **named))
         path = free_path(network, f"{owner(node)}{name}")
-        network.add_submodule(path, made)
+        network.add_submodule(path, made.train(network.training))
         with network.graph.inserting_before(node):
             call = network.graph.call_module(path, (source,))
         instead(node, call)
@@ -152,7 +159,8 @@ def _named(node: fx.Node, make: Callable[[], nn.Module]) -> nn.Module:
     try:
         return make()
     except SsmqError as error:
-        raise SsmqError(f"{owner(node)}{node.target}: {error}") from error
+        name = node.target if node.op == "call_module" else f"{owner(node)}{getattr(node.target, '__name__', node.target)}"
+        raise SsmqError(f"{name}: {error}") from error
     except TypeError as error:
         raise SsmqError(f"{owner(node)}{node.name}: is called with arguments that are not numbers ({error})") from error
 

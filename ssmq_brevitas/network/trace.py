@@ -15,6 +15,7 @@ from ..errors import SsmqError
 from ..norm import PositiveBatchNorm
 from ..quant_s4d import QuantS4D
 from ..s4d import S4D
+from .calls import one_way
 
 LEAVES = (S4D, QuantS4D, PositiveBatchNorm, HardGELU, QuantLayerMixin)
 # Known by their names, for what they are made of is traced else, or they cannot be built here.
@@ -70,8 +71,6 @@ def trace(module: nn.Module) -> fx.GraphModule:
 
     Raises SsmqError naming the submodule that cannot be traced, or that has no exact integer form.
     """
-    if not isinstance(module, nn.Module):
-        raise SsmqError(f"a network must be a torch.nn.Module, not {type(module).__name__}")
     refuse_unsupported(module)
     tracer = _Tracer()
     try:
@@ -84,7 +83,7 @@ def trace(module: nn.Module) -> fx.GraphModule:
     if len(inputs) != 1:
         names = ", ".join(str(node.target) for node in inputs) or "none"
         raise SsmqError(f"a network must have one input (B, T, C), this one has {len(inputs)}: {names}")
-    return fx.GraphModule(tracer.root, graph, type(module).__name__)
+    return one_way(fx.GraphModule(tracer.root, graph, type(module).__name__))
 
 
 def _defaults(module: nn.Module) -> dict[str, object]:
@@ -109,11 +108,15 @@ def _erase(node: fx.Node) -> None:
 
 def refuse_unsupported(module: nn.Module) -> None:
     """Raise SsmqError for the first submodule that has no exact integer form, before any work is done."""
+    if not isinstance(module, nn.Module):
+        raise SsmqError(f"a network must be a torch.nn.Module, not {type(module).__name__}")
     for path, part in module.named_modules():
         kind = type(part).__name__
         why = REFUSED.get(kind)
         if why is not None and type(part).__module__.startswith("torch.nn"):
             raise SsmqError(f"{path or 'the network'} ({kind}): {why}")
+        if part._forward_pre_hooks or part._forward_hooks:  # of torch's weight_norm and spectral_norm too
+            raise SsmqError(f"{path or 'the network'} ({kind}): has forward hooks, which would be lost: remove them")
         for name, value in [*part.named_parameters(recurse=False), *part.named_buffers(recurse=False)]:
             if value.is_floating_point() and not torch.isfinite(value).all():
                 full = f"{path}.{name}" if path else name
