@@ -269,6 +269,8 @@ class _Reader:
         if len({source.axes for source in sources}) != 1:
             raise SsmqError(f"{_place(node)}: its tensors have different axes")
         self._axis(node, sources[0], _argument(node, 1, ("dim",), 0), "C")
+        if len(sources) == 1:
+            return self._add(node, "same", *sources)
         return self._add(node, "cat", *sources, channels=sum(source.channels for source in sources))
 
     def _moved(self, node: fx.Node) -> Operation:

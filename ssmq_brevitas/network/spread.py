@@ -97,7 +97,10 @@ def free_path(module: fx.GraphModule, wanted: str) -> str:
 
 
 def spread(network: fx.GraphModule, length: int) -> fx.GraphModule:
-    """``network`` with the rewrites above for sequences of ``length`` steps, in place. Raises SsmqError naming the call."""
+    """``network`` with the rewrites above for sequences of ``length`` steps, in place and in evaluation mode.
+
+    Raises SsmqError naming the call.
+    """
     given = dict(network.named_modules(remove_duplicate=False))
     for node in list(network.graph.nodes):
         if node.op == "call_module":
@@ -118,7 +121,7 @@ def spread(network: fx.GraphModule, length: int) -> fx.GraphModule:
                 _function(network, node)
     network.graph.eliminate_dead_code()
     network.recompile()
-    return network
+    return network.eval()
 
 
 def is_number(value) -> bool:
@@ -142,14 +145,14 @@ def _function(network: fx.GraphModule, node: fx.Node) -> None:
     if node.target is F.glu:
         dim = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else -1)
         path = free_path(network, f"{owner(node)}glu")
-        network.add_submodule(path, Sigmoid().train(network.training))
+        network.add_submodule(path, Sigmoid())
         _glu(network, node, dim, path)
     elif name in _MAKERS:
         named = dict(node.kwargs)
         source = named.pop("input", None) or node.args[0]
         made = _named(node, lambda: _MAKERS[name](*node.args[1:], **named))
         path = free_path(network, f"{owner(node)}{name}")
-        network.add_submodule(path, made.train(network.training))
+        network.add_submodule(path, made)
         with network.graph.inserting_before(node):
             call = network.graph.call_module(path, (source,))
         instead(node, call)
