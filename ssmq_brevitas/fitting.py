@@ -28,8 +28,9 @@ def fit_linear(layer: QuantLinear, weight: torch.Tensor, bias: torch.Tensor | No
         return
     layer.bias.data = bias
     # On the accumulator's own grid, unless the bias needs the range.
+    own = exponent + feeding.format.exponent
     covering = covering_exponent(bias.abs().max().numpy(), layer.bias_bits, True)
-    layer.bias_power.set_exponent(max(exponent + feeding.format.exponent, covering))
+    layer.bias_power.set_exponent(max(own, covering) if bias.any() else own)
 
 
 def fit_layer(ssm: QuantS4D, source: S4D, scheme: Scheme, u_quantizer: Quantizer, states: StateStatistics) -> None:

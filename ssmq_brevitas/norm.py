@@ -88,7 +88,10 @@ def rounded(values: torch.Tensor, bits: int, least: int | None = None) -> torch.
     """
     found = values.detach().cpu().numpy()
     exponent = covering_exponent(np.abs(found), bits, True)
-    exponent = np.maximum(exponent, exponent.max() - (2**NORM_EXPONENT_BITS - 1))
+    # A zero has no range and sets nobody else's.
+    largest = exponent.max(where=found != 0, initial=exponent.min()) if found.any() else 1 - bits
+    finest = largest - (2**NORM_EXPONENT_BITS - 1)
+    exponent = np.where(found != 0, np.maximum(exponent, finest), finest)
     fmt = Format(bits, True, exponent)
     rounded = torch.from_numpy(fmt.values(np.maximum(fmt.codes(found), fmt.low if least is None else least))).to(values)
     return rounded + (values - values.detach())  # straight-through; the zero added is exact

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
+from called import WORKS, Called
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import Residual, networks, settled
@@ -60,6 +63,23 @@ def agree(network, scheme: Scheme, batch: torch.Tensor) -> None:
             result = compare(engine, wanted, {name: value for name, value in found.items() if name in wanted})
             assert not result.differing and result.codes, result
     assert not [finding for finding in check_model(dataflow) if finding.severity == "error"]
+
+
+@pytest.mark.parametrize("case", WORKS.values(), ids=WORKS)
+def test_every_way_to_write_a_call_exports(case, tmp_path):
+    """``export`` compares all graphs with the network, code by code."""
+    torch.manual_seed(0)
+    batch = torch.randn(4, 10, 6)
+    network = quantize(settled(Called(*copy.deepcopy(case)), batch.clone()), Scheme(), batch)
+    assert all(found.codes and not found.differing for found in export(network, tmp_path / "graphs").agreements)
+
+
+def test_a_batch_beyond_the_range_of_the_input_is_clipped_and_hooks_are_taken_off(tmp_path):
+    torch.manual_seed(0)
+    batch = torch.randn(4, 12, 3)
+    network = quantize(settled(Residual(), batch), Scheme(), batch)
+    export(network, tmp_path / "graphs", 100 * batch)
+    assert all(module.on_states is None for module in network.modules() if hasattr(module, "on_states"))
 
 
 @settings(max_examples=25)
