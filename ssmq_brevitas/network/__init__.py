@@ -1,6 +1,7 @@
 """A network is a graph of layers: any module that torch.fx can trace, read as operations on the channels of one time step.
 
     trace.py       module -> torch.fx graph, or the place that cannot be traced
+    calls.py       every call written in one way, or refused for what it would lose
     operations.py  graph -> operations: what each value is (axes, channels), what each call does
     spread.py      GLU, functionals and their like as modules of one idea each, before anything is quantised
     needs.py       which operand must be codes, and which value is
