@@ -24,7 +24,8 @@ _ORDER = {
     "transpose": _AXES, "swapaxes": _AXES, "swapdims": _AXES, "permute": ("input", "dims"), "clone": ("input",),
 }  # fmt: skip
 _SPELLED = {
-    "axis": "dim", "axis0": "dim0", "axis1": "dim1", "keepdims": "keepdim", "tensor": "input", "split_size": "split_size_or_sections",
+    "axis": "dim", "axis0": "dim0", "axis1": "dim1", "keepdims": "keepdim", "tensor": "input",
+    "split_size": "split_size_or_sections",
 }  # fmt: skip
 # What a call does without them.
 _IDLE = {"alpha": 1, "rounding_mode": None, "dtype": None, "out": None}

@@ -284,7 +284,8 @@ class _Reader:
                 if not isinstance(axis, int) or not -len(order) <= axis < len(order):
                     raise SsmqError(f"{_place(node)}: ({', '.join(source.axes)}) has no axis {axis!r}")
             order[a], order[b] = order[b], order[a]
-        if not all(isinstance(axis, int) for axis in order) or {axis % len(source.axes) for axis in order} != set(range(len(order))):
+        whole = len(order) == len(source.axes) and all(isinstance(axis, int) for axis in order)
+        if not whole or {axis % len(order) for axis in order} != set(range(len(order))):
             raise SsmqError(f"{_place(node)}: {tuple(order)} is no order of ({', '.join(source.axes)})")
         axes = "".join(source.axes[k] for k in order)
         if axes not in ("BTC", "BCT", "BC"):
