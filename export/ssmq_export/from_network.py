@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import torch
 from ssmq_brevitas.activations import HardGELU, HardSigmoid, Quotient, Sigmoid, Tanh
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.network.operations import Operation, operations
-from ssmq_brevitas.network.quantize import quantized_of
+from ssmq_brevitas.network.quantize import dtype_of, quantized_of
 from ssmq_brevitas.network.widths import Widths
 from torch import fx, nn
 
@@ -54,7 +55,7 @@ class _Door:
     def spec(self, metadata: dict[str, str]) -> NetworkSpec:
         with torch.no_grad():
             calls = tuple(self._call(op) for op in self.operations if op.kind not in _SAME)
-        double = torch.float64 in {value.dtype for value in self.network.parameters()}
+        double = dtype_of(self.network) == torch.float64
         versions = json.dumps({name: version(name) for name in VERSIONED})
         return NetworkSpec(calls, self.length, double, {VERSIONS_KEY: versions, **metadata})
 
@@ -118,8 +119,7 @@ class _Door:
             return Function("sigmoid" if isinstance(module, Sigmoid) else "tanh")
         fmt = self.widths.format(op.inputs[0])
         codes = torch.from_numpy(fmt.values(np.arange(fmt.low, fmt.high + 1)))
-        kind = next(self.network.parameters()).dtype
-        return Function("table", (float(fmt.exponent), float(fmt.low)), module(codes.to(kind)).numpy())
+        return Function("table", (float(fmt.exponent), float(fmt.low)), module(codes.to(dtype_of(self.network))).numpy())
 
 
 def export(network: fx.GraphModule, folder: Path | str, batch: torch.Tensor | None = None) -> Exported:
@@ -146,16 +146,18 @@ def _format(fmt) -> Format:
 
 
 def _tensor_names(found: list[Operation]) -> dict[str, str]:
-    """A tensor's name for every operation: its path, with a number behind it where several calls have one."""
+    """A tensor's name for every operation: its path, with a number behind it where several calls have one. Python's names
+    have letters that a graph's names do not."""
     names: dict[str, str] = {}
     taken: set[str] = set()
     for op in found:
         if op.kind in _SAME:
             names[op.name] = names[op.inputs[0]]
             continue
-        path, count = op.path, 1
+        path = plain = re.sub(r"[^A-Za-z0-9_.]", "_", op.path)
+        count = 1
         while path in taken:
-            path, count = f"{op.path}_{count}", count + 1
+            path, count = f"{plain}_{count}", count + 1
         taken.add(path)
         names[op.name] = path
     return names
@@ -186,9 +188,8 @@ def trace(network: fx.GraphModule, codes: np.ndarray, engine: str) -> dict[str, 
     captured: dict[str, torch.Tensor] = {}
     layers = {op.path: op for op in door.operations if op.kind == "s4d"}
     parts = [module for module in network.modules() if hasattr(module, "engine")]
-    kind = next(network.parameters()).dtype
     codes = codes[..., None] if codes.ndim == 2 and given.channels == 1 else codes
-    values = torch.from_numpy(values_of(codes, first.module.format.exponent)).to(kind)
+    values = torch.from_numpy(values_of(codes, first.module.format.exponent)).to(dtype_of(network))
     try:
         for module in parts:
             module.engine = engine

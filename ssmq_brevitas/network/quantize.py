@@ -6,6 +6,7 @@ Exponents are chosen once, from whole-sequence statistics, and stay: training mo
 from __future__ import annotations
 
 import copy
+import itertools
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -95,6 +96,12 @@ def settle(network: fx.GraphModule) -> fx.GraphModule:
     widths = Widths(operations(network, about.example), about.steps).accumulators()
     refuse_wide(widths)
     return network.double() if max(widths.values(), default=0) > FLOAT32_BITS else network.float()
+
+
+def dtype_of(network: nn.Module) -> torch.dtype:
+    """The float type that a quantised network computes in."""
+    values = itertools.chain(network.parameters(), network.buffers())
+    return next(value.dtype for value in values if value.is_floating_point())
 
 
 def refuse_batch(batch: torch.Tensor, name: str) -> None:
