@@ -51,14 +51,17 @@ def drawn(k: int):
     return step, codes, trace(quantized, codes, "reference")
 
 
-def some(*cheap: int) -> list:
-    return [k if k in cheap else pytest.param(k, marks=pytest.mark.slow) for k in range(COUNT)]
+def slow_but(quick: set, cases: list) -> list:
+    return [case if case in quick else pytest.param(case, marks=pytest.mark.slow) for case in cases]
+
+
+FORMS = [(k, form) for k in range(COUNT) for form in ("step", "sequence")]
 
 
 @pytest.mark.skipif(not finn.available(), reason=finn.INSTALL)
-@pytest.mark.parametrize("form", ["step", "sequence"])
-@pytest.mark.parametrize("k", some())
-def test_finn_maps_every_node_and_computes_every_code(k, form, tmp_path):
+@pytest.mark.parametrize("case", slow_but({(4, "step"), (6, "sequence")}, FORMS), ids=lambda case: "{} {}".format(*case))
+def test_finn_maps_every_node_and_computes_every_code(case, tmp_path):
+    k, form = case
     step, codes, expected = drawn(k)
     graph = lower(step) if form == "step" else collapse(lower(step))
     onnx.save(graph, tmp_path / "graph.onnx")
@@ -72,7 +75,7 @@ def test_finn_maps_every_node_and_computes_every_code(k, form, tmp_path):
 
 
 @pytest.mark.skipif(not project.available(), reason=f"g++ and {project.INSTALL}")
-@pytest.mark.parametrize("k", some())
+@pytest.mark.parametrize("k", slow_but({4}, [1, 4, 6]))
 def test_hls4ml_computes_every_code(k):
     step, codes, expected = drawn(k)
     agreement = compare("hls4ml", expected, hls4ml.run_hls4ml(step, codes, list(expected)))
