@@ -31,7 +31,7 @@ def sample() -> list:
     found = []
 
     @seed(17)
-    @settings(max_examples=COUNT + 1, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck), deadline=None)
+    @settings(max_examples=COUNT + 1, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
     @given(networks(), schemes)
     def draw(pair, scheme):
         found.append((*pair, scheme))
@@ -69,7 +69,8 @@ def test_finn_maps_every_node_and_computes_every_code(case, tmp_path):
     assert (found.unmapped, found.mapped, found.partitions) == ([], found.nodes, 1)
     # Its operators in Python take a quarter of a second a step and layer.
     few = codes[:1] if form == "step" else codes
-    agreement = compare("FINN", {name: values[: len(few)] for name, values in expected.items()}, finn.run_hardware_ops(graph, few))
+    wanted = {name: values[: len(few)] for name, values in expected.items()}
+    agreement = compare("FINN", wanted, finn.run_hardware_ops(graph, few))
     assert (agreement.differing, agreement.first, agreement.sequences) == (0, "", len(few))
     assert agreement.codes
 

@@ -35,7 +35,9 @@ def channels_first(net: nn.Module, x: torch.Tensor) -> torch.Tensor:
 
 ODD = {
     "names that are numbers": lambda: nn.Sequential(nn.Linear(2, 2), S4D(2, 1), nn.ReLU(), nn.Linear(2, 1, bias=False)),
-    "names of other letters": lambda: Written(lambda net, x: net.größe(x) + net.gr__e(x), größe=nn.Linear(2, 2), gr__e=S4D(2, 1)),
+    "names of other letters": lambda: Written(
+        lambda net, x: net.größe(x) + net.gr__e(x), größe=nn.Linear(2, 2), gr__e=S4D(2, 1)
+    ),
     "the input in a function": lambda: Written(lambda net, x: net.s4d(torch.relu(x)), s4d=S4D(2, 1)),
     "the input in a batch norm": lambda: Written(channels_first, norm=nn.BatchNorm1d(2)),
     "the input times a number": lambda: Written(lambda net, x: net.linear(0.3 * x), linear=nn.Linear(2, 2)),
