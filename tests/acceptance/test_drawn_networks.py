@@ -13,6 +13,7 @@ from networks import networks
 from ssmq_brevitas.config import Bits, Scheme
 from ssmq_brevitas.network.quantize import quantize
 from ssmq_export import finn, hls4ml
+from ssmq_export.check import check_file
 from ssmq_export.dataflow.ports import ports_of
 from ssmq_export.from_network import network_spec, trace
 from ssmq_export.graphs.network_graph import network_graph
@@ -67,6 +68,7 @@ def test_finn_maps_every_node_and_computes_every_code(case, tmp_path):
     onnx.save(graph, tmp_path / "graph.onnx")
     found = finn.compile_graph(tmp_path / "graph.onnx", "xc7z020clg400-1", 100.0, 10.0, tmp_path / "build")
     assert (found.unmapped, found.mapped, found.partitions) == ([], found.nodes, 1)
+    assert check_file(tmp_path / "build" / "finn.onnx") == []  # no stream has two readers
     # Its operators in Python take a quarter of a second a step and layer.
     few = codes[:1] if form == "step" else codes
     wanted = {name: values[: len(few)] for name, values in expected.items()}
