@@ -16,6 +16,9 @@ from .errors import SsmqError
 from .files import read_whole, write_whole
 
 METADATA = "ssmq"
+# A file of this kind does not hold its network's code, which commands would need.
+NETWORK = "ssmq-network"
+ELSEWHERE = "ssmq_brevitas.load reads it, with the module that was quantised; commands take the graphs that are exported from it"
 MOST_BYTES = 2**29
 # What torch.save writes: the names that it goes by, and how it starts: a zip of pickles, or a pickle of protocol 2 to 5.
 PICKLES = (".pt", ".pth", ".pkl", ".ckpt", ".bin")
@@ -36,7 +39,8 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict]:
     tensors, described = _decoded(path, read_whole(Path(path), MOST_BYTES, "checkpoint file"))
     content = _parsed(path, described)
     if content.get("kind") != kind:
-        raise SsmqError(f"{path}: a safetensors file, but not a {kind} of this program")
+        told = f": {ELSEWHERE}" if content.get("kind") == NETWORK else ""
+        raise SsmqError(f"{path}: a safetensors file, but not a {kind} of this program{told}")
     for name, tensor in tensors.items():
         if tensor.dtype not in (torch.float32, torch.float64):
             raise SsmqError(f"{path}: {name} is of type {tensor.dtype}, not float32 or float64")

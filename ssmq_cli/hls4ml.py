@@ -27,14 +27,14 @@ def command(
     *,
     load: Callable,
 ) -> None:
-    """Convert with hls4ml, compile with g++, and compare every output code of every step with qonnx.
+    """Convert with hls4ml, compile with g++, and compare every code of its output ports with qonnx.
 
-    The project is left in OUT if no code differs; Vitis HLS synthesises it. Exit code 1 on any difference.
+    The codes are those of test data, or random where a graph of a network of one's own does not say its data. The project
+    is left in OUT if no code differs; Vitis HLS synthesises it. Exit code 1 on any difference.
     """
     from ssmq_brevitas.config import parse_config
     from ssmq_export.dataflow.keys import CONFIG_KEY, property_of
     from ssmq_export.door.graph_file import load_graph
-    from ssmq_export.errors import ExportError
     from ssmq_export.hls4ml import require_tools
     from ssmq_export.verify.hls_project import compare_project
 
@@ -42,9 +42,9 @@ def command(
     require_tools()
     config = property_of(step, CONFIG_KEY)
     if config is None:
-        raise ExportError(f"{graph}: does not say which data it is for; export it with `ssmq export`")
-    data = load(parse_config(_settings(config, graph), origin=str(graph)))
-    codes = data.x_test[:images, :steps].numpy()
+        codes = _random_codes(step, images, steps)
+    else:
+        codes = load(parse_config(_settings(config, graph), origin=str(graph))).x_test[:images, :steps].numpy()
     with console.status("hls4ml: convert, compile, compare"):
         found = compare_project(step, codes, out, part)
     agreement = found.agreement
@@ -52,9 +52,20 @@ def command(
         print_json({**agreement.as_dict(), "steps": found.steps, "seconds": found.seconds})
     else:
         console.print(_table(graph, found))
+        if config is None:
+            say("random codes: the graph does not say which data it is for")
         told = f"the HLS project is in {out}" if not agreement.differing else f"first difference: {agreement.first}"
         say(told)
     raise typer.Exit(1 if agreement.differing else 0)
+
+
+def _random_codes(step, count: int, steps: int | None):
+    from ssmq_export.dataflow.keys import length_of
+    from ssmq_export.dataflow.ports import ports_of
+    from ssmq_export.dataflow.sequences import noise
+
+    length = length_of(step)
+    return noise(ports_of(step).input, count, min(steps or length, length))
 
 
 def _settings(config: str, graph: Path) -> dict:

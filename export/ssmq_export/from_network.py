@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from importlib.metadata import version
 from pathlib import Path
 
@@ -146,16 +147,18 @@ def _format(fmt) -> Format:
 
 
 def _tensor_names(found: list[Operation]) -> dict[str, str]:
-    """A tensor's name for every operation: its path, with a number behind it where several calls have one."""
+    """A tensor's name for every operation: its path, with a number behind it where several calls have one. Python's names
+    have letters that a graph's names do not."""
     names: dict[str, str] = {}
     taken: set[str] = set()
     for op in found:
         if op.kind in _SAME:
             names[op.name] = names[op.inputs[0]]
             continue
-        path, count = op.path, 1
+        path = plain = re.sub(r"[^A-Za-z0-9_.]", "_", op.path)
+        count = 1
         while path in taken:
-            path, count = f"{op.path}_{count}", count + 1
+            path, count = f"{plain}_{count}", count + 1
         taken.add(path)
         names[op.name] = path
     return names
@@ -186,9 +189,8 @@ def trace(network: fx.GraphModule, codes: np.ndarray, engine: str) -> dict[str, 
     captured: dict[str, torch.Tensor] = {}
     layers = {op.path: op for op in door.operations if op.kind == "s4d"}
     parts = [module for module in network.modules() if hasattr(module, "engine")]
-    kind = float_type(network)
     codes = codes[..., None] if codes.ndim == 2 and given.channels == 1 else codes
-    values = torch.from_numpy(values_of(codes, first.module.format.exponent)).to(kind)
+    values = torch.from_numpy(values_of(codes, first.module.format.exponent)).to(float_type(network))
     try:
         for module in parts:
             module.engine = engine

@@ -33,7 +33,9 @@ from .spread import free_path, owner, spread
 from .trace import trace
 from .widths import Widths
 
-_IS = {"exact": "an exact sum or product", "tabled": "a float function of codes", "float": "a float value"}
+_IS = {
+    "raw": "a float value", "exact": "an exact sum or product", "tabled": "a float function of codes", "float": "a float value",
+}  # fmt: skip
 
 _ADVICE = {
     "Input scale required": "set return_quant_tensor=True in the layer before it, or a bias_quant with a scale of its own",

@@ -12,12 +12,11 @@ from torch import fx, nn
 from ..checkpoint import fill
 from ..config import Scheme
 from ..errors import SsmqError
-from ..tensor_file import read_tensors, write_tensors
+from ..tensor_file import NETWORK, read_tensors, write_tensors
 from .operations import operations
 from .quantize import example_of, quantized_of, settle, structure
 from .replace import replace
 
-KIND = "ssmq-network"
 Size = Annotated[int, Field(ge=1, le=2**24)]
 
 
@@ -48,7 +47,7 @@ def save(path: Path | str, network: fx.GraphModule, note: dict | None = None) ->
         "input_signed": about.input_signed,
         "note": note or {},
     }
-    write_tensors(Path(path), tensors, KIND, content)
+    write_tensors(Path(path), tensors, NETWORK, content)
 
 
 def load(path: Path | str, module: nn.Module) -> fx.GraphModule:
@@ -57,7 +56,7 @@ def load(path: Path | str, module: nn.Module) -> fx.GraphModule:
     In evaluation mode. Raises SsmqError naming the file and the tensor if ``module`` is another network.
     """
     path = Path(path)
-    tensors, content = read_tensors(path, KIND)
+    tensors, content = read_tensors(path, NETWORK)
     try:
         about = _About.model_validate(content)
     except ValidationError as error:

@@ -1,5 +1,6 @@
 """What every value of a network is, and what those who read it need.
 
+``raw``     the input, which is codes once its quantiser is there
 ``codes``   on the grid of one quantiser
 ``exact``   a sum or product of codes, on a finer and wider grid
 ``tabled``  a float function of codes: a table, or thresholds
@@ -17,13 +18,15 @@ from torch import nn
 from ..activations import HardGELU, HardSigmoid, Sigmoid
 from .operations import FALLING, Operation
 
-State = Literal["codes", "exact", "tabled", "float"]
+State = Literal["raw", "codes", "exact", "tabled", "float"]
 
 CODES, EXACT, TABLED = frozenset({"codes"}), frozenset({"codes", "exact"}), frozenset({"codes", "tabled"})
 _NEEDS: dict[str, frozenset[str]] = {
     "linear": CODES, "s4d": CODES, "mul": CODES, "sum": CODES, "cat": CODES, "add": EXACT, "sub": EXACT, "output": EXACT,
 }  # fmt: skip
 ANY = frozenset({"codes", "exact", "tabled", "float"})
+# Whatever reads the input but these reads the codes that come in.
+_TAKES_RAW = ("quantizer", "same", "last")
 
 
 def power_of_two(gain: float) -> bool:
@@ -47,7 +50,7 @@ def needed(reader: Operation, source: Operation) -> frozenset[str]:
     # A running sum is kept in a state, which cannot also be the output.
     if reader.kind == "output" and source.kind == "sum":
         return CODES
-    return _NEEDS.get(reader.kind, ANY)
+    return ANY | {"raw"} if reader.kind in _TAKES_RAW else _NEEDS.get(reader.kind, ANY)
 
 
 def state(operation: Operation, states: Mapping[str, State], known: Mapping[str, Operation]) -> State:
@@ -58,7 +61,7 @@ def state(operation: Operation, states: Mapping[str, State], known: Mapping[str,
     if kind == "quantizer":
         return "codes"
     if kind == "input":
-        return "float"
+        return "raw"
     if kind == "cat":
         grids = {grid_of(name, known) for name in operation.inputs}
         return "codes" if set(sources) == {"codes"} and len(grids) == 1 else "exact"

@@ -15,7 +15,7 @@ from ..errors import SsmqError
 from ..fitting import fit_linear, fit_readout
 from ..readouts import BATCH, regressors, ridge
 from .operations import Operation, operations
-from .quantize import quantized_of, settle
+from .quantize import float_type, quantized_of, settle
 from .widths import Widths
 
 
@@ -100,7 +100,7 @@ def _seen(network: nn.Module, path: str, batch: torch.Tensor) -> tuple[torch.Ten
     kept: list[tuple[torch.Tensor, torch.Tensor]] = []
     hook = network.get_submodule(path).register_forward_hook(lambda _, inputs, output: kept.append((inputs[0], output)))
     try:
-        network(batch.to(next(network.parameters()).dtype))
+        network(batch.to(float_type(network)))
     finally:
         hook.remove()
     return kept[0]

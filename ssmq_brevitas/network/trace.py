@@ -73,6 +73,9 @@ def trace(module: nn.Module) -> fx.GraphModule:
     """
     refuse_unsupported(module)
     tracer = _Tracer()
+    if tracer.is_leaf_module(module, ""):
+        kind = type(module).__name__
+        raise SsmqError(f"{kind} is a layer, not a network: put it into one, as in torch.nn.Sequential(layer)")
     try:
         graph = _without(tracer.trace(module, _defaults(module)), _defaults(module))
     except SsmqError:

@@ -111,7 +111,8 @@ def test_the_command_leaves_a_project_that_compiles(tmp_path):
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert (found["sequences"], found["steps"], found["differing"]) == (2, 30, 0)
-    assert found["codes"] == 2 * 30 * (2 * 12 + 4 + 10) and set(found["seconds"]) == {"build", "hls4ml", "qonnx"}
+    # The states and the sum of every step, and the logits after the last.
+    assert found["codes"] == 2 * (30 * (2 * 12 + 4) + 10) and set(found["seconds"]) == {"build", "hls4ml", "qonnx"}
     assert {path.name for path in tmp_path.iterdir()} == {"step.onnx", "hls"}
     assert (tmp_path / "hls" / "firmware" / "ssmq_step.cpp").is_file()
     assert str(tmp_path / "hls") in (tmp_path / "hls" / "hls4ml_config.yml").read_text()

@@ -75,6 +75,7 @@ def test_a_tensor_that_is_wrong_is_named(whole, tmp_path, name, value, message):
     ("change", "message"),
     [
         ({"kind": ["ssmq-checkpoint"]}, "not a ssmq-checkpoint of this program"),
+        ({"kind": "ssmq-network"}, "not a ssmq-checkpoint of this program: ssmq_brevitas.load reads it"),
         ({"config": [1]}, "configuration inside"),
         ({"config": {"model": {"heads": 10**9}}}, "model.heads: .*less than or equal"),
         ({"config": {"model": {"heads": 2000, "modes": 3}}}, "do not fit the configuration inside"),

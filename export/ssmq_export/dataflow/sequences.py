@@ -26,3 +26,11 @@ def input_codes(codes: np.ndarray, port: Port, *axes: str) -> np.ndarray:
         found = f"from {codes.min()} to {codes.max()}"
     shape = ", ".join((*axes, str(channels)) if channels > 1 else axes)
     raise ExportError(f"codes of {port.name} must be integers from {low} to {high}, ({shape}) and not empty, these are {found}")
+
+
+def noise(port: Port, count: int, steps: int) -> np.ndarray:
+    """Codes ``(count, steps, C)`` of the input ``port``: random, and in the last of several sequences the highest."""
+    low, high = port.format.low, port.format.high
+    codes = np.random.default_rng(0).integers(low, high + 1, (count, steps, port.channels))
+    codes[1:][-1:] = high
+    return codes

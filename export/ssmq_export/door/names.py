@@ -11,7 +11,7 @@ import onnx
 from ..dataflow.keys import QONNX_DOMAIN, SCAN_DOMAIN
 from ..errors import ExportError
 
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,199}")
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.]{0,199}")
 MOST_TOLD = 480
 _FLOAT = ("Mul", "Add", "Sub", "MatMul")
 OPERATORS = {
@@ -29,7 +29,7 @@ def refuse_names(names: Iterable[str], what: str) -> None:
     for name in names:
         if not NAME.fullmatch(name):
             raise ExportError(
-                f"the {what} name {shown(name)} is not plain (letters, digits, _ and ., up to 200 of them, a letter first): "
+                f"the {what} name {shown(name)} is not plain (letters, digits, _ and ., up to 200 of them, no dot first): "
                 f"rename it, or export the graph again"
             )
 

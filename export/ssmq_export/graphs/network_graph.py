@@ -139,13 +139,20 @@ class _Writer:
         return self.g.weight(name, Constant(matrix, SELECTING))
 
     def _add(self, call: Call, given: list[str]) -> str:
-        return self.g.node("Add", given, call.name, call.channels)
+        return self._joined("Add", call, given)
 
     def _sub(self, call: Call, given: list[str]) -> str:
-        return self.g.node("Sub", given, call.name, call.channels)
+        return self._joined("Sub", call, given)
 
     def _mul(self, call: Call, given: list[str]) -> str:
-        return self.g.node("Mul", given, call.name, call.channels)
+        return self._joined("Mul", call, given)
+
+    def _joined(self, operator: str, call: Call, given: list[str]) -> str:
+        left, right = given
+        if left == right:  # FINN has no operator that reads one stream twice
+            one = self.g.weight(f"{call.name}.one", Constant(np.asarray(1.0), SELECTING))
+            right = self.g.node("Mul", [left, one], f"{call.name}.copy", call.channels)
+        return self.g.node(operator, [left, right], call.name, call.channels)
 
     def _total(self, call: Call, given: list[str]) -> str:
         for name in (f"{call.name}.kept", call.name):

@@ -1,4 +1,5 @@
-"""Names as C++ identifiers. A plain name (``door.names``) is one but for dots: ``layers.0.weight`` is how torch.fx names."""
+"""Names as C++ identifiers. A plain name (``door.names``) is one but for dots and a digit first, as in ``layers.0.weight``
+and ``0.weight``, and for words of C++ and of hls4ml: a user's module has a ``long`` and a ``short`` memory."""
 
 from __future__ import annotations
 
@@ -7,14 +8,25 @@ from collections.abc import Iterable
 
 import onnx
 
+# Of C++ those that are no words of Python, and what hls4ml (ModelGraph) keeps for itself: the forward of nn.Sequential, and
+# many another, calls its argument so.
+WORDS = frozenset(
+    "alignas alignof and_eq asm auto bitand bitor bool case catch char char16_t char32_t char8_t co_await co_return co_yield "
+    "compl concept const const_cast consteval constexpr constinit decltype default delete do double dynamic_cast enum "
+    "explicit export extern false float friend goto inline input int long mutable namespace new noexcept not_eq nullptr operator "
+    "or_eq private protected public register reinterpret_cast requires short signed sizeof static static_assert static_cast "
+    "struct switch template this thread_local throw true typedef typeid typename union unsigned using virtual void volatile "
+    "wchar_t xor xor_eq".split()
+)
+
 
 def identifiers(names: Iterable[str]) -> dict[str, str]:
     """An identifier for every name, no two alike; what is one already stays. Equal names in equal order give equal ones."""
     names = list(dict.fromkeys(names))
-    found = {name: name for name in names if "." not in name}
-    taken = set(found)
+    found = {name: name for name in names if not name or (name.isidentifier() and name not in WORDS)}
+    taken = {*found, *WORDS}
     for name in names:
-        plain = free = name.replace(".", "_")
+        plain = free = re.sub(r"^(?=\d)", "_", name.replace(".", "_"))
         number = 1
         while name not in found and free in taken:
             number += 1

@@ -1,4 +1,5 @@
-"""One step graph, two engines: qonnx node by node, and hls4ml's C++; every output of every step is compared."""
+"""One step graph, two engines: qonnx node by node, and hls4ml's C++. What every step keeps is compared, and the output where
+it counts."""
 
 from __future__ import annotations
 

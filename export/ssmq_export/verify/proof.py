@@ -11,6 +11,7 @@ import onnx
 
 from ..dataflow.keys import FORMATS_KEY, property_of
 from ..dataflow.ports import ports_of
+from ..dataflow.sequences import noise
 from ..lower.pipeline import pass_by_pass
 from .agreement import Agreement, compare
 from .engines import run_steps
@@ -33,9 +34,7 @@ def prove(step: onnx.ModelProto, codes: np.ndarray | None = None) -> Iterator[Pr
     Compared are all ports and all quantised tensors that both graphs have, as values (code * 2**exponent).
     """
     if codes is None:
-        port = ports_of(step).input
-        codes = np.random.default_rng(0).integers(port.format.low, port.format.high + 1, (2, STEPS, port.channels))
-        codes[1] = port.format.high
+        codes = noise(ports_of(step).input, 2, STEPS)
     wanted = [node.output[0] for node in step.graph.node if node.output[0] in _coded(step)]
     expected = run_steps(step, codes, wanted)
     for name, model in pass_by_pass(step):

@@ -1,0 +1,82 @@
+"""Networks that are rarely drawn, but written: one idea each, every code the same in every engine."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from networks import ACTIVATIONS
+from ssmq_brevitas.config import Scheme
+from ssmq_brevitas.errors import SsmqError
+from ssmq_brevitas.network.quantize import quantize
+from ssmq_brevitas.s4d import S4D
+from ssmq_export.from_network import network_spec
+from ssmq_export.graphs.network_graph import network_graph
+from ssmq_export.lower import lower
+from test_networks import agree
+from torch import nn
+
+
+class Written(nn.Module):
+    """A forward in one line, over layers of any name."""
+
+    def __init__(self, forward, **layers: nn.Module):
+        super().__init__()
+        self.does = forward
+        for name, layer in layers.items():
+            setattr(self, name, layer)
+
+    def forward(self, x):
+        return self.does(self, x)
+
+
+def channels_first(net: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    return net.norm(x.transpose(1, 2)).transpose(1, 2)
+
+
+ODD = {
+    "names that are numbers": lambda: nn.Sequential(nn.Linear(2, 2), S4D(2, 1), nn.ReLU(), nn.Linear(2, 1, bias=False)),
+    "names of other letters": lambda: Written(
+        lambda net, x: net.größe(x) + net.gr__e(x), größe=nn.Linear(2, 2), gr__e=S4D(2, 1)
+    ),
+    "the input in a function": lambda: Written(lambda net, x: net.s4d(torch.relu(x)), s4d=S4D(2, 1)),
+    "the input in a batch norm": lambda: Written(channels_first, norm=nn.BatchNorm1d(2)),
+    "the input times a number": lambda: Written(lambda net, x: net.linear(0.3 * x), linear=nn.Linear(2, 2)),
+    "dropout, the input in a function": lambda: nn.Sequential(nn.Dropout(), nn.Hardtanh(-1, 1), S4D(2, 1)),
+    "no parameters, 1 less the input": lambda: Written(lambda net, x: 1 - x),
+    "no parameters, a table": lambda: nn.Sequential(ACTIVATIONS["gelu"]()),
+    "the input itself": lambda: nn.Sequential(nn.Identity()),
+    "one head, one mode": lambda: Written(lambda net, x: net.s4d(x[..., :1]), s4d=S4D(1, 1)),
+    "a square": lambda: Written(lambda net, x: twice(net, x, torch.mul), linear=nn.Linear(2, 2)),
+    "a sum with itself": lambda: Written(lambda net, x: twice(net, x, torch.add), linear=S4D(2, 1)),
+    "a difference from itself": lambda: Written(lambda net, x: twice(net, x, torch.sub), linear=nn.Linear(2, 2)),
+}
+
+
+def twice(net: nn.Module, x: torch.Tensor, join) -> torch.Tensor:
+    y = net.linear(x)
+    return join(y, y)
+
+
+def made(name: str) -> tuple[nn.Module, torch.Tensor]:
+    torch.manual_seed(0)
+    return ODD[name]().eval(), torch.randn(6, 7, 2)
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_networks_agree_in_every_engine(name):
+    network, batch = made(name)
+    agree(network, Scheme(), batch)
+
+
+@pytest.mark.parametrize("name", ["a square", "a sum with itself", "a difference from itself"])
+def test_no_operator_reads_a_tensor_twice(name):
+    """FINN stops at one (ElementwiseBinaryOperation.lift_to_rank1), and its own streams have one reader."""
+    network, batch = made(name)
+    graph = lower(network_graph(network_spec(quantize(network, Scheme(), batch)))).graph
+    assert all(len(set(node.input)) == len(node.input) for node in graph.node)
+
+
+@pytest.mark.parametrize("layer", [nn.Linear(2, 2), S4D(2, 1), nn.GELU()], ids=lambda layer: type(layer).__name__)
+def test_a_layer_alone_is_told_to_be_put_into_a_network(layer):
+    with pytest.raises(SsmqError, match=f"^{type(layer).__name__} is a layer, not a network: put it into one"):
+        quantize(layer, Scheme(), torch.randn(4, 5, 2))
