@@ -60,6 +60,7 @@ SUMS = {
     "over time": (lambda m, x: x.sum(1), False, {"sum": 13}),  # 0 .. 2550
     "a square": (lambda m, x: x * x, False, {"mul": 17}),  # 0 .. 65025
     "side by side": (lambda m, x: negated_twice(x), True, {"sub": 12}),  # on the grid of x, -2 * 508 .. 2 * 512
+    "side by side, times 4": (lambda m, x: torch.cat([x, x], -1) * 4 - torch.cat([x, x], -1), False, {"sub": 11}),  # -255 .. 1020
     "two sums of one name": (lambda m, x: (x + x) + x, False, {"add": 10, "add_1": 11}),  # 0 .. 510, 0 .. 765
 }  # fmt: skip
 
@@ -151,6 +152,7 @@ def test_a_layer_before_the_mean_is_no_decoder_and_one_before_the_last_step_is()
     scheme = Scheme(bits=Bits(decoder=3, linear=4, encoder=5))
     parts = {"a": nn.Linear(3, 3), "b": nn.Linear(3, 3)}
     assert quantized(lambda m, x: m.b(m.a(x)).mean(1), parts, scheme).b.weight_bits == 4
+    assert quantized(lambda m, x: m.b(m.a(x)).sum(1), parts, scheme).b.weight_bits == 4
     assert quantized(lambda m, x: m.b(m.a(x))[:, -1], parts, scheme).b.weight_bits == 3
 
 

@@ -74,6 +74,17 @@ def test_every_way_to_write_a_call_exports(case, tmp_path):
     assert all(found.codes and not found.differing for found in export(network, tmp_path / "graphs").agreements)
 
 
+def test_halves_of_a_layer_are_layers_of_half_the_outputs():
+    """Neither multiplies what the other gives out, nor selects it: 6 inputs and 3 outputs each."""
+    torch.manual_seed(0)
+    network = Called(lambda m, x: torch.nn.functional.glu(m.a(x), -1)).eval()
+    step = network_graph(network_spec(quantize(network, Scheme(), torch.randn(4, 10, 6))))
+    shapes = {constant.name: list(constant.dims) for constant in step.graph.initializer}
+    quants = {node.output[0]: node.input[0] for node in step.graph.node if node.op_type == "Quant"}
+    weights = [quants[node.input[1]] for node in step.graph.node if node.op_type == "MatMul"]
+    assert [shapes[weight] for weight in weights] == [[6, 3], [6, 3]]
+
+
 def test_a_batch_beyond_the_range_of_the_input_is_clipped_and_hooks_are_taken_off(tmp_path):
     torch.manual_seed(0)
     batch = torch.randn(4, 12, 3)
