@@ -35,9 +35,14 @@ class Names:
         self._readers = readers(operations)
         self._linear = {operation.path: operation for operation in operations if operation.kind == "linear"}
 
-    def _chosen(self, name: str, default):
+    def _chosen(self, name: str, default: int | str):
         self._asked.add(name)
-        found = [value for pattern, value in self.scheme.tensors.items() if fnmatchcase(name, pattern)]
+        # A width for everything of a layer says nothing of its grids, and a grid nothing of its widths.
+        found = [
+            value
+            for pattern, value in self.scheme.tensors.items()
+            if fnmatchcase(name, pattern) and (pattern == name or isinstance(value, type(default)))
+        ]
         return found[-1] if found else default
 
     def quantizer(self, path: str, role: str) -> int:

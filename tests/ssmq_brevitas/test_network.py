@@ -58,6 +58,16 @@ def test_patterns_give_single_tensors_their_widths(network, batch):
     assert getattr(found.blocks, "0").add_quant.bits == 6 and getattr(found.blocks, "1").add_quant.bits == 8
 
 
+def test_a_width_for_everything_of_a_layer_leaves_its_grids(network, batch):
+    scheme = Scheme(tensors={"blocks.0.*": 6, "blocks.*": "polar"}, granularity="tensor")
+    with pytest.raises(SsmqError, match="granularity"):
+        quantize(network, scheme, batch)
+    found = quantize(network, Scheme(tensors={"blocks.0.*": 6, "*.parameterisation": "polar"}), batch)
+    first, second = (getattr(found.blocks, k).s4d for k in "01")
+    assert (first.c_quant.bits, second.c_quant.bits) == (6, 8)
+    assert type(first.a).__name__ == type(second.a).__name__ == "Polar"
+
+
 @pytest.mark.parametrize("pattern, near", [("blocks.0.s4d.cc", "blocks.0.s4d.c"), ("decodr", "decoder")])
 def test_a_pattern_that_fits_nothing_is_refused_with_the_nearest_name(network, batch, pattern, near):
     with pytest.raises(SsmqError, match=f"{pattern}.*{near}"):
