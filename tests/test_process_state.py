@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 import matplotlib
-import numpy as np
 import pytest
 from conftest import small_codes, small_config, small_model
 from ssmq_brevitas.plots import accuracy_against_bytes, picture
@@ -42,7 +41,7 @@ def test_engines_leave_the_environment(monkeypatch, before):
         monkeypatch.setenv("SANITIZE_QUANT_TENSORS", before)
     environment = dict(os.environ)
     step = step_graph(describe(small_model(small_config(model={"layers": 1}))[1]))
-    values = small_codes(2).numpy() * np.float32(2**-8)
-    run_steps(step, values[:, :2], [])
-    run_whole(collapse(lower(step)), values, [])
+    codes = small_codes(2).numpy()
+    run_steps(step, codes[:, :2], [])
+    run_whole(collapse(lower(step)), codes, [])
     assert dict(os.environ) == environment

@@ -82,7 +82,13 @@ def test_thresholds_a_channel():
 def test_thresholds_of_many_channels_fill_luts_and_blocks():
     """48 channels: the second stage's 2 * 48 words of 25 bits are past 64 words and past 2,304 bits."""
     rows = np.array([[10, 100, 2**24]]) + 2 * np.arange(48)[:, None]
-    found = counted(rows, 48, 0, "UINT2", u="UINT25")
+
+    def draw(g):
+        wide = g.node("Mul", [g.input("u", 48), g.constant("by", np.array(512))], "wide", 48)
+        found = {"out_dtype": "UINT2", "out_scale": 1.0, "out_bias": 0.0, "data_layout": "NC"}
+        g.output(g.node("MultiThreshold", [wide, g.constant("w", rows)], "y", 48, "qonnx.custom_op.general", **found), 48)
+
+    found = operation(draw, u="UINT16", wide="UINT25", y="UINT2")
     first, second = added((25, 25), (25, 1), (0, 25)), added((0, 25, 0, 1), (25, 1), (0, 26))
     assert taken(found) == added(first, second, (6 + 1 + 2, 6 + 2))
     # Two lanes: 24 and 48 words in each.
