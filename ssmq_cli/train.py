@@ -41,28 +41,14 @@ def command(
     refused, and what this one has finished is not trained again. Writes OUT/float.safetensors or
     OUT/qat.safetensors, and OUT/log.csv.
     """
-    import torch
-    from ssmq_brevitas.checkpoint import load_checkpoint
-    from ssmq_brevitas.config import load_config, with_epochs, with_input
+    from ssmq_brevitas.config import load_config, with_epochs
     from ssmq_brevitas.files import sole_use
-    from ssmq_brevitas.model import Classifier
     from ssmq_brevitas.score import score
-    from ssmq_brevitas.start import quantized_start, with_its_input
     from ssmq_study.quoted import quoted_score
 
     name = "float" if start is None else "qat"
     config = with_epochs(load_config(preset), "floating" if start is None else "qat", epochs)
-    if start is None:
-        data = load(config, fresh=True)
-        config = with_input(config, data.input_format)
-        torch.manual_seed(seed)
-        model = Classifier(config.model, config.task)
-    else:
-        model, found, _ = load_checkpoint(start)
-        config = with_its_input(config, found)
-        data = load(config)
-        torch.manual_seed(seed)
-        model = quantized_start(model, found, config, data.x_train)
+    model, config, data = _started(config, start, seed, load)
     with sole_use(out):
         model = trained(model, config, name, data, out, seed, "log.csv")
     validation = score(model, data.x_validation, data.y_validation)
@@ -70,3 +56,23 @@ def command(
     say(f"{data.name} ({data.source}): {len(data.y_train)} training, {len(data.y_test)} test images")
     say(f"inputs of {data.input_format}")
     say(f"validation {validation}, test {test}  ->  {out / name}.safetensors")
+
+
+def _started(config, start: Path | None, seed: int, load: Callable) -> tuple:
+    """The model before it is trained, its configuration with the format of the input, and the data."""
+    import torch
+    from ssmq_brevitas.checkpoint import load_checkpoint
+    from ssmq_brevitas.config import with_input
+    from ssmq_brevitas.model import Classifier
+    from ssmq_brevitas.start import quantized_start, with_its_input
+
+    if start is None:
+        data = load(config, fresh=True)
+        config = with_input(config, data.input_format)
+        torch.manual_seed(seed)
+        return Classifier(config.model, config.task), config, data
+    model, found, _ = load_checkpoint(start)
+    config = with_its_input(config, found)
+    data = load(config)
+    torch.manual_seed(seed)
+    return quantized_start(model, found, config, data.x_train), config, data

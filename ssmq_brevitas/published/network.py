@@ -46,14 +46,9 @@ def convert(
     Dropout keeps its rate, that of kernels goes. Raises SsmqError naming the layer: one that is no S4D (DPLR, selective,
     S5, LRU, bidirectional, several channels, gated), weights that are no numbers, or outputs that differ from the
     original's by more than float rounding, with the argument to look at.
-
     Source: Gu et al., arXiv 2206.11893; names of state-spaces/s4.
 
-        import torch
-        from ssmq_brevitas.published import convert
-
-        model = S4Model(d_input=1, d_output=10)  # yours, with S4D layers from state-spaces/s4
-        ours = convert(model, torch.randn(2, 784, 1))
+        ours = convert(S4Model(d_input=1, d_output=10), torch.randn(2, 784, 1))
     """
     if not isinstance(module, nn.Module):
         raise SsmqError(f"only a torch.nn.Module is converted, not {type(module).__name__}")
@@ -67,9 +62,8 @@ def convert(
     memo: dict = {}
     for layer in found:
         build = functools.partial(_built, module, layer, state)
-        pair = gives_state(trial.get_submodule(layer.path), layer, build, conventions, seen.get(layer.path))
         made = converted(module, layer, state, conventions, memo)
-        made.gives_state = pair
+        made.gives_state = gives_state(trial.get_submodule(layer.path), layer, build, conventions, seen.get(layer.path))
         memo[id(module.get_submodule(layer.path))] = made.to(state[layer.tensors["C"]].dtype)
     return _copy(module, memo)
 
