@@ -9,11 +9,14 @@ post-training quantization", ICML 2020, section 3, for linear read-outs.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 
 from .fitting import fit_linear, fit_readout
 from .model import Classifier
 from .post_training import settle_precision
+from .quant_linear import QuantConv1d, QuantLinear
 from .quant_s4d import QuantS4D
 
 BATCH = 8
@@ -46,54 +49,63 @@ def _decoder_images(model: Classifier, steps: int) -> int:
 
 
 def _fit_layer(model: Classifier, floating: Classifier, index: int, codes: torch.Tensor) -> None:
-    ssm = model.blocks[index].ssm
+    ssm, source = model.blocks[index].ssm, floating.blocks[index].ssm
+    fit_states(ssm, ((seen(ssm, model, some)[0], seen(source, floating, some)[1]) for some in codes.split(BATCH)))
+
+
+def _fit_decoder(model: Classifier, floating: Classifier, codes: torch.Tensor) -> None:
+    pooled, target = [], []
+    for some in codes.split(16 * BATCH):
+        pooled.append(seen(model.decoder, model, some)[0].flatten(0, -2).double())
+        target.append(floating(some).flatten(0, -2).double())
+    fit_rows(model.decoder, torch.cat(pooled), torch.cat(target), model.decoder_input)
+
+
+def fit_states(ssm: QuantS4D, pairs: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> None:
+    """Fit C and D of ``ssm`` to ``pairs`` of what it reads and what it is to give, each ``(B, T, H)``."""
     modes, size = ssm.modes, 2 * ssm.modes + 1
     gram = torch.zeros(ssm.heads, size, size, dtype=torch.float64)
     moment = torch.zeros(ssm.heads, size, dtype=torch.float64)
-    for some in codes.split(BATCH):
-        _, target = _seen(floating.blocks[index].ssm, floating, some)
-        u, _ = _seen(ssm, model, some)
-        told = regressors(ssm, u)
+    for u, target in pairs:
+        told = _regressors(ssm, u)
         gram += torch.einsum("hsi,hsj->hij", told, told).double()
         moment += torch.einsum("hsi,hs->hi", told, target.flatten(0, 1).T.to(told.dtype)).double()
     before = torch.cat([ssm.c[..., 0], -ssm.c[..., 1], ssm.d[:, None]], dim=1).double()
-    found = ridge(gram, moment[..., None], before[..., None])[..., 0].to(ssm.c.dtype)
+    found = _ridge(gram, moment[..., None], before[..., None])[..., 0].to(ssm.c.dtype)
     ssm.c.data = torch.stack([found[:, :modes], -found[:, modes:-1]], dim=-1).contiguous()
     ssm.d.data = found[:, -1].contiguous()
 
 
-def _fit_decoder(model: Classifier, floating: Classifier, codes: torch.Tensor) -> None:
-    decoder = model.decoder
-    pooled, target = [], []
-    for some in codes.split(16 * BATCH):
-        pooled.append(_seen(decoder, model, some)[0].flatten(0, -2).double())
-        target.append(floating(some).flatten(0, -2).double())
-    told, wanted = torch.cat(pooled), torch.cat(target)
-    told = torch.cat([told, torch.ones(len(told), 1, dtype=told.dtype)], dim=1)
-    before = torch.cat([decoder.weight, decoder.bias[:, None]], dim=1).double().T
-    found = ridge(told.T @ told, told.T @ wanted, before).T.to(decoder.weight.dtype)
-    fit_linear(decoder, found[:, :-1].contiguous(), found[:, -1].contiguous(), model.decoder_input)
+def fit_rows(layer: QuantLinear | QuantConv1d, told: torch.Tensor, wanted: torch.Tensor, feeding) -> None:
+    """Fit weight and bias of ``layer`` to rows of what it reads and what it is to give, float64; ``feeding`` has its format."""
+    bias, before = layer.bias is not None, layer.weight.flatten(1).double()
+    if bias:
+        told = torch.cat([told, torch.ones(len(told), 1, dtype=told.dtype)], dim=1)
+        before = torch.cat([before, layer.bias[:, None].double()], dim=1)
+    found = _ridge(told.T @ told, told.T @ wanted, before.T).T.to(layer.weight.dtype)
+    weight = (found[:, :-1] if bias else found).reshape(layer.weight.shape).contiguous()
+    fit_linear(layer, weight, found[:, -1].contiguous() if bias else None, feeding)
 
 
-def ridge(gram: torch.Tensor, moment: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
+def _ridge(gram: torch.Tensor, moment: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
     """Least squares ``(..., size, outputs)`` that stays near ``before``, and at it where the regressors are all 0."""
     eye = torch.eye(gram.shape[-1], dtype=gram.dtype)
     strength = RIDGE * gram.diagonal(dim1=-2, dim2=-1).mean(-1)[..., None, None].clamp(min=1e-9)
     return before + torch.linalg.solve(gram + strength * eye, moment - gram @ before)
 
 
-def _seen(layer: torch.nn.Module, model: Classifier, codes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Input and output of ``layer`` when ``model`` reads ``codes``."""
+def seen(layer: torch.nn.Module, model: torch.nn.Module, given: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Input and output of ``layer`` when ``model`` reads ``given``; of several calls the first."""
     kept: list[tuple[torch.Tensor, torch.Tensor]] = []
     hook = layer.register_forward_hook(lambda _, inputs, output: kept.append((inputs[0], output)))
     try:
-        model(codes)
+        model(given)
     finally:
         hook.remove()
     return kept[0]
 
 
-def regressors(ssm: QuantS4D, u: torch.Tensor) -> torch.Tensor:
+def _regressors(ssm: QuantS4D, u: torch.Tensor) -> torch.Tensor:
     """2 re and 2 im of every state, and u: ``(H, B T, 2 N + 1)``."""
     _, re, im = ssm.trace(u)
     scale = ssm.state.scale

@@ -48,7 +48,8 @@ ROOMS = (
     {"hls4ml", "finn"},
     {"verify"},
     {"export"},
-    {"from_model", "from_network"},
+    {"from_network"},
+    {"from_model"},
 )
 
 

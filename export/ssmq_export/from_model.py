@@ -13,16 +13,13 @@ from ssmq_brevitas.checkpoint import load_checkpoint
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.model import Classifier
 
-from .dataflow.format import Format
 from .dataflow.keys import CONFIG_KEY, VERSIONS_KEY
 from .errors import ExportError
-from .graphs.spec import Constant, Layer, Linear, ModelSpec
+from .from_network import VERSIONED, format_of, linear_of, recurrence_of
+from .graphs.spec import Layer, ModelSpec
 from .graphs.step_graph import step_graph
 from .lower import lower
 from .verify.agreement import Engine
-
-# What made the numbers in a graph; written into its metadata.
-VERSIONED = ("ssmq-brevitas", "torch", "brevitas", "onnx")
 
 
 def describe(model: Classifier, metadata: dict[str, str] | None = None) -> ModelSpec:
@@ -38,48 +35,31 @@ def describe(model: Classifier, metadata: dict[str, str] | None = None) -> Model
             double=model.decoder.weight.dtype == torch.float64,
             each_step=model.task.each_step,
             pool_exponent=model.pool_exponent,
-            input=_format(model.model.input_format.format),
-            encoder=_linear(model.encoder),
-            decoder=_linear(model.decoder),
-            quantizers={name: _format(quantizer.format) for name, quantizer in model.quantizers.items()},
+            input=format_of(model.model.input_format.format),
+            encoder=linear_of(model.encoder),
+            decoder=linear_of(model.decoder),
+            quantizers={name: format_of(quantizer.format) for name, quantizer in model.quantizers.items()},
             layers=[_layer(block, model) for block in model.blocks],
             metadata={VERSIONS_KEY: json.dumps({name: version(name) for name in VERSIONED}), **(metadata or {})},
         )
 
 
-def _format(fmt) -> Format:
-    return Format(fmt.bits, fmt.signed, fmt.exponent)
-
-
-def _linear(layer) -> Linear:
-    weight = layer.quant_weight().value.numpy().T.copy()
-    bias = layer.quant_bias().value.numpy()
-    return Linear(Constant(weight, _format(layer.weight_format)), Constant(bias, _format(layer.bias_format)))
-
-
 def _layer(block, model) -> Layer:
-    ssm = block.ssm
-    values = {name: value.numpy() for name, value in ssm.parameters_on_grid().items()}
-
-    def pair(name: str, fmt) -> tuple[Constant, Constant]:
-        exponent = fmt.exponent[..., 0] if fmt.exponent.ndim == 3 else fmt.exponent
-        flat = Format(fmt.bits, fmt.signed, exponent)
-        return Constant(values[f"{name}_re"], flat), Constant(values[f"{name}_im"], flat)
-
+    found = recurrence_of(block.ssm)
     norm = None
     if model.model.norm == "batch":
         norm = tuple(value.numpy() for value in block.norm.gain_and_offset())
     return Layer(
-        a=pair("a", ssm.a.format),
-        b=pair("b", ssm.b_quant.format),
-        c=pair("c", ssm.c_quant.format),
-        d=Constant(values["d"], _format(ssm.d_quant.format)),
-        state=_format(ssm.state.format),
+        a=found.a,
+        b=found.b,
+        c=found.c,
+        d=found.d,
+        state=found.state,
         norm=norm,
         activation=model.model.activation,
         gate=model.model.gate,
-        linear=_linear(block.linear),
-        quantizers={name: _format(quantizer.format) for name, quantizer in block.quantizers.items()},
+        linear=linear_of(block.linear),
+        quantizers={name: format_of(quantizer.format) for name, quantizer in block.quantizers.items()},
         table=_table(block) if model.model.activation == "gelu" else None,
     )
 

@@ -64,30 +64,13 @@ class _Door:
         return Call(self.names[op.name], read, tuple(self.names[name] for name in op.inputs), op.channels, op.each_step)
 
     def _quantizer(self, op: Operation) -> Format:
-        return _format(op.module.format)
+        return format_of(op.module.format)
 
     def _linear(self, op: Operation) -> Linear:
-        layer = op.module
-        weight = Constant(layer.matrix.numpy().T.copy(), _format(layer.weight_format))
-        bias = None if layer.bias_bits is None else Constant(layer.quant_bias().value.numpy(), _format(layer.bias_format))
-        return Linear(weight, bias)
+        return linear_of(op.module)
 
     def _s4d(self, op: Operation) -> Recurrence:
-        layer = op.module
-        values = {name: value.numpy() for name, value in layer.parameters_on_grid().items()}
-
-        def pair(name: str, fmt) -> tuple[Constant, Constant]:
-            exponent = fmt.exponent[..., 0] if fmt.exponent.ndim == 3 else fmt.exponent
-            flat = Format(fmt.bits, fmt.signed, exponent)
-            return Constant(values[f"{name}_re"], flat), Constant(values[f"{name}_im"], flat)
-
-        return Recurrence(
-            a=pair("a", layer.a.format),
-            b=pair("b", layer.b_quant.format),
-            c=pair("c", layer.c_quant.format),
-            d=Constant(values["d"], _format(layer.d_quant.format)),
-            state=_format(layer.state.format),
-        )
+        return recurrence_of(op.module)
 
     def _norm(self, op: Operation) -> Affine:
         return Affine(*(value.numpy() for value in op.module.gain_and_offset()))
@@ -142,8 +125,34 @@ def export(network: fx.GraphModule, folder: Path | str, batch: torch.Tensor | No
     return export_graphs(step, trace(network, codes, "fused"), codes, Path(folder))
 
 
-def _format(fmt) -> Format:
+def format_of(fmt) -> Format:
+    """A format of the training package as one of this."""
     return Format(fmt.bits, fmt.signed, fmt.exponent)
+
+
+def linear_of(layer) -> Linear:
+    """A quantised linear layer's numbers."""
+    weight = Constant(layer.matrix.numpy().T.copy(), format_of(layer.weight_format))
+    bias = None if layer.bias_bits is None else Constant(layer.quant_bias().value.numpy(), format_of(layer.bias_format))
+    return Linear(weight, bias)
+
+
+def recurrence_of(layer) -> Recurrence:
+    """A quantised S4D layer's numbers."""
+    values = {name: value.numpy() for name, value in layer.parameters_on_grid().items()}
+
+    def pair(name: str, fmt) -> tuple[Constant, Constant]:
+        exponent = fmt.exponent[..., 0] if fmt.exponent.ndim == 3 else fmt.exponent
+        flat = Format(fmt.bits, fmt.signed, exponent)
+        return Constant(values[f"{name}_re"], flat), Constant(values[f"{name}_im"], flat)
+
+    return Recurrence(
+        a=pair("a", layer.a.format),
+        b=pair("b", layer.b_quant.format),
+        c=pair("c", layer.c_quant.format),
+        d=Constant(values["d"], format_of(layer.d_quant.format)),
+        state=format_of(layer.state.format),
+    )
 
 
 def _tensor_names(found: list[Operation]) -> dict[str, str]:

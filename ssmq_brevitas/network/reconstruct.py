@@ -12,8 +12,8 @@ import torch
 from torch import fx, nn
 
 from ..errors import SsmqError
-from ..fitting import fit_linear, fit_readout
-from ..readouts import BATCH, regressors, ridge
+from ..fitting import fit_readout
+from ..readouts import BATCH, fit_rows, fit_states, seen
 from .operations import Operation, operations
 from .quantize import float_type, quantized_of, settle
 from .widths import Widths
@@ -57,37 +57,17 @@ def _outputs(found: list[Operation]) -> list[Operation]:
 
 
 def _fit_layer(network: fx.GraphModule, floating: nn.Module, operation: Operation, batch: torch.Tensor) -> None:
-    ssm = operation.module
-    modes, size = ssm.modes, 2 * ssm.modes + 1
-    gram = torch.zeros(ssm.heads, size, size, dtype=torch.float64)
-    moment = torch.zeros(ssm.heads, size, dtype=torch.float64)
-    for some in batch.split(BATCH):
-        _, target = _seen(floating, operation.path, some)
-        u, _ = _seen(network, operation.path, some)
-        told = regressors(ssm, u)
-        gram += torch.einsum("hsi,hsj->hij", told, told).double()
-        moment += torch.einsum("hsi,hs->hi", told, target.flatten(0, 1).T.to(told.dtype)).double()
-    before = torch.cat([ssm.c[..., 0], -ssm.c[..., 1], ssm.d[:, None]], dim=1).double()
-    fitted = ridge(gram, moment[..., None], before[..., None])[..., 0].to(ssm.c.dtype)
-    ssm.c.data = torch.stack([fitted[:, :modes], -fitted[:, modes:-1]], dim=-1).contiguous()
-    ssm.d.data = fitted[:, -1].contiguous()
+    path = operation.path
+    pairs = ((_seen(network, path, some)[0], _seen(floating, path, some)[1]) for some in batch.split(BATCH))
+    fit_states(operation.module, pairs)
 
 
 def _fit_output(network: fx.GraphModule, floating: nn.Module, operation: Operation, batch: torch.Tensor) -> None:
-    layer, path = operation.module, operation.path
     told, wanted = [], []
     for some in batch.split(BATCH):
-        told.append(_rows(_seen(network, path, some)[0], operation))
-        wanted.append(_rows(_seen(floating, path, some)[1], operation))
-    regressor, target = torch.cat(told), torch.cat(wanted)
-    bias = layer.bias is not None
-    if bias:
-        regressor = torch.cat([regressor, torch.ones(len(regressor), 1, dtype=torch.float64)], dim=1)
-    before = layer.weight.flatten(1).double()
-    before = torch.cat([before, layer.bias[:, None].double()], dim=1) if bias else before
-    fitted = ridge(regressor.T @ regressor, regressor.T @ target, before.T).T.to(layer.weight.dtype)
-    weight = (fitted[:, :-1] if bias else fitted).reshape(layer.weight.shape).contiguous()
-    fit_linear(layer, weight, fitted[:, -1].contiguous() if bias else None, _feeding(network, operation))
+        told.append(_rows(_seen(network, operation.path, some)[0], operation))
+        wanted.append(_rows(_seen(floating, operation.path, some)[1], operation))
+    fit_rows(operation.module, torch.cat(told), torch.cat(wanted), _feeding(network, operation))
 
 
 def _rows(values: torch.Tensor, operation: Operation) -> torch.Tensor:
@@ -97,10 +77,4 @@ def _rows(values: torch.Tensor, operation: Operation) -> torch.Tensor:
 
 def _seen(network: nn.Module, path: str, batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Input and output of the submodule at ``path``."""
-    kept: list[tuple[torch.Tensor, torch.Tensor]] = []
-    hook = network.get_submodule(path).register_forward_hook(lambda _, inputs, output: kept.append((inputs[0], output)))
-    try:
-        network(batch.to(float_type(network)))
-    finally:
-        hook.remove()
-    return kept[0]
+    return seen(network.get_submodule(path), network, batch.to(float_type(network)))
