@@ -8,13 +8,12 @@ user's own. It learns which of two frequencies a noisy sequence holds.
 
 import sys
 
+import onnx
 import torch
 from ssmq_brevitas import Scheme, convert, quantize
-from ssmq_export.check import check_model
+from ssmq_export.checks import check_model
 from ssmq_export.from_network import export
 from torch import nn
-
-import onnx
 
 
 class PublishedS4D(nn.Module):

@@ -1,6 +1,6 @@
 """A recurrent step cell as a Brevitas user writes one, exported to QONNX for `ssmq check`.
 
-    python examples/step_cell.py cell.onnx && ssmq check cell.onnx
+python examples/step_cell.py cell.onnx && ssmq check cell.onnx
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from ssmq_cli.bench.timing import machine
 from ssmq_export.from_model import describe
 from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.integer import IntegerModel
-from ssmq_export.lower import lower
+from ssmq_export.lowering import lower
 
 ROOT = Path(__file__).parents[1]
 EPOCH_GOAL_S = 10.0

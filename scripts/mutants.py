@@ -29,7 +29,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-DEFAULT = ("ssmq_brevitas/bounds.py", "export/ssmq_export/lower/*.py", "export/ssmq_export/check/**/*.py")
+DEFAULT = ("ssmq_brevitas/bounds.py", "export/ssmq_export/lowering/*.py", "export/ssmq_export/checks/**/*.py")
 ENGINE = tuple(f"ssmq_export/test_{name}.py" for name in ("forms", "thresholds", "stages", "pairs", "integer_model"))
 COST = tuple(
     f"ssmq_export/test_{name}.py"
@@ -38,12 +38,12 @@ COST = tuple(
 # Tests of a module, the quickest first: the first of these patterns that fits it.
 COVERED = (
     ("ssmq_brevitas/bounds.py", ("ssmq_brevitas/test_bounds.py",)),
-    ("export/ssmq_export/lower/collapse.py", ("ssmq_export/test_collapse.py", "ssmq_export/test_diagonal_scan.py")),
-    ("export/ssmq_export/lower/*", (
+    ("export/ssmq_export/lowering/collapse.py", ("ssmq_export/test_collapse.py", "ssmq_export/test_diagonal_scan.py")),
+    ("export/ssmq_export/lowering/*", (
         "ssmq_export/test_grids.py", "ssmq_export/test_ranges.py", "ssmq_export/test_pass*.py", "ssmq_export/test_lowering.py",
     )),
-    ("export/ssmq_export/check/conversion/*", ("ssmq_export/test_check_conversion.py", "ssmq_export/test_check_*.py", "ssmq_export/test_check.py")),
-    ("export/ssmq_export/check/*", ("ssmq_export/test_check_*.py", "ssmq_export/test_check.py")),
+    ("export/ssmq_export/checks/conversion/*", ("ssmq_export/test_check_conversion.py", "ssmq_export/test_check_*.py", "ssmq_export/test_check.py")),
+    ("export/ssmq_export/checks/*", ("ssmq_export/test_check_*.py", "ssmq_export/test_check.py")),
     ("export/ssmq_export/dataflow/rows.py", ("ssmq_export/test_thresholds.py",)),
     ("export/ssmq_export/dataflow/diagonal_scan.py", ("ssmq_export/test_diagonal_scan.py", "ssmq_export/test_totals_by_hand.py")),
     ("export/ssmq_export/dataflow/scan_operands.py", ("ssmq_export/test_diagonal_scan.py", "ssmq_export/test_check_scans.py")),
@@ -52,34 +52,59 @@ COVERED = (
     *((f"export/ssmq_export/dataflow/{name}.py", ("ssmq_export/test_check*.py",)) for name in ("attributes", "constants", "datatype", "graph_view", "text")),
     ("export/ssmq_export/dataflow/forks.py", ("ssmq_export/test_totals_by_hand.py", "ssmq_export/test_estimate.py", "ssmq_export/test_check_folding.py")),
     ("export/ssmq_export/dataflow/*", COST),
-    ("export/ssmq_export/estimate/*", COST),
+    ("export/ssmq_export/estimates/*", COST),
     ("export/ssmq_export/integer/*", ENGINE),
     ("ssmq_brevitas/*", ("ssmq_brevitas/test_*.py",)),
     ("export/*", ("ssmq_export/test_*.py",)),
 )  # fmt: skip
 # Mutants that compute the same: (modules, what stood in the line, what stands there instead, why).
 EQUIVALENT = (
-    ("export/ssmq_export/lower/graph.py", "graph.input[0]", "graph.input[-1]", "all ports have one element type"),
-    ("export/ssmq_export/check/*", "[None])[0]", "[None])[-1]", "a tensor that two nodes make is told of as such"),
+    ("export/ssmq_export/lowering/graph.py", "graph.input[0]", "graph.input[-1]", "all ports have one element type"),
+    ("export/ssmq_export/checks/*", "[None])[0]", "[None])[-1]", "a tensor that two nodes make is told of as such"),
     ("*", "output[0]", "output[-1]", "a node of these graphs has one result"),
     ("export/ssmq_export/dataflow/rows.py", "len(levels) // 2", "*", "only how soon a wrong shift is told: all levels follow"),
-    ("export/ssmq_export/lower/collapse.py", "shift != shift[0, 0]", "shift != shift[0, -1]", "unlike the first is unlike the last"),
-    ("export/ssmq_export/lower/collapse.py", "shift[0, :1]", "shift[-1, :1]", "all shifts are one here"),
-    ("export/ssmq_export/lower/align.py", "shift == shift[0]", "shift == shift[-1]", "all like the first are all like the last"),
-    ("export/ssmq_export/lower/ranges.py", "combined - found, 0)", "combined - found, 1)", "a code of 0 may be shifted"),
-    ("export/ssmq_export/lower/collapse.py", "graph.prune()", "pass", "model() prunes too"),
-    ("export/ssmq_export/lower/*", "reshape(-1)", "reshape(-2)", "any negative size is the one left open"),
-    ("export/ssmq_export/lower/clean.py", "behind[0]", "behind[-1]", "there is one behind"),
-    ("export/ssmq_export/lower/datatypes.py", " and (not is_table(node))", "", "the range of a table is that of its type"),
+    (
+        "export/ssmq_export/lowering/collapse.py",
+        "shift != shift[0, 0]",
+        "shift != shift[0, -1]",
+        "unlike the first is unlike the last",
+    ),
+    ("export/ssmq_export/lowering/collapse.py", "shift[0, :1]", "shift[-1, :1]", "all shifts are one here"),
+    (
+        "export/ssmq_export/lowering/align.py",
+        "shift == shift[0]",
+        "shift == shift[-1]",
+        "all like the first are all like the last",
+    ),
+    ("export/ssmq_export/lowering/ranges.py", "combined - found, 0)", "combined - found, 1)", "a code of 0 may be shifted"),
+    ("export/ssmq_export/lowering/collapse.py", "graph.prune()", "pass", "model() prunes too"),
+    ("export/ssmq_export/lowering/*", "reshape(-1)", "reshape(-2)", "any negative size is the one left open"),
+    ("export/ssmq_export/lowering/clean.py", "behind[0]", "behind[-1]", "there is one behind"),
+    ("export/ssmq_export/lowering/datatypes.py", " and (not is_table(node))", "", "the range of a table is that of its type"),
     ("export/ssmq_export/dataflow/ranges.py", "sign > 0", "sign > -1", "a sign is 1 or -1"),
-    ("export/ssmq_export/check/tidy.py", "self.shape(node.input[0])", "self.shape(node.input[-1])", "a Shape has one operand"),
-    ("export/ssmq_export/check/tidy.py", "name, 0) % 1", "name, 1) % 1", "whole as well"),
-    ("export/ssmq_export/check/tidy.py", "name, 0) % 1", "name, -1) % 1", "whole as well"),
+    ("export/ssmq_export/checks/tidy.py", "self.shape(node.input[0])", "self.shape(node.input[-1])", "a Shape has one operand"),
+    ("export/ssmq_export/checks/tidy.py", "name, 0) % 1", "name, 1) % 1", "whole as well"),
+    ("export/ssmq_export/checks/tidy.py", "name, 0) % 1", "name, -1) % 1", "whole as well"),
     ("export/ssmq_export/dataflow/constants.py", "operands[0].tr", "operands[-1].tr", "a Transpose has one operand"),
-    ("export/ssmq_export/lower/fold.py", "behind[node.input[0]]", "behind[node.input[-1]]", "a Cast has one operand"),
-    ("export/ssmq_export/dataflow/forks.py", "), 0) if name", "), 1) if name", "sums on two ways are compared: from where they count is free"),
-    ("export/ssmq_export/dataflow/forks.py", "), 0) if name", "), -1) if name", "sums on two ways are compared: from where they count is free"),
-    ("ssmq_brevitas/bounds.py", "(-span, span", "(span, span", "the greatest value of y decides: D u reaches further up than down"),
+    ("export/ssmq_export/lowering/fold.py", "behind[node.input[0]]", "behind[node.input[-1]]", "a Cast has one operand"),
+    (
+        "export/ssmq_export/dataflow/forks.py",
+        "), 0) if name",
+        "), 1) if name",
+        "sums on two ways are compared: from where they count is free",
+    ),
+    (
+        "export/ssmq_export/dataflow/forks.py",
+        "), 0) if name",
+        "), -1) if name",
+        "sums on two ways are compared: from where they count is free",
+    ),
+    (
+        "ssmq_brevitas/bounds.py",
+        "(-span, span",
+        "(span, span",
+        "the greatest value of y decides: D u reaches further up than down",
+    ),
 )
 PRELOADED = (
     "numpy", "torch", "brevitas.nn", "brevitas.quant", "numba", "onnx", "onnxruntime", "qonnx.core.modelwrapper",

@@ -49,9 +49,7 @@ def load_checkpoint(path: Path) -> tuple[Classifier, Config, dict]:
     return model.eval(), config, note
 
 
-def fill(
-    model: torch.nn.Module, tensors: dict[str, torch.Tensor], path: Path, what: str = "the configuration inside"
-) -> None:
+def fill(model: torch.nn.Module, tensors: dict[str, torch.Tensor], path: Path, what: str = "the configuration inside") -> None:
     """Give ``model``, built from ``what``, exactly these tensors, and their width. Raises SsmqError if one differs."""
     expected = model.state_dict()
     for name in sorted(expected.keys() | tensors.keys()):

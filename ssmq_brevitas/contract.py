@@ -30,7 +30,9 @@ POWER_OF_TWO = "restrict_scaling_type = RestrictValueType.POWER_OF_TWO"
 def refuse_no_class(tensor: str, quant: object) -> None:
     """Raise SsmqError unless ``quant`` is a quantiser class of Brevitas."""
     if not (isinstance(quant, type) and issubclass(quant, (Injector, ExtendedInjector))):
-        raise SsmqError(f"{tensor} must be a Brevitas quantiser class, such as Int8WeightPerTensorFixedPoint, or None, not {quant!r}")
+        raise SsmqError(
+            f"{tensor} must be a Brevitas quantiser class, such as Int8WeightPerTensorFixedPoint, or None, not {quant!r}"
+        )
 
 
 def bit_width(tensor: str, quant: type) -> int:
@@ -66,11 +68,15 @@ def refuse_inexact(tensor: str, made: Quantizer | ParameterQuantizer, signed: bo
         raise SsmqError(f"{tensor} is a {type(quantizer).__name__}, no integer quantiser: set quant_type = QuantType.INT")
     rounding = quantizer.int_quant.float_to_int_impl
     kept = {
-        ("rounds by " + type(rounding).__name__, "float_to_int_impl_type = FloatToIntImplType.ROUND"): isinstance(rounding, RoundSte),
+        ("rounds by " + type(rounding).__name__, "float_to_int_impl_type = FloatToIntImplType.ROUND"): isinstance(
+            rounding, RoundSte
+        ),
         ("has a narrow range", "narrow_range = False"): not quantizer.int_quant.narrow_range,
         ("is unsigned", "signed = True"): quantizer.int_quant.signed or not signed,
         ("has a zero point", "zero_point_impl = ZeroZeroPoint"): isinstance(quantizer.zero_point_impl, ZeroZeroPoint),
-        ("learns its width", "bit_width_impl_type = BitWidthImplType.CONST"): isinstance(quantizer.msb_clamp_bit_width_impl, BitWidthConst),
+        ("learns its width", "bit_width_impl_type = BitWidthImplType.CONST"): isinstance(
+            quantizer.msb_clamp_bit_width_impl, BitWidthConst
+        ),
     }
     for (problem, option), good in kept.items():
         if not good:
@@ -106,7 +112,9 @@ def exact_values(tensor: str, given: torch.Tensor | QuantTensor, training: bool)
         raise SsmqError(f"{tensor} has a zero point: set zero_point_impl = ZeroZeroPoint in the quantiser before")
     wrong = _no_powers(given.scale)
     if wrong.numel():
-        raise SsmqError(f"{tensor} has the scale {_first(wrong):g}, no power of two: set {POWER_OF_TWO} in the quantiser before")
+        raise SsmqError(
+            f"{tensor} has the scale {_first(wrong):g}, no power of two: set {POWER_OF_TWO} in the quantiser before"
+        )
     return given.value
 
 

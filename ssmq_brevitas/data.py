@@ -125,7 +125,9 @@ def load_data(
         return SequenceData(name=path.stem, source="npz", input_format=its_format, **splits)
     if data_root is None:
         if dataset != "mnist":
-            raise SsmqError(f"data set {dataset!r} is not embedded: give its folder as data_root (and download=True to fetch it)")
+            raise SsmqError(
+                f"data set {dataset!r} is not embedded: give its folder as data_root (and download=True to fetch it)"
+            )
         name, source, train, test, validation = "MNIST subset", "embedded", *_embedded(), SUBSET_VALIDATION
     else:
         name, train, test = _torchvision(Path(data_root), dataset, download)

@@ -1,6 +1,6 @@
 """A quantiser as one kernel: round half to even and saturate, with the straight-through gradient of Brevitas.
 
-    y = clamp(round_half_even(x / Δ), L, U) Δ        dL/dx = dL/dy where L <= round(x / Δ) <= U, else 0
+y = clamp(round_half_even(x / Δ), L, U) Δ        dL/dx = dL/dy where L <= round(x / Δ) <= U, else 0
 """
 
 from __future__ import annotations

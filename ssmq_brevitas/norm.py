@@ -95,5 +95,3 @@ def rounded(values: torch.Tensor, bits: int, least: int | None = None) -> torch.
     fmt = Format(bits, True, exponent)
     rounded = torch.from_numpy(fmt.values(np.maximum(fmt.codes(found), fmt.low if least is None else least))).to(values)
     return rounded + (values - values.detach())  # straight-through; the zero added is exact
-
-

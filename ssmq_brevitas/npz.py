@@ -68,7 +68,9 @@ def _named(kind: tuple, name: str) -> str:
     return f"(steps, channels) {shape} of {dtype}" if name == "x" else f"{shape} of {dtype} for each sequence"
 
 
-def _coded(path: Path, splits: dict[str, Arrays], given: InputFormat | None, bits: int) -> tuple[dict[str, Arrays], InputFormat]:
+def _coded(
+    path: Path, splits: dict[str, Arrays], given: InputFormat | None, bits: int
+) -> tuple[dict[str, Arrays], InputFormat]:
     train = splits["train"][0]
     try:
         if train.dtype in FLOATS:

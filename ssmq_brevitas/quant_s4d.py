@@ -161,7 +161,12 @@ class QuantS4D(nn.Module):
             self.d.copy_(source.d)
 
     def _quantize_parameters(self, quants: dict[str, type], bits: dict[str, int]) -> None:
-        sources = {"a": self.a.values, "b": self.input_weight, "c": partial(getattr, self, "c"), "d": partial(getattr, self, "d")}
+        sources = {
+            "a": self.a.values,
+            "b": self.input_weight,
+            "c": partial(getattr, self, "c"),
+            "d": partial(getattr, self, "d"),
+        }
         for tensor, source in sources.items():
             with built_by_brevitas(f"QuantS4D's {tensor}_quant"):
                 quantizer = ParameterQuantizer(bits[tensor], quant=quants[tensor], source=source, channels=int(tensor == "a"))
@@ -245,7 +250,9 @@ class QuantS4D(nn.Module):
         self._find_range(u_t[:, None])
         scale = self.state.scale[..., None]
         before = (state.to(u_t.dtype) * scale).unbind(dim=-1)
-        y, *parts = reference_scan(u_t[:, None], **self.parameters_on_grid(), state_quant=self.state, return_states=True, start=before)
+        y, *parts = reference_scan(
+            u_t[:, None], **self.parameters_on_grid(), state_quant=self.state, return_states=True, start=before
+        )
         after = (torch.stack(parts, dim=-1)[:, 0] / scale).to(torch.int32)
         return (y[:, 0] if self.output_quant is None else self.output_quant(y[:, 0])), after
 

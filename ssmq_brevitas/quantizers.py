@@ -52,9 +52,7 @@ class PowerOfTwoScale(nn.Module):
         return self.scale
 
 
-def fit_scale(
-    power: PowerOfTwoScale, values: np.ndarray, bits: int, rule: str, finest: np.ndarray | None = None
-) -> None:
+def fit_scale(power: PowerOfTwoScale, values: np.ndarray, bits: int, rule: str, finest: np.ndarray | None = None) -> None:
     """Fit exponents of the shape of ``power.scale`` to ``values``, no finer than ``finest``."""
     shape = tuple(power.scale.shape)
     kept = [axis for axis, size in enumerate(shape) if size > 1]

@@ -29,7 +29,9 @@ class DynamicsParameter(nn.Parameter):
 
 def refuse_shape(layer: str, u: torch.Tensor, *shape: int | str) -> None:
     """Raise SsmqError unless ``u`` has ``shape``; a letter is any size from 1."""
-    fits = u.dim() == len(shape) and all(size == want if isinstance(want, int) else size for size, want in zip(u.shape, shape, strict=True))
+    fits = u.dim() == len(shape) and all(
+        size == want if isinstance(want, int) else size for size, want in zip(u.shape, shape, strict=True)
+    )
     if not fits:
         wanted = ", ".join(str(size) for size in shape)
         raise SsmqError(f"{layer} takes a tensor of the shape ({wanted}), not {tuple(u.shape)}")

@@ -70,7 +70,10 @@ class Task(Section):
             return f"y are {found}, which is not what {wanted} tells (or give y.astype({other}))", "task.kind"
         if self.classifies:
             if self.each_step != (y.dim() == 2):
-                return f"y are a class a {'step' if y.dim() == 2 else 'sequence'}, which is not what {wanted} tells", "task.kind"
+                return (
+                    f"y are a class a {'step' if y.dim() == 2 else 'sequence'}, which is not what {wanted} tells",
+                    "task.kind",
+                )
             if data.classes > outputs:
                 return f"the model has {outputs} classes, the data has {data.classes}", "classes"
             return None
@@ -88,4 +91,3 @@ class Task(Section):
         """Raise SsmqError if moved sequences would have labels that stay where they are."""
         if shift and self.each_step:
             raise SsmqError("shift moves sequences, but not what is to be told of their steps: set it to 0")
-

@@ -18,7 +18,9 @@ from .files import read_whole, write_whole
 METADATA = "ssmq"
 # A file of this kind does not hold its network's code, which commands would need.
 NETWORK = "ssmq-network"
-ELSEWHERE = "ssmq_brevitas.load reads it, with the module that was quantised; commands take the graphs that are exported from it"
+ELSEWHERE = (
+    "ssmq_brevitas.load reads it, with the module that was quantised; commands take the graphs that are exported from it"
+)
 MOST_BYTES = 2**29
 # What torch.save writes: the names that it goes by, and how it starts: a zip of pickles, or a pickle of protocol 2 to 5.
 PICKLES = (".pt", ".pth", ".pkl", ".ckpt", ".bin")

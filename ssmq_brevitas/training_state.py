@@ -25,9 +25,7 @@ STATE_KIND = "ssmq-training-state"
 MOMENTS = {"step", "exp_avg", "exp_avg_sq"}
 
 
-def settings(
-    model: ModelConfig, task: Task, scheme: Scheme | None, data: SequenceData, training: Training, seed: int
-) -> dict:
+def settings(model: ModelConfig, task: Task, scheme: Scheme | None, data: SequenceData, training: Training, seed: int) -> dict:
     """What the result of a training depends on but the model that it starts from; JSON. Data are a hash."""
     return {
         "task": task.model_dump(mode="json"),

@@ -26,9 +26,9 @@ def command(
     sarif: Annotated[bool, typer.Option("--sarif", help="Print SARIF 2.1.0, for code hosts and editors.")] = False,
 ) -> None:
     """Judge a graph rule by rule; every finding says what is wrong and how to fix it. Exit code 1 when illegal."""
-    from ssmq_export.check import check_file
-    from ssmq_export.check.finding import to_json
-    from ssmq_export.check.sarif import to_sarif
+    from ssmq_export.checks import check_file
+    from ssmq_export.checks.finding import to_json
+    from ssmq_export.checks.sarif import to_sarif
 
     findings = check_file(graph)
     illegal = sum(finding.severity == "error" for finding in findings)

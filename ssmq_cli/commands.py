@@ -35,9 +35,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-COMMANDS = (
-    (run, train, import_layer, ptq, footprint, export, lower, check, verify, estimate, finn, hls4ml)
-    + (sensitivity, search, evaluate, report, view)
+COMMANDS = (run, train, import_layer, ptq, footprint, export, lower, check, verify, estimate, finn, hls4ml) + (
+    sensitivity,
+    search,
+    evaluate,
+    report,
+    view,
 )
 for module in COMMANDS:
     app.command(module.NAME)(module.command)

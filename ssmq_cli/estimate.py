@@ -17,7 +17,9 @@ NAME = "estimate"
 def command(
     graph: Annotated[Path, typer.Argument(help="A dataflow graph (dataflow.onnx of ssmq export).")],
     target: Annotated[str, typer.Option("--target", help="Part: Xilinx 7-series, UltraScale+ or Lattice ECP5.")],
-    fps: Annotated[float | None, typer.Option(help="Choose the parallelism for so many sequences a second.", **options.RATE)] = None,
+    fps: Annotated[
+        float | None, typer.Option(help="Choose the parallelism for so many sequences a second.", **options.RATE)
+    ] = None,
     fastest: Annotated[bool, typer.Option("--fastest", help="Choose the most parallelism that fits the part.")] = False,
     clock: Annotated[float, typer.Option(help="Clock in MHz.", **options.MEGAHERTZ)] = 100.0,
     write: Annotated[bool, typer.Option("--write", help="Keep the foldings in GRAPH, for check, finn and hardware.")] = False,
@@ -31,7 +33,7 @@ def command(
     from ssmq_export.dataflow.keys import DATAFLOW
     from ssmq_export.door.graph_file import load_graph, save_graph
     from ssmq_export.errors import ExportError
-    from ssmq_export.estimate import estimate_graph, find_part, folded_graph
+    from ssmq_export.estimates import estimate_graph, find_part, folded_graph
 
     part = find_part(target)
     if fps is not None and fastest:

@@ -29,7 +29,7 @@ def command(
     """
     from ssmq_brevitas.checkpoint import load_checkpoint, save_checkpoint
     from ssmq_export.dataflow.keys import CONFIG_KEY
-    from ssmq_export.export import export_graphs
+    from ssmq_export.exporting import export_graphs
     from ssmq_export.from_model import describe, trace
     from ssmq_export.graphs.step_graph import step_graph
 

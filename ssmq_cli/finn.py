@@ -19,7 +19,8 @@ def command(
     out: Annotated[Path, typer.Option("--out", "-o", help="Build folder to leave; it must not exist.")],
     part: Annotated[str, typer.Option(help="FPGA part.", **options.XILINX)] = "xc7z020clg400-1",
     fps: Annotated[
-        float | None, typer.Option(help="Sequences a second to fold for. Default: the graph's own folding, else 10.", **options.RATE)
+        float | None,
+        typer.Option(help="Sequences a second to fold for. Default: the graph's own folding, else 10.", **options.RATE),
     ] = None,
     clock: Annotated[float, typer.Option(help="Clock, MHz.", **options.MEGAHERTZ)] = 100.0,
     as_json: options.AsJson = False,

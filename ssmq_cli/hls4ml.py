@@ -36,7 +36,7 @@ def command(
     from ssmq_export.dataflow.keys import CONFIG_KEY, property_of
     from ssmq_export.door.graph_file import load_graph
     from ssmq_export.hls4ml import require_tools
-    from ssmq_export.verify.hls_project import compare_project
+    from ssmq_export.verification.hls_project import compare_project
 
     step = load_graph(graph, "step")
     require_tools()

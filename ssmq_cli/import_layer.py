@@ -68,5 +68,7 @@ def _list(checkpoint: Path, layers: list, as_json: bool) -> None:
         table.add_column(heading, justify="right" if heading in ("heads", "modes") else "left")
     for found in layers:
         row = _about(found)
-        table.add_row(found.place, row.get("formulation", found.refusal), *(str(row.get(key, "-")) for key in ("heads", "modes")))
+        table.add_row(
+            found.place, row.get("formulation", found.refusal), *(str(row.get(key, "-")) for key in ("heads", "modes"))
+        )
     console.print(table)

@@ -16,9 +16,7 @@ NAME = "lower"
 def command(
     graph: Annotated[Path, typer.Argument(help="step.onnx of `ssmq export`.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The dataflow graph to write.")],
-    dump_passes: Annotated[
-        Path | None, typer.Option(help="Folder for the graph after every pass, numbered in order.")
-    ] = None,
+    dump_passes: Annotated[Path | None, typer.Option(help="Folder for the graph after every pass, numbered in order.")] = None,
 ) -> None:
     """Lower a step graph to integers.
 
@@ -27,7 +25,7 @@ def command(
     """
     from ssmq_export.door.graph_file import load_graph, save_graph
     from ssmq_export.errors import ExportError
-    from ssmq_export.verify.proof import prove
+    from ssmq_export.verification.proof import prove
 
     table = Table(title=str(graph))
     for heading in ("pass", "nodes", "codes compared", "differing"):

@@ -123,9 +123,7 @@ def takes_data(command: Callable) -> Callable:
         return command(load=functools.partial(_load, chosen, remedy), **arguments)
 
     keyword = inspect.Parameter.KEYWORD_ONLY
-    shared = [
-        inspect.Parameter(name, keyword, default=default, annotation=kind) for name, (kind, default) in _DATA.items()
-    ]
+    shared = [inspect.Parameter(name, keyword, default=default, annotation=kind) for name, (kind, default) in _DATA.items()]
     wrapped.__signature__ = inspect.Signature([*(parameter.replace(kind=keyword) for parameter in own), *shared])
     wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in [*own, *shared]}
     return wrapped

@@ -61,7 +61,7 @@ def _whole_way(config, data, out: Path, images: int, seed: int) -> dict:
     from ssmq_brevitas.post_training import post_training
     from ssmq_brevitas.readouts import reconstruct
     from ssmq_brevitas.training_state import refuse_mixture, settings
-    from ssmq_export.check import check_file
+    from ssmq_export.checks import check_file
 
     for name, scheme, training in (("float", None, config.train.floating), ("qat", config.scheme, config.train.qat)):
         files = (out / f"{name}.safetensors", out / f"{name}-state.safetensors")
@@ -127,7 +127,7 @@ def _export_and_verify(model, config, codes, out: Path) -> tuple[dict[str, Path]
     """Write the graphs, then compare every engine with eager Brevitas on whole sequences."""
     import onnx
     from ssmq_export.dataflow.keys import CONFIG_KEY
-    from ssmq_export.export import export_graphs
+    from ssmq_export.exporting import export_graphs
     from ssmq_export.from_model import describe, trace
     from ssmq_export.graphs.step_graph import step_graph
 

@@ -28,13 +28,19 @@ class Objective(StrEnum):
 def command(
     checkpoint: Annotated[Path, options.checkpoint_argument("Float checkpoint")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the front: JSON, plot, scheme files.")],
-    budget: Annotated[float | None, typer.Option(help="Of the objective; without it, a front.", **options.number(1, 1e12))] = None,
+    budget: Annotated[
+        float | None, typer.Option(help="Of the objective; without it, a front.", **options.number(1, 1e12))
+    ] = None,
     objective: Annotated[Objective, typer.Option(help="What the budget counts.")] = Objective.BYTES,
     target: Annotated[str | None, typer.Option(help="Part whose LUTs are counted, as for ssmq estimate.")] = None,
-    fps: Annotated[float | None, typer.Option(help="Fold for so many sequences a second, and count the LUTs.", **options.RATE)] = None,
+    fps: Annotated[
+        float | None, typer.Option(help="Fold for so many sequences a second, and count the LUTs.", **options.RATE)
+    ] = None,
     clock: Annotated[float, typer.Option(help="Clock in MHz, with --fps.", **options.MEGAHERTZ)] = 100.0,
     trials: Annotated[int, typer.Option(help="Go on to so many Optuna trials (the thorough way).", min=0, max=1_000_000)] = 0,
-    storage: Annotated[str | None, typer.Option(help="Optuna storage to share, each adding --trials; else OUT/search.db.")] = None,
+    storage: Annotated[
+        str | None, typer.Option(help="Optuna storage to share, each adding --trials; else OUT/search.db.")
+    ] = None,
     widths: Annotated[str, typer.Option(help="Widths to choose from, in bits.")] = "3,4,5,6,8,10,12",
     images: Annotated[int, typer.Option(help="Validation images.", **options.COUNT)] = 500,
     preset: Annotated[str | None, typer.Option("--preset", "-p", help="Take the scheme from there.")] = None,
@@ -98,7 +104,7 @@ def _tried(bench, config, widths: list[int], trials: int, store: tuple, candidat
 
 
 def _cost(objective: Objective, target: str | None, fps: float | None, clock: float):
-    from ssmq_export.estimate import find_part
+    from ssmq_export.estimates import find_part
     from ssmq_study.cost import BYTES, Luts
 
     if objective is Objective.BYTES:

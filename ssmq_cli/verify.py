@@ -20,7 +20,9 @@ FORMS = ("step", "dataflow", "sequence-dataflow")
 def command(
     folder: Annotated[Path, typer.Argument(help="Folder of `ssmq run` or `ssmq export`: graphs and checkpoint.")],
     images: Annotated[int, typer.Option(help="Test sequences for the fast engines.", **options.COUNT)] = 1000,
-    slow_images: Annotated[int, typer.Option(help="Test sequences for the engines that go node by node.", **options.COUNT)] = 20,
+    slow_images: Annotated[
+        int, typer.Option(help="Test sequences for the engines that go node by node.", **options.COUNT)
+    ] = 20,
     as_json: options.AsJson = False,
     *,
     load: Callable,
@@ -46,7 +48,7 @@ def command(
 def agreements(model, graphs: Sequence, codes, slow_images: int, foreign: Sequence = ()) -> list[dict]:
     """Rows of the agreement table: the model's two engines, those of its graphs and ``foreign`` ones, with a spinner."""
     from ssmq_export.from_model import model_engines
-    from ssmq_export.verify.agreement import graph_engines, verify
+    from ssmq_export.verification.agreement import graph_engines, verify
 
     eager, fused = model_engines(model)
     with console.status("verify") as status:
@@ -61,7 +63,7 @@ def agreements(model, graphs: Sequence, codes, slow_images: int, foreign: Sequen
 def _foreign(step, dataflow) -> list:
     """FINN's and hls4ml's engines, as far as they are installed."""
     from ssmq_export import finn, hls4ml
-    from ssmq_export.verify.agreement import Engine
+    from ssmq_export.verification.agreement import Engine
 
     engines = []
     if finn.available():
@@ -78,7 +80,7 @@ def agree(rows: list[dict]) -> bool:
 
 
 def agreement_table(rows: list[dict]) -> Table:
-    """Rows as ``ssmq_export.verify.agreement.Agreement.as_dict`` gives them, the reference first."""
+    """Rows as ``ssmq_export.verification.agreement.Agreement.as_dict`` gives them, the reference first."""
     table = Table(title="do the engines agree?")
     for heading in ("engine", "sequences", "codes compared", "differing", "first", "seconds"):
         table.add_column(heading, justify="left" if heading in ("engine", "first") else "right")

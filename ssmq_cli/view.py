@@ -17,9 +17,7 @@ NAME = "view"
 def command(
     file: Annotated[
         Path,
-        typer.Argument(
-            parser=located, metavar="FILE", help="A graph (.onnx), a checkpoint (.safetensors), or zoo:NAME."
-        ),
+        typer.Argument(parser=located, metavar="FILE", help="A graph (.onnx), a checkpoint (.safetensors), or zoo:NAME."),
     ],
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.", min=0, max=65535)] = 8080,

@@ -45,9 +45,7 @@ def allocate(
     once = np.array([[float(tensor == name) for tensor, _ in pairs] for name in added])
     constraints = [LinearConstraint(costs[None], ub=budget - base), LinearConstraint(once, 1, 1)]
     options = {"mip_rel_gap": 0.0}
-    found = milp(
-        squares, constraints=constraints, integrality=np.ones(len(pairs)), bounds=Bounds(0, 1), options=options
-    )
+    found = milp(squares, constraints=constraints, integrality=np.ones(len(pairs)), bounds=Bounds(0, 1), options=options)
     if found.x is None:
         raise SsmqError(f"no allocation within {budget:,.0f} {unit} was found ({found.message})")
     return {tensor: width for (tensor, width), chosen in zip(pairs, found.x, strict=True) if chosen > 0.5}

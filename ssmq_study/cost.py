@@ -15,10 +15,10 @@ from ssmq_brevitas.model import Classifier
 from ssmq_brevitas.post_training import empty_quantized
 from ssmq_brevitas.storage import footprint
 from ssmq_export.errors import ExportError
-from ssmq_export.estimate import Part, estimate_graph
+from ssmq_export.estimates import Part, estimate_graph
 from ssmq_export.from_model import describe
 from ssmq_export.graphs.step_graph import step_graph
-from ssmq_export.lower import lower
+from ssmq_export.lowering import lower
 
 from .sensitivity import Bench, with_bits
 

@@ -80,8 +80,7 @@ def search(
     objective = _objective(bench, config, space, cost, on_trial)
     polar = grids(config)[1]
     plan = [
-        _on_polar_grid(_parameters(entry, space), space, polar)
-        for entry in pareto(list(first), cost.unit)[::-1][: trials // 2]
+        _on_polar_grid(_parameters(entry, space), space, polar) for entry in pareto(list(first), cost.unit)[::-1][: trials // 2]
     ]
     study = open_study(study_name(config, bench, widths, cost), storage)
     try:

@@ -9,7 +9,7 @@ from ssmq_brevitas.score import Score, Tally, score
 from ssmq_export.from_model import describe
 from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.integer import IntegerModel
-from ssmq_export.lower import lower
+from ssmq_export.lowering import lower
 
 
 def score_on_integers(model: Classifier, x: torch.Tensor, y: torch.Tensor) -> Score:

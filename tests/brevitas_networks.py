@@ -138,7 +138,9 @@ def _part(draw, heads: int, depth: int) -> nn.Module:
     if kind == "s4d":
         widths = {f"{tensor}_bit_width": _bits(draw) for tensor in ("a", "b", "c", "d", "state")}
         output = {"output_quant": SIGNED, "return_quant_tensor": draw(st.booleans())} if draw(st.booleans()) else {}
-        return nn.Sequential(_quantizer(draw, "identity"), QuantS4D(heads, draw(st.integers(1, 3)), **widths, **output), _quantizer(draw))
+        return nn.Sequential(
+            _quantizer(draw, "identity"), QuantS4D(heads, draw(st.integers(1, 3)), **widths, **output), _quantizer(draw)
+        )
     how = draw(st.sampled_from(["add", "sub", "mul"]))
     first = _quantizer(draw, "identity") if kind == "residual" else _part(draw, heads, depth - 1)
     return Joined(how, [first, _part(draw, heads, depth - 1)], _quantizer(draw))
@@ -152,7 +154,11 @@ def networks(draw) -> tuple[nn.Module, torch.Tensor]:
     options = {"scaling_impl_type": "const", "scaling_init": 1.0, "bit_width": draw(st.integers(2, 10))}
     quantizer = draw(st.sampled_from([UNSIGNED, SIGNED]))
     sensor = qnn.QuantIdentity(act_quant=quantizer, return_quant_tensor=draw(st.booleans()), **options)
-    layers = [_linear(draw, channels, heads), _quantizer(draw), *(_part(draw, heads, 1) for _ in range(draw(st.integers(0, 3))))]
+    layers = [
+        _linear(draw, channels, heads),
+        _quantizer(draw),
+        *(_part(draw, heads, 1) for _ in range(draw(st.integers(0, 3)))),
+    ]
     tail = [_quantizer(draw), _linear(draw, heads, draw(st.integers(1, 3)))][: draw(st.integers(1, 2))]
     network = Drawn(sensor, layers, draw(st.sampled_from(["mean", "sum", "last", "steps"])), tail)
     if network.ending == "last":  # a QuantTensor cannot be indexed

@@ -51,14 +51,31 @@ XNOR = {
     "data of UINT2": (bits(("UINT2", "BINARY")), "conversion: has an operand of the type UINT2, and FINN wants BINARY"),
     "a weight of UINT2": (bits(("BINARY", "UINT2")), "conversion: has an operand of the type UINT2, and FINN wants BINARY"),
     "two streams": (bits(stream=True), "conversion: has a weight that is not constant"),
-    "a weight of three dimensions": (bits(weight=(1, 4, 3)), "conversion: has a weight of the shape [1, 4, 3], and FINN wants two dimensions"),
+    "a weight of three dimensions": (
+        bits(weight=(1, 4, 3)),
+        "conversion: has a weight of the shape [1, 4, 3], and FINN wants two dimensions",
+    ),
 }
 
 
-def joined(op="Add", kinds=("INT4", "INT4"), shapes=(VECTOR, VECTOR), constant=None, place=1, out=VECTOR, result="INT8", also="", **more) -> onnx.ModelProto:
+def joined(
+    op="Add",
+    kinds=("INT4", "INT4"),
+    shapes=(VECTOR, VECTOR),
+    constant=None,
+    place=1,
+    out=VECTOR,
+    result="INT8",
+    also="",
+    **more,
+) -> onnx.ModelProto:
     """Two ports, or a port and a constant, which is ``place`` of both; ``also`` is another operator in the graph."""
     g = Graph()
-    names = [g.input(f"u{k}", shape, kind) for k, (shape, kind) in enumerate(zip(shapes, kinds, strict=True)) if constant is None or k != place]
+    names = [
+        g.input(f"u{k}", shape, kind)
+        for k, (shape, kind) in enumerate(zip(shapes, kinds, strict=True))
+        if constant is None or k != place
+    ]
     if constant is not None:
         names.insert(place, g.constant(constant, kinds[place]))
     element = TensorProto.BOOL if result == "BINARY" else TensorProto.FLOAT
@@ -105,7 +122,14 @@ TOO_NARROW = [
     ("Add", [1], BIT),
     *(("Sub", BIT, other) for other in (BIT, [-1], [-1, 0])),
 ]
-WIDER = [("Sub", [1], BIT), ("Sub", BIT, "BINARY"), ("Sub", BIT, "UINT1"), ("Sub", BIT, [1]), ("Add", BIT, [-1]), ("Add", BIT, [-1, 0])]
+WIDER = [
+    ("Sub", [1], BIT),
+    ("Sub", BIT, "BINARY"),
+    ("Sub", BIT, "UINT1"),
+    ("Sub", BIT, [1]),
+    ("Add", BIT, [-1]),
+    ("Add", BIT, [-1, 0]),
+]
 ADD = {
     **{op: (joined(op), "") for op in ("Add", "Sub", "Mul", "Div")},
     **{op: (joined(op, result="BINARY"), "") for op in COMPARED},
@@ -128,7 +152,12 @@ MAX_ALONE = "conversion: is converted only with two operands, in a graph with an
 def maxima(count: int) -> onnx.ModelProto:
     g = Graph()
     names = [g.input(f"u{k}", VECTOR, "INT4") for k in range(count)]
-    return g.model([g.node("Max", names, VECTOR, "INT4"), g.node("Add", [g.input("v", VECTOR, "INT4"), g.constant([[2]], "INT4")], VECTOR, "INT8")])
+    return g.model(
+        [
+            g.node("Max", names, VECTOR, "INT4"),
+            g.node("Add", [g.input("v", VECTOR, "INT4"), g.constant([[2]], "INT4")], VECTOR, "INT8"),
+        ]
+    )
 
 
 def logical(op="And", kinds=("BINARY", "BINARY")) -> onnx.ModelProto:
@@ -157,7 +186,10 @@ RELU = {
     "integers": (unary("Relu"), ""),
     "one dimension": (unary("Relu", (4,)), "layout: "),
     "no dimension": (unary("Relu", ()), "conversion: reads u, a stream without dimensions + layout: "),
-    "BIPOLAR": (unary("Relu", datatype="BIPOLAR"), "conversion: reads BIPOLAR data, for which FINN computes a type too narrow to hold 1"),
+    "BIPOLAR": (
+        unary("Relu", datatype="BIPOLAR"),
+        "conversion: reads BIPOLAR data, for which FINN computes a type too narrow to hold 1",
+    ),
     "BINARY": (unary("Relu", datatype="BINARY"), ""),
     "TERNARY": (unary("Relu", datatype="TERNARY"), ""),
 }
@@ -213,7 +245,9 @@ TOPK = {
 }
 
 
-def thresholds(shape=VECTOR, rows=1, layout="", datatype="INT4", values=(-1, 1, 2), before="", also=False, level_type="INT4") -> onnx.ModelProto:
+def thresholds(
+    shape=VECTOR, rows=1, layout="", datatype="INT4", values=(-1, 1, 2), before="", also=False, level_type="INT4"
+) -> onnx.ModelProto:
     """u -> (MatMul ->) MultiThreshold, one row or a row a channel."""
     g = Graph()
     x = g.input("u", shape, datatype)
@@ -221,7 +255,11 @@ def thresholds(shape=VECTOR, rows=1, layout="", datatype="INT4", values=(-1, 1, 
         x = g.node("MatMul", [x, g.constant(np.eye(shape[-1]), "UINT1")], shape, "INT8")
     elif before:
         x = g.node(before, [x, g.constant([[1]], "INT2")], shape, "INT8")
-    ends = [g.threshold(x, [[v + row for v in values] for row in range(rows)], shape, "UINT2", layout=layout or None, levels=level_type)]
+    ends = [
+        g.threshold(
+            x, [[v + row for v in values] for row in range(rows)], shape, "UINT2", layout=layout or None, levels=level_type
+        )
+    ]
     if also:
         ends.append(levels(g, x, shape))
     return g.model(ends)
@@ -252,7 +290,10 @@ IMAGE = (1, 2, 2, 4)
 CHANNELS = "conversion: has its channels on axis {} (data layout {}), and FINN on the last one"
 BELOW = "conversion: has thresholds below 0, and its data is {}: FINN stops at them; clip them to 0"
 THRESHOLD = {
-    **{f"{layout} of {len(shape)} dimensions": (thresholds(shape, 4, layout), "") for shape, layout in ((VECTOR, "NC"), (TOKENS, "NWC"), (IMAGE, "NHWC"))},
+    **{
+        f"{layout} of {len(shape)} dimensions": (thresholds(shape, 4, layout), "")
+        for shape, layout in ((VECTOR, "NC"), (TOKENS, "NWC"), (IMAGE, "NHWC"))
+    },
     "no layout, two dimensions": (thresholds(rows=4), ""),
     "no layout, three dimensions": (thresholds(TOKENS, rows=4), ""),
     "no layout, four dimensions": (thresholds(IMAGE, rows=4), CHANNELS.format(1, "NCHW")),
@@ -277,12 +318,18 @@ THRESHOLD = {
     "negative, behind Relu": (behind("Relu", ("UINT4",)), BELOW.format("UINT8")),
     "negative, behind Relu of signed": (behind("Relu", ("INT4",)), BELOW.format("UINT8")),
     "negative, for UINT4 behind a MatMul": (thresholds(datatype="UINT4", before="MatMul"), ""),
-    "negative, for UINT4 behind a MatMul that is read too": (thresholds(datatype="UINT4", before="MatMul", also=True), BELOW.format("UINT32")),
+    "negative, for UINT4 behind a MatMul that is read too": (
+        thresholds(datatype="UINT4", before="MatMul", also=True),
+        BELOW.format("UINT32"),
+    ),
     "negative, for BINARY behind a product of bits": (behind_bits(), BELOW.format("UINT32")),
     "from 0, for BINARY behind a product of bits": (behind_bits((0, 1, 2)), ""),
     "no channels in the layout": (thresholds(layout="NW"), ""),
     "no channels in the layout, three dimensions": (thresholds((1, 4, 4), 4, "NWX"), CHANNELS.format(1, "NWX")),
-    "one dimension": (thresholds((4,)), "conversion: has 1 dimensions, and MultiThreshold wants (vectors, channels) + layout: "),
+    "one dimension": (
+        thresholds((4,)),
+        "conversion: has 1 dimensions, and MultiThreshold wants (vectors, channels) + layout: ",
+    ),
     "one row of five dimensions": (thresholds((1, 1, 1, 1, 4), layout=""), "layout: "),
 }
 

@@ -27,7 +27,9 @@ def levels(g: Graph, x: str, shape, values: Sequence = (0, 1, 3), datatype="UINT
     return g.threshold(x, [list(values)], shape, datatype, layout=LAYOUTS.get(len(shape), ""))
 
 
-def through(op: str, shape, out, *constants, after=False, datatype="INT4", result=None, opset=18, end=True, **attributes) -> onnx.ModelProto:
+def through(
+    op: str, shape, out, *constants, after=False, datatype="INT4", result=None, opset=18, end=True, **attributes
+) -> onnx.ModelProto:
     """u -> (MultiThreshold ->) op(., constants) -> MultiThreshold."""
     g = Graph(opset)
     x = g.input("u", shape, datatype)
@@ -47,7 +49,11 @@ def index(g: Graph, name: str, shape, datatype: str) -> str:
 def computed(op: str, shape, out, operand, *constants, kind="UINT2", **attributes) -> onnx.ModelProto:
     """The second operand is a port of ``operand`` elements."""
     g = Graph(18)
-    operands = [g.input("u", shape, "INT4"), index(g, "sizes", (operand,), kind), *(c if isinstance(c, str) else g.constant(*c) for c in constants)]
+    operands = [
+        g.input("u", shape, "INT4"),
+        index(g, "sizes", (operand,), kind),
+        *(c if isinstance(c, str) else g.constant(*c) for c in constants),
+    ]
     y = g.node(op, operands, out, "INT4", **attributes)
     first, shape = (y, out) if isinstance(y, str) else (y[0], out[0])
     return g.model([levels(g, first, shape)])

@@ -38,9 +38,18 @@ IM2COL = {
     "of two images": (windows(IMAGES, (2, 3, 3, 16)), ""),
     "of two images, padded": (windows(IMAGES, (2, 5, 5, 16), pad_amount=[1, 1, 1, 1]), TWO),
     "padded with 0": (windows(out=(1, 5, 5, 16), pad_amount=[1, 1, 1, 1], pad_value=0), ""),
-    "padded with 1": (windows(out=(1, 5, 5, 16), pad_amount=[1, 1, 1, 1], pad_value=1), "conversion: pads with something other than 0"),
-    "padded with -1": (windows(out=(1, 5, 5, 16), pad_amount=[1, 1, 1, 1], pad_value=-1), "conversion: pads with something other than 0"),
-    "padded on one side with 1": (windows(out=(1, 3, 4, 16), pad_amount=[0, 0, 0, 1], pad_value=1), "conversion: pads with something"),
+    "padded with 1": (
+        windows(out=(1, 5, 5, 16), pad_amount=[1, 1, 1, 1], pad_value=1),
+        "conversion: pads with something other than 0",
+    ),
+    "padded with -1": (
+        windows(out=(1, 5, 5, 16), pad_amount=[1, 1, 1, 1], pad_value=-1),
+        "conversion: pads with something other than 0",
+    ),
+    "padded on one side with 1": (
+        windows(out=(1, 3, 4, 16), pad_amount=[0, 0, 0, 1], pad_value=1),
+        "conversion: pads with something",
+    ),
     "not padded, with 1": (windows(pad_amount=[0, 0, 0, 0], pad_value=1), ""),
     "nothing about padding but 1": (windows(pad_value=1), ""),
 }
@@ -75,7 +84,10 @@ POOL = {
         pool(shape=(1, 5, 4, 4), strides=[3, 2]),
         "conversion: has strides [3, 2] beyond its kernel [2, 2], and FINN no hardware for it",
     ),
-    "columns beyond the kernel": (pool(shape=(1, 4, 5, 4), strides=[2, 3]), "conversion: has strides [2, 3] beyond its kernel [2, 2], and"),
+    "columns beyond the kernel": (
+        pool(shape=(1, 4, 5, 4), strides=[2, 3]),
+        "conversion: has strides [2, 3] beyond its kernel [2, 2], and",
+    ),
     "three dimensions": (pool(shape=(4, 4, 4), out=(1, 2, 2, 4)), RANK),
     "padded": (pool(datatype="UINT4", **PADDED), ""),
     "padded and signed": (pool(**PADDED), SIGNED.format("INT4")),
@@ -85,7 +97,17 @@ POOL = {
 }
 
 
-def first_pool(perm=(0, 2, 3, 1), after=True, end="turned", fork=False, shape=IMAGE, out=(1, 4, 2, 2), datatype="INT4", op="MaxPool", **changes):
+def first_pool(
+    perm=(0, 2, 3, 1),
+    after=True,
+    end="turned",
+    fork=False,
+    shape=IMAGE,
+    out=(1, 4, 2, 2),
+    datatype="INT4",
+    op="MaxPool",
+    **changes,
+):
     """u -> MultiThreshold -> MaxPool, channels first -> Transpose -> MultiThreshold, or less."""
     defaults = {"kernel_shape": [2, 2], "strides": [2, 2]} if op == "MaxPool" else MEAN
     g = Graph()
@@ -120,9 +142,15 @@ FIRST_POOL = {
 MAX_POOL = {
     **{name: (first_pool(**change), words) for name, (change, words) in FIRST_POOL.items()},
     "of two images": (first_pool(shape=IMAGES, out=(2, 4, 2, 2)), TWO),
-    "three dimensions": (first_pool(shape=(1, 4, 4), out=(1, 4, 2), perm=(0, 2, 1), kernel_shape=[2], strides=[2]), f"{RANK} + {NO_WINDOW}"),
+    "three dimensions": (
+        first_pool(shape=(1, 4, 4), out=(1, 4, 2), perm=(0, 2, 1), kernel_shape=[2], strides=[2]),
+        f"{RANK} + {NO_WINDOW}",
+    ),
     "no strides": (first_pool(out=(1, 4, 3, 3), strides=None), NO_WINDOW),
-    "strides beyond the kernel": (first_pool(strides=[3, 2], shape=(1, 4, 5, 4)), "conversion: has strides [3, 2] beyond its kernel [2, 2], and"),
+    "strides beyond the kernel": (
+        first_pool(strides=[3, 2], shape=(1, 4, 5, 4)),
+        "conversion: has strides [3, 2] beyond its kernel [2, 2], and",
+    ),
     "padded": (first_pool(out=(1, 4, 3, 3), pads=[1, 1, 1, 1]), ""),
     "rounded up": (first_pool(shape=(1, 4, 5, 5), out=(1, 4, 3, 3), ceil_mode=1), UNREAD),
     "not rounded up": (first_pool(ceil_mode=0), ""),
@@ -144,7 +172,10 @@ def mean(datatype="UINT2", shape=IMAGE, out=(1, 2, 2, 4), **changes) -> onnx.Mod
 
 
 MEAN_POOL = {
-    **{f"channels first, {name}": (first_pool(op="QuantAvgPool2d", datatype="UINT2", **change), words) for name, (change, words) in FIRST_POOL.items()},
+    **{
+        f"channels first, {name}": (first_pool(op="QuantAvgPool2d", datatype="UINT2", **change), words)
+        for name, (change, words) in FIRST_POOL.items()
+    },
     "channels first by name": (first_pool(op="QuantAvgPool2d", datatype="UINT2", after=False, data_layout="NCHW"), HOST),
     "means": (mean(), ""),
     "of two images": (mean(shape=IMAGES, out=(2, 2, 2, 4)), TWO),
@@ -154,12 +185,18 @@ MEAN_POOL = {
     "floats": (mean("FLOAT32"), "integer-datatypes: has the type FLOAT32"),
     "overlapping": (mean(out=(1, 3, 3, 4), stride=1), ""),
     "three dimensions": (mean(shape=(4, 4, 4)), RANK),
-    "no kernel": (mean(kernel=None), "conversion: has no attribute kernel + conversion: has strides [2, 2] beyond its kernel [0, 0], and"),
+    "no kernel": (
+        mean(kernel=None),
+        "conversion: has no attribute kernel + conversion: has strides [2, 2] beyond its kernel [0, 0], and",
+    ),
     "no stride": (mean(stride=None), "conversion: has no attribute stride"),
     "no ibits": (mean(ibits=None), "conversion: has no attribute ibits + conversion: has ibits 0, and its data is UINT2"),
     "no obits": (mean(obits=None), "conversion: has no attribute obits"),
     "no sign": (mean(signed=None), "conversion: has no attribute signed"),
-    "strides beyond the kernel": (mean(stride=3, shape=(1, 5, 5, 4)), "conversion: has strides [3, 3] beyond its kernel [2, 2], and"),
+    "strides beyond the kernel": (
+        mean(stride=3, shape=(1, 5, 5, 4)),
+        "conversion: has strides [3, 3] beyond its kernel [2, 2], and",
+    ),
     "signed with unsigned data": (mean(signed=1), "conversion: is signed, and its data is UINT2"),
     "unsigned with signed data": (mean("INT2"), "conversion: is not signed, and its data is INT2"),
     "ibits of wider data": (mean(ibits=3), "conversion: has ibits 3, and its data is UINT2"),
@@ -195,7 +232,10 @@ REDUCE_SUM = {
     "width of width 1": (summed((1, 4, 1, 4), axes=(2,)), SUMS.format([1, 4, 1, 4], "axes [2]")),
     "width and channels": (summed(axes=(2, 3)), SUMS.format([*IMAGE], "axes [2, 3]")),
     "all": (summed(axes=(0, 1, 2, 3)), SUMS.format([*IMAGE], "axes [0, 1, 2, 3]")),
-    "all of five dimensions": (summed((1, 1, 2, 2, 2), axes=(0, 1, 2, 3, 4)), SUMS.format([1, 1, 2, 2, 2], "axes [0, 1, 2, 3]") + " + layout: "),
+    "all of five dimensions": (
+        summed((1, 1, 2, 2, 2), axes=(0, 1, 2, 3, 4)),
+        SUMS.format([1, 1, 2, 2, 2], "axes [0, 1, 2, 3]") + " + layout: ",
+    ),
     "no axis": (summed((1, 1, 1, 4), axes=(), noop_with_empty_axes=1), ""),
     "computed axes": (summed(axes=(1, 2), computed=True), SUMS.format([*IMAGE], "computed axes")),
     "tokens": (summed((1, 4, 4), axes=(1,)), SUMS.format([1, 4, 4], "axes [1]")),
@@ -204,12 +244,31 @@ REDUCE_SUM = {
 }
 
 
-def reduced(op="ReduceMax", axes=(-2,), sizes=(1, 3, 3, 4, 4), out=(1, 3, 3, 4), source="Im2Col", between="Reshape", given=None, computed=False):
+def reduced(
+    op="ReduceMax",
+    axes=(-2,),
+    sizes=(1, 3, 3, 4, 4),
+    out=(1, 3, 3, 4),
+    source="Im2Col",
+    between="Reshape",
+    given=None,
+    computed=False,
+):
     """u -> Im2Col -> Reshape (.., window, channels) -> op -> MultiThreshold; opset 18 has axes as an operand of all."""
     g = Graph(18)
     x = g.input("u", IMAGE, "INT4")
     if source == "Im2Col":
-        x = g.node("Im2Col", [x], (1, 3, 3, 16), "INT4", domain=QONNX, kernel_size=[2, 2], stride=[1, 1], input_shape="(1,4,4,4)", depthwise=1)
+        x = g.node(
+            "Im2Col",
+            [x],
+            (1, 3, 3, 16),
+            "INT4",
+            domain=QONNX,
+            kernel_size=[2, 2],
+            stride=[1, 1],
+            input_shape="(1,4,4,4)",
+            depthwise=1,
+        )
     elif source == "MaxPoolNHWC":
         x = g.node(source, [x], IMAGE, "INT4", domain=QONNX, kernel_shape=[1, 1], strides=[1, 1], pads=[0] * 4)
     if between == "Reshape":

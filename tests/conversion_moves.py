@@ -29,7 +29,9 @@ BETWEEN = "conversion: is removed only between two hardware operators, with the 
 BOX = (1, 2, 2, 2)
 
 
-def flattened(op="Flatten", shape=BOX, out=(1, 8), before="MultiThreshold", behind="MultiThreshold", place=0, fork="", readers=1):
+def flattened(
+    op="Flatten", shape=BOX, out=(1, 8), before="MultiThreshold", behind="MultiThreshold", place=0, fork="", readers=1
+):
     """u -> before -> Flatten, or Reshape -> behind. ``fork`` names what others read too, or that is an output too."""
     g = Graph()
     x = g.input("u", shape, "INT4")
@@ -115,7 +117,10 @@ REMOVED = {
     "behind what is read too": ({"behind": "Add", "fork": "read before"}, FINDS.format("Add")),
     "behind what is an output too": ({"behind": "Add", "fork": "output before"}, FINDS.format("Add")),
     "behind a Reshape that is read too": ({"before": "Reshape", "behind": "Add", "fork": "read before"}, FINDS.format("Add")),
-    "behind a Reshape that is an output too": ({"before": "Reshape", "behind": "Add", "fork": "output before"}, FINDS.format("Add")),
+    "behind a Reshape that is an output too": (
+        {"before": "Reshape", "behind": "Add", "fork": "output before"},
+        FINDS.format("Add"),
+    ),
     "behind the turned, before a MatMul": ({"before": "turned", "behind": "MatMul"}, ""),
 }
 # And what is not: a Reshape becomes one, a Flatten stays.
@@ -129,7 +134,12 @@ KEPT = {
     "before a Reshape": {"behind": "Reshape"},
     "behind the turned, before thresholds": {"before": "turned"},
     "behind the turned, before a MatMul of streams": {"before": "turned", "behind": "MatMul of streams"},
-    "behind the turned, the first dimension joined": {"shape": (1, 2, 2, 2), "out": (2, 4), "before": "turned", "behind": "MatMul"},
+    "behind the turned, the first dimension joined": {
+        "shape": (1, 2, 2, 2),
+        "out": (2, 4),
+        "before": "turned",
+        "behind": "MatMul",
+    },
     "behind what is turned otherwise": {"before": "Transpose", "behind": "MatMul"},
 }
 FLATTEN = {
@@ -230,11 +240,17 @@ TRANSPOSE = {
 }
 
 
-def chosen(condition="BINARY", kinds=("INT4", "INT4"), result="INT4", constant=None, compared=False, shape=(1, 4)) -> onnx.ModelProto:
+def chosen(
+    condition="BINARY", kinds=("INT4", "INT4"), result="INT4", constant=None, compared=False, shape=(1, 4)
+) -> onnx.ModelProto:
     g = Graph()
     names = [g.input("c", shape, condition, TensorProto.BOOL)]
     if compared:
-        names = [g.node("Less", [g.input("u0", shape, "INT4"), g.input("u1", shape, "INT4")], shape, "BINARY", element=TensorProto.BOOL)]
+        names = [
+            g.node(
+                "Less", [g.input("u0", shape, "INT4"), g.input("u1", shape, "INT4")], shape, "BINARY", element=TensorProto.BOOL
+            )
+        ]
     names += [g.input(name, shape, kind) for name, kind in zip("ab", kinds, strict=True)]
     if constant is not None:
         names[constant] = g.constant([[1, 0, 1, 0]], ["BINARY", *kinds][constant], bool if constant == 0 else "f4")

@@ -12,7 +12,9 @@ TOKENS = (1, 3, 4)
 IMAGE = (1, 4, 4, 2)
 
 
-def tokens(axis: int, *parts, shape=TOKENS, out=(1, 5, 4), order=None, types=(), stream="INT4", **float_stream) -> onnx.ModelProto:
+def tokens(
+    axis: int, *parts, shape=TOKENS, out=(1, 5, 4), order=None, types=(), stream="INT4", **float_stream
+) -> onnx.ModelProto:
     """A stream joined to constants of ``parts`` shapes; ``order`` puts the stream elsewhere."""
     g = Graph()
     x = g.input("u", shape, stream)
@@ -65,11 +67,17 @@ CONCAT = {
     "three streams": (streams(1, (1, 4), (1, 12), ("INT4",) * 3), ""),
     "two streams, axis from behind": (streams(-1, (1, 4), (1, 8)), ""),
     "two streams of tokens": (streams(2, TOKENS, (1, 3, 8)), ""),
-    "two streams of tokens, joined as tokens": (streams(1, TOKENS, (1, 6, 4)), "conversion: joins along axis 1, and FINN along the last one"),
+    "two streams of tokens, joined as tokens": (
+        streams(1, TOKENS, (1, 6, 4)),
+        "conversion: joins along axis 1, and FINN along the last one",
+    ),
     "two streams, axis from behind, joined as tokens": (streams(-2, TOKENS, (1, 6, 4)), "conversion: joins along axis -2, and"),
     "the first stream float": (streams(1, (1, 4), (1, 8), ("FLOAT32", "INT4")), "conversion: joins t0_0, of the type FLOAT32"),
     "the second stream float": (streams(1, (1, 4), (1, 8), ("INT4", "FLOAT32")), "conversion: joins t0_0, of the type FLOAT32"),
-    "streams of one dimension": (flat_streams(), "conversion: joins streams of one dimension, and FINN wants (vectors, channels)"),
+    "streams of one dimension": (
+        flat_streams(),
+        "conversion: joins streams of one dimension, and FINN wants (vectors, channels)",
+    ),
 }
 
 
@@ -92,14 +100,23 @@ def annotated(kind: str, behind: str, datatype="INT4") -> onnx.ModelProto:
     if behind == "Concat":
         return g.model([g.node("Concat", [right, left], (1, 8), datatype, axis=1)])
     if behind == "MatMul":
-        return g.model([g.node("MatMul", [left, g.constant(np.ones((4, 3)), "INT4")], (1, 3), "INT12"), levels(g, right, (1, 4))])
+        return g.model(
+            [g.node("MatMul", [left, g.constant(np.ones((4, 3)), "INT4")], (1, 3), "INT12"), levels(g, right, (1, 4))]
+        )
     return g.model([levels(g, name, (1, 4), (-1, 0, 1)) for name in (left, right)])
 
 
 BELOW = "conversion: has thresholds below 0, and its data is UINT4"
 SPLIT = {
-    **{f"annotated {kind} before {op}": (annotated(kind, op), "") for kind in ("INT8", "UINT4") for op in ("Concat", "MatMul", "")},
-    "not annotated before Concat": (annotated("FLOAT32", "Concat"), "conversion: joins t0_1, of the type + conversion: joins t0_0, of the"),
+    **{
+        f"annotated {kind} before {op}": (annotated(kind, op), "")
+        for kind in ("INT8", "UINT4")
+        for op in ("Concat", "MatMul", "")
+    },
+    "not annotated before Concat": (
+        annotated("FLOAT32", "Concat"),
+        "conversion: joins t0_1, of the type + conversion: joins t0_0, of the",
+    ),
     "not annotated before MatMul": (annotated("FLOAT32", "MatMul"), "integer-datatypes: has the type FLOAT32"),
     "not annotated before thresholds": (annotated("FLOAT32", ""), ""),
     "of UINT4 before thresholds": (annotated("INT4", "", "UINT4"), f"{BELOW} + {BELOW}"),
@@ -125,7 +142,11 @@ OTHER_VALUE = "conversion: pads with something other than a constant 0"
 def computed_pad(place: int) -> onnx.ModelProto:
     g = Graph(18)
     operands = [g.input("u", IMAGE, "INT4"), g.constant(*ROUND), g.constant(0, "INT4"), g.constant(*AXES)]
-    computed = {1: lambda: index(g, "p", (4,), "UINT2"), 2: lambda: g.input("p", (), "INT4"), 3: lambda: index(g, "p", (2,), "UINT2")}
+    computed = {
+        1: lambda: index(g, "p", (4,), "UINT2"),
+        2: lambda: g.input("p", (), "INT4"),
+        3: lambda: index(g, "p", (2,), "UINT2"),
+    }
     operands[place] = computed[place]()
     return g.model([levels(g, g.node("Pad", operands, OUTER, "INT4"), OUTER)])
 
@@ -133,7 +154,10 @@ def computed_pad(place: int) -> onnx.ModelProto:
 PAD = {
     "height and width": (through("Pad", IMAGE, OUTER, ROUND, (0, "INT4"), AXES), ""),
     "mode constant": (through("Pad", IMAGE, OUTER, ROUND, (0, "INT4"), AXES, mode="constant"), ""),
-    "mode edge": (through("Pad", IMAGE, OUTER, ROUND, (0, "INT4"), AXES, mode="edge"), "conversion: pads by the mode edge, and FINN with zeros only"),
+    "mode edge": (
+        through("Pad", IMAGE, OUTER, ROUND, (0, "INT4"), AXES, mode="edge"),
+        "conversion: pads by the mode edge, and FINN with zeros only",
+    ),
     "three dimensions": (
         through("Pad", (1, 4, 4), (1, 6, 6), ROUND, (0, "INT4"), AXES),
         "conversion: pads 3 dimensions, and FINN the four of (batch, height, width, channels) only",
@@ -153,7 +177,10 @@ PAD = {
     "minus ones": (through("Pad", IMAGE, OUTER, ROUND, (-1, "INT4"), AXES), OTHER_VALUE),
     "no value": (through("Pad", IMAGE, OUTER, ROUND, "", AXES), OTHER_VALUE),
     "a computed value": (computed_pad(2), OTHER_VALUE),
-    "computed padding": (computed_pad(1), "conversion: has padding that is not constant + static-shapes: has no fully static shape"),
+    "computed padding": (
+        computed_pad(1),
+        "conversion: has padding that is not constant + static-shapes: has no fully static shape",
+    ),
 }
 
 
@@ -193,9 +220,18 @@ GATHER = {
     "columns of a table": (looked_up(axis=1), "conversion: looks up along axis 1, and FINN rows (axis 0)"),
     "signed indices": (looked_up(kind="INT4"), "conversion: has indices of the type INT4, and FINN wants an unsigned integer"),
     "TERNARY indices": (looked_up(kind="TERNARY"), "conversion: has indices of the type TERNARY, and"),
-    "a table of one dimension": (looked_up(table=(16,)), "conversion: looks up in a table of the shape [16], and FINN wants two dimensions"),
-    "a table of three dimensions": (looked_up(table=(16, 5, 2)), "conversion: looks up in a table of the shape [16, 5, 2], and"),
-    "computed indices": (computed("Gather", (1, 4), (1, 2), 2, axis=1), "conversion: has indices that are not constant, and data that is not"),
+    "a table of one dimension": (
+        looked_up(table=(16,)),
+        "conversion: looks up in a table of the shape [16], and FINN wants two dimensions",
+    ),
+    "a table of three dimensions": (
+        looked_up(table=(16, 5, 2)),
+        "conversion: looks up in a table of the shape [16, 5, 2], and",
+    ),
+    "computed indices": (
+        computed("Gather", (1, 4), (1, 2), 2, axis=1),
+        "conversion: has indices that are not constant, and data that is not",
+    ),
     "height": (taken(IMAGE, 1, [1, 2]), ""),
     "width": (taken(IMAGE, 2, [1, 2]), ""),
     "from 0": (taken(IMAGE, 2, [0, 1, 2]), ""),
@@ -209,7 +245,10 @@ GATHER = {
     "samples of an image": (taken((4, 4, 4, 2), 0, [0, 1]), f"conversion: takes elements along axis 0, {CROPS}"),
     "no axis": (taken((4, 2), None, [0, 1]), f"conversion: takes elements along axis 0, {CROPS}"),
     "an axis from behind": (taken(IMAGE, -2, [1, 2]), f"conversion: takes elements along axis -2, {CROPS}"),
-    "indices of 32 bits": (taken(IMAGE, 2, [1, 2], np.int32), "conversion: has indices of the type int32, and FINN wants int64"),
+    "indices of 32 bits": (
+        taken(IMAGE, 2, [1, 2], np.int32),
+        "conversion: has indices of the type int32, and FINN wants int64",
+    ),
     "indices apart": (taken(IMAGE, 2, [0, 2]), NEIGHBOURS),
     "indices that fall": (taken(IMAGE, 2, [2, 1]), NEIGHBOURS),
     "an index twice": (taken(IMAGE, 2, [1, 1]), NEIGHBOURS),

@@ -66,7 +66,9 @@ def threshold(g, rng, x: Stream) -> Stream:
     rows = one_of(rng, 1, channels) if not chance(rng, 0.04) else 3
     count, datatype, bias = one_of(rng, (3, "UINT2", 0), (7, "INT3", -4), (1, "UINT1", 0), (15, "UINT4", 0))
     if chance(rng, 0.1):
-        count, datatype, bias = one_of(rng, (3, "INT3", 0), (3, "INT3", 1), (3, "UINT2", 0.5), (1, "BIPOLAR", -1), (0, "UINT1", 0), (2, "UINT2", 1))
+        count, datatype, bias = one_of(
+            rng, (3, "INT3", 0), (3, "INT3", 1), (3, "UINT2", 0.5), (1, "BIPOLAR", -1), (0, "UINT1", 0), (2, "UINT2", 1)
+        )
     low = 0 if x.limits is not None and x.limits[0] == 0 and not chance(rng, 0.1) else -7
     values = np.sort(rng.integers(low, 8, (rows, count)), axis=1)
     if chance(rng, 0.04):
@@ -79,7 +81,9 @@ def threshold(g, rng, x: Stream) -> Stream:
     domain = QONNX if not chance(rng, 0.03) else one_of(rng, "", "qonnx.custom_op.channels_last", "onnx.brevitas")
     g.domains.update({domain} - {""})
     values = values + (0.5 if levels == "FLOAT32" else 0)
-    name = g.threshold(x.name, values, x.shape, datatype, domain=domain, scale=scale, bias=float(bias), layout=layout, levels=levels)
+    name = g.threshold(
+        x.name, values, x.shape, datatype, domain=domain, scale=scale, bias=float(bias), layout=layout, levels=levels
+    )
     return Stream(name, x.shape, datatype)
 
 

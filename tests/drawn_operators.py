@@ -10,12 +10,18 @@ from onnx import TensorProto
 @draws(5)
 def matmul(g, rng, x):
     inner, outer = x.shape[-1], 4
-    shape = one_of(rng, (inner, outer), (inner, outer), (inner, outer), (1, inner, outer), (inner,)) if chance(rng, 0.3) else (inner, outer)
+    shape = (
+        one_of(rng, (inner, outer), (inner, outer), (inner, outer), (1, inner, outer), (inner,))
+        if chance(rng, 0.3)
+        else (inner, outer)
+    )
     w, values = weights(g, rng, shape)
     bound = inner * 8 * max(map(abs, x.limits))
     if chance(rng, 0.06):  # the constant first
         w, _ = weights(g, rng, (outer, x.shape[-2]))
-        return result(g, "MatMul", [w, x.name], np.matmul(np.empty((outer, x.shape[-2])), np.empty(x.shape)).shape, holding(-bound, bound))
+        return result(
+            g, "MatMul", [w, x.name], np.matmul(np.empty((outer, x.shape[-2])), np.empty(x.shape)).shape, holding(-bound, bound)
+        )
     if chance(rng, 0.06) and len(x.shape) == 3:  # two streams
         y = result(g, "Transpose", [x.name], (x.shape[0], x.shape[2], x.shape[1]), x.datatype, perm=[0, 2, 1])
         return result(g, "MatMul", [x.name, y.name], (x.shape[0], x.shape[1], x.shape[1]), holding(-bound * 8, bound * 8))
@@ -24,9 +30,20 @@ def matmul(g, rng, x):
 
 @draws(8)
 def elementwise(g, rng, x):
-    op = one_of(rng, "Add", "Sub", "Mul", "Div", "Add", "Mul", one_of(rng, "Less", "Greater", "Equal", "Max", "Min", "Pow", "And", "GreaterOrEqual"))
+    op = one_of(
+        rng,
+        "Add",
+        "Sub",
+        "Mul",
+        "Div",
+        "Add",
+        "Mul",
+        one_of(rng, "Less", "Greater", "Equal", "Max", "Min", "Pow", "And", "GreaterOrEqual"),
+    )
     channels = x.shape[-1]
-    shape = one_of(rng, (), (1,), (channels,), (1, channels), x.shape, (channels, 1), (3,)) if chance(rng, 0.6) else (1, channels)
+    shape = (
+        one_of(rng, (), (1,), (channels,), (1, channels), x.shape, (channels, 1), (3,)) if chance(rng, 0.6) else (1, channels)
+    )
     if chance(rng, 0.25):  # another stream
         if chance(rng, 0.2):
             other, y = x.name, x
@@ -91,7 +108,12 @@ def pad(g, rng, x):
     if g.opset >= 18 and rank == 4 and chance(rng, 0.8):
         axes = one_of(rng, [1, 2], [1, 2], [1, 2], [2, 3])
         amounts = [1, 1, 1, 1]
-        names = [x.name, g.constant(amounts, None, np.int64), g.constant(one_of(rng, 0, 0, 0, 1), "UINT1"), g.constant(axes, None, np.int64)]
+        names = [
+            x.name,
+            g.constant(amounts, None, np.int64),
+            g.constant(one_of(rng, 0, 0, 0, 1), "UINT1"),
+            g.constant(axes, None, np.int64),
+        ]
         shape = [n + 2 * (k in axes) for k, n in enumerate(x.shape)]
     else:
         amounts = [0] * rank * 2
@@ -110,7 +132,12 @@ def gather(g, rng, x):
     kind = one_of(rng, "range", "range", "scalar", "scattered", "table")
     if kind == "table":
         table = g.constant(rng.integers(-4, 4, (16, 5) if chance(rng, 0.8) else (16,)), "INT4")
-        index = g.input("i" + str(len(g.ports)), one_of(rng, (1, 4), (4,)), one_of(rng, "UINT4", "UINT4", "INT4"), one_of(rng, TensorProto.INT64, TensorProto.INT64, TensorProto.FLOAT))
+        index = g.input(
+            "i" + str(len(g.ports)),
+            one_of(rng, (1, 4), (4,)),
+            one_of(rng, "UINT4", "UINT4", "INT4"),
+            one_of(rng, TensorProto.INT64, TensorProto.INT64, TensorProto.FLOAT),
+        )
         shape = (*g.ports[-1].type.tensor_type.shape.dim, 0)
         shape = [d.dim_value for d in shape[:-1]] + list(g.constants[-1].dims[1:])
         return result(g, "Gather", [table, index], shape, "INT4", axis=one_of(rng, 0, 0, 0, 1))
@@ -120,14 +147,23 @@ def gather(g, rng, x):
     axes = {"axis": axis} if not chance(rng, 0.1) else {"axis": 0}
     if axes["axis"] == 0 and axis != 0:
         return None
-    return result(g, "Gather", [x.name, g.constant(at, None, one_of(rng, np.int64, np.int64, np.int32))], shape, x.datatype, **axes)
+    return result(
+        g, "Gather", [x.name, g.constant(at, None, one_of(rng, np.int64, np.int64, np.int32))], shape, x.datatype, **axes
+    )
 
 
 @draws(3)
 def unary(g, rng, x):
     op = one_of(rng, *["Relu"] * 8, "Identity", "Neg", "Abs", "Sign", "Dropout", "Cast", "Clip", "Floor", "Softmax", "Sigmoid")
     low, high = x.limits
-    datatype = {"Relu": holding(0, max(1, high)), "Neg": holding(-high, -low), "Abs": holding(0, max(-low, high)), "Sign": "BIPOLAR", "Softmax": "UINT1", "Sigmoid": "UINT1"}
+    datatype = {
+        "Relu": holding(0, max(1, high)),
+        "Neg": holding(-high, -low),
+        "Abs": holding(0, max(-low, high)),
+        "Sign": "BIPOLAR",
+        "Softmax": "UINT1",
+        "Sigmoid": "UINT1",
+    }
     more = {"Cast": {"to": TensorProto.FLOAT}, "Softmax": {"axis": -1}}.get(op, {})
     return result(g, op, [x.name], x.shape, datatype.get(op, x.datatype), **more)
 
@@ -140,7 +176,9 @@ def topk(g, rng, x):
     shape[axis] = k
     name = g.constant([k], "UINT2", np.int64)
     more = {} if chance(rng, 0.8) else {"largest": one_of(rng, 0, 1), "sorted": 1}
-    values, indices = g.node("TopK", [x.name, name], [shape, shape], [x.datatype, holding(0, x.shape[axis] - 1)], axis=axis, **more)
+    values, indices = g.node(
+        "TopK", [x.name, name], [shape, shape], [x.datatype, holding(0, x.shape[axis] - 1)], axis=axis, **more
+    )
     g.infos[indices].type.tensor_type.elem_type = TensorProto.INT64
     return Stream(values if chance(rng, 0.1) else indices, tuple(shape), holding(0, x.shape[axis] - 1))
 

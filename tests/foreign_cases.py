@@ -116,7 +116,10 @@ INTEGER = {
     "Concat of vectors": (two_heads("Concat", (2, 4), axis=0), "conversion axis 0 last"),
     "Split of channels": (split(1), ""),
     "Split of vectors": (split(0), "conversion axis 0 last"),
-    "Pad of two dimensions": (single("Pad", (1, 2), VECTOR, ([0, 1, 0, 1], None, np.int64)), "conversion pads 2 dimensions four"),
+    "Pad of two dimensions": (
+        single("Pad", (1, 2), VECTOR, ([0, 1, 0, 1], None, np.int64)),
+        "conversion pads 2 dimensions four",
+    ),
     "Gather of channels": (single("Gather", (1, 8), VECTOR, INDICES, axis=1), "conversion axis 1 height and width"),
     "a weight of three dimensions": (weight_of_rank_3(), "conversion weight [1, 3, 4] first two dimensions"),
     "a port of one dimension": (thresholds(shape=(4,)), "layout 1 dimensions"),

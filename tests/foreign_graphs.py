@@ -28,7 +28,9 @@ class Graph:
             self.types[name] = datatype
         return name
 
-    def node(self, op: str, inputs, shape, datatype: str | None, *, domain="", element=TensorProto.FLOAT, out=None, **attributes) -> str:
+    def node(
+        self, op: str, inputs, shape, datatype: str | None, *, domain="", element=TensorProto.FLOAT, out=None, **attributes
+    ) -> str:
         """``shape`` of the output, or a list of one for each."""
         shapes = shape if shape and isinstance(shape[0], (list, tuple)) else [shape]
         types = datatype if isinstance(datatype, list) else [datatype] * len(shapes)
@@ -40,10 +42,22 @@ class Graph:
                 self.types[name] = kind
         return outputs[0] if len(outputs) == 1 else outputs
 
-    def threshold(self, x: str, values, shape, datatype="UINT2", *, domain=QONNX, scale=1.0, bias=0.0, layout="NC", levels="INT8") -> str:
+    def threshold(
+        self, x: str, values, shape, datatype="UINT2", *, domain=QONNX, scale=1.0, bias=0.0, layout="NC", levels="INT8"
+    ) -> str:
         t = self.constant(values, levels)
         layout = {"data_layout": layout} if layout else {}
-        return self.node("MultiThreshold", [x, t], shape, datatype, domain=domain, out_dtype=datatype, out_scale=scale, out_bias=bias, **layout)
+        return self.node(
+            "MultiThreshold",
+            [x, t],
+            shape,
+            datatype,
+            domain=domain,
+            out_dtype=datatype,
+            out_scale=scale,
+            out_bias=bias,
+            **layout,
+        )
 
     def model(self, outputs, *, inner=True, constant_nodes=False, static_inputs=False) -> onnx.ModelProto:
         """``inner``: with shapes of inner tensors; constants as nodes, or listed as inputs too."""

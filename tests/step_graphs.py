@@ -21,7 +21,7 @@ from ssmq_export.dataflow.keys import FORM_KEY, FORMATS_KEY, LENGTH_KEY, PORTS_K
 from ssmq_export.graphs.blocks import gather, row, spread
 from ssmq_export.graphs.builder import GraphBuilder
 from ssmq_export.graphs.spec import Constant
-from ssmq_export.lower.formats import exact_formats
+from ssmq_export.lowering.formats import exact_formats
 
 
 def fmt(bits: int, exponent=0, signed: bool = True) -> Format:
@@ -118,7 +118,10 @@ class Network:
         """The channels of both, those of ``left`` first."""
         first, second = self.channels(left), self.channels(right)
         sides = np.eye(first, first + second), np.eye(second, first + second, first)
-        parts = [self.matmul(one, Constant(side, fmt(2)), f"{name}_{k}") for k, (one, side) in enumerate(zip((left, right), sides, strict=True))]
+        parts = [
+            self.matmul(one, Constant(side, fmt(2)), f"{name}_{k}")
+            for k, (one, side) in enumerate(zip((left, right), sides, strict=True))
+        ]
         return self.add(*parts, name)
 
     def sum(self, source: str, name: str) -> str:
@@ -157,7 +160,9 @@ class Network:
         re = self.g.node("Sub", [times(x_re, a_re, "rr"), times(x_im, a_im, "ii")], f"{name}.ax_re", heads * modes)
         im = self.g.node("Add", [times(x_im, a_re, "ri"), times(x_re, a_im, "ir")], f"{name}.ax_im", heads * modes)
         for part, ax, b, port in (("re", re, b_re, x_re), ("im", im, b_im, x_im)):
-            driven = self.g.node("MatMul", [source, self.g.weight(f"{name}.b_{part}", spread(b))], f"{name}.bu_{part}", heads * modes)
+            driven = self.g.node(
+                "MatMul", [source, self.g.weight(f"{name}.b_{part}", spread(b))], f"{name}.bu_{part}", heads * modes
+            )
             total = self.g.node("Add", [ax, driven], f"{name}.sum_{part}", heads * modes)
             self.g.quant(total, f"{port}_next", state, heads * modes)
         read = {x_re: c_re, x_im: c_im}

@@ -144,7 +144,10 @@ def with_itself(net: Network, x: str) -> str:
     return net.add(x, net.in_double("Tanh", x, "tanh"), "moved")
 
 
-FUNCTIONS = {f.__name__: f for f in (norm, norm_and_relu, tanh, tanh_of_norm, from_a_constant, negated, divided, hard_swish, silu, with_itself)}
+FUNCTIONS = {
+    f.__name__: f
+    for f in (norm, norm_and_relu, tanh, tanh_of_norm, from_a_constant, negated, divided, hard_swish, silu, with_itself)
+}
 RESULTS = {"signed": fmt(6, -3), "unsigned": fmt(5, -3, False), "an exponent a channel": fmt(6, [-3, -4, -2, -3])}
 
 

@@ -6,8 +6,8 @@ import ast
 import re
 from pathlib import Path
 
-import ssmq_export.check  # noqa: F401  (registers the rules)
-from ssmq_export.check.catalogue import catalogue_markdown
+import ssmq_export.checks  # noqa: F401  (registers the rules)
+from ssmq_export.checks.catalogue import catalogue_markdown
 from ssmq_study.report.kinds import load_results
 from ssmq_study.report.page import rendered_readme
 
@@ -43,11 +43,11 @@ ROOMS = (
     {"errors", "child", "visible"},
     {"dataflow"},
     {"door", "functions", "custom_op"},
-    {"lower", "check", "integer", "estimate"},
+    {"lowering", "checks", "integer", "estimates"},
     {"graphs"},
     {"hls4ml", "finn"},
-    {"verify"},
-    {"export"},
+    {"verification"},
+    {"exporting"},
     {"from_network"},
     {"from_model"},
 )
@@ -75,10 +75,7 @@ def test_the_rooms_of_the_export_package_stand_on_each_other_without_a_circle():
     known = {path.stem for path in (ROOT / "export" / "ssmq_export").glob("[!_.]*") if path.name != "py.typed"}
     assert known == floor.keys()
     upward = {
-        (room, used): files
-        for room, others in rooms().items()
-        for used, files in others.items()
-        if floor[used] >= floor[room]
+        (room, used): files for room, others in rooms().items() for used, files in others.items() if floor[used] >= floor[room]
     }
     assert not upward
 
@@ -103,7 +100,7 @@ def test_nothing_unpickles():
 
 
 def test_the_page_of_rules_is_up_to_date():
-    """Written by ``python -m ssmq_export.check > docs/rules.md``."""
+    """Written by ``python -m ssmq_export.checks > docs/rules.md``."""
     assert (ROOT / "docs" / "rules.md").read_text() == catalogue_markdown()
 
 

@@ -10,8 +10,8 @@ from conftest import small_codes, small_config, small_model
 from ssmq_brevitas.plots import accuracy_against_bytes, picture
 from ssmq_export.from_model import describe
 from ssmq_export.graphs.step_graph import step_graph
-from ssmq_export.lower import collapse, lower
-from ssmq_export.verify.engines import run_steps, run_whole
+from ssmq_export.lowering import collapse, lower
+from ssmq_export.verification.engines import run_steps, run_whole
 
 ROWS = [{"stage": "float $x$", "accuracy": 0.9, "bytes": {"total": 14_000}}]
 MINE = {"axes.facecolor": "black", "font.size": 20, "text.parse_math": True, "svg.hashsalt": "mine", "backend": "svg"}

@@ -18,8 +18,8 @@ from .errors import ExportError
 from .from_network import VERSIONED, format_of, linear_of, recurrence_of
 from .graphs.spec import Layer, ModelSpec
 from .graphs.step_graph import step_graph
-from .lower import lower
-from .verify.agreement import Engine
+from .lowering import lower
+from .verification.agreement import Engine
 
 
 def describe(model: Classifier, metadata: dict[str, str] | None = None) -> ModelSpec:

@@ -21,11 +21,11 @@ from .dataflow.format import Format
 from .dataflow.keys import VERSIONS_KEY
 from .dataflow.ports import ports_of, values_of
 from .errors import ExportError
-from .export import Exported, export_graphs
+from .exporting import Exported, export_graphs
 from .graphs.network_graph import network_graph
 from .graphs.network_spec import Affine, Call, Function, NetworkSpec, Recurrence, Select, Total
 from .graphs.spec import Constant, Linear
-from .verify.agreement import Engine
+from .verification.agreement import Engine
 
 # What made the numbers in a graph; written into its metadata.
 VERSIONED = ("ssmq-brevitas", "torch", "brevitas", "onnx")

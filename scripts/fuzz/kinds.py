@@ -22,17 +22,17 @@ from seeds import LENGTH, row_result, training
 from ssmq_brevitas.checkpoint import load_checkpoint
 from ssmq_brevitas.config import load_config, to_toml
 from ssmq_brevitas.data import load_data
-from ssmq_export.check import check_file
-from ssmq_export.check.finding import to_json
-from ssmq_export.check.sarif import to_sarif
+from ssmq_export.checks import check_file
+from ssmq_export.checks.finding import to_json
+from ssmq_export.checks.sarif import to_sarif
 from ssmq_export.dataflow.keys import DATAFLOW
 from ssmq_export.door.graph_file import load_graph
-from ssmq_export.estimate import estimate_graph, find_part
+from ssmq_export.estimates import estimate_graph, find_part
 from ssmq_export.hls4ml.graph import hls_graph
 from ssmq_export.integer import IntegerModel
-from ssmq_export.lower import collapse, lower
-from ssmq_export.verify.agreement import compare, graph_engines, verify
-from ssmq_export.verify.engines import run_steps
+from ssmq_export.lowering import collapse, lower
+from ssmq_export.verification.agreement import compare, graph_engines, verify
+from ssmq_export.verification.engines import run_steps
 from ssmq_study.cards import load_card
 from ssmq_study.report.kinds import load_results
 from ssmq_study.row_files import Settings, finished

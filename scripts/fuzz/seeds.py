@@ -19,7 +19,7 @@ from ssmq_brevitas.train import train
 from ssmq_brevitas.zoo import zoo_models
 from ssmq_export.from_model import describe
 from ssmq_export.graphs.step_graph import step_graph
-from ssmq_export.lower import collapse, lower
+from ssmq_export.lowering import collapse, lower
 from ssmq_study.row_files import Settings
 from ssmq_study.rows import Row
 
@@ -42,7 +42,10 @@ def write_seeds(folder: Path) -> None:
         (folder / kind).mkdir(parents=True)
     _write_npz(folder / "npz" / "own.npz")
     _write_npz(folder / "npz" / "sensor.npz", np.float32)
-    sensor = {"task": {"kind": "regression", "every_step": True}, "model": {"input": {"bits": 12, "signed": True, "exponent": -9}}}
+    sensor = {
+        "task": {"kind": "regression", "every_step": True},
+        "model": {"input": {"bits": 12, "signed": True, "exponent": -9}},
+    }
     (folder / "toml" / "sensor.toml").write_text(to_toml(parse_config(sensor, origin="sensor")))
     for name in MODELS:
         config = configuration(name)

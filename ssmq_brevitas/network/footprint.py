@@ -39,5 +39,3 @@ def footprint(network: fx.GraphModule) -> Footprint:
             state += operation.channels * (widths.format(operation.inputs[0]).bits + math.ceil(math.log2(about.steps)))
             kept += operation.channels
     return Footprint(bits / 8, state / 8, (bits + state) / 8, 4.0 * (numbers + kept))
-
-

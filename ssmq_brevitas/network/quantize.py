@@ -158,9 +158,7 @@ def _set_exponents(network: fx.GraphModule, samples: dict[str, np.ndarray]) -> N
         quantizer.power.set_exponent(-quantizer.bits if place.unit else fitted)
 
 
-def _fit_layers(
-    network: fx.GraphModule, replaced: dict[str, nn.Module], inputs: dict[str, torch.Tensor], names: Names
-) -> None:
+def _fit_layers(network: fx.GraphModule, replaced: dict[str, nn.Module], inputs: dict[str, torch.Tensor], names: Names) -> None:
     """Give every quantised layer the float layer's parameters and the exponents that suit them and their input."""
     about = quantized_of(network)
     found = operations(network, about.example)

@@ -40,5 +40,3 @@ def _replacement(operation: Operation, names: Names) -> nn.Module | None:
             return new
         return None if isinstance(found, QuantBatchNorm1d) else QuantBatchNorm1d(found, names.norm(path))
     return None
-
-

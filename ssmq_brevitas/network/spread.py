@@ -65,9 +65,7 @@ _MAKERS: dict[str, Callable[..., nn.Module]] = {
     "hardswish": _plain(lambda: HardGELU(SIXTH)),
     "dropout": _dropout,
 }
-_FUNCTIONS = {
-    getattr(place, name): name for place in (torch, F) for name in _MAKERS if callable(getattr(place, name, None))
-}
+_FUNCTIONS = {getattr(place, name): name for place in (torch, F) for name in _MAKERS if callable(getattr(place, name, None))}
 _OURS: dict[type[nn.Module], Callable[[nn.Module], nn.Module]] = {
     nn.GELU: lambda found: _gelu(found.approximate),
     nn.Sigmoid: lambda found: Sigmoid(),

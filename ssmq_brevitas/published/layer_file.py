@@ -50,9 +50,9 @@ def save_layer(checkpoint: Path, layer: str, out: Path, conventions: Conventions
 def load_layer(path: Path) -> S4D:
     """The float S4D ``(B, T, H)`` to ``(B, T, H)`` that ``save_layer`` or ``ssmq import`` wrote. Raises SsmqError.
 
-        from ssmq_brevitas.published import load_layer
+    from ssmq_brevitas.published import load_layer
 
-        s4d = load_layer("layer.safetensors")
+    s4d = load_layer("layer.safetensors")
     """
     tensors, _ = read_tensors(path, KIND)
     shape = tensors["c"].shape if "c" in tensors else ()

@@ -57,9 +57,7 @@ class FusedScan(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient):
         u, scale, *parameters = ctx.saved_tensors
-        gu, gradients, gd = backend(u.device).backward(
-            u, tuple(parameters), _limits(ctx.bits), ctx.kept, gradient.contiguous()
-        )
+        gu, gradients, gd = backend(u.device).backward(u, tuple(parameters), _limits(ctx.bits), ctx.kept, gradient.contiguous())
         a_re, a_im, b_re, b_im, c_re, c_im = gradients
         return (gu, a_re, a_im, b_re / scale, b_im / scale, 2 * c_re * scale, 2 * c_im * scale, gd, None, None)
 

@@ -234,7 +234,11 @@ def backward(p, d, low, high, rounder, u, ends, gy, gu, sums, sums_d):
     patterns, modes = p.shape[0], p.shape[1]
     tiles = (u.shape[0] * heads + WIDTH - 1) // WIDTH
     for tile in prange(tiles):
-        drive, weight, out = np.empty((SPAN, WIDTH), u.dtype), np.empty((SPAN, WIDTH), u.dtype), np.empty((SPAN, WIDTH), u.dtype)
+        drive, weight, out = (
+            np.empty((SPAN, WIDTH), u.dtype),
+            np.empty((SPAN, WIDTH), u.dtype),
+            np.empty((SPAN, WIDTH), u.dtype),
+        )
         states, inside = np.empty((GROUP, SPAN + 1, 2, WIDTH), u.dtype), np.empty((GROUP, SPAN, 2), np.uint16)
         adjoint = np.zeros((modes, 2, WIDTH), u.dtype)
         origin = np.zeros((modes, 2, WIDTH), u.dtype)

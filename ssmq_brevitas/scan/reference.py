@@ -1,8 +1,8 @@
 """The recurrence, op by op: the definition every other engine must equal.
 
-    s_t = Ā x_{t-1} + B̄ u_t        exact
-    x_t = Q_x(s_t)                  re and im through the same quantiser
-    y_t = 2 Re(C x_t) + D u_t       exact
+s_t = Ā x_{t-1} + B̄ u_t        exact
+x_t = Q_x(s_t)                  re and im through the same quantiser
+y_t = 2 Re(C x_t) + D u_t       exact
 """
 
 from __future__ import annotations

@@ -86,9 +86,28 @@ def _load_modes(pointer, head, mode, modes):
 
 @triton.jit
 def _forward(
-    u, a_re, a_im, b_re, b_im, c_re, c_im, d, y, kept, traced_re, traced_im,
-    batch, length, heads, modes, segment,
-    LOW: tl.constexpr, HIGH: tl.constexpr, ROWS: tl.constexpr, BLOCK_B: tl.constexpr, COLUMNS: tl.constexpr,
+    u,
+    a_re,
+    a_im,
+    b_re,
+    b_im,
+    c_re,
+    c_im,
+    d,
+    y,
+    kept,
+    traced_re,
+    traced_im,
+    batch,
+    length,
+    heads,
+    modes,
+    segment,
+    LOW: tl.constexpr,
+    HIGH: tl.constexpr,
+    ROWS: tl.constexpr,
+    BLOCK_B: tl.constexpr,
+    COLUMNS: tl.constexpr,
 ):
     """Fill ``y``, and where they are given ``kept`` (program, segment, 2, tile) and ``traced_*`` (B T H N)."""
     head, tile, mode, exists, writes, at = _place(batch, length, heads, ROWS, BLOCK_B, COLUMNS)
@@ -124,9 +143,30 @@ def _forward(
 
 @triton.jit
 def _backward(
-    u, a_re, a_im, b_re, b_im, c_re, c_im, d, gy, kept, scratch, gu, sums, sums_d,
-    batch, length, heads, modes, segment,
-    LOW: tl.constexpr, HIGH: tl.constexpr, ROWS: tl.constexpr, BLOCK_B: tl.constexpr, COLUMNS: tl.constexpr,
+    u,
+    a_re,
+    a_im,
+    b_re,
+    b_im,
+    c_re,
+    c_im,
+    d,
+    gy,
+    kept,
+    scratch,
+    gu,
+    sums,
+    sums_d,
+    batch,
+    length,
+    heads,
+    modes,
+    segment,
+    LOW: tl.constexpr,
+    HIGH: tl.constexpr,
+    ROWS: tl.constexpr,
+    BLOCK_B: tl.constexpr,
+    COLUMNS: tl.constexpr,
 ):
     """Fill ``gu``, and this tile's ``sums`` (tile, 6, H, N) and ``sums_d`` (tile, H); equations in ``FusedScan``.
 
@@ -255,9 +295,7 @@ class _Launch:
             kernel[(self.programs,)](*tensors, *sizes, LOW=low, HIGH=high, **tile, **options)
 
 
-def forward(
-    u: Tensor, parameters: tuple[Tensor, ...], limits: tuple[float, float], keep: bool
-) -> tuple[Tensor, Tensor | None]:
+def forward(u: Tensor, parameters: tuple[Tensor, ...], limits: tuple[float, float], keep: bool) -> tuple[Tensor, Tensor | None]:
     """y ``(B, T, H)``, and with ``keep`` the codes at the start of every segment, for ``backward``."""
     launch = _Launch(u, parameters, limits)
     y = torch.empty_like(u)

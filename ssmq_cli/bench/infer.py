@@ -26,7 +26,9 @@ def command(
         Path | None, typer.Argument(help="Quantised checkpoint; the preset's, quantised without training, if none.")
     ] = None,
     preset: options.Preset = "edge-4x16",
-    images: Annotated[int, typer.Option(help="Sequences to classify, the test set over and over.", min=1, max=200_000)] = 10_000,
+    images: Annotated[
+        int, typer.Option(help="Sequences to classify, the test set over and over.", min=1, max=200_000)
+    ] = 10_000,
     as_json: options.AsJson = False,
     *,
     load: Callable,
@@ -39,7 +41,7 @@ def command(
     from ssmq_export.from_model import describe
     from ssmq_export.graphs.step_graph import step_graph
     from ssmq_export.integer import IntegerModel
-    from ssmq_export.lower import lower
+    from ssmq_export.lowering import lower
 
     model, config = _model(checkpoint, preset, load)
     test = load(config).x_test.numpy()
@@ -100,7 +102,10 @@ def _print(result: dict) -> None:
     table = Table(title=title, caption=described(result["machine"]))
     for heading in ("engine", "seconds", "sequences / s"):
         table.add_column(heading, justify="left" if heading == "engine" else "right")
-    for engine, seconds in (("integer model", integer_s), (f"ONNX Runtime, batch {result['onnxruntime_batch']}", onnxruntime_s)):
+    for engine, seconds in (
+        ("integer model", integer_s),
+        (f"ONNX Runtime, batch {result['onnxruntime_batch']}", onnxruntime_s),
+    ):
         table.add_row(engine, f"{seconds:.2f}", f"{images / seconds:,.0f}")
     console.print(table)
     say(f"ratio {onnxruntime_s / integer_s:.1f}; every logit equal")

@@ -84,7 +84,6 @@ def _processor() -> str:
 def described(about: dict[str, str | int]) -> str:
     """The machine in one line."""
     accelerator = f"{about['accelerator']}, " if "accelerator" in about else ""
-    return (
-        f"{accelerator}{about['cores']} cores of {about['processor']}, Python {about['python']}, "
-        + ", ".join(f"{name} {about[name]}" for name in ("torch", "numba", "brevitas", "onnxruntime"))
+    return f"{accelerator}{about['cores']} cores of {about['processor']}, Python {about['python']}, " + ", ".join(
+        f"{name} {about[name]}" for name in ("torch", "numba", "brevitas", "onnxruntime")
     )

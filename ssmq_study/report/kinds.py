@@ -60,12 +60,8 @@ KINDS: dict[str, Kind] = {
     ),
     "second-dataset": Kind("Several input channels, all the way", tool_schema.SecondDataset, markdown.dataset_text),
     "study": Kind("A study", study_schema.Study, markdown.study_text, STUDY_PICTURES),
-    "sensitivity": Kind(
-        "What deserves bits", study_schema.Sensitivity, markdown.sensitivity_text, {"map": plots.heat_map}
-    ),
-    "search": Kind(
-        "Widths and grids under a budget", study_schema.Search, markdown.search_text, {"front": plots.front}
-    ),
+    "sensitivity": Kind("What deserves bits", study_schema.Sensitivity, markdown.sensitivity_text, {"map": plots.heat_map}),
+    "search": Kind("Widths and grids under a budget", study_schema.Search, markdown.search_text, {"front": plots.front}),
     "table": Kind("Further results", study_schema.TableFile, markdown.table_text),
     "check": Kind("A graph that the rules judge", tool_schema.Check, markdown.check_table),
     "verify": Kind("Every engine, every code", tool_schema.Verify, markdown.verify_table),

@@ -12,8 +12,7 @@ def run_table(summary: dict) -> str:
     """One run as Markdown: stages, engines, verdict, and the data it used."""
     data = summary["data"]
     lines = [
-        f"{_source(data)}: {data['train']:,} training, {data['validation']:,} validation, "
-        f"{data['test']:,} test images.",
+        f"{_source(data)}: {data['train']:,} training, {data['validation']:,} validation, {data['test']:,} test images.",
         "",
         "| stage | test accuracy | parameters | state | total | saved |",
         "|---|---:|---:|---:|---:|---:|",
@@ -188,7 +187,10 @@ def finn_table(result: dict) -> str:
 def verify_table(result: dict) -> str:
     """The agreement tables of several models, side by side."""
     models = result["models"]
-    lines = [f"| engine | sequences | {' | '.join(map(escaped, models))} | differing |", "|---|---:|" + "---:|" * (len(models) + 1)]
+    lines = [
+        f"| engine | sequences | {' | '.join(map(escaped, models))} | differing |",
+        "|---|---:|" + "---:|" * (len(models) + 1),
+    ]
     for number, rows in enumerate(zip(*models.values(), strict=True)):
         differing = sum(row["differing"] for row in rows) if number else "reference"
         differing = "failed" if any(row.get("failed") for row in rows) else differing

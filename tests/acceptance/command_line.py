@@ -15,12 +15,12 @@ from conftest import LENGTH, small_config, small_model
 from ssmq_brevitas.checkpoint import save_checkpoint
 from ssmq_export.from_model import describe
 from ssmq_export.graphs.step_graph import step_graph
-from ssmq_export.lower import lower
+from ssmq_export.lowering import lower
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
     ["ssmq_cli.commands", "ssmq_brevitas.checkpoint", "ssmq_brevitas.train", "ssmq_study.sensitivity", "ssmq_study.cards"]
-    + ["ssmq_study.allocation", "ssmq_export.check", "ssmq_export.lower", "ssmq_export.integer", "ssmq_export.estimate"]
+    + ["ssmq_study.allocation", "ssmq_export.checks", "ssmq_export.lowering", "ssmq_export.integer", "ssmq_export.estimates"]
 )
 SECONDS = 240
 

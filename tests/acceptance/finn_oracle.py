@@ -65,7 +65,10 @@ def judged(graph: Path, worker, config, steps) -> str:
     step = "loading"
     try:
         build = worker._configured(config, out, SETTINGS)
-        original, model = ModelWrapper(str(graph)), worker._loaded(graph)  # the first with its ReduceSum, which we convert ourselves
+        original, model = (
+            ModelWrapper(str(graph)),
+            worker._loaded(graph),
+        )  # the first with its ReduceSum, which we convert ourselves
         for step in worker.STEPS:
             model = worker._mapped(steps, step, model, build)
             if step == worker.MAPPING[-1]:
@@ -141,7 +144,9 @@ def different(original, mapped) -> str:
         if left.shape != right.shape or np.any(left.astype(np.float64) != right.astype(np.float64)):
             # The quotient of integers is no integer: FINN's divider cuts it off. And its Python of an MVAU with thresholds takes
             # axis 1 of three dimensions for the channels, its hardware the last.
-            axis = any(len(mapped.get_tensor_shape(n.output[0])) == 3 and len(n.input) > 2 for n in mapped.get_nodes_by_op_type("MVAU"))
+            axis = any(
+                len(mapped.get_tensor_shape(n.output[0])) == 3 and len(n.input) > 2 for n in mapped.get_nodes_by_op_type("MVAU")
+            )
             if not divided and not axis:
                 return f"other codes at {name}"
     return ""

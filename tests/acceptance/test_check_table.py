@@ -7,8 +7,8 @@ import re
 
 from rich.console import Console
 from ssmq_cli.check import ROWS, to_table
-from ssmq_export.check import RULES
-from ssmq_export.check.finding import Finding
+from ssmq_export.checks import RULES
+from ssmq_export.checks.finding import Finding
 
 
 def finding(severity: str = "error", name: str = "n", message: str = "m", rule: int = 0) -> Finding:

@@ -13,13 +13,13 @@ from networks import networks
 from ssmq_brevitas.config import Bits, Scheme
 from ssmq_brevitas.network.quantize import quantize
 from ssmq_export import finn, hls4ml
-from ssmq_export.check import check_file
+from ssmq_export.checks import check_file
 from ssmq_export.dataflow.ports import ports_of
 from ssmq_export.from_network import network_spec, trace
 from ssmq_export.graphs.network_graph import network_graph
 from ssmq_export.hls4ml import project
-from ssmq_export.lower import collapse, lower
-from ssmq_export.verify.agreement import compare
+from ssmq_export.lowering import collapse, lower
+from ssmq_export.verification.agreement import compare
 
 COUNT = 10
 WIDTHS = ("a", "b", "c", "d", "x", "u", "y", "activation", "linear", "encoder", "decoder", "pool", "input")

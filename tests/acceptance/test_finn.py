@@ -12,14 +12,14 @@ import onnx
 import pytest
 from conftest import LENGTH, small_codes, small_config, small_model
 from ssmq_export import finn
-from ssmq_export.check import check_file
+from ssmq_export.checks import check_file
 from ssmq_export.errors import ExportError
-from ssmq_export.estimate import estimate_graph, find_part, folded_graph
+from ssmq_export.estimates import estimate_graph, find_part, folded_graph
 from ssmq_export.finn import process
 from ssmq_export.from_model import describe, trace
 from ssmq_export.graphs.step_graph import step_graph
-from ssmq_export.lower import collapse, lower
-from ssmq_export.verify.agreement import compare
+from ssmq_export.lowering import collapse, lower
+from ssmq_export.verification.agreement import compare
 
 pytestmark = pytest.mark.skipif(not finn.available(), reason=finn.INSTALL)
 
@@ -146,7 +146,10 @@ def test_what_finn_would_refuse_is_named_by_our_rule(tmp_path):
     [
         ("lfe5u-25f", "'lfe5u-25f': FINN compiles for AMD parts, .* such as xc7z020clg400-1$"),
         ("x7z020clg400-1", r"FINN compiles for AMD parts, .*; did you mean xc7z020clg400-1\?$"),
-        ("pynq-z1", "'pynq-z1': FINN compiles for AMD parts, .*; that is a board, its part is xc7z020clg400-1$"),  # finn.util.basic.pynq_part_map
+        (
+            "pynq-z1",
+            "'pynq-z1': FINN compiles for AMD parts, .*; that is a board, its part is xc7z020clg400-1$",
+        ),  # finn.util.basic.pynq_part_map
         ("xc7z020; exit", "FINN compiles for AMD parts"),
     ],
 )

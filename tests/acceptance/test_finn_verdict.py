@@ -8,7 +8,7 @@ from drawn_graphs import draw
 from finn_oracle import Oracle
 from foreign_cases import INTEGER
 from ssmq_export import finn
-from ssmq_export.check import check_model
+from ssmq_export.checks import check_model
 
 pytestmark = pytest.mark.skipif(not finn.available(), reason=finn.INSTALL)
 
@@ -30,7 +30,9 @@ def difference(answer: tuple[bool, str], model) -> str:
 
 def test_finn_does_with_the_listed_graphs_what_they_say(oracle):
     said = {name: oracle.ask(model) for name, (model, _) in INTEGER.items()}
-    assert {name: mapped for name, (mapped, _) in said.items()} == {name: not words for name, (_, words) in INTEGER.items()}, said
+    assert {name: mapped for name, (mapped, _) in said.items()} == {name: not words for name, (_, words) in INTEGER.items()}, (
+        said
+    )
 
 
 @pytest.mark.slow
@@ -51,6 +53,8 @@ def test_check_agrees_with_finn_on_drawn_graphs(oracle):
 
 @pytest.mark.slow
 def test_check_agrees_with_finn_on_many_drawn_graphs(oracle):
-    differences = {seed: found for seed in range(1000, 1000 + LONG) if (found := difference(oracle.ask(model := draw(seed)), model))}
+    differences = {
+        seed: found for seed in range(1000, 1000 + LONG) if (found := difference(oracle.ask(model := draw(seed)), model))
+    }
     print(*differences.items(), sep="\n")
     assert len(differences) <= (1 - AGREEING) * LONG, differences

@@ -20,9 +20,9 @@ from ssmq_export.errors import ExportError
 from ssmq_export.from_model import describe
 from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.hls4ml import project
-from ssmq_export.verify import hls_project as comparing
-from ssmq_export.verify.agreement import compare
-from ssmq_export.verify.engines import run_steps
+from ssmq_export.verification import hls_project as comparing
+from ssmq_export.verification.agreement import compare
+from ssmq_export.verification.engines import run_steps
 
 needs_tools = pytest.mark.skipif(not project.available(), reason=f"g++ and {project.INSTALL}")
 MIXED = {"a": 8, "b": 4, "c": 4, "d": 4, "x": 6, "u": 8, "linear": 4, "activation": 6, "y": 6, "input": 4}

@@ -19,13 +19,13 @@ from ssmq_brevitas.checkpoint import save_checkpoint
 from ssmq_export import finn, hls4ml
 from ssmq_export.door.graph_file import load_graph
 from ssmq_export.errors import ExportError
-from ssmq_export.estimate import estimate_graph, find_part
+from ssmq_export.estimates import estimate_graph, find_part
 from ssmq_export.from_model import describe
 from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.integer import IntegerModel
-from ssmq_export.lower import collapse, lower
-from ssmq_export.verify.engines import run_steps
-from ssmq_export.verify.hls_project import compare_project
+from ssmq_export.lowering import collapse, lower
+from ssmq_export.verification.engines import run_steps
+from ssmq_export.verification.hls_project import compare_project
 
 SSMQ = str(Path(sys.executable).parent / "ssmq")
 FORMS = ("step", "dataflow", "sequence-dataflow")
@@ -99,7 +99,11 @@ HOSTILE = {
     "a domain that is a module beside it": (domain_of_a_module, f"domain '{CANARY}'"),
     "values in another file": (values_outside, "stored outside the file, which is never opened"),
 }
-LIKELY = {"a name that is C++": ("verify", "hls4ml"), "a domain that is a module beside it": ("finn",), "values in another file": ("lower",)}
+LIKELY = {
+    "a name that is C++": ("verify", "hls4ml"),
+    "a domain that is a module beside it": ("finn",),
+    "values in another file": ("lower",),
+}
 EVERY = [(kind, name) for kind in HOSTILE for name in ("lower", "estimate", "verify", "hls4ml", "finn")]
 
 
@@ -200,7 +204,9 @@ def test_our_graphs_after_other_tools_mean_what_they_meant(name, exported):
     assert all(np.array_equal(before[name], after[name]) for name in names)
     if name == "opset conversion":
         for form in FORMS[1:]:
-            with pytest.raises(ExportError, match="lost its integer types .quantization annotations., as onnx.version_converter"):
+            with pytest.raises(
+                ExportError, match="lost its integer types .quantization annotations., as onnx.version_converter"
+            ):
                 estimate_graph(changed[form], find_part("xc7z020"))
         return
     assert np.array_equal(IntegerModel(changed["dataflow"]).forward(codes), expected)

@@ -59,7 +59,10 @@ def test_a_layer_is_written_as_the_options_say(folder, tmp_path):
         (["net.safetensors", "--layer", "s4_layers.0"], "--layer and --out go together"),
         (["net.safetensors", "--out", "OUT"], "--layer and --out go together"),
         (["net.safetensors", "--layer", "decoder", "--out", "OUT"], "at 'decoder' no S4D layer; the file has: s4_layers.0,"),
-        (["net.safetensors", "--layer", "s4_layers.0", "--out", "OUT", "--real-transform", "x"], "real_transform must be one of"),
+        (
+            ["net.safetensors", "--layer", "s4_layers.0", "--out", "OUT", "--real-transform", "x"],
+            "real_transform must be one of",
+        ),
         (["net.safetensors", "--layer", "s4_layers.0", "--out", "OUT", "--discretization", "bilinear"], "zero-order hold"),
         (["net.pt"], "weights_only=True"),
         (["net.safetensors", "--layer", "s4_layers.0", "--out", "/proc/layer"], "/proc/layer"),

@@ -8,8 +8,8 @@ import onnx
 import pytest
 from ssmq_export import finn, hls4ml
 from ssmq_export.hls4ml import project
-from ssmq_export.lower import collapse, lower
-from ssmq_export.verify.agreement import compare
+from ssmq_export.lowering import collapse, lower
+from ssmq_export.verification.agreement import compare
 from step_graphs import Network
 from step_networks import FUNCTIONS, NETWORKS, RESULTS, network, through
 
@@ -30,7 +30,9 @@ def slow(*cases: str) -> list:
 
 
 @needs_finn
-@pytest.mark.parametrize("case", ["chunks", "norm", *slow("a step", "the last step", "two sums", "hard_swish", "no layer, a step")])
+@pytest.mark.parametrize(
+    "case", ["chunks", "norm", *slow("a step", "the last step", "two sums", "hard_swish", "no layer, a step")]
+)
 def test_finn_maps_every_node_and_computes_every_code(case, tmp_path):
     net, step = drawn(case)
     graph = lower(step)
@@ -43,7 +45,9 @@ def test_finn_maps_every_node_and_computes_every_code(case, tmp_path):
 
 
 @needs_finn
-@pytest.mark.parametrize("case", ["the last step and a sum", *slow("the sum so far", "the last step", "a step", "two sums", "chunks")])
+@pytest.mark.parametrize(
+    "case", ["the last step and a sum", *slow("the sum so far", "the last step", "a step", "two sums", "chunks")]
+)
 def test_the_sequence_graph_too(case, tmp_path):
     net, step = drawn(case)
     graph = collapse(lower(step))

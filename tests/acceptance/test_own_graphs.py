@@ -11,7 +11,7 @@ from ssmq_brevitas.config import Scheme
 from ssmq_brevitas.network.quantize import quantize
 from ssmq_brevitas.s4d import S4D
 from ssmq_export import hls4ml
-from ssmq_export.export import FILES
+from ssmq_export.exporting import FILES
 from ssmq_export.from_network import export
 from torch import nn
 

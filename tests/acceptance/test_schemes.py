@@ -19,12 +19,12 @@ from ssmq_brevitas.parameterisations import PARAMETERISATIONS
 from ssmq_brevitas.post_training import post_training
 from ssmq_brevitas.train import train
 from ssmq_export import finn, hls4ml
-from ssmq_export.check import check_model
-from ssmq_export.export import export_graphs
+from ssmq_export.checks import check_model
+from ssmq_export.exporting import export_graphs
 from ssmq_export.from_model import describe, model_engines, trace
 from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.hls4ml import project
-from ssmq_export.verify.agreement import Agreement, Engine, graph_engines, verify
+from ssmq_export.verification.agreement import Agreement, Engine, graph_engines, verify
 
 SEQUENCES = 6
 DOZEN = (3, 16, 22, 25, 29, 34, 43, 49, 51, 52, 54, 57)
@@ -41,7 +41,11 @@ def drawn(number: int) -> Config:
 
     most = one_of(6, 9, 12, 16)
     bits = {name: int(rng.integers(2, most + 1)) for name in WIDTHS}
-    bits |= {"input": int(rng.integers(1, 9)), "a_magnitude": int(rng.integers(1, most + 1)), "a_phase": int(rng.integers(2, most + 1))}
+    bits |= {
+        "input": int(rng.integers(1, 9)),
+        "a_magnitude": int(rng.integers(1, most + 1)),
+        "a_phase": int(rng.integers(2, most + 1)),
+    }
     sizes = {"heads": 5, "modes": 4, "layers": 4, "channels": 3, "length": 24}
     model = {name: int(rng.integers(1, most + 1)) for name, most in sizes.items()}
     model |= {

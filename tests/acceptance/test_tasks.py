@@ -68,7 +68,9 @@ def test_floats_are_trained_on_and_evaluated_on_integers(tmp_path, task):
     assert config.model.input == InputFormat(bits=8, signed=False, exponent=-5) and config.task.kind == task
     about = ["evaluate", tmp_path / "qat.safetensors", *chosen[:2]]
     found = json.loads(ssmq(*about, "--json").out)
-    told = {"sequence": {"images", "correct", "accuracy", "bytes"}, "regression": {"images", "rmse", "mae", "r2", "bytes"}}[task]
+    told = {"sequence": {"images", "correct", "accuracy", "bytes"}, "regression": {"images", "rmse", "mae", "r2", "bytes"}}[
+        task
+    ]
     assert set(found) == told and found["images"] == 24
     assert ssmq(*about, "--card", "ssmq train").code == 0
     assert "exactly as its card says" in ssmq(*about).out
@@ -115,7 +117,9 @@ def test_every_engine_tells_the_same_at_every_step(tmp_path):
     """FINN's operators and hls4ml's C++ too, where they are installed."""
     chosen = trained_on_steps(tmp_path, "step")
     assert ssmq("export", tmp_path / "qat.safetensors", *chosen[:2], "--out", tmp_path / "graphs").code == 0
-    rows = json.loads(ssmq("verify", tmp_path / "graphs", *chosen[:2], "--images", 4, "--slow-images", 1, "--json").out)["engines"]
+    rows = json.loads(ssmq("verify", tmp_path / "graphs", *chosen[:2], "--images", 4, "--slow-images", 1, "--json").out)[
+        "engines"
+    ]
     assert len(rows) >= 7 and all(row["codes"] and not row["differing"] and not row["failed"] for row in rows), rows
 
 

@@ -225,7 +225,10 @@ def test_a_full_disk_behind_standard_output_is_told_of(made, words):
         (["view", "x", "--port"], "-1 65536 nan"),
         (["verify", "x", "--slow-images"], "0 1000000000000"),
         (["bench", "infer", "--images"], "0 -1 1000000000000 " + "9" * 5000),
-        *(([*words, "--images"], "0 1000000000000 inf") for words in (["ptq", "x", "--out", "y"], ["export", "x", "--out", "y"])),
+        *(
+            ([*words, "--images"], "0 1000000000000 inf")
+            for words in (["ptq", "x", "--out", "y"], ["export", "x", "--out", "y"])
+        ),
         (["train", "--out", "x", "--permute"], "-1 4294967296"),
         (["train", "--out", "x", "--seed"], "-1 99999999999999999999"),
         (["train", "--out", "x", "--downsample"], "0 -1"),

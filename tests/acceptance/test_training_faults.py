@@ -64,7 +64,9 @@ def test_a_folder_is_one_trainings(presets):
     assert set(before) == {"float.safetensors", "log.csv"}
     other = ssmq("train", "--preset", presets / "b.toml", "--out", out)
     refused(other, "float.safetensors: belongs to a training with another training.learning_rate (0.01, not 0.02)")
-    refused(ssmq("train", "--preset", presets / "a.toml", "--out", out, "--permute", "1"), "belongs to a training of other data")
+    refused(
+        ssmq("train", "--preset", presets / "a.toml", "--out", out, "--permute", "1"), "belongs to a training of other data"
+    )
     refused(ssmq("run", "--preset", presets / "b.toml", "--out", out), "belongs to a training with another")
     with sole_use(out):
         refused(ssmq("train", "--preset", presets / "a.toml", "--out", out), "out: another process is at work in this folder")
@@ -83,8 +85,12 @@ def test_a_stopped_training_is_not_gone_on_by_another_command(presets):
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=240) == 130
     before = contents(out)
-    refused(ssmq("train", "--preset", presets / "a.toml", "--out", out), "float-state.safetensors: belongs to a run of 9000 steps")
-    refused(ssmq("run", "--preset", presets / "b.toml", "--out", out), "float-state.safetensors: belongs to a training with another")
+    refused(
+        ssmq("train", "--preset", presets / "a.toml", "--out", out), "float-state.safetensors: belongs to a run of 9000 steps"
+    )
+    refused(
+        ssmq("run", "--preset", presets / "b.toml", "--out", out), "float-state.safetensors: belongs to a training with another"
+    )
     assert contents(out) == before
 
 

@@ -20,7 +20,7 @@ from ssmq_cli.netron_page import Server
 from ssmq_export.from_model import describe
 from ssmq_export.graphs.sequence_graph import sequence_graph
 from ssmq_export.graphs.step_graph import step_graph
-from ssmq_export.lower import collapse, lower
+from ssmq_export.lowering import collapse, lower
 
 spec = importlib.util.spec_from_file_location("netron_picture", Path(__file__).parents[2] / "scripts" / "netron_picture.py")
 netron = importlib.util.module_from_spec(spec)
@@ -117,14 +117,22 @@ def test_only_this_machine_s_names_are_answered(tmp_path):
     with served(file) as server:
         for host in (f"127.0.0.1:{server.port}", f"localhost:{server.port}"):
             assert asked(server, "/data/model.onnx", Host=host) == (200, b"net")
-        for host in ("evil.example", f"evil.example:{server.port}", "127.0.0.1", "localhost:1", f"127.0.0.1:{server.port}.evil.example"):
+        for host in (
+            "evil.example",
+            f"evil.example:{server.port}",
+            "127.0.0.1",
+            "localhost:1",
+            f"127.0.0.1:{server.port}.evil.example",
+        ):
             for path in ("/", "/data/model.onnx", "/view.js"):
                 status, content = asked(server, path, Host=host)
                 assert status == 403 and b"netron" not in content.lower(), host
         assert server.server_address[0] == "127.0.0.1"
 
 
-@pytest.mark.parametrize("name", ['"><script>alert(1)</script>.onnx', "a'b&lt;c.onnx", r"\g<0>\1.onnx", "m[/v2].o nnx", "ö 漢.onnx"])
+@pytest.mark.parametrize(
+    "name", ['"><script>alert(1)</script>.onnx', "a'b&lt;c.onnx", r"\g<0>\1.onnx", "m[/v2].o nnx", "ö 漢.onnx"]
+)
 def test_a_file_s_name_is_text_in_the_page(tmp_path, name):
     class Tags(HTMLParser):
         def __init__(self):
@@ -135,7 +143,6 @@ def test_a_file_s_name_is_text_in_the_page(tmp_path, name):
             self.scripts += tag == "script"
             if tag == "meta":
                 self.told[dict(attributes).get("name")] = dict(attributes).get("content")
-
 
     file = tmp_path / name.replace("/", "\u2215")  # a slash is the one sign that no name has
     file.write_bytes(b"net")

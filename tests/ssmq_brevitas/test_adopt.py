@@ -118,13 +118,16 @@ TAKEN = {
         encoder=linear(3, weight_quant=Int8WeightPerChannelFixedPoint, bias_quant=Int32Bias),
     ),
     "no bias": lambda: Around(encoder=linear(3, bias=False, bias_quant=None)),
-    "quantisers of a layer": lambda: Around(
-        nn.Identity(), nn.Identity(), linear(3, input_quant=UNSIGNED, output_quant=SIGNED)
-    ),
+    "quantisers of a layer": lambda: Around(nn.Identity(), nn.Identity(), linear(3, input_quant=UNSIGNED, output_quant=SIGNED)),
     "the input quantised twice alike": lambda: Around(
         nn.Sequential(Two(torch.add, act(), qnn.QuantReLU(act_quant=UNSIGNED)), act()),
-        Two(torch.add, *[qnn.QuantIdentity(act_quant=UNSIGNED, scaling_impl_type=ScalingImplType.CONST, scaling_init=1.0)
-                         for _ in range(2)]),
+        Two(
+            torch.add,
+            *[
+                qnn.QuantIdentity(act_quant=UNSIGNED, scaling_impl_type=ScalingImplType.CONST, scaling_init=1.0)
+                for _ in range(2)
+            ],
+        ),
         linear(3, input_quant=UNSIGNED),
     ),
     "a quantiser of codes that are finer, and one of coarser": lambda: Around(
@@ -132,11 +135,11 @@ TAKEN = {
     ),
     "one layer twice": lambda: Around(nn.Sequential(act(), shared := linear(), act(), shared, MyReLU(act_quant=UNSIGNED))),
     "a sum of one grid": lambda: Around(
-        nn.Sequential(act(return_quant_tensor=True, bit_width=4), Two(lambda x, y: (x + y).value, nn.Identity(), nn.Identity()), act())
+        nn.Sequential(
+            act(return_quant_tensor=True, bit_width=4), Two(lambda x, y: (x + y).value, nn.Identity(), nn.Identity()), act()
+        )
     ),
-    "a sum of two grids": lambda: Around(
-        nn.Sequential(Two(lambda x, y: x - y / 4, act(bit_width=3), act(bit_width=6)), act())
-    ),
+    "a sum of two grids": lambda: Around(nn.Sequential(Two(lambda x, y: x - y / 4, act(bit_width=3), act(bit_width=6)), act())),
     "a quotient": lambda: Around(nn.Sequential(Two(lambda x: x / 3, act()), act())),
     "sigmoid of codes": lambda: Around(nn.Sequential(act(bit_width=6), qnn.QuantSigmoid(act_quant=UNSIGNED))),
     "tanh of codes": lambda: Around(nn.Sequential(act(bit_width=6), qnn.QuantTanh(act_quant=SIGNED))),
@@ -144,12 +147,8 @@ TAKEN = {
     "functions of torch": lambda: Around(
         nn.Sequential(act(), nn.GELU(approximate="tanh"), act(), Two(lambda x: F.silu(x).relu(), nn.Identity()), act())
     ),
-    "a convolution": lambda: Around(
-        nn.Sequential(act(), qnn.QuantConv1d(4, 4, 1, **GRIDS), act()), call=turned
-    ),
-    "a norm of this package": lambda: Around(
-        nn.Sequential(QuantBatchNorm1d(nn.BatchNorm1d(4), 8), act()), call=turned
-    ),
+    "a convolution": lambda: Around(nn.Sequential(act(), qnn.QuantConv1d(4, 4, 1, **GRIDS), act()), call=turned),
+    "a norm of this package": lambda: Around(nn.Sequential(QuantBatchNorm1d(nn.BatchNorm1d(4), 8), act()), call=turned),
 }
 
 
@@ -187,7 +186,9 @@ REFUSED = {
     "a float scale of an input": (
         lambda: Around(nn.Identity(), encoder=linear(3, output_quant=Int8ActPerTensorFloat)),
         "encoder.*its output quantiser is.*set output_restrict_scaling_type",
-        lambda: Around(nn.Identity(), encoder=linear(3, output_quant=Int8ActPerTensorFloat, output_restrict_scaling_type=POWER)),
+        lambda: Around(
+            nn.Identity(), encoder=linear(3, output_quant=Int8ActPerTensorFloat, output_restrict_scaling_type=POWER)
+        ),
     ),
     "a float bias": (
         lambda: Around(encoder=linear(3, bias_quant=None)),
@@ -197,7 +198,9 @@ REFUSED = {
     "a bias on an unknown grid": (
         lambda: Around(encoder=linear(3, bias_quant=Int32Bias)),
         "encoder: .*Input scale required: set return_quant_tensor=True",
-        lambda: Around(encoder=linear(3, bias_quant=Int32Bias), sensor=qnn.QuantIdentity(act_quant=UNSIGNED, return_quant_tensor=True)),
+        lambda: Around(
+            encoder=linear(3, bias_quant=Int32Bias), sensor=qnn.QuantIdentity(act_quant=UNSIGNED, return_quant_tensor=True)
+        ),
     ),
     "a float weight": (
         lambda: Around(encoder=linear(3, weight_quant=None)),
@@ -225,7 +228,11 @@ REFUSED = {
         lambda: Around(act(act_quant=Int8ActPerTensorFloat, restrict_scaling_type=POWER)),
     ),
     "a scale a channel": (
-        lambda: Around(act(scaling_per_output_channel=True, per_channel_broadcastable_shape=(1, 1, 4), scaling_stats_permute_dims=(2, 0, 1))),
+        lambda: Around(
+            act(
+                scaling_per_output_channel=True, per_channel_broadcastable_shape=(1, 1, 4), scaling_stats_permute_dims=(2, 0, 1)
+            )
+        ),
         "part.*has a scale a channel: set scaling_per_output_channel=False",
         lambda: Around(act(scaling_per_output_channel=False)),
     ),
@@ -270,7 +277,9 @@ REFUSED = {
         lambda: Around(qnn.QuantSigmoid(act_quant=UNSIGNED)).double(),
     ),
     "scales that a QuantTensor cannot add": (
-        lambda: Around(nn.Sequential(Two(operator.add, act(return_quant_tensor=True, bit_width=3), act(return_quant_tensor=True)), act())),
+        lambda: Around(
+            nn.Sequential(Two(operator.add, act(return_quant_tensor=True, bit_width=3), act(return_quant_tensor=True)), act())
+        ),
         "part.0.add: .*Scaling factors are different: .*return_quant_tensor=False",
         lambda: Around(nn.Sequential(Two(torch.add, act(bit_width=3), act()), act())),
     ),

@@ -176,7 +176,10 @@ def test_signed_bits_are_the_least_that_hold_both_ends(low, high):
     assert bits == 1 or low < -(2 ** (bits - 2)) or high > 2 ** (bits - 2) - 1
 
 
-@pytest.mark.parametrize("low, high, bits", [(0, 0, 1), (-1, 0, 1), (-2, 0, 2), (0, 1, 2), (-2**52 - 1, 0, 54), (-2**52, 2**52 - 1, 53), (0, 2**52, 54)])
+@pytest.mark.parametrize(
+    "low, high, bits",
+    [(0, 0, 1), (-1, 0, 1), (-2, 0, 2), (0, 1, 2), (-(2**52) - 1, 0, 54), (-(2**52), 2**52 - 1, 53), (0, 2**52, 54)],
+)
 def test_signed_bits_at_the_edges(low, high, bits):
     assert signed_bits(low, high) == bits
 

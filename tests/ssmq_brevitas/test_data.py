@@ -84,7 +84,12 @@ def test_a_model_serves_what_it_was_trained_on(folder):
     mnist = load_data(folder)
     described = mnist.describe()
     assert mnist.was_learnt(described) and load_data().was_learnt(described), "the subset is a part of MNIST"
-    for other in (load_data(folder, "fashion-mnist"), load_data(permute=0), load_data(downsample=4), load_data(folder, permute=3)):
+    for other in (
+        load_data(folder, "fashion-mnist"),
+        load_data(permute=0),
+        load_data(downsample=4),
+        load_data(folder, permute=3),
+    ):
         assert not other.was_learnt(described)
     assert not load_data(permute=1).was_learnt(load_data(permute=2).describe())
     own = SequenceData("MNIST", "npz", *[getattr(mnist, f"{kind}_{split}") for split in SPLITS for kind in "xy"])

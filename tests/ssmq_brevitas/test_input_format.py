@@ -98,7 +98,9 @@ def test_a_format_that_is_given_holds_for_floats_and_for_integers(tmp_path):
     integers = loaded(tmp_path, codes, given=given_format)
     assert integers.input_format == given_format and integers.x_train.max() <= 2047
     codes[5, 3] = 2048
-    with pytest.raises(SsmqError, match="own.npz: x: codes from -2040 to 2048 are not those of 12 bits signed times 2.-9, -2048 to 2047"):
+    with pytest.raises(
+        SsmqError, match="own.npz: x: codes from -2040 to 2048 are not those of 12 bits signed times 2.-9, -2048 to 2047"
+    ):
         loaded(tmp_path, codes, given=given_format)
 
 
@@ -139,7 +141,10 @@ def test_a_configuration_says_its_input_s_format(tmp_path):
         ("[model.input]\nbits = 8\nsigned = 1\nexponent = 0", "model.input.signed: .*boolean, not 1"),
         ("[model.input]\nbits = 8\nsigned = true\nexponent = 99", "model.input.exponent: .*less than or equal to 24"),
         ("[model.input]\nbits = 8\nsigned = true\nexponnet = 0", "unknown key 'model.input.exponnet'; did you mean 'exponent'"),
-        ("[model.input]\nbits = 8\nsigned = true\nexponent = 0\n[scheme.bits]\ninput = 1", "scheme.bits.input is 1, but of signed"),
+        (
+            "[model.input]\nbits = 8\nsigned = true\nexponent = 0\n[scheme.bits]\ninput = 1",
+            "scheme.bits.input is 1, but of signed",
+        ),
         ("[scheme.bits]\ninput = 17", "scheme.bits.input: .*less than or equal to 16"),
     ],
 )

@@ -14,7 +14,7 @@ import pytest
 from conftest import small_codes, small_config, small_model
 from ssmq_export.from_model import describe
 from ssmq_export.graphs.step_graph import step_graph
-from ssmq_export.lower import lower
+from ssmq_export.lowering import lower
 from ssmq_jit import sources
 
 ROOT = Path(__file__).parents[2]
@@ -130,7 +130,9 @@ print(*fake_quantize(torch.tensor([-9.0, 0.4, 3.0, 99.0]), torch.tensor(1.0), -4
 def test_the_quantizer_follows_a_change_of_vectors(tmp_path):
     folder = copied(tmp_path, "ssmq_jit", "ssmq_brevitas")
     assert fresh(folder, QUANTIZE) == ["-4", "0", "3", "3"]
-    change(folder / "ssmq_brevitas" / "vectors.py", 'fcmp_ordered("<", value, high_value)', 'fcmp_ordered(">", value, high_value)')
+    change(
+        folder / "ssmq_brevitas" / "vectors.py", 'fcmp_ordered("<", value, high_value)', 'fcmp_ordered(">", value, high_value)'
+    )
     assert fresh(folder, QUANTIZE) == ["3", "3", "3", "99"]
 
 
@@ -160,7 +162,9 @@ print(*IntegerModel(onnx.load(sys.argv[1])).forward(np.load(sys.argv[2])).ravel(
 def test_the_recurrence_follows_a_change_of_vectors(tmp_path):
     folder = copied(tmp_path, "ssmq_jit", "ssmq_brevitas")
     assert fresh(folder, SCAN) == ["-4", "0", "3", "3"]
-    change(folder / "ssmq_brevitas" / "vectors.py", 'fcmp_ordered("<", value, high_value)', 'fcmp_ordered(">", value, high_value)')
+    change(
+        folder / "ssmq_brevitas" / "vectors.py", 'fcmp_ordered("<", value, high_value)', 'fcmp_ordered(">", value, high_value)'
+    )
     assert fresh(folder, SCAN) == ["3", "3", "3", "99"]
 
 

@@ -38,7 +38,9 @@ def test_a_call_gives_what_the_float_network_gives(case, batch):
     assert error < 2e-3
 
 
-@pytest.mark.parametrize("network", [nn.Sequential(nn.ReLU()), nn.Sequential(nn.Linear(6, 6)), nn.Sequential(nn.Linear(6, 3), S4D(3, 2))], ids=repr)
+@pytest.mark.parametrize(
+    "network", [nn.Sequential(nn.ReLU()), nn.Sequential(nn.Linear(6, 6)), nn.Sequential(nn.Linear(6, 3), S4D(3, 2))], ids=repr
+)
 def test_sequences_of_one_step_are_sequences(network):
     batch = torch.randn(8, 1, 6)
     wanted = network(batch).detach()

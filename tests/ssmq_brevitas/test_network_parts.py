@@ -140,7 +140,9 @@ def test_every_role_has_the_width_that_the_scheme_gives_it():
     network = quantize(settled(Residual(layers=1), batch), Scheme(bits=bits), batch)
     found = {name: module.bits for name, module in quantizers(network).items()}
     block = {"s4d_quant": 11, "activation_quant": 12, "glu_value_quant": 12, "glu_quant": 12, "add_quant": 10}
-    wanted = {"x_quant": 9, "encoder_quant": 10, "mean_quant": 13} | {f"blocks.0.{name}": width for name, width in block.items()}
+    wanted = {"x_quant": 9, "encoder_quant": 10, "mean_quant": 13} | {
+        f"blocks.0.{name}": width for name, width in block.items()
+    }
     assert wanted.items() <= found.items()
     first = getattr(network.blocks, "0")
     linear = (network.encoder, first.mix, network.decoder)
@@ -159,7 +161,13 @@ def test_a_layer_before_the_mean_is_no_decoder_and_one_before_the_last_step_is()
 def test_patterns_reach_biases_and_the_grids_of_single_layers():
     torch.manual_seed(0)
     batch = torch.randn(4, 20, 3)
-    tensors = {"decoder": 3, "*.bias": 9, "decoder.bias": 7, "blocks.1.s4d.granularity": "head", "blocks.0.*.parameterisation": "polar"}
+    tensors = {
+        "decoder": 3,
+        "*.bias": 9,
+        "decoder.bias": 7,
+        "blocks.1.s4d.granularity": "head",
+        "blocks.0.*.parameterisation": "polar",
+    }
     found = quantize(settled(Residual(), batch), Scheme(tensors=tensors), batch)
     first, second = (getattr(found.blocks, name).s4d for name in "01")
     assert (found.decoder.weight_bits, found.decoder.bias_bits, found.encoder.bias_bits) == (3, 7, 9)

@@ -231,7 +231,12 @@ def test_other_files_and_options_are_refused(tmp_path):
     np.save(tmp_path / "one.npz.npy", np.zeros(3))
     (tmp_path / "one.npz.npy").rename(tmp_path / "one.npz")
     (tmp_path / "folder.npz").mkdir()
-    cases = (("noise", "not a readable .npz"), ("missing", "no such file"), ("one", "one array: np.savez"), ("folder", "no such"))
+    cases = (
+        ("noise", "not a readable .npz"),
+        ("missing", "no such file"),
+        ("one", "one array: np.savez"),
+        ("folder", "no such"),
+    )
     for name, message in cases:
         with pytest.raises(SsmqError, match=message):
             load_data(dataset=f"npz:{tmp_path / name}.npz")

@@ -78,7 +78,9 @@ def test_a_transform_that_gives_no_positive_number_is_refused(argument):
     # Logarithms of numbers below 1, which "none" takes for the numbers themselves.
     layer = Block(6, 4)
     name = {"real_transform": "A_real", "dt_transform": "inv_dt"}[argument]
-    with pytest.raises(SsmqError, match=rf"the network: {name} does not stand for positive numbers: look at {argument} \('none'\)"):
+    with pytest.raises(
+        SsmqError, match=rf"the network: {name} does not stand for positive numbers: look at {argument} \('none'\)"
+    ):
         convert(layer, **{argument: "none"})
 
 

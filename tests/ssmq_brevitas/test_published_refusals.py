@@ -136,7 +136,10 @@ def test_steps_past_what_numbers_hold_are_refused():
         ({"real_transform": "cube"}, "real_transform must be one of 'exp', 'none', .*, not 'cube'"),
         ({"activation": "mish"}, "activation must be one of None, 'id', .*, not 'mish'"),
         ({"dt_fast": "yes"}, "dt_fast must be one of False, True, not 'yes'"),
-        *(({"bandlimit": value}, "bandlimit must be a number above 0") for value in (0, -1.0, float("nan"), float("inf"), True, "1")),
+        *(
+            ({"bandlimit": value}, "bandlimit must be a number above 0")
+            for value in (0, -1.0, float("nan"), float("inf"), True, "1")
+        ),
     ],
 )
 def test_an_argument_that_is_none_is_refused(arguments, message):

@@ -166,7 +166,10 @@ def test_a_quant_tensor_in_and_out(output):
     assert not isinstance(ranged()(given), QuantTensor)
 
 
-@pytest.mark.parametrize("act, problem", [(Int8ActPerTensorFloat, "has the scale 0.0.*, no power of two"), (ShiftedUint8ActPerTensorFixedPoint, "has a zero point")])
+@pytest.mark.parametrize(
+    "act, problem",
+    [(Int8ActPerTensorFloat, "has the scale 0.0.*, no power of two"), (ShiftedUint8ActPerTensorFixedPoint, "has a zero point")],
+)
 def test_a_quant_tensor_on_another_grid_is_refused(act, problem):
     sensor = qnn.QuantIdentity(act_quant=act, return_quant_tensor=True)
     sensor(torch.randn(2, 30, 3))
@@ -197,9 +200,15 @@ def test_a_copy_of_own_classes_follows_its_own_parameters():
 REFUSED = {
     "a_quant must be a Brevitas quantiser class": {"a_quant": "int8"},
     "b_quant has a narrow range: set narrow_range = False": {"b_quant": Int8WeightPerTensorFixedPoint},
-    "c_quant has a scale .* set restrict_scaling_type = RestrictValueType.POWER_OF_TWO": {"c_quant": Int8WeightPerTensorFloat.let(narrow_range=False)},
-    "d_quant rounds by FloorSte: set float_to_int_impl_type = FloatToIntImplType.ROUND": {"d_float_to_int_impl_type": FloatToIntImplType.FLOOR},
-    "c_quant .* set zero_point_impl = ZeroZeroPoint": {"c_quant": ShiftedUint8WeightPerTensorFloat.let(signed=True, narrow_range=False)},
+    "c_quant has a scale .* set restrict_scaling_type = RestrictValueType.POWER_OF_TWO": {
+        "c_quant": Int8WeightPerTensorFloat.let(narrow_range=False)
+    },
+    "d_quant rounds by FloorSte: set float_to_int_impl_type = FloatToIntImplType.ROUND": {
+        "d_float_to_int_impl_type": FloatToIntImplType.FLOOR
+    },
+    "c_quant .* set zero_point_impl = ZeroZeroPoint": {
+        "c_quant": ShiftedUint8WeightPerTensorFloat.let(signed=True, narrow_range=False)
+    },
     "c_quant is a TernaryQuant, no integer quantiser": {"c_quant_type": QuantType.TERNARY, "c_threshold": 0.5},
     "c_quant is unsigned: set signed = True": {"c_signed": False},
     "c_quant learns its width": {"c_bit_width_impl_type": BitWidthImplType.PARAMETER},
@@ -208,7 +217,9 @@ REFUSED = {
         "state_quant": Int8ActPerTensorFloat.let(scaling_impl_type=ScalingImplType.CONST, scaling_init=3.0)
     },
     "c_quant: Brevitas cannot build it .*bit_width": {"c_quant": NoneWeightQuant},
-    "state_quant: Brevitas cannot build it .*scaling_init": {"state_quant": Int8ActPerTensorFixedPoint.let(scaling_impl_type=ScalingImplType.CONST)},
+    "state_quant: Brevitas cannot build it .*scaling_init": {
+        "state_quant": Int8ActPerTensorFixedPoint.let(scaling_impl_type=ScalingImplType.CONST)
+    },
     "output_quant has a scale .* need not be a power of two": {"output_quant": Uint8ActPerTensorFloat},
     "return_quant_tensor needs an output_quant": {"return_quant_tensor": True},
     "output_bit_width needs an output_quant": {"output_bit_width": 4},

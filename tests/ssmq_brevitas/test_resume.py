@@ -134,7 +134,9 @@ def test_a_damaged_state_is_refused_or_gone_on_from(tmp_path_factory, data):
     header = 8 + int.from_bytes(content[:8], "little")
     for _ in range(data.draw(st.integers(1, 3))):
         start = data.draw(st.integers(0, header - 1) | st.integers(header, len(content) - 1))
-        piece = data.draw(st.binary(min_size=1, max_size=3) | st.sampled_from([b"99999", b"null", b"-1", b"[[[", b"\xff\xff\x7f"]))
+        piece = data.draw(
+            st.binary(min_size=1, max_size=3) | st.sampled_from([b"99999", b"null", b"-1", b"[[[", b"\xff\xff\x7f"])
+        )
         content[start : start + len(piece)] = piece
     damaged.write_bytes(content)
     model = model_of()
@@ -149,7 +151,11 @@ def test_a_position_past_the_end_is_refused(tmp_path):
     state = tmp_path / "state.safetensors"
     interrupted(state, model_of(), made())
     whole = state.read_bytes()
-    for before, after in ((b'\\"step\\": 4', b'\\"step\\": 9'), (b'\\"step\\": 4', b'\\"step\\": 2'), (b'\\"loss\\"', b'\\"lost\\"')):
+    for before, after in (
+        (b'\\"step\\": 4', b'\\"step\\": 9'),
+        (b'\\"step\\": 4', b'\\"step\\": 2'),
+        (b'\\"loss\\"', b'\\"lost\\"'),
+    ):
         assert before in whole and len(before) == len(after)
         state.write_bytes(whole.replace(before, after))
         with pytest.raises(SsmqError, match="state.safetensors: not a readable"):

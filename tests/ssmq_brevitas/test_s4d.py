@@ -62,7 +62,9 @@ def test_a_stream_can_be_trained_through():
     state, last = layer.initial_state(1), 0
     for u_t in u.unbind(dim=1):
         last, state = layer.step(u_t, state)
-    for one, other in zip(*(torch.autograd.grad(y.sum(), list(layer.parameters())) for y in (last, layer(u)[:, -1])), strict=True):
+    for one, other in zip(
+        *(torch.autograd.grad(y.sum(), list(layer.parameters())) for y in (last, layer(u)[:, -1])), strict=True
+    ):
         assert torch.allclose(one, other, rtol=1e-8, atol=1e-10)
 
 

@@ -133,5 +133,5 @@ def test_states_are_kept_for_a_backward_pass_that_comes_and_for_no_other(monkeyp
     parameters = [torch.full((1, 1), 0.5, requires_grad=trained) for _ in range(6)]
     with mode():
         y = diagonal_scan(torch.ones(2, 5, 1), *parameters, torch.ones(1), torch.tensor(0.25), 8)
-    (_, saved), = heard
+    ((_, saved),) = heard
     assert (saved is not None) == y.requires_grad == kept

@@ -76,7 +76,9 @@ def test_the_dynamics_have_a_rate_of_their_own_and_no_decay(kind, made):
 def test_a_training_steps_by_rate_times_schedule(kind):
     """Adam's first step is the rate, whatever the gradient's size; of 40 steps the first has half the rate."""
     x = torch.randint(0, 256, (160, LENGTH), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    data = SequenceData("noise", "made here", x, torch.arange(160) % 3, x[:4], torch.zeros(4).long(), x[:4], torch.zeros(4).long())
+    data = SequenceData(
+        "noise", "made here", x, torch.arange(160) % 3, x[:4], torch.zeros(4).long(), x[:4], torch.zeros(4).long()
+    )
     model = built(kind)
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
 

@@ -107,7 +107,9 @@ def test_a_state_of_another_task_or_input_is_refused(tmp_path):
     train(fresh("regression"), data, training, state_path=state)
     model, steps = fresh("regression"), data_of("regression of steps")
     model.task = TASKS["regression of steps"]
-    twice = {f"y_{split}": getattr(steps, f"y_{split}")[..., None].expand(-1, -1, 2) for split in ("train", "validation", "test")}
+    twice = {
+        f"y_{split}": getattr(steps, f"y_{split}")[..., None].expand(-1, -1, 2) for split in ("train", "validation", "test")
+    }
     with pytest.raises(SsmqError, match=r"another task.every_step \(False, not True\)"):
         train(model, dataclasses.replace(steps, **twice), training, state_path=state)
     other = parse_config({"model": {**model.model.model_dump(), "input": {"bits": 8, "signed": False, "exponent": 0}}}, "test")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import onnx
-from ssmq_export.check import check_model
+from ssmq_export.checks import check_model
 
 
 def said(model: onnx.ModelProto, rule: str) -> list[tuple[str, str, str]]:

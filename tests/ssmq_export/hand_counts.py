@@ -7,8 +7,8 @@ from ssmq_export.dataflow.folding import Folding
 from ssmq_export.dataflow.graph import DataflowGraph
 from ssmq_export.dataflow.operation import Operation
 from ssmq_export.door import admit, refuse_narrow
-from ssmq_export.estimate import find_part
-from ssmq_export.estimate.cost import resources
+from ssmq_export.estimates import find_part
+from ssmq_export.estimates.cost import resources
 
 ARTY, ZYNQ_US, ECP5 = "xc7a35t", "xczu3eg", "lfe5u-25f"
 # Control by cycles a step: a counter of so many bits, a LUT that tells its last value, two for valid and ready; their FFs.

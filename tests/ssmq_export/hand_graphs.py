@@ -12,7 +12,7 @@ from ssmq_export.dataflow.format import Format
 from ssmq_export.dataflow.keys import PORTS_KEY
 from ssmq_export.graphs.builder import GraphBuilder
 from ssmq_export.graphs.spec import Constant
-from ssmq_export.lower.graph import Graph
+from ssmq_export.lowering.graph import Graph
 from with_ports import ports_text
 
 

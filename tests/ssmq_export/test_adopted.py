@@ -20,9 +20,9 @@ from ssmq_export.from_network import network_spec, trace
 from ssmq_export.graphs.network_graph import network_graph
 from ssmq_export.graphs.sequence_graph import sequence_graph
 from ssmq_export.integer import IntegerModel
-from ssmq_export.lower import lower
-from ssmq_export.verify.agreement import compare
-from ssmq_export.verify.engines import run_sequence, run_steps
+from ssmq_export.lowering import lower
+from ssmq_export.verification.agreement import compare
+from ssmq_export.verification.engines import run_sequence, run_steps
 from torch import fx, nn
 
 

@@ -18,14 +18,14 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from rich.console import Console
 from ssmq_cli.check import to_table
-from ssmq_export.check import RULES, check_file, check_model
-from ssmq_export.check.finding import to_json
+from ssmq_export.checks import RULES, check_file, check_model
+from ssmq_export.checks.finding import to_json
 from ssmq_export.errors import ExportError
 from ssmq_export.from_model import describe
 from ssmq_export.graphs.sequence_graph import sequence_graph
 from ssmq_export.graphs.step_graph import step_graph
-from ssmq_export.lower import collapse, lower
-from ssmq_export.verify.engines import with_batch
+from ssmq_export.lowering import collapse, lower
+from ssmq_export.verification.engines import with_batch
 
 
 @pytest.fixture(scope="module")
@@ -565,9 +565,7 @@ def test_a_large_graph_is_judged_quickly():
     graph = helper.make_graph(nodes, "large", [port("x", 64)], [values.pop()], constants, value_info=values)
     for name, datatype in types.items():
         entry = onnx.StringStringEntryProto(key="finn_datatype", value=datatype)
-        graph.quantization_annotation.append(
-            onnx.TensorAnnotation(tensor_name=name, quant_parameter_tensor_names=[entry])
-        )
+        graph.quantization_annotation.append(onnx.TensorAnnotation(tensor_name=name, quant_parameter_tensor_names=[entry]))
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
     started = time.process_time()
     assert check_model(model) == []

@@ -13,7 +13,7 @@ import pytest
 from foreign_cases import INTEGER, VECTOR, layer, make_sparse
 from foreign_graphs import QONNX, Graph
 from onnx import TensorProto, helper, numpy_helper
-from ssmq_export.check import check_model
+from ssmq_export.checks import check_model
 
 
 def errors(model) -> list[str]:
@@ -177,7 +177,9 @@ def test_twenty_thousand_faults_are_found_in_linear_time():
     def faulty(count: int) -> float:
         nodes = [helper.make_node("Softmax", [f"t{k}"], [f"t{k + 1}"], name=f"n{k}") for k in range(count)]
         ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, VECTOR) for name in ("t0", f"t{count}")]
-        model = helper.make_model(helper.make_graph(nodes, "g", ports[:1], ports[1:]), opset_imports=[helper.make_opsetid("", 17)])
+        model = helper.make_model(
+            helper.make_graph(nodes, "g", ports[:1], ports[1:]), opset_imports=[helper.make_opsetid("", 17)]
+        )
         started = time.process_time()
         assert len(errors(model)) >= count
         return time.process_time() - started
@@ -188,5 +190,5 @@ def test_twenty_thousand_faults_are_found_in_linear_time():
 
 def test_the_check_needs_no_finn(tmp_path):
     onnx.save(layer(), tmp_path / "g.onnx")
-    script = "import sys; from ssmq_export.check import check_file; check_file(sys.argv[1]); assert not {'finn', 'qonnx'} & set(sys.modules)"
+    script = "import sys; from ssmq_export.checks import check_file; check_file(sys.argv[1]); assert not {'finn', 'qonnx'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", script, str(tmp_path / "g.onnx")], check=True)

@@ -36,7 +36,12 @@ WIDEST = {TensorProto.BFLOAT16: 8, TensorProto.FLOAT16: 11, TensorProto.FLOAT: 2
 @pytest.mark.parametrize("name", ["u", "t0_0"])
 def test_a_container_holds_every_integer_of_its_tensor(name, element, exact):
     """A float of n bits of significand holds -2**n .. 2**n: INT(n + 1) and UINT(n), and of those n is in IEEE 754."""
-    for datatype, fits in ((f"INT{exact + 1}", True), (f"INT{exact + 2}", False), (f"UINT{exact}", True), (f"UINT{exact + 1}", False)):
+    for datatype, fits in (
+        (f"INT{exact + 1}", True),
+        (f"INT{exact + 2}", False),
+        (f"UINT{exact}", True),
+        (f"UINT{exact + 1}", False),
+    ):
         model = relus(datatype)
         for found in (*model.graph.input, *model.graph.output):
             found.type.tensor_type.elem_type = element
@@ -116,7 +121,10 @@ def test_of_a_float_graph_no_container_is_asked():
     assert said(quantized(contained(a=TensorProto.DOUBLE)), "float32-container") == []
 
 
-@pytest.mark.parametrize("datatype, told", [("INT8191", False), ("INT8192", True), ("UINT8191", False), ("UINT8192", True), ("BIPOLAR", False), ("FLOAT32", False)])
+@pytest.mark.parametrize(
+    "datatype, told",
+    [("INT8191", False), ("INT8192", True), ("UINT8191", False), ("UINT8192", True), ("BIPOLAR", False), ("FLOAT32", False)],
+)
 def test_no_element_is_wider_than_an_hls_integer(datatype, told):
     model = relus(datatype)
     entry = onnx.StringStringEntryProto(key="finn_datatype", value="INT9000")  # a constant is no stream

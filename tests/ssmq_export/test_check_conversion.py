@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conversion_cases import conversions
 from foreign_graphs import QONNX, Graph
-from ssmq_export.check import check_model
+from ssmq_export.checks import check_model
 
 CASES = conversions()
 

@@ -19,7 +19,9 @@ def quantized(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def streams(op: str, types: list[str | None], *, before: str | None = None, count=1, domain="", rest=(), **attributes) -> onnx.ModelProto:
+def streams(
+    op: str, types: list[str | None], *, before: str | None = None, count=1, domain="", rest=(), **attributes
+) -> onnx.ModelProto:
     """``count`` nodes of ``op`` that read the ports v0, v1 ... of these types; ``before`` is an operator in front of each."""
     g = Graph()
     g.domains.add(domain)
@@ -240,7 +242,12 @@ def test_every_parameter_of_a_scan_is_annotated_and_its_data_is_none(place):
     operands = [g.constant(np.ones((1, 5, 1, 4)), None, name="u")]
     operands += [g.constant(np.ones((4, 3)), None if k == place else "INT4", name=f"p{k}") for k in range(1, 8)]
     operands.append(g.constant(np.ones(1), None, name="p8") if place == 8 else g.input("p8", (1,), "INT4"))
-    model = g.model([g.node("DiagonalScan", operands, (1, 5, 1, 4), "INT8", domain=OURS), g.node("Relu", [g.input("v", ROW, "INT4")], ROW, "INT4")])
+    model = g.model(
+        [
+            g.node("DiagonalScan", operands, (1, 5, 1, 4), "INT8", domain=OURS),
+            g.node("Relu", [g.input("v", ROW, "INT4")], ROW, "INT4"),
+        ]
+    )
     if place == 8:  # no node of constants alone, which would be folded away
         model.graph.initializer.remove(next(t for t in model.graph.initializer if t.name == "u"))
         model.graph.input.append(helper.make_tensor_value_info("u", TensorProto.FLOAT, (1, 5, 1, 4)))

@@ -9,10 +9,17 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from ssmq_export.check import RULES, check_file, check_model
+from ssmq_export.checks import RULES, check_file, check_model
 from ssmq_export.errors import ExportError
 
-PLACES = ("onnx.NodeProto.name", "onnx.NodeProto.input", "onnx.GraphProto.name", "onnx.OperatorSetIdProto.domain", "onnx.TensorProto.name", "onnx.TypeProto.denotation")
+PLACES = (
+    "onnx.NodeProto.name",
+    "onnx.NodeProto.input",
+    "onnx.GraphProto.name",
+    "onnx.OperatorSetIdProto.domain",
+    "onnx.TensorProto.name",
+    "onnx.TypeProto.denotation",
+)
 
 
 def model(**named: str) -> onnx.ModelProto:
@@ -21,8 +28,22 @@ def model(**named: str) -> onnx.ModelProto:
     port = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in ("u", "y")]
     port[0].type.denotation = text["onnx.TypeProto.denotation"]
     # Bytes of a constant are no text: 0xff 0xff 0xff 0xff.
-    held = helper.make_graph([], text["onnx.GraphProto.name"], [], [], [numpy_helper.from_array(np.array([-1], np.int32), text["onnx.TensorProto.name"])])
-    node = helper.make_node("Relu", ["u", text["onnx.NodeProto.input"]], ["y"], name=text["onnx.NodeProto.name"], held=held, ratio=1.0, scales=[1, 2])
+    held = helper.make_graph(
+        [],
+        text["onnx.GraphProto.name"],
+        [],
+        [],
+        [numpy_helper.from_array(np.array([-1], np.int32), text["onnx.TensorProto.name"])],
+    )
+    node = helper.make_node(
+        "Relu",
+        ["u", text["onnx.NodeProto.input"]],
+        ["y"],
+        name=text["onnx.NodeProto.name"],
+        held=held,
+        ratio=1.0,
+        scales=[1, 2],
+    )
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid(text["onnx.OperatorSetIdProto.domain"], 1)]
     return helper.make_model(helper.make_graph([node], "g", port[:1], port[1:]), opset_imports=opsets)
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from conftest import small_config, small_model
 from onnx import StringStringEntryProto, TensorAnnotation, TensorProto, helper, numpy_helper
-from ssmq_export.check import RULES, check_model
-from ssmq_export.check.sarif import to_sarif
+from ssmq_export.checks import RULES, check_model
+from ssmq_export.checks.sarif import to_sarif
 from ssmq_export.from_model import describe
 from ssmq_export.graphs.step_graph import step_graph
-from ssmq_export.lower import collapse, lower
+from ssmq_export.lowering import collapse, lower
 
 FINN = "finn.custom_op.fpgadataflow"
 
@@ -32,10 +32,21 @@ def hardware():
         node("Thresholding_rtl", ["s0", "levels"], ["t"], "rtl", NumChannels=8, PE=2, inputDataType="INT14", outputDataType="UINT2"),
         node("ElementwiseAdd_hls", ["t", "s1"], ["y"], "hls", out_shape=[1, 8], PE=2),
     ]  # fmt: skip
-    types = {"u": "INT8", "w": "INT4", "levels": "UINT2", "s": "INT14", "s0": "INT14", "s1": "INT14", "t": "UINT2", "y": "INT15"}
+    types = {
+        "u": "INT8",
+        "w": "INT4",
+        "levels": "UINT2",
+        "s": "INT14",
+        "s0": "INT14",
+        "s1": "INT14",
+        "t": "UINT2",
+        "y": "INT15",
+    }
     info = lambda name: helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4 if name == "u" else 8])  # noqa: E731
     constants = [numpy_helper.from_array(values, name) for name, values in weights.items()]
-    graph = helper.make_graph(nodes, "g", [info("u")], [info("y")], constants, value_info=[info(n) for n in ("s", "s0", "s1", "t")])
+    graph = helper.make_graph(
+        nodes, "g", [info("u")], [info("y")], constants, value_info=[info(n) for n in ("s", "s0", "s1", "t")]
+    )
     for tensor, datatype in types.items():
         entry = StringStringEntryProto(key="finn_datatype", value=datatype)
         graph.quantization_annotation.append(TensorAnnotation(tensor_name=tensor, quant_parameter_tensor_names=[entry]))
@@ -95,7 +106,9 @@ def test_a_foreign_node_between_hardware_is_two_partitions(hardware):
     model = copy.deepcopy(hardware)
     host_operator(model)
     findings = [f for f in check_model(model) if f.rule == "single-partition"]
-    assert [(f.node, f.message) for f in findings] == [("stray", "Neg stands between hardware nodes, before ElementwiseAdd_hls_y")]
+    assert [(f.node, f.message) for f in findings] == [
+        ("stray", "Neg stands between hardware nodes, before ElementwiseAdd_hls_y")
+    ]
     # Before the first and behind the last hardware node the host may do as it likes.
     model = copy.deepcopy(hardware)
     model.graph.node[3].CopyFrom(helper.make_node("Neg", ["t"], ["y"], name="behind"))

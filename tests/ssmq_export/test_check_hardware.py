@@ -100,12 +100,18 @@ def test_a_sweep_shorter_than_the_loop_of_nine_cycles_stalls(size, lanes, cycles
     assert messages(one("MVAU_hls", second=size, PE=lanes), "recurrence-rate") == []
 
 
-@pytest.mark.parametrize(("shift", "loop"), [(np.full((4, 3), 5), 9), (np.full(1, 5), 9), (np.arange(12).reshape(4, 3) % 2, 10)])
+@pytest.mark.parametrize(
+    ("shift", "loop"), [(np.full((4, 3), 5), 9), (np.full(1, 5), 9), (np.arange(12).reshape(4, 3) % 2, 10)]
+)
 def test_modes_with_shifts_of_their_own_make_the_loop_a_cycle_longer(shift, loop):
     g = Graph()
     g.domains.add(OURS)
     sizes = [*[(4, 3)] * 6, (4,)]
-    operands = [g.input("u", (1, 4), "INT8"), *(g.constant(np.ones(size), "INT2") for size in sizes), g.constant(shift, "UINT4")]
+    operands = [
+        g.input("u", (1, 4), "INT8"),
+        *(g.constant(np.ones(size), "INT2") for size in sizes),
+        g.constant(shift, "UINT4"),
+    ]
     model = g.model([g.node("DiagonalScan", operands, (1, 4), "INT8", domain=OURS, PE=3)])
     assert messages(model, "recurrence-rate") == [f"sweeps its modes in 4 cycles, and a state is back after {loop}"]
 
@@ -165,7 +171,9 @@ def test_a_foreign_node_between_hardware_nodes_is_named_with_the_one_it_is_befor
 
     hard, host, after = ("u", "a", "Copy_hls"), ("a", "b", "Neg"), ("b", "c", "Copy_hls")
     assert found(hard, host, after) == [("Neg_1", "Neg stands between hardware nodes, before Copy_hls_2")]
-    assert found(hard, host, ("b", "c", "Abs"), ("c", "y", "Copy_hls")) == [("Neg_1", "Neg stands between hardware nodes, before Copy_hls_3")]
+    assert found(hard, host, ("b", "c", "Abs"), ("c", "y", "Copy_hls")) == [
+        ("Neg_1", "Neg stands between hardware nodes, before Copy_hls_3")
+    ]
     twice = found(hard, host, after, ("c", "d", "Abs"), ("d", "y", "Copy_hls"))
     assert twice == [*found(hard, host, after), ("Abs_3", "Abs stands between hardware nodes, before Copy_hls_4")]
     joined = found(hard, host, ("a", "c", "Abs"), ("b c", "y", "Add_hls"))  # one operand is enough to say
@@ -204,12 +212,17 @@ def waiting(model):
 @pytest.mark.parametrize("around", [(), ("Relu",)])
 def test_the_short_way_waits_for_a_sum_over_channels(op, around):
     model = residual(around, (op,))
-    assert waiting(model) == waiting(residual((op,), around or ("Relu",))) == waiting(residual(around, ("Relu", op))) == BUFFERED
-    (node, _, _), = said(model, "residual-buffer")
+    assert (
+        waiting(model) == waiting(residual((op,), around or ("Relu",))) == waiting(residual(around, ("Relu", op))) == BUFFERED
+    )
+    ((node, _, _),) = said(model, "residual-buffer")
     assert node == model.graph.node[-1].name and severities(model, "residual-buffer") == {"info"}
 
 
-@pytest.mark.parametrize("ways", [((), ("Relu",)), (("Relu",), ("Relu", "Relu")), (("MatMul",), ("MatMul",)), (("MatMul", "MatMul"), ("MatMul", "MatMul"))])
+@pytest.mark.parametrize(
+    "ways",
+    [((), ("Relu",)), (("Relu",), ("Relu", "Relu")), (("MatMul",), ("MatMul",)), (("MatMul", "MatMul"), ("MatMul", "MatMul"))],
+)
 def test_ways_of_as_many_sums_need_no_buffer(ways):
     assert waiting(residual(*ways)) == []
 
@@ -248,9 +261,13 @@ def test_shapes_that_follow_need_not_be_declared_to_be_waited_for():
 def test_what_is_no_fork_is_not_waited_for():
     g = Graph()
     u, w = g.input("u", ROW, "INT8"), g.constant(np.ones((8, 8)), "INT2")
-    last = g.node("Add", [g.node("Relu", [u], ROW, "INT8"), g.node("MatMul", [g.input("v", ROW, "INT8"), w], ROW, "INT8")], ROW, "INT8")
+    last = g.node(
+        "Add", [g.node("Relu", [u], ROW, "INT8"), g.node("MatMul", [g.input("v", ROW, "INT8"), w], ROW, "INT8")], ROW, "INT8"
+    )
     assert waiting(g.model([last])) == []  # two ways, of two tensors
-    assert waiting(g.model([g.node("Mul", [last, g.node("Mul", [u, w], (8, 8), "INT8")], (8, 8), "INT8")])) == []  # a weight read twice
+    assert (
+        waiting(g.model([g.node("Mul", [last, g.node("Mul", [u, w], (8, 8), "INT8")], (8, 8), "INT8")])) == []
+    )  # a weight read twice
 
 
 def test_a_fork_of_no_channels_is_not_waited_for():

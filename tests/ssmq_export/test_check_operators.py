@@ -41,7 +41,9 @@ def told(model, rule):
 
 
 def local(model, op, domain):
-    model.functions.append(helper.make_function(domain, op, ["u"], ["y"], [helper.make_node("Relu", ["u"], ["y"])], [helper.make_opsetid("", 17)]))
+    model.functions.append(
+        helper.make_function(domain, op, ["u"], ["y"], [helper.make_node("Relu", ["u"], ["y"])], [helper.make_opsetid("", 17)])
+    )
     return model
 
 
@@ -58,7 +60,9 @@ def test_a_function_of_the_file_is_told_and_nothing_of_it_judged():
         assert told(model, "local-function") == ["calls Block, a function of this file, in which nothing is judged"]
         assert told(model, "known-domain") == told(model, "hardware-op") == []
     other = local(one("Block", domain="my.blocks"), "Block", "their.blocks")
-    assert told(other, "local-function") == [] and told(other, "known-domain") == ["Block belongs to the unknown domain 'my.blocks'"]
+    assert told(other, "local-function") == [] and told(other, "known-domain") == [
+        "Block belongs to the unknown domain 'my.blocks'"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -167,7 +171,13 @@ def test_a_condition_of_finn_s_is_judged_of_complete_operators_of_integer_graphs
 
 @pytest.mark.parametrize(
     "op, domain, wanted",
-    [("MultiThreshold", QONNX, 2), ("Quant", QONNX, 4), ("IntQuant", QONNX, 4), ("BipolarQuant", QONNX, 2), ("DiagonalScan", OURS, 9)],
+    [
+        ("MultiThreshold", QONNX, 2),
+        ("Quant", QONNX, 4),
+        ("IntQuant", QONNX, 4),
+        ("BipolarQuant", QONNX, 2),
+        ("DiagonalScan", OURS, 9),
+    ],
 )
 def test_operators_without_a_schema_have_a_fixed_count_of_operands(op, domain, wanted):
     every = ["u", *(f"c{k}" for k in range(9))]
@@ -199,7 +209,10 @@ def test_operators_have_the_operands_of_their_schema(op, operands, results, expe
     assert told(one(op, operands, results=results, domain=domain), "operand-count") == ([expected] if expected else [])
 
 
-@pytest.mark.parametrize("op, domain, operands", [("Relu", "", "u"), ("MultiThreshold", QONNX, "u w"), ("DiagonalScan", OURS, " ".join(["u", *"abcdefgh"]))])
+@pytest.mark.parametrize(
+    "op, domain, operands",
+    [("Relu", "", "u"), ("MultiThreshold", QONNX, "u w"), ("DiagonalScan", OURS, " ".join(["u", *"abcdefgh"]))],
+)
 def test_an_operator_without_a_result_is_told(op, domain, operands):
     model = one(op, operands, domain=domain, results=0)
     assert [message[-9:] for _, _, message in said(model, "operand-count")] == ["0 outputs"]

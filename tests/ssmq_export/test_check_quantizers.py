@@ -42,13 +42,16 @@ def test_a_symmetric_quantizer_of_a_power_of_two_is_legal(op):
 
 
 @pytest.mark.parametrize(
-    "given, missing", [({"signed": None}, "signed"), ({"narrow": None}, "narrow"), ({"signed": None, "narrow": None}, "signed and narrow")]
+    "given, missing",
+    [({"signed": None}, "signed"), ({"narrow": None}, "narrow"), ({"signed": None, "narrow": None}, "signed and narrow")],
 )
 def test_signed_and_narrow_are_given(given, missing):
     assert error(quant(**given), "quant-attributes", "y", f"has no attribute {missing}")
 
 
-@pytest.mark.parametrize("mode, told", [("ROUND", 0), ("round", 0), ("HALF_EVEN", 0), ("FLOOR", "FLOOR"), ("ceil", "CEIL"), (3, "3")])
+@pytest.mark.parametrize(
+    "mode, told", [("ROUND", 0), ("round", 0), ("HALF_EVEN", 0), ("FLOOR", "FLOOR"), ("ceil", "CEIL"), (3, "3")]
+)
 def test_rounding_is_half_to_even(mode, told):
     model = quant(rounding_mode=mode)
     assert error(model, "rounding-mode", "y", f"rounds by {told}") if told else said(model, "rounding-mode") == []
@@ -61,7 +64,8 @@ def test_a_zero_point_is_zero(value, fits):
 
 
 @pytest.mark.parametrize(
-    "value, fits", [(1.0, 1), (2.0, 1), ([0.5, 4.0], 1), (3.0, 0), ([0.5, 0.3], 0), (0.0, 0), (-0.5, 0), (np.inf, 0), (np.int64(4), 1)]
+    "value, fits",
+    [(1.0, 1), (2.0, 1), ([0.5, 4.0], 1), (3.0, 0), ([0.5, 0.3], 0), (0.0, 0), (-0.5, 0), (np.inf, 0), (np.int64(4), 1)],
 )
 def test_a_scale_is_a_power_of_two(value, fits):
     model = quant(s=value)
@@ -80,7 +84,9 @@ def test_a_width_is_a_whole_number_of_bits(value, told):
 
 
 @pytest.mark.parametrize("operand", RULES)
-@pytest.mark.parametrize("source, ours", [("text", True), ("port", True), ("node", True), ("nowhere", False), ("far", False), ("damaged", False)])
+@pytest.mark.parametrize(
+    "source, ours", [("text", True), ("port", True), ("node", True), ("nowhere", False), ("far", False), ("damaged", False)]
+)
 def test_parameters_are_constant_numbers(operand, source, ours):
     """What is missing, stored elsewhere or damaged has a rule of its own."""
     model = quant(**({operand: ["a"]} if source == "text" else {}))
@@ -192,7 +198,10 @@ def float_graph(*links: tuple[str, str, str], last="x w", quantized=True, **type
 
 def operands_told(model):
     found = said(model, "float-matmul-operand")
-    assert all((node, why) == (model.graph.node[-1].name, "is a float operand of a MatMul: no Quant lies before it") for node, _, why in found)
+    assert all(
+        (node, why) == (model.graph.node[-1].name, "is a float operand of a MatMul: no Quant lies before it")
+        for node, _, why in found
+    )
     assert severities(model, "float-matmul-operand") <= {"error"}
     return [tensor for _, tensor, _ in found]
 

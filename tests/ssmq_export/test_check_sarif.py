@@ -8,9 +8,9 @@ from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
 import pytest
-from ssmq_export.check.catalogue import RULES
-from ssmq_export.check.finding import Finding
-from ssmq_export.check.sarif import to_sarif
+from ssmq_export.checks.catalogue import RULES
+from ssmq_export.checks.finding import Finding
+from ssmq_export.checks.sarif import to_sarif
 
 # RFC 3986: a relative reference, or one with the scheme of files.
 REFERENCE = re.compile(r"(file://)?/?([A-Za-z0-9._~!$&'()*+,;=@/-]|%[0-9A-F]{2})+")
@@ -20,7 +20,9 @@ def finding(message: str = "m") -> Finding:
     return Finding(RULES[0].id, "error", "n", "", message, "f")
 
 
-@pytest.mark.parametrize("name", ["a b.onnx", "100%.onnx", "ö 漢.onnx", "b\\c.onnx", "#?.onnx", "c:d.onnx", os.fsdecode(b"\xff.onnx"), "[x].onnx"])
+@pytest.mark.parametrize(
+    "name", ["a b.onnx", "100%.onnx", "ö 漢.onnx", "b\\c.onnx", "#?.onnx", "c:d.onnx", os.fsdecode(b"\xff.onnx"), "[x].onnx"]
+)
 @pytest.mark.parametrize("folder", ["", "g", "/g h"])
 def test_a_path_is_a_uri(folder, name):
     path = Path(folder) / name
@@ -46,7 +48,12 @@ def test_a_rule_is_described_in_short_by_how_its_reason_begins():
 
 @pytest.mark.parametrize(
     "node, tensor, named",
-    [("n", "t", [("n", "function"), ("t", "variable")]), ("n", "", [("n", "function")]), ("", "t", [("t", "variable")]), ("", "", None)],
+    [
+        ("n", "t", [("n", "function"), ("t", "variable")]),
+        ("n", "", [("n", "function")]),
+        ("", "t", [("t", "variable")]),
+        ("", "", None),
+    ],
 )
 def test_a_result_names_its_node_and_its_tensor_as_far_as_it_has_them(node, tensor, named):
     found = Finding(RULES[0].id, "error", node, tensor, "m", "f")

@@ -13,7 +13,9 @@ PARAMETERS = ("a_re", "a_im", "b_re", "b_im", "c_re", "c_im", "d", "shift")
 U = (1, 5, 1, 4)
 
 
-def scan(change: dict | None = None, *, op="DiagonalScan", domain=OURS, port=None, u=U, state_bits=8, drop=0) -> onnx.ModelProto:
+def scan(
+    change: dict | None = None, *, op="DiagonalScan", domain=OURS, port=None, u=U, state_bits=8, drop=0
+) -> onnx.ModelProto:
     """Four heads of three modes; ``change`` gives parameters another value, ``port`` names one that is an input."""
     g = Graph()
     g.domains.add(domain)
@@ -89,9 +91,7 @@ def total(axes=(1,), shape=U, *, op="ReduceSum", ours=True, element=np.int64, in
     return g.model([g.node(op, operands, (1, 1, 1, 4), "UINT10", out=["y"], **attributes)], inner=inner)
 
 
-@pytest.mark.parametrize(
-    "axes", [[1], [1, 2], [2, 1], [-3], [-3, -2], [1, 2, -3, -2, 1, 2]], ids=str
-)
+@pytest.mark.parametrize("axes", [[1], [1, 2], [2, 1], [-3], [-3, -2], [1, 2, -3, -2, 1, 2]], ids=str)
 def test_a_sum_over_time_alone_is_mapped(axes):
     for inner in (True, False):
         assert said(total(axes, inner=inner), "time-sum") == said(total(axes, keepdims=1), "time-sum") == []
@@ -110,7 +110,9 @@ def test_axes_that_are_computed_or_left_out_are_told(axes):
 
 @pytest.mark.parametrize("values", [[np.nan], [1.0]])
 def test_axes_that_are_no_integers_are_none(values):
-    assert said(total(values, element=np.float32), "time-sum") == [("ReduceSum_1", "y", "sums x [1, 5, 1, 4] over computed axes")]
+    assert said(total(values, element=np.float32), "time-sum") == [
+        ("ReduceSum_1", "y", "sums x [1, 5, 1, 4] over computed axes")
+    ]
 
 
 @pytest.mark.parametrize("shape", [(1, 5, 4), (1, 5, 2, 4), (1, 1, 5, 4), (1, 5, 1, 4, 1)], ids=str)

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.infer_shapes import InferShapes
-from ssmq_export.check.shapes import SHORT, MisfitError, dims, inferred, schema_of
+from ssmq_export.checks.shapes import SHORT, MisfitError, dims, inferred, schema_of
 
 FLOAT = TensorProto.FLOAT
 
@@ -31,7 +31,9 @@ def qonnx_shape(node: onnx.NodeProto, *shapes) -> list[int]:
     """What qonnx itself infers."""
     infos = [helper.make_tensor_value_info(name, FLOAT, shape) for name, shape in zip(node.input, shapes, strict=True)]
     out = helper.make_tensor_value_info("y", FLOAT, None)
-    model = helper.make_model(helper.make_graph([node], "g", infos, [out]), opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid(QONNX, 1)])
+    model = helper.make_model(
+        helper.make_graph([node], "g", infos, [out]), opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid(QONNX, 1)]
+    )
     wrapped = ModelWrapper(model)
     for name in node.input:
         wrapped.set_tensor_datatype(name, DataType["BINARY"])
@@ -168,7 +170,9 @@ def test_what_onnx_refuses_is_a_misfit_and_says_why_in_one_line(node, shapes, wo
 
 def test_shapes_that_are_not_static_are_none():
     assert dims(None) is None and dims(onnx.TypeProto()) is None
-    assert dims(kind(None)) is None and dims(kind(("n", 3))) is None and dims(kind((0, 3))) is None and dims(kind((-1, 3))) is None
+    assert (
+        dims(kind(None)) is None and dims(kind(("n", 3))) is None and dims(kind((0, 3))) is None and dims(kind((-1, 3))) is None
+    )
     assert dims(kind(())) == [] and dims(kind((1, 3))) == [1, 3]
 
 

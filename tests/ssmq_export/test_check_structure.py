@@ -85,7 +85,9 @@ def test_every_tensor_has_one_producer():
     assert error(graph("u w > y", inputs=("u", "w"), constants=("w",)), "duplicate-tensor")  # a constant listed as an input
 
 
-@pytest.mark.parametrize("field, what, name", [("initializer", "constants", "w"), ("input", "input ports", "u"), ("output", "output ports", "y")])
+@pytest.mark.parametrize(
+    "field, what, name", [("initializer", "constants", "w"), ("input", "input ports", "u"), ("output", "output ports", "y")]
+)
 @pytest.mark.parametrize("times", [1, 2])
 def test_every_port_and_constant_has_its_own_name(field, what, name, times):
     model = graph("u w > y", constants=("w",))
@@ -97,7 +99,12 @@ def test_every_port_and_constant_has_its_own_name(field, what, name, times):
 def test_what_is_read_comes_from_somewhere():
     told = "is neither a port, a constant nor produced by a node"
     assert error(graph("u nowhere > y"), "dangling-tensor", ("n0", "nowhere", told))
-    assert error(graph("u > a", "a void > y", outputs=("y", "z")), "dangling-tensor", ("n1", "void", told), ("", "z", "is an output port that nothing produces"))
+    assert error(
+        graph("u > a", "a void > y", outputs=("y", "z")),
+        "dangling-tensor",
+        ("n1", "void", told),
+        ("", "z", "is an output port that nothing produces"),
+    )
     model = graph("u w > a", "u a > y", constants=("w",))
     assert error(model, "dangling-tensor")
     model.graph.node[0].input.append("")  # an operand that may be left out
@@ -205,8 +212,16 @@ def held(place: str) -> tuple[onnx.ModelProto, TensorProto]:
     node.attribute.append(helper.make_attribute("held", [given] if "list" in place else given))
     at = node.attribute[-1]
     kind = {"tensor": "t", "graph": "g", "sparse": "sparse_tensor"}[place.split()[0]]
-    found = getattr(at, {"t": "tensors", "g": "graphs", "sparse_tensor": "sparse_tensors"}[kind])[0] if "list" in place else getattr(at, kind)
-    return model, {"t": found, "g": found.initializer[0] if kind == "g" else None, "sparse_tensor": getattr(found, place.split()[-1], None)}[kind]
+    found = (
+        getattr(at, {"t": "tensors", "g": "graphs", "sparse_tensor": "sparse_tensors"}[kind])[0]
+        if "list" in place
+        else getattr(at, kind)
+    )
+    return model, {
+        "t": found,
+        "g": found.initializer[0] if kind == "g" else None,
+        "sparse_tensor": getattr(found, place.split()[-1], None),
+    }[kind]
 
 
 @pytest.mark.parametrize(
@@ -238,7 +253,9 @@ def test_a_constant_of_many_products_is_an_unrolled_sequence(op, users):
     for node in model.graph.node:
         node.op_type = op
     told = op != "Add" and users == 32
-    assert said(model, "unrolled-recurrence") == ([("n0", "w", "is used by 32 nodes: the sequence is unrolled")] if told else [])
+    assert said(model, "unrolled-recurrence") == (
+        [("n0", "w", "is used by 32 nodes: the sequence is unrolled")] if told else []
+    )
     assert severities(model, "unrolled-recurrence") <= {"warning"}
 
 

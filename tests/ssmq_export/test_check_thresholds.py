@@ -167,7 +167,13 @@ BIPOLAR = ["is BIPOLAR, which FINN makes only right behind a MatMul, with out_sc
 
 @pytest.mark.parametrize(
     "behind, scale, bias, fits",
-    [("MatMul", 2.0, -1.0, True), ("MatMul", 1.0, -1.0, False), ("MatMul", 2.0, 0.0, False), ("Mul", 2.0, -1.0, False), (None, 2.0, -1.0, False)],
+    [
+        ("MatMul", 2.0, -1.0, True),
+        ("MatMul", 1.0, -1.0, False),
+        ("MatMul", 2.0, 0.0, False),
+        ("Mul", 2.0, -1.0, False),
+        (None, 2.0, -1.0, False),
+    ],
 )
 def test_bipolar_is_made_in_an_mvau_only(behind, scale, bias, fits):
     model = count([[0]], (4, 4), behind=behind, out_dtype="BIPOLAR", out_scale=scale, out_bias=bias)

@@ -9,9 +9,9 @@ from foreign_graphs import QONNX, Graph
 from onnx import TensorProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.infer_datatypes import InferDataTypes
-from ssmq_export.check import check_model
-from ssmq_export.check.tidy import SAME, fits
-from ssmq_export.check.tidy_view import TidyView
+from ssmq_export.checks import check_model
+from ssmq_export.checks.tidy import SAME, fits
+from ssmq_export.checks.tidy_view import TidyView
 
 SHAPE = (1, 4, 4, 4)
 
@@ -27,7 +27,15 @@ def one(op: str, kinds=("INT4",), out=SHAPE, annotated="INT7", shapes=(), **attr
 SUMS = [
     (op, kinds)
     for op in ("MatMul", "Add", "Sub", "Mul")
-    for kinds in (("INT4", "INT4"), ("UINT4", "INT4"), ("INT4", "UINT4"), ("UINT4", "UINT4"), ("BINARY", "UINT2"), ("UINT4", "FLOAT32"), ("FLOAT32", "INT4"))
+    for kinds in (
+        ("INT4", "INT4"),
+        ("UINT4", "INT4"),
+        ("INT4", "UINT4"),
+        ("UINT4", "UINT4"),
+        ("BINARY", "UINT2"),
+        ("UINT4", "FLOAT32"),
+        ("FLOAT32", "INT4"),
+    )
 ]
 POOL = {"kernel_shape": [1, 1], "strides": [1, 1], "pads": [0, 0, 0, 0]}
 OTHERS = [
@@ -73,7 +81,8 @@ def test_what_moves_elements_keeps_their_type(op):
 
 
 @pytest.mark.parametrize(
-    ("scale", "bias", "whole"), [(1.0, 0.0, True), (2.0, -1.0, True), (0.5, 0.0, False), (1.0, 0.5, False), (1.5, 0.5, False), (None, None, True)]
+    ("scale", "bias", "whole"),
+    [(1.0, 0.0, True), (2.0, -1.0, True), (0.5, 0.0, False), (1.0, 0.5, False), (1.5, 0.5, False), (None, None, True)],
 )
 def test_thresholds_have_the_type_of_whole_steps(scale, bias, whole):
     g = Graph()
@@ -227,6 +236,9 @@ def test_an_operator_without_operands_or_results_is_left_alone(op):
     for inputs, outputs in (([], ["y"]), (["u"], []), ([], [])):
         node = helper.make_node(op, inputs, outputs, domain=QONNX if op == "MultiThreshold" else "")
         port = helper.make_tensor_value_info("u", TensorProto.FLOAT, (1, 4))
-        model = helper.make_model(helper.make_graph([node], "g", [port], []), opset_imports=[helper.make_opsetid("", 18), helper.make_opsetid(QONNX, 1)])
+        model = helper.make_model(
+            helper.make_graph([node], "g", [port], []),
+            opset_imports=[helper.make_opsetid("", 18), helper.make_opsetid(QONNX, 1)],
+        )
         rules = {f.rule for f in check_model(model)}
         assert "operand-count" in rules or op in ("Shape", "Neg"), rules

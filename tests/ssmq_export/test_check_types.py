@@ -8,12 +8,17 @@ import numpy as np
 import pytest
 from onnx import helper
 from qonnx.core.datatype import DataType
-from ssmq_export.check.catalogue import RULES, catalogue_markdown
-from ssmq_export.check.conversion import TABLE
+from ssmq_export.checks.catalogue import RULES, catalogue_markdown
+from ssmq_export.checks.conversion import TABLE
 from ssmq_export.dataflow.attributes import attribute, integer_attribute, integers_attribute, number_attribute, text_attribute
 from ssmq_export.dataflow.datatype import bits, integer_range, is_integer, is_signed
 
-INTEGERS = ["BINARY", "BIPOLAR", "TERNARY", *(f"{sign}INT{n}" for sign in ("", "U") for n in (1, 2, 3, 4, 8, 9, 10, 16, 24, 31, 32, 33, 64))]
+INTEGERS = [
+    "BINARY",
+    "BIPOLAR",
+    "TERNARY",
+    *(f"{sign}INT{n}" for sign in ("", "U") for n in (1, 2, 3, 4, 8, 9, 10, 16, 24, 31, 32, 33, 64)),
+]
 
 
 @pytest.mark.parametrize("name", INTEGERS)
@@ -29,7 +34,9 @@ def test_other_types_are_no_integers(name):
     assert not is_integer(name) and bits(name) is None and is_signed(name) == DataType[name].signed()
 
 
-@pytest.mark.parametrize("name", ["", "INT", "INT0", "INT08", "INT-1", "INT 8", "INT8 ", "int8", "XINT8", "UUINT8", "INT10000", "INT\u0663"])
+@pytest.mark.parametrize(
+    "name", ["", "INT", "INT0", "INT08", "INT-1", "INT 8", "INT8 ", "int8", "XINT8", "UUINT8", "INT10000", "INT\u0663"]
+)
 def test_a_name_that_is_no_type_has_no_range(name):
     assert integer_range(name) is None and bits(name) is None
 
@@ -48,8 +55,14 @@ NODE.attribute.add(name="empty", type=7)
     [
         (attribute, {"whole": 3, "part": 2.5, "word": "text", "list": [1, 2], "untyped": None, "missing": None}),
         (integer_attribute, {"whole": 3, "part": None, "word": None, "list": None, "untyped": None, "missing": None}),
-        (integers_attribute, {"whole": None, "list": [1, 2], "empty": [], "parts": None, "words": None, "word": None, "missing": None}),
-        (lambda node, name: text_attribute(node, name, "?"), {"whole": "3", "word": "text", "list": "[1, 2]", "untyped": "?", "missing": "?"}),
+        (
+            integers_attribute,
+            {"whole": None, "list": [1, 2], "empty": [], "parts": None, "words": None, "word": None, "missing": None},
+        ),
+        (
+            lambda node, name: text_attribute(node, name, "?"),
+            {"whole": "3", "word": "text", "list": "[1, 2]", "untyped": "?", "missing": "?"},
+        ),
         (lambda node, name: number_attribute(node, name, 7), {"whole": 3.0, "part": 2.5, "missing": 7.0, "untyped": 7.0}),
     ],
 )

@@ -7,8 +7,8 @@ import onnx
 import pytest
 from foreign_graphs import QONNX, Graph
 from onnx import TensorProto, helper, numpy_helper
-from ssmq_export.check.conversion import Site
-from ssmq_export.check.tidy_view import TidyView
+from ssmq_export.checks.conversion import Site
+from ssmq_export.checks.tidy_view import TidyView
 
 ROW = (1, 4)
 
@@ -52,7 +52,8 @@ def test_empty_names_are_no_tensors():
 
 
 @pytest.mark.parametrize(
-    ("tensor", "copied"), [("u", False), ("sum", True), ("positive", True), ("twice", False), ("counts", False), ("nothing", False)]
+    ("tensor", "copied"),
+    [("u", False), ("sum", True), ("positive", True), ("twice", False), ("counts", False), ("nothing", False)],
 )
 def test_a_tensor_is_copied_if_it_is_read_twice_or_read_and_an_output(tensor, copied):
     assert TidyView(drawn()).is_copied(tensor) == copied
@@ -64,7 +65,8 @@ def test_the_last_makes_an_output_that_nothing_reads():
 
 
 @pytest.mark.parametrize(
-    ("imports", "opset"), [({"": 17}, 17), ({"ai.onnx": 16}, 16), ({"com.example": 3}, 1), ({}, 1), ({"": -4}, 1), ({"": 2}, 2), ({"": 1}, 1)]
+    ("imports", "opset"),
+    [({"": 17}, 17), ({"ai.onnx": 16}, 16), ({"com.example": 3}, 1), ({}, 1), ({"": -4}, 1), ({"": 2}, 2), ({"": 1}, 1)],
 )
 def test_the_version_is_that_of_the_standard_operators(imports, opset):
     model = drawn()
@@ -74,7 +76,8 @@ def test_the_version_is_that_of_the_standard_operators(imports, opset):
 
 
 @pytest.mark.parametrize(
-    ("shape", "found"), [((1, 4), [1, 4]), ((), []), ((1, "n"), None), ((1, 0), None), ((1, -2), None), (None, None), ((1, None), None)]
+    ("shape", "found"),
+    [((1, 4), [1, 4]), ((), []), ((1, "n"), None), ((1, 0), None), ((1, -2), None), (None, None), ((1, None), None)],
 )
 def test_a_shape_is_static_or_none(shape, found):
     g = Graph()
@@ -109,7 +112,14 @@ def constants() -> Graph:
 
 def test_values_are_given_or_computed_and_numbers_or_not():
     view = TidyView(constants().model(["y"]))
-    assert [view.given(name) is not None for name in ("stored", "node", "negative", "u", "stream", "soft")] == [True, True, False, False, False, False]
+    assert [view.given(name) is not None for name in ("stored", "node", "negative", "u", "stream", "soft")] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+        False,
+    ]
     assert view.array("negative").tolist() == [[-1, -2, -3, -4]] and view.array("node").tolist() == [1, 2]
     assert view.given("text").tolist() == ["a"] and view.numbers("text") is None and view.numbers("soft") is None
     assert view.numbers("shape").tolist() == [1, 4] and view.numbers("negative") is not None
@@ -132,7 +142,9 @@ def test_a_complex_constant_holds_no_numbers():
 def test_what_is_made_of_constants_alone_is_constant():
     model = constants().model(["y"])
     model.graph.sparse_initializer.append(
-        helper.make_sparse_tensor(numpy_helper.from_array(np.ones(1, np.float32), "thin"), numpy_helper.from_array(np.array([0])), [4])
+        helper.make_sparse_tensor(
+            numpy_helper.from_array(np.ones(1, np.float32), "thin"), numpy_helper.from_array(np.array([0])), [4]
+        )
     )
     view = TidyView(model)
     constant = {"stored", "node", "negative", "soft", "shape", "text", "same", "thin"}
@@ -145,7 +157,9 @@ def test_the_shape_of_a_shapeless_tensor_is_no_constant():
     assert not TidyView(g.model(["shape"])).is_constant("shape")
 
 
-@pytest.mark.parametrize("op", ["Quant", "IntQuant", "BipolarQuant", "FloatQuant", "Trunc", "QuantizeLinear", "DequantizeLinear", "Relu"])
+@pytest.mark.parametrize(
+    "op", ["Quant", "IntQuant", "BipolarQuant", "FloatQuant", "Trunc", "QuantizeLinear", "DequantizeLinear", "Relu"]
+)
 def test_a_graph_is_lowered_when_no_quantizer_is_left(op):
     g = Graph()
     w = g.node(op, [g.constant(np.ones(ROW), None)], ROW, None, domain=QONNX)
@@ -169,9 +183,24 @@ def test_a_condition_sees_operands_results_and_neighbours():
     add, levels, relu = site("Add"), site("MultiThreshold"), site("Relu")
     assert (add.shape(0), add.shape(1), add.shape(2), add.result()) == ([1, 4], [1, 4], None, [1, 4])
     assert (levels.shape(1), levels.datatype(0), levels.datatype(1), levels.datatype(2)) == ([1, 2], "INT32", "INT8", "")
-    assert (levels.hardware_type(0), levels.hardware_type(1), levels.hardware_type(2), add.datatype(), add.datatype(1)) == ("INT32", "INT8", "", "INT4", "INT3")
-    assert (levels.is_constant(1), levels.is_constant(0), levels.is_constant(2), levels.constant(2)) == (True, False, False, None)
-    assert add.producer is None and relu.producer.op_type == "Add" and [n.op_type for n in add.readers()] == ["MultiThreshold", "Relu"]
+    assert (levels.hardware_type(0), levels.hardware_type(1), levels.hardware_type(2), add.datatype(), add.datatype(1)) == (
+        "INT32",
+        "INT8",
+        "",
+        "INT4",
+        "INT3",
+    )
+    assert (levels.is_constant(1), levels.is_constant(0), levels.is_constant(2), levels.constant(2)) == (
+        True,
+        False,
+        False,
+        None,
+    )
+    assert (
+        add.producer is None
+        and relu.producer.op_type == "Add"
+        and [n.op_type for n in add.readers()] == ["MultiThreshold", "Relu"]
+    )
     assert add.only_reader is None and relu.only_reader is None and levels.only_reader is None
     assert (add.is_output(), relu.is_output(), levels.is_output()) == (False, True, True)
     assert (add.is_first(), relu.is_first()) == (True, False)
@@ -179,7 +208,13 @@ def test_a_condition_sees_operands_results_and_neighbours():
 
 @pytest.mark.parametrize(
     ("values", "dtype", "found"),
-    [([[1], [2]], np.int64, [1, 2]), ([1], np.uint8, [1]), ([1.0], np.float32, None), ([0] * 64, np.int64, [0] * 64), ([0] * 65, np.int64, None)],
+    [
+        ([[1], [2]], np.int64, [1, 2]),
+        ([1], np.uint8, [1]),
+        ([1.0], np.float32, None),
+        ([0] * 64, np.int64, [0] * 64),
+        ([0] * 65, np.int64, None),
+    ],
 )
 def test_a_list_is_of_a_few_integers(values, dtype, found):
     g = Graph()

@@ -12,8 +12,8 @@ from ssmq_export.dataflow.diagonal_scan import output_range
 from ssmq_export.dataflow.keys import PORTS_KEY
 from ssmq_export.dataflow.scan_operands import INPUTS
 from ssmq_export.errors import ExportError
-from ssmq_export.lower import collapse
-from ssmq_export.verify.engines import run_steps, run_whole
+from ssmq_export.lowering import collapse
+from ssmq_export.verification.engines import run_steps, run_whole
 from with_ports import with_ports
 
 HEADS, MODES, LENGTH = 2, 3, 7
@@ -65,7 +65,12 @@ class Step:
         read = "pool" if self.has("reads_pool") else "pool_next"
         pooled = self.counted(g, read, "pooled", (LEVELS * 3)[None], HEADS)
         if self.has("reads_state_twice"):
-            pooled = g.node("Add", [pooled, g.node("MatMul", ["x_re_next_0", g.constant("other", spread(C_RE).T)], "o", HEADS)], "both", HEADS)
+            pooled = g.node(
+                "Add",
+                [pooled, g.node("MatMul", ["x_re_next_0", g.constant("other", spread(C_RE).T)], "o", HEADS)],
+                "both",
+                HEADS,
+            )
         g.output(g.node("MatMul", [pooled, g.constant("decoder", ((1, 2, 3), (4, 5, -6)))], "logits", 3), 3)
         for name, channels in (("x_re_next_0", SIZE), ("x_im_next_0", SIZE), ("pool_next", HEADS)):
             g.output(name, channels)
@@ -77,7 +82,12 @@ class Step:
         re, im, source, gain = "x_re_0", "x_im_0", u, self.has("gain", 1)
         ax = {
             "re": g.node("Sub", [times(re, "rr", A_RE * gain), times(im, "ri", A_IM * gain)], "ax_re", SIZE),
-            "im": g.node("Add", [times(im, "ii", self.has("a_ii", A_RE) * gain), times(re, "ir", self.has("a_ir", A_IM) * gain)], "ax_im", SIZE),
+            "im": g.node(
+                "Add",
+                [times(im, "ii", self.has("a_ii", A_RE) * gain), times(re, "ir", self.has("a_ir", A_IM) * gain)],
+                "ax_im",
+                SIZE,
+            ),
         }
         for part, values in (("re", self.has("b_re", B_RE)), ("im", self.has("b_im", B_IM))):
             matrix = values if np.shape(values) == (HEADS, SIZE) else spread(values * gain)
@@ -99,7 +109,10 @@ class Step:
         c_re, c_im = (np.reshape(self.has(f"c_{part}", spread(c).T), (SIZE, HEADS)) for part, c in (("re", C_RE), ("im", C_IM)))
         if self.has("squares"):
             return g.node("MatMul", [g.node("Mul", ["x_re_next_0", new_im], "xx", SIZE), g.constant("c_re", c_re)], "y", HEADS)
-        cx = [g.node("MatMul", [x, g.constant(f"c_{p}", c)], f"cx_{p}", HEADS) for x, p, c in (("x_re_next_0", "re", c_re), (new_im, "im", c_im))]
+        cx = [
+            g.node("MatMul", [x, g.constant(f"c_{p}", c)], f"cx_{p}", HEADS)
+            for x, p, c in (("x_re_next_0", "re", c_re), (new_im, "im", c_im))
+        ]
         y = g.node("Sub", cx, "cx", HEADS)
         du = g.node("Mul", [u, g.constant("d", D[None])], "du", HEADS)
         if self.has("forgets"):
@@ -160,7 +173,14 @@ def test_rules_2_to_4_the_rest_of_the_graph():
     assert (summed.name, attribute(summed, "keepdims")) == ("ReduceSum_pool_next", 1)
     axes = numpy_helper.to_array(next(t for t in model.graph.initializer if t.name == "time_axes"))
     assert axes.tolist() == [1, 2] and axes.dtype == np.int64
-    for name, steps, channels in (("u", 7, 1), ("u_0", 7, 2), ("y", 7, 2), ("u_1", 7, 2), ("pool_next", 1, 2), ("logits", 1, 3)):
+    for name, steps, channels in (
+        ("u", 7, 1),
+        ("u_0", 7, 2),
+        ("y", 7, 2),
+        ("u_1", 7, 2),
+        ("pool_next", 1, 2),
+        ("logits", 1, 3),
+    ):
         assert shape(model, name) == [1, steps, 1, channels], name
     assert {attribute(node, "data_layout") for node in model.graph.node if node.op_type == "MultiThreshold"} == {b"NHWC"}
     assert {(o.domain, o.version) for o in model.opset_import if o.domain.startswith("ssmq")} != set()
@@ -216,7 +236,10 @@ mixing[1, 0] = 1
 crossed = spread(C_RE).T.copy()
 crossed[0, 1] = 2
 NAMED = {
-    "an unlike real part": ({"a_ii": A_RE + np.eye(HEADS, MODES, dtype=int)}, "x_im_next_0: its sum and that of x_re_next_0 are no complex product"),
+    "an unlike real part": (
+        {"a_ii": A_RE + np.eye(HEADS, MODES, dtype=int)},
+        "x_im_next_0: its sum and that of x_re_next_0 are no complex product",
+    ),
     "an unlike imaginary part": ({"a_ir": -A_IM}, "x_im_next_0: its sum and that of x_re_next_0 are no complex product"),
     "another head's input": ({"b_re": mixing}, "x_re_next_0: its sum is not diagonal in u_0"),
     "a constant in a state's sum": ({"bias": True}, "x_re_next_0: its sum is not diagonal in x_re_0"),
@@ -228,13 +251,22 @@ NAMED = {
     "two ways out": ({"reads_state_twice": True}, "x_re_next_0: leaves the layer through y, both, not through one"),
     "no way out": ({"forgets": True}, "leaves the layer through no sum, not through one"),
     **{
-        f"level {place} off by one": ({"rows_re": off_by_one(place)}, "x_re_next_0: the thresholds of channel 2 are no rounding shift")
+        f"level {place} off by one": (
+            {"rows_re": off_by_one(place)},
+            "x_re_next_0: the thresholds of channel 2 are no rounding shift",
+        )
         for place in (0, 4, 7, 9, 14)
     },
     "half up": ({"rows_im": (LEVELS << 5)[None] - 16}, "x_im_next_0: the thresholds of channel 0 are no rounding shift"),
     "two shifts": ({"shift_im": 6}, "x_im_next_0: its rounding is not that of x_re_next_0 \\(channel 0\\)"),
-    "another shift in one mode": ({"shift_im": [5, 5, 5, 5, 4, 5]}, "x_im_next_0: its rounding is not that of x_re_next_0 \\(channel 4\\)"),
-    "another number of levels": ({"rows_re": rounding(5)[:, :-1]}, "x_re_next_0: the thresholds of channel 0 are no rounding shift"),
+    "another shift in one mode": (
+        {"shift_im": [5, 5, 5, 5, 4, 5]},
+        "x_im_next_0: its rounding is not that of x_re_next_0 \\(channel 4\\)",
+    ),
+    "another number of levels": (
+        {"rows_re": rounding(5)[:, :-1]},
+        "x_re_next_0: the thresholds of channel 0 are no rounding shift",
+    ),
     "two formats": ({"state_im": "INT5"}, "x_im_next_0: its format is not that of x_re_next_0"),
     "an unsigned state": ({"state": "UINT4", "bias_re": 0, "bias_im": 0}, "x_re_next_0: UINT4 is no signed format"),
     "a difference over time": ({"pool_op": "Sub", "pool_last": True}, "pool_next: "),

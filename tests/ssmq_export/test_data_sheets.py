@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import pytest
 from ssmq_export.errors import ExportError
-from ssmq_export.estimate import PARTS, find_part
-from ssmq_export.estimate import primitives as p
-from ssmq_export.estimate.parts import amd_part
-from ssmq_export.estimate.primitives import Cost
+from ssmq_export.estimates import PARTS, find_part
+from ssmq_export.estimates import primitives as p
+from ssmq_export.estimates.parts import amd_part
+from ssmq_export.estimates.primitives import Cost
 
 SERIES_7, ULTRASCALE_PLUS, ECP5 = (find_part(name).family for name in ("xc7a35t", "xczu3eg", "lfe5u-25f"))
 # LUTs, flip-flops, multipliers and blocks of 18 kbit. AMD counts blocks of 36 kbit, two of 18 each; DS180 counts slices of
@@ -176,7 +176,8 @@ def test_a_rounding_adds_looks_at_what_it_drops_and_chooses(wide, narrow, droppe
 
 
 @pytest.mark.parametrize(
-    ("cycles", "counter", "compared"), [(1, 1, 1), (2, 1, 1), (3, 2, 1), (4, 2, 1), (5, 3, 1), (64, 6, 1), (65, 7, 2), (8192, 13, 3)]
+    ("cycles", "counter", "compared"),
+    [(1, 1, 1), (2, 1, 1), (3, 2, 1), (4, 2, 1), (5, 3, 1), (64, 6, 1), (65, 7, 2), (8192, 13, 3)],
 )
 def test_control_counts_compares_and_shakes_hands(cycles, counter, compared):
     """``compared``: LUTs of six inputs that tell the counter's last value; two more for valid and ready."""

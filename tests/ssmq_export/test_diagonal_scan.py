@@ -13,17 +13,17 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 from qonnx.transformation.infer_datatypes import InferDataTypes
 from qonnx.transformation.infer_shapes import InferShapes
-from ssmq_export.check import check_model
+from ssmq_export.checks import check_model
 from ssmq_export.dataflow.datatype import integer_range
 from ssmq_export.dataflow.diagonal_scan import output_range, scan
 from ssmq_export.dataflow.keys import SCAN_DOMAIN
 from ssmq_export.errors import ExportError
-from ssmq_export.estimate import estimate_graph, find_part
+from ssmq_export.estimates import estimate_graph, find_part
 from ssmq_export.from_model import describe, trace
 from ssmq_export.graphs.step_graph import step_graph
-from ssmq_export.lower import collapse, lower
-from ssmq_export.verify.agreement import compare
-from ssmq_export.verify.engines import run_steps, run_whole
+from ssmq_export.lowering import collapse, lower
+from ssmq_export.verification.agreement import compare
+from ssmq_export.verification.engines import run_steps, run_whole
 from test_graphs import CASES
 
 
@@ -39,7 +39,9 @@ def by_hand(u, p, bits):
             for t in range(u.shape[1]):
                 pixel, total = int(u[b, t, h]), int(p["d"][h]) * int(u[b, t, h])
                 for n in range(modes):
-                    a_re, a_im, b_re, b_im, c_re, c_im = (int(p[k][h, n]) for k in ("a_re", "a_im", "b_re", "b_im", "c_re", "c_im"))
+                    a_re, a_im, b_re, b_im, c_re, c_im = (
+                        int(p[k][h, n]) for k in ("a_re", "a_im", "b_re", "b_im", "c_re", "c_im")
+                    )
                     re, im = state[n]
                     sums = a_re * re - a_im * im + b_re * pixel, a_re * im + a_im * re + b_im * pixel
                     shift = int(np.broadcast_to(p["shift"], (heads, modes))[h, n])
@@ -186,7 +188,11 @@ def rewrite(tensor, change):
         ("a_re_x_im_1_factor", lambda v: v.__iadd__(1), "x_im_next_1: its sum and that of x_re_next_1 are no complex"),
         ("bu_re_0_weight", lambda v: v.__setitem__((0, 5), 1), "x_re_next_0: its sum is not diagonal in u_0"),
         ("cx_im_0_weight", lambda v: v.__setitem__((5, 0), 3), "y_exact_0: is not a sum over the modes of each head"),
-        ("x_re_next_0_thresholds", lambda v: v.__setitem__((0, 9), v[0, 10]), "x_re_next_0: the thresholds of channel 0 are no"),
+        (
+            "x_re_next_0_thresholds",
+            lambda v: v.__setitem__((0, 9), v[0, 10]),
+            "x_re_next_0: the thresholds of channel 0 are no",
+        ),
     ],
 )
 def test_what_is_no_diagonal_recurrence_is_named(tensor, change, message):

@@ -13,13 +13,13 @@ from ssmq_brevitas.storage import footprint
 from ssmq_export.dataflow.folding import Folding, cycles
 from ssmq_export.dataflow.graph import DataflowGraph
 from ssmq_export.errors import ExportError
-from ssmq_export.estimate import PARTS, RESOURCES, estimate_graph, find_part
-from ssmq_export.estimate import primitives as p
-from ssmq_export.estimate.choice import Folded, sequential, widened
-from ssmq_export.estimate.cost import resources
+from ssmq_export.estimates import PARTS, RESOURCES, estimate_graph, find_part
+from ssmq_export.estimates import primitives as p
+from ssmq_export.estimates.choice import Folded, sequential, widened
+from ssmq_export.estimates.cost import resources
 from ssmq_export.from_model import describe
 from ssmq_export.graphs.step_graph import step_graph
-from ssmq_export.lower import lower
+from ssmq_export.lowering import lower
 
 ARTY, ZCU104, ECP5 = (find_part(name) for name in ("xc7a35t", "zu7ev", "lfe5u-25f"))
 widths = st.integers(1, 40)

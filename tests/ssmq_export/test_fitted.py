@@ -10,12 +10,12 @@ from hand_graphs import dataflow
 from ssmq_export.dataflow.graph import DataflowGraph
 from ssmq_export.door import admit
 from ssmq_export.errors import ExportError
-from ssmq_export.estimate import find_part
-from ssmq_export.estimate.choice import Folded, fitted, fold_for_rate, sequential
-from ssmq_export.estimate.cost import resources
+from ssmq_export.estimates import find_part
+from ssmq_export.estimates.choice import Folded, fitted, fold_for_rate, sequential
+from ssmq_export.estimates.cost import resources
 from ssmq_export.from_model import describe
 from ssmq_export.graphs.step_graph import step_graph
-from ssmq_export.lower import lower
+from ssmq_export.lowering import lower
 
 # So many LUTs that only the multipliers are short.
 PART = replace(find_part("xczu7ev"), lut=10**9, ff=10**9)

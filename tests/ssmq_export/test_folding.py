@@ -14,10 +14,10 @@ from onnx import helper
 from ssmq_export.dataflow.folding import Folding, cycles, fold, foldings_of, latency, memory_folding
 from ssmq_export.dataflow.graph import DataflowGraph
 from ssmq_export.errors import ExportError
-from ssmq_export.estimate import find_part
-from ssmq_export.estimate.choice import fold_for_rate, sequential, shortage, widened
-from ssmq_export.estimate.cost import resources
-from ssmq_export.estimate.primitives import Cost
+from ssmq_export.estimates import find_part
+from ssmq_export.estimates.choice import fold_for_rate, sequential, shortage, widened
+from ssmq_export.estimates.cost import resources
+from ssmq_export.estimates.primitives import Cost
 from test_totals_by_hand import SCAN
 
 PART = find_part("xc7a35t")
@@ -94,7 +94,9 @@ def test_a_rate_is_reached_with_no_lane_too_many():
         fold_for_rate(GRAPH, PART, 100, 1e12)
 
 
-@pytest.mark.parametrize(("size", "interval", "lanes"), [(6, 6, 1), (6, 5, 2), (6, 2, 3), (6, 1, 6), (7, 6, 7), (1, 1, 1), (6, 9, 1)])
+@pytest.mark.parametrize(
+    ("size", "interval", "lanes"), [(6, 6, 1), (6, 5, 2), (6, 2, 3), (6, 1, 6), (7, 6, 7), (1, 1, 1), (6, 9, 1)]
+)
 def test_a_memory_is_as_parallel_as_the_slowest_node_asks_for(size, interval, lanes):
     assert memory_folding(replace(ADD, dims=(size,)), interval).lanes == (lanes,)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ssmq_export.check import check_model
+from ssmq_export.checks import check_model
 from ssmq_export.errors import ExportError
-from ssmq_export.lower import lower
+from ssmq_export.lowering import lower
 from step_graphs import Network, drawn_codes, fmt
 from step_networks import FUNCTIONS, RESULTS, encoded, norm, through
 from test_step_networks import agree

@@ -16,14 +16,14 @@ from ssmq_export import hls4ml
 from ssmq_export.door import admit
 from ssmq_export.door.graph_file import load_graph
 from ssmq_export.errors import ExportError
-from ssmq_export.estimate import estimate_graph, find_part
+from ssmq_export.estimates import estimate_graph, find_part
 from ssmq_export.finn import run_hardware_ops
 from ssmq_export.from_model import describe
 from ssmq_export.graphs.sequence_graph import sequence_graph
 from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.integer import IntegerModel
-from ssmq_export.lower import collapse, lower
-from ssmq_export.verify.engines import run_sequence, run_steps, run_whole
+from ssmq_export.lowering import collapse, lower
+from ssmq_export.verification.engines import run_sequence, run_steps, run_whole
 
 FORMS = ("step", "dataflow", "sequence-dataflow")
 
@@ -255,17 +255,23 @@ STEP_FAULTS = {
     "is computed from itself": circle,
     "encoder_product: its operand gone is not computed": lambda m: m.graph.node.__getitem__(2).input.__setitem__(1, "gone"),
     r"x_re_0: a port of the shape \[1, 0\]": of_port("x_re_0", lambda t: t.shape.dim[1].ClearField("dim_value")),
-    r"x_re_0: a port of the shape \[1, 1099511627776\]": of_port("x_re_0", lambda t: setattr(t.shape.dim[1], "dim_value", 2**40)),
+    r"x_re_0: a port of the shape \[1, 1099511627776\]": of_port(
+        "x_re_0", lambda t: setattr(t.shape.dim[1], "dim_value", 2**40)
+    ),
     "x_re_0: a port that is no tensor of floats": of_port("x_re_0", lambda t: setattr(t, "elem_type", TensorProto.STRING)),
     "the shapes of its operands do not fit": of_port("x_re_0", lambda t: setattr(t.shape.dim[1], "dim_value", 13)),
     "brings functions": function,
     "of ONNX opset 12, 13 to": lambda m: setattr(m.opset_import[0], "version", 12),
     "of ONNX IR version 99": lambda m: setattr(m, "ir_version", 99),
-    "ssmq.formats is missing or damaged .x_re_0.exponent": lambda m: prop(m, "ssmq.formats", lambda f: f["x_re_0"].update(exponent="1")),
+    "ssmq.formats is missing or damaged .x_re_0.exponent": lambda m: prop(
+        m, "ssmq.formats", lambda f: f["x_re_0"].update(exponent="1")
+    ),
     "x_re_0: its exponent in ssmq.formats is not that of x_re_next_0": lambda m: prop(
         m, "ssmq.formats", lambda f: f["x_re_0"].update(exponent=-3)
     ),
-    "u_0: its format in ssmq.formats is not that of its Quant": lambda m: prop(m, "ssmq.formats", lambda f: f["u_0"].update(bits=7)),
+    "u_0: its format in ssmq.formats is not that of its Quant": lambda m: prop(
+        m, "ssmq.formats", lambda f: f["u_0"].update(bits=7)
+    ),
     "x_re_0: 2 exponents in ssmq.formats for its channels": lambda m: prop(
         m, "ssmq.formats", lambda f: f["x_re_0"].update(exponent=[-7, -7])
     ),
@@ -285,7 +291,9 @@ STEP_FAULTS = {
     "pool: what ssmq.ports says of it is no sum.": port_entry("pool", lambda ports, entry: entry.update(each_step=True)),
     "ssmq.ports is missing or damaged .*each_step": port_entry("logits", lambda ports, entry: entry.update(each_step=False)),
     "u: what ssmq.ports says of it is no input": port_entry("u", lambda ports, entry: entry.update(part="re")),
-    "gone, pool_next: the outputs of the graph are not": port_entry("pool", lambda ports, entry: entry.update(successor="gone")),
+    "gone, pool_next: the outputs of the graph are not": port_entry(
+        "pool", lambda ports, entry: entry.update(successor="gone")
+    ),
     "x_re_0: its shape or type is not that of pool_next": port_entry(
         "x_re_0", lambda ports, entry: (entry.update(successor="pool_next"), ports[-2].update(successor="x_re_next_0"))
     ),
@@ -378,7 +386,9 @@ def test_what_changes_no_meaning_changes_no_code(change):
         assert found["total"] == before["total"] and found["cycles_per_step"] == before["cycles_per_step"]
 
 
-@pytest.mark.parametrize("tensor", ["encoder_product", "ax_re_0", "bu_re_1", "sum_im_0", "y_exact_0", "u_0", "residual_1", "logits"])
+@pytest.mark.parametrize(
+    "tensor", ["encoder_product", "ax_re_0", "bu_re_1", "sum_im_0", "y_exact_0", "u_0", "residual_1", "logits"]
+)
 def test_a_type_that_cannot_hold_its_tensor_is_refused(tensor, tmp_path):
     """One bit less than it has, which the lowering made the narrowest."""
     for width in (0, -1):

@@ -15,9 +15,9 @@ from ssmq_export.dataflow.ports import ports_of
 from ssmq_export.from_model import describe, trace
 from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.integer import IntegerModel
-from ssmq_export.lower import lower
-from ssmq_export.verify.agreement import compare
-from ssmq_export.verify.engines import run_steps
+from ssmq_export.lowering import lower
+from ssmq_export.verification.agreement import compare
+from ssmq_export.verification.engines import run_steps
 
 # Bits, sign and exponent of the codes, and how many bits of them the scheme keeps.
 FORMATS = [(16, True, -15, 16), (16, True, 3, 10), (12, False, -4, 12), (8, True, -7, 2), (5, False, 0, 8)]

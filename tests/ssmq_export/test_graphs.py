@@ -7,15 +7,15 @@ import onnx
 import pytest
 from conftest import LENGTH, small_codes, small_config, small_model
 from ssmq_brevitas.config import load_config
-from ssmq_export.check import check_model
+from ssmq_export.checks import check_model
 from ssmq_export.errors import ExportError
-from ssmq_export.export import FILES, export_graphs
+from ssmq_export.exporting import FILES, export_graphs
 from ssmq_export.from_model import describe, model_engines, trace
 from ssmq_export.graphs.sequence_graph import sequence_graph
 from ssmq_export.graphs.step_graph import step_graph
-from ssmq_export.lower import collapse, lower
-from ssmq_export.verify.agreement import TRACED, Engine, compare, graph_engines, verify
-from ssmq_export.verify.engines import run_sequence
+from ssmq_export.lowering import collapse, lower
+from ssmq_export.verification.agreement import TRACED, Engine, compare, graph_engines, verify
+from ssmq_export.verification.engines import run_sequence
 
 PAPER = {"norm": "none", "activation": "hard_gelu", "gate": "hard_sigmoid"}
 EDGE = {"norm": "batch", "activation": "relu", "gate": "hard_sigmoid"}
@@ -163,7 +163,11 @@ def test_verify_finds_the_one_code_that_differs():
 
         return run
 
-    others = [Engine("right", traced("right", 1)), Engine("wrong", traced("wrong", 2)), Engine("slow", traced("slow", 2), slow=True)]
+    others = [
+        Engine("right", traced("right", 1)),
+        Engine("wrong", traced("wrong", 2)),
+        Engine("slow", traced("slow", 2), slow=True),
+    ]
     rows = {row.engine: row for row in verify(Engine("reference", traced("reference", 1)), others, codes, 30)}
     whole = len(codes) * (5 * 2 + 3)
     assert seen == {"reference": len(codes), "right": len(codes), "wrong": len(codes), "slow": 30}

@@ -17,7 +17,7 @@ from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.hls4ml.graph import hls_graph
 from ssmq_export.hls4ml.identifiers import identifiers, with_names
 from ssmq_export.hls4ml.types import constant_grid, dyadic, fixed_type, reaching
-from ssmq_export.lower import lower
+from ssmq_export.lowering import lower
 
 channels = st.lists(st.tuples(st.integers(-12, 6), st.integers(-500, 500), st.integers(0, 700)), min_size=1, max_size=5)
 

@@ -20,9 +20,9 @@ from ssmq_export.graphs.sequence_graph import sequence_graph
 from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.integer import IntegerModel
 from ssmq_export.integer.program import Program
-from ssmq_export.lower import lower
-from ssmq_export.verify.agreement import compare
-from ssmq_export.verify.engines import run_steps
+from ssmq_export.lowering import lower
+from ssmq_export.verification.agreement import compare
+from ssmq_export.verification.engines import run_steps
 from with_ports import with_ports
 
 PAPER = {"norm": "none", "activation": "hard_gelu", "gate": "hard_sigmoid"}
@@ -366,7 +366,9 @@ def test_calls_that_make_no_sense_are_refused():
             integers.forward(codes)
     several = IntegerModel(graphs("edge-3-channels")[2])
     for codes in (np.zeros((2, 3), np.uint8), np.zeros((2, 4, 2), np.uint8), np.zeros((2, 4, 3))):
-        with pytest.raises(ExportError, match=r"codes of u must be integers from 0 to 255, \(B, T, 3\) and not empty, these are"):
+        with pytest.raises(
+            ExportError, match=r"codes of u must be integers from 0 to 255, \(B, T, 3\) and not empty, these are"
+        ):
             several.forward(codes)
     with pytest.raises(ExportError, match=r"codes of u must be integers from 0 to 255, \(B, 3\)"):
         several.step(np.zeros(3, np.uint8))

@@ -15,19 +15,19 @@ from ssmq_brevitas.config import TABLE_BITS
 from ssmq_export.dataflow.format import Format
 from ssmq_export.dataflow.quant_function import quant_function
 from ssmq_export.errors import ExportError
-from ssmq_export.export import export_graphs
+from ssmq_export.exporting import export_graphs
 from ssmq_export.from_model import describe, trace
 from ssmq_export.functions.elementwise import ElementwiseFunction, constants_of
 from ssmq_export.functions.thresholds import monotone_thresholds, rise_and_fall, table_thresholds
 from ssmq_export.graphs.builder import GraphBuilder
 from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.integer import IntegerModel
-from ssmq_export.lower import PASSES, collapse, lower
-from ssmq_export.lower.graph import Graph
-from ssmq_export.lower.shifts import shifts
-from ssmq_export.verify.agreement import compare
-from ssmq_export.verify.engines import run_whole, with_batch
-from ssmq_export.verify.proof import prove
+from ssmq_export.lowering import PASSES, collapse, lower
+from ssmq_export.lowering.graph import Graph
+from ssmq_export.lowering.shifts import shifts
+from ssmq_export.verification.agreement import compare
+from ssmq_export.verification.engines import run_whole, with_batch
+from ssmq_export.verification.proof import prove
 from test_graphs import CASES
 
 CHANNELS = 3
@@ -86,8 +86,6 @@ def test_ties_go_to_even_levels():
     thresholds = monotone_thresholds(function, np.array([-20]), np.array([20]), np.arange(-3, 4))
     # Level y starts at y - 1/2 (quarters: 4 y - 2), its tie included only if y is even.
     assert thresholds.tolist() == [[4 * y - 2 + (y % 2) for y in range(-3, 4)]]
-
-
 
 
 @pytest.mark.parametrize("activation", ["hard_gelu", "gelu"])
@@ -163,7 +161,7 @@ def test_the_pass_that_changes_a_code_is_named(monkeypatch, tmp_path, capsys):
     step = tmp_path / "step.onnx"
     _, model = small_model(small_config(model={"layers": 1}))
     onnx.save(step_graph(describe(model)), step)
-    monkeypatch.setattr("ssmq_export.verify.proof.STEPS", 6)
+    monkeypatch.setattr("ssmq_export.verification.proof.STEPS", 6)
     out, dumped = tmp_path / "dataflow.onnx", tmp_path / "passes"
     arguments = ["lower", str(step), "--out", str(out), "--dump-passes", str(dumped)]
     monkeypatch.setattr("sys.argv", ["ssmq", *arguments])
@@ -173,7 +171,7 @@ def test_the_pass_that_changes_a_code_is_named(monkeypatch, tmp_path, capsys):
     assert onnx.load(dumped / names[-1]) == onnx.load(out) == lower(onnx.load(step))
     out.unlink()
     broken = tuple(careless if run is shifts else run for run in PASSES)
-    monkeypatch.setattr("ssmq_export.lower.pipeline.PASSES", broken)
+    monkeypatch.setattr("ssmq_export.lowering.pipeline.PASSES", broken)
     main_exit(main, 1)
     assert "the pass careless changes" in capsys.readouterr().err and not out.exists()
     codes = small_codes(2).numpy()
@@ -270,7 +268,10 @@ def test_pruned_parameters_leave_the_graphs_whole(part):
     expected = trace(model, codes, "reference")
     tensors = [name for name in expected if name not in ("logits", "pooled")]
     found = run_whole(collapse(dataflow), codes, tensors)
-    for agreement in (compare("scan", expected, found), compare("integer", expected, IntegerModel(dataflow).trace(codes, tensors))):
+    for agreement in (
+        compare("scan", expected, found),
+        compare("integer", expected, IntegerModel(dataflow).trace(codes, tensors)),
+    ):
         assert (agreement.differing, agreement.sequences) == (0, 4) and agreement.codes > 4 * LENGTH * 8
 
 

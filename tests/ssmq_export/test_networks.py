@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 from networks import Residual, networks, settled
 from ssmq_brevitas.config import Bits, Scheme
 from ssmq_brevitas.network.quantize import quantize
-from ssmq_export.check import check_model
+from ssmq_export.checks import check_model
 from ssmq_export.dataflow.ports import ports_of
 from ssmq_export.errors import ExportError
-from ssmq_export.export import FILES
+from ssmq_export.exporting import FILES
 from ssmq_export.from_network import export, network_spec, trace
 from ssmq_export.graphs.network_graph import network_graph
 from ssmq_export.graphs.sequence_graph import sequence_graph
 from ssmq_export.integer import IntegerModel
-from ssmq_export.lower import collapse, lower
-from ssmq_export.verify.agreement import compare
-from ssmq_export.verify.engines import run_sequence, run_steps, run_whole
+from ssmq_export.lowering import collapse, lower
+from ssmq_export.verification.agreement import compare
+from ssmq_export.verification.engines import run_sequence, run_steps, run_whole
 
 WIDTHS = ("a", "b", "c", "d", "x", "u", "y", "activation", "linear", "encoder", "decoder", "pool", "input")
 schemes = st.builds(

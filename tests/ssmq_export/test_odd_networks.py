@@ -11,7 +11,7 @@ from ssmq_brevitas.network.quantize import quantize
 from ssmq_brevitas.s4d import S4D
 from ssmq_export.from_network import network_spec
 from ssmq_export.graphs.network_graph import network_graph
-from ssmq_export.lower import lower
+from ssmq_export.lowering import lower
 from test_networks import agree
 from torch import nn
 

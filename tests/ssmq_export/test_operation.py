@@ -18,8 +18,8 @@ from ssmq_export.dataflow.rows import ROUND, evaluate
 from ssmq_export.errors import ExportError
 from ssmq_export.from_model import describe
 from ssmq_export.graphs.step_graph import step_graph
-from ssmq_export.lower import collapse, lower
-from ssmq_export.verify.engines import run_steps
+from ssmq_export.lowering import collapse, lower
+from ssmq_export.verification.engines import run_steps
 from test_graphs import CASES
 
 
@@ -103,7 +103,8 @@ def test_elementwise_constants_reach_their_ends_from_either_side(op, first, cons
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "bits"), [(0, 0, 1), (0, 1, 1), (0, 255, 8), (0, 256, 9), (-1, 0, 2), (-8, 7, 4), (-9, 7, 5), (-8, 8, 5), (-1, 127, 8), (-8, -5, 4)]
+    ("low", "high", "bits"),
+    [(0, 0, 1), (0, 1, 1), (0, 255, 8), (0, 256, 9), (-1, 0, 2), (-8, 7, 4), (-9, 7, 5), (-8, 8, 5), (-1, 127, 8), (-8, -5, 4)],
 )
 def test_a_width_is_that_of_the_narrowest_word(low, high, bits):
     assert width_of(low, high) == bits

@@ -9,7 +9,7 @@ from ssmq_export.dataflow.graph import DataflowGraph
 from ssmq_export.dataflow.stages import Stages
 from ssmq_export.integer import IntegerModel
 from ssmq_export.integer.pairs import complex_pairs
-from ssmq_export.lower.graph import Graph
+from ssmq_export.lowering.graph import Graph
 
 CHANNELS = 2
 ROUNDING = 16 * np.arange(-7, 8) - 8 + np.arange(-7, 8) % 2
@@ -64,7 +64,14 @@ class Layer:
         return g.node("MultiThreshold", ["u", rows], "level", 1, "qonnx.custom_op.general", **attributes)
 
     def model(self):
-        kinds = {"u": "UINT8", "x_re_0": "INT4", "x_im_0": "INT4", "x_re_next_0": "INT4", "x_im_next_0": "INT4", "level": "UINT2"}
+        kinds = {
+            "u": "UINT8",
+            "x_re_0": "INT4",
+            "x_im_0": "INT4",
+            "x_re_next_0": "INT4",
+            "x_im_next_0": "INT4",
+            "level": "UINT2",
+        }
         graph = dataflow(self.draw, **kinds)
         fits: Graph = graph
         fits.datatypes.update({name: "INT40" for name in {*graph.infos, *graph.constants} - kinds.keys()})

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hand_graphs import computed, every_code, fmt, nodes, op_types, port, step, weight
-from ssmq_export.lower.align import align
-from ssmq_export.lower.clean import clean
-from ssmq_export.lower.fold import fold
+from ssmq_export.lowering.align import align
+from ssmq_export.lowering.clean import clean
+from ssmq_export.lowering.fold import fold
 
 
 def aligned(draw, low=-8, high=7, double=False):

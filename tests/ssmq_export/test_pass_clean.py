@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hand_graphs import computed, every_code, fmt, nodes, op_types, port, step, weight
 from ssmq_export.errors import ExportError
-from ssmq_export.lower import PASSES
-from ssmq_export.lower.clean import clean
+from ssmq_export.lowering import PASSES
+from ssmq_export.lowering.clean import clean
 
 
 def scaled(values, exponent=0, bits=8, double=False):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hand_graphs import attribute, computed, every_code, fmt, nodes, op_types, port, step, weight
 from ssmq_export.errors import ExportError
-from ssmq_export.lower.clean import clean
-from ssmq_export.lower.fold import fold
-from ssmq_export.lower.ranges import is_table
+from ssmq_export.lowering.clean import clean
+from ssmq_export.lowering.fold import fold
+from ssmq_export.lowering.ranges import is_table
 
 
 def folded(draw, double=False, channels=2):
@@ -72,7 +72,12 @@ def test_rule_1_thresholds_by_hand():
     counted = graph.nodes[0]
     starts = np.array([8 * (-1) - 4 - 4 + 1, 0 - 4 - 4, 8 - 4 - 4 + 1])
     assert graph.constants["y_codes_thresholds"].tolist() == [(starts / 8).tolist()]
-    assert [attribute(counted, name) for name in ("out_bias", "out_scale", "out_dtype", "data_layout")] == [-2, 1, b"INT2", b"NC"]
+    assert [attribute(counted, name) for name in ("out_bias", "out_scale", "out_dtype", "data_layout")] == [
+        -2,
+        1,
+        b"INT2",
+        b"NC",
+    ]
     assert graph.datatypes["y_codes"] == graph.datatypes["y"] == "INT2"
 
 

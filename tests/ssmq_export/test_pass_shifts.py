@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hand_graphs import computed, dataflow, every_code, nodes
-from ssmq_export.lower.shifts import shifts
+from ssmq_export.lowering.shifts import shifts
 
 CHANNELS = 2
 WIDE = "INT24"

@@ -15,13 +15,13 @@ from ssmq_export.errors import ExportError
 from ssmq_export.from_model import describe
 from ssmq_export.graphs.builder import GraphBuilder
 from ssmq_export.graphs.step_graph import step_graph
-from ssmq_export.lower import PASSES, contract, lower
-from ssmq_export.lower.datatypes import datatypes
-from ssmq_export.lower.formats import exact_formats
-from ssmq_export.lower.graph import Graph, shared_row
-from ssmq_export.lower.layout import layout
-from ssmq_export.lower.ranges import grids_of
-from ssmq_export.verify.proof import prove
+from ssmq_export.lowering import PASSES, contract, lower
+from ssmq_export.lowering.datatypes import datatypes
+from ssmq_export.lowering.formats import exact_formats
+from ssmq_export.lowering.graph import Graph, shared_row
+from ssmq_export.lowering.layout import layout
+from ssmq_export.lowering.ranges import grids_of
+from ssmq_export.verification.proof import prove
 from test_graphs import CASES
 
 COUNTED = {"out_dtype": "UINT2", "out_scale": 1.0, "out_bias": 0.0, "data_layout": "NHWC", "note": 5}
@@ -103,7 +103,11 @@ def test_layout_rule_2_a_shift_keeps_its_name_and_a_shared_constant_is_one_a_rea
 
     graph = dataflow(draw, u="INT4")
     layout(graph)
-    assert nodes(graph) == [("Mul", "u", "u_shift", "u_aligned"), ("Mul", "u_aligned", "a_factor", "a"), ("Sub", "b_term", "a", "b")]
+    assert nodes(graph) == [
+        ("Mul", "u", "u_shift", "u_aligned"),
+        ("Mul", "u_aligned", "a_factor", "a"),
+        ("Sub", "b_term", "a", "b"),
+    ]
     assert graph.constants["a_factor"].tolist() == graph.constants["b_term"].tolist() == [[3, 5]]
 
 
@@ -212,7 +216,9 @@ class _Drawn:
         source = self.one()
         channels = self.sums[source][0]
         codes = self.draw(st.sampled_from([[1], [2], [4], [3], [-1], [0]])) * channels
-        self.g.node("Mul", [source, self.g.weight(f"w{name}", weight([codes], int(self.rng.integers(-2, 1)), 4))], name, channels)
+        self.g.node(
+            "Mul", [source, self.g.weight(f"w{name}", weight([codes], int(self.rng.integers(-2, 1)), 4))], name, channels
+        )
         self.sums[name] = channels, self.sums[source][1] - 2
 
     def joined(self, name: str) -> None:
@@ -340,7 +346,7 @@ def test_a_proof_finds_a_level_that_only_inputs_of_middling_size_reach(monkeypat
         graph.constants["a_thresholds"] = rows
         return graph, True
 
-    monkeypatch.setattr("ssmq_export.lower.pipeline.PASSES", (*PASSES[:-1], careless))
+    monkeypatch.setattr("ssmq_export.lowering.pipeline.PASSES", (*PASSES[:-1], careless))
     *right, wrong = (one.agreement for one in prove(step(network).model()))
     assert [one.differing for one in right] == [0] * 5
     assert wrong.differing > 0 and wrong.first.startswith("a, sequence 0")
@@ -365,7 +371,9 @@ def test_every_pass_leaves_what_it_ensures_and_what_the_others_require():
             assert run(graph) == (graph, False), f"{run.__name__} twice"
     assert changed == {run.__name__: True for run in PASSES}
     # A property that holds of any graph promises nothing.
-    assert all(not all(before) for name, before in checked.items() if name not in ("tables_are_marked", "one_reader_a_parameter")), checked
+    assert all(
+        not all(before) for name, before in checked.items() if name not in ("tables_are_marked", "one_reader_a_parameter")
+    ), checked
 
 
 def two_sums(g: GraphBuilder) -> None:

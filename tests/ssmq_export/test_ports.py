@@ -92,7 +92,13 @@ def test_shapes_up_to_their_limits(shape):
 
 @pytest.mark.parametrize(
     ("entries", "formats"),
-    [(ENTRIES[1:], FORMATS), (ENTRIES[:-1], FORMATS), (ENTRIES, {**FORMATS, "y": {}}), (ENTRIES, {"u": FORMATS["u"]}), ([], FORMATS)],
+    [
+        (ENTRIES[1:], FORMATS),
+        (ENTRIES[:-1], FORMATS),
+        (ENTRIES, {**FORMATS, "y": {}}),
+        (ENTRIES, {"u": FORMATS["u"]}),
+        ([], FORMATS),
+    ],
 )
 def test_a_graph_that_does_not_say_is_refused(entries, formats):
     with pytest.raises(ExportError, match="the graph does not say what its ports are .ssmq.ports.: export it again"):

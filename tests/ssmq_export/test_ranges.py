@@ -10,9 +10,9 @@ from hand_graphs import dataflow, fmt, port, step, weight
 from hypothesis import given
 from hypothesis import strategies as st
 from ssmq_export.errors import ExportError
-from ssmq_export.lower.clean import clean
-from ssmq_export.lower.fold import fold
-from ssmq_export.lower.ranges import columns, grids_of
+from ssmq_export.lowering.clean import clean
+from ssmq_export.lowering.fold import fold
+from ssmq_export.lowering.ranges import columns, grids_of
 
 
 def grids(draw, **options):

@@ -10,7 +10,7 @@ from ssmq_export.dataflow.stages import Stages
 from ssmq_export.errors import ExportError
 from ssmq_export.integer import IntegerModel
 from ssmq_export.integer.program import Program
-from ssmq_export.lower.graph import Graph
+from ssmq_export.lowering.graph import Graph
 
 COUNTED = {"out_dtype": "INT4", "out_scale": 1.0, "out_bias": -2.0}
 RUNNING = {"u": "UINT8", "pool": "INT12", "pool_next": "INT13"}
@@ -33,7 +33,9 @@ def matmul(g, source, name, weight):
 
 
 def counted(g, source, name, rows=((10, 20, 900),), channels=2):
-    return g.node("MultiThreshold", [source, g.constant(f"{name}_rows", rows)], name, channels, "qonnx.custom_op.general", **COUNTED)
+    return g.node(
+        "MultiThreshold", [source, g.constant(f"{name}_rows", rows)], name, channels, "qonnx.custom_op.general", **COUNTED
+    )
 
 
 def chain(g):
@@ -130,7 +132,9 @@ def product(left="INT4", right="INT4", channels=(1, 1), more=1):
     def draw(g):
         g.input("u", 1)
         names = [counted(g, matmul(g, "u", f"s{n}", [[1] * c]), f"f{n}", ((1, 2, 3, 4, 5),), c) for n, c in enumerate(channels)]
-        names = [g.node("Mul", [n, g.constant(f"big{n}", ((more,),))], f"{n}_big", c) for n, c in zip(names, channels, strict=True)]
+        names = [
+            g.node("Mul", [n, g.constant(f"big{n}", ((more,),))], f"{n}_big", c) for n, c in zip(names, channels, strict=True)
+        ]
         g.output(g.node("Mul", names, "logits", max(channels)), max(channels))
 
     return draw
@@ -256,7 +260,9 @@ def test_accumulators_are_as_wide_as_the_widest_sum(weight, dtype):
     def draw(g):
         g.input("u", 1)
         s = g.node("Mul", ["u", g.constant("one", ((257,),))], "s", 1)
-        g.output(g.node("Sub", [matmul(g, s, "t", [[weight // 257]]), matmul(g, "u", "r", [[weight % 257 * -1]])], "logits", 1), 1)
+        g.output(
+            g.node("Sub", [matmul(g, s, "t", [[weight // 257]]), matmul(g, "u", "r", [[weight % 257 * -1]])], "logits", 1), 1
+        )
 
     # float32 constants hold 24 bits, so the weight is made of two.
     program = Program(integer_graph(draw), ())

@@ -5,19 +5,19 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from ssmq_export.check import check_model
+from ssmq_export.checks import check_model
 from ssmq_export.dataflow.ports import ports_of
 from ssmq_export.door.graph_file import load_graph
 from ssmq_export.errors import ExportError
-from ssmq_export.estimate import estimate_graph, find_part
-from ssmq_export.export import FILES
+from ssmq_export.estimates import estimate_graph, find_part
+from ssmq_export.exporting import FILES
 from ssmq_export.finn import run_hardware_ops
 from ssmq_export.graphs.sequence_graph import sequence_graph
 from ssmq_export.integer import IntegerModel
-from ssmq_export.lower import collapse, lower
-from ssmq_export.verify.agreement import compare, graph_engines
-from ssmq_export.verify.engines import run_sequence, run_steps, run_whole
-from ssmq_export.verify.proof import prove
+from ssmq_export.lowering import collapse, lower
+from ssmq_export.verification.agreement import compare, graph_engines
+from ssmq_export.verification.engines import run_sequence, run_steps, run_whole
+from ssmq_export.verification.proof import prove
 from step_graphs import Network, fmt
 from step_networks import NETWORKS, branches, detector, network
 
@@ -90,7 +90,9 @@ def test_codes_out_of_the_input_s_format_are_refused_by_every_engine(told):
         lambda: IntegerModel(dataflow).forward(codes),
         lambda: run_hardware_ops(dataflow, codes),
     ):
-        with pytest.raises(ExportError, match=r"^codes of u must be integers from -2048 to 2047, \(B, T, 3\) and not empty, .*" + told):
+        with pytest.raises(
+            ExportError, match=r"^codes of u must be integers from -2048 to 2047, \(B, T, 3\) and not empty, .*" + told
+        ):
             run()
 
 

@@ -15,7 +15,7 @@ from ssmq_export.errors import ExportError
 from ssmq_export.from_model import describe
 from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.integer import IntegerModel
-from ssmq_export.lower import lower
+from ssmq_export.lowering import lower
 
 EDGE = {"norm": "batch", "activation": "relu", "gate": "hard_sigmoid"}
 PAPER = {"norm": "none", "activation": "gelu", "gate": "sigmoid"}

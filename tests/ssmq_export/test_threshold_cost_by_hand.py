@@ -17,7 +17,9 @@ def counted(rows, channels: int, bias: int, kind: str, **types) -> Operation:
 
 def rows_of(*shifts: int, moved: tuple[int, ...] = (0,)) -> np.ndarray:
     """Where ``(s + moved) / 2**shift`` rounded half to even reaches each level, a row a channel."""
-    return np.array([LEVELS * 2**k - 2 ** (k - 1) + LEVELS % 2 - by for k, by in zip(shifts, moved * len(shifts), strict=False)])
+    return np.array(
+        [LEVELS * 2**k - 2 ** (k - 1) + LEVELS % 2 - by for k, by in zip(shifts, moved * len(shifts), strict=False)]
+    )
 
 
 def test_a_rounding():

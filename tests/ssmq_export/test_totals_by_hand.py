@@ -15,10 +15,10 @@ from ssmq_export.dataflow.folding import Folding, fold, latency
 from ssmq_export.dataflow.graph import DataflowGraph
 from ssmq_export.dataflow.operation import Operation
 from ssmq_export.door import admit
-from ssmq_export.estimate import RESOURCES, estimate_graph, find_part, folded_graph
-from ssmq_export.estimate.choice import Folded
-from ssmq_export.estimate.cost import resources
-from ssmq_export.lower import collapse
+from ssmq_export.estimates import RESOURCES, estimate_graph, find_part, folded_graph
+from ssmq_export.estimates.choice import Folded
+from ssmq_export.estimates.cost import resources
+from ssmq_export.lowering import collapse
 from with_ports import with_ports
 
 ARTY = find_part("xc7a35t")
@@ -287,7 +287,9 @@ def wide(g) -> None:
 
 def test_large_states_and_buffers_are_in_blocks():
     """300 words of 8 bits and of 24 are past an eighth of a block: 2048 x 9 or 512 x 36; counters of 9 bits."""
-    model = with_ports(dataflow(wide, u="UINT8", m="UINT17", r="UINT17", pool="UINT24", pool_next="UINT24", logits="UINT26").model())
+    model = with_ports(
+        dataflow(wide, u="UINT8", m="UINT17", r="UINT17", pool="UINT24", pool_next="UINT24", logits="UINT26").model()
+    )
     found = rows_of(estimate_graph(model, ARTY).as_dict())
     counter = 9 + 2 + 2, 9 + 2
     assert found["State_pool"] == (added((0, 24, 0, 1), counter), 300, 2, 300 * 24)

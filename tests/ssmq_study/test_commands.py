@@ -36,7 +36,9 @@ def test_evaluate_lists_measures_and_refuses_another_number(tmp_path):
     written = tmp_path / "mine.json"
     assert load_card(mine).command == "ssmq train"
     written.write_text(written.read_text().replace(f'"correct": {embedded.correct}', '"correct": 1'))
-    with pytest.raises(SsmqError, match=f"its card says of this data: 1 of 1,000 test images, 0.10 %; not {embedded.correct} of"):
+    with pytest.raises(
+        SsmqError, match=f"its card says of this data: 1 of 1,000 test images, 0.10 %; not {embedded.correct} of"
+    ):
         ssmq("evaluate", mine, "--json")
 
 

@@ -18,10 +18,10 @@ from ssmq_brevitas.config import load_config, to_toml
 from ssmq_brevitas.data import SequenceData
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.model import Classifier
-from ssmq_export.estimate import estimate_graph, find_part
+from ssmq_export.estimates import estimate_graph, find_part
 from ssmq_export.from_model import describe
 from ssmq_export.graphs.step_graph import step_graph
-from ssmq_export.lower import lower
+from ssmq_export.lowering import lower
 from ssmq_study.allocation import allocate, guided_front, guided_within, pareto
 from ssmq_study.cost import Luts, byte_table, total_bytes
 from ssmq_study.optuna_search import search

@@ -19,9 +19,7 @@ from ssmq_study.study_tables import ranking, summary, tables
 TINY = parse_config({"model": {"heads": 2, "modes": 1}, "train": {"float": {"epochs": 3, "batch": 512}}}, origin="test")
 SETTINGS = Settings(test_images=50)
 FLOAT = Row(name="float", seed=0, kind="float", config=TINY)
-ALONE = Row(
-    name="ptq-h16-a-8", seed=0, kind="paper-ptq", config=TINY, needs=FLOAT.id, quantiser={"component": "a", "bits": 8}
-)
+ALONE = Row(name="ptq-h16-a-8", seed=0, kind="paper-ptq", config=TINY, needs=FLOAT.id, quantiser={"component": "a", "bits": 8})
 INTEGER = Row(name="ptq", seed=0, kind="ptq", config=TINY, needs=FLOAT.id)
 BROKEN = Row(name="broken", seed=0, kind="ptq", config=TINY, needs="nobody-s0")
 ROWS = {row.id: row for row in (FLOAT, ALONE, INTEGER, BROKEN)}

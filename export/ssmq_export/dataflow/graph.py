@@ -32,7 +32,9 @@ class DataflowGraph:
         graph = model.graph
         self.form = property_of(model, FORM_KEY)
         if self.form not in DATAFLOW:
-            raise ExportError(f"a {self.form or 'foreign'} graph is no integer graph: give the dataflow.onnx that `ssmq export` writes")
+            raise ExportError(
+                f"a {self.form or 'foreign'} graph is no integer graph: give the dataflow.onnx that `ssmq export` writes"
+            )
         self.ports = ports_of(model)
         length = property_of(model, LENGTH_KEY)
         self.length = None if length is None else int(length)

@@ -30,5 +30,7 @@ def length_of(model: onnx.ModelProto) -> int:
     """Steps of a sequence, of a model that was admitted."""
     length = property_of(model, LENGTH_KEY)
     if length is None:
-        raise ExportError(f"the graph does not say how long a sequence is ({LENGTH_KEY}): give the file as `ssmq export` wrote it")
+        raise ExportError(
+            f"the graph does not say how long a sequence is ({LENGTH_KEY}): give the file as `ssmq export` wrote it"
+        )
     return int(length)

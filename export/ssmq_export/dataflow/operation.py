@@ -68,8 +68,12 @@ class Operation:
         self._must(self.kind in get_args(Kind), f"its kind must be one of {', '.join(get_args(Kind))}, not {self.kind}")
         wanted, fixed = OPERANDS[self.kind]
         found = len(self.inputs), self.constant is not None
-        self._must(found == (wanted, fixed), f"a {self.kind} must have {wanted} tensors{' and a constant' * fixed}, not {found[0]}")
-        self._must(len(self.sources) == len(self.inputs), f"it must have {len(self.inputs)} ranges of inputs, not {len(self.sources)}")
+        self._must(
+            found == (wanted, fixed), f"a {self.kind} must have {wanted} tensors{' and a constant' * fixed}, not {found[0]}"
+        )
+        self._must(
+            len(self.sources) == len(self.inputs), f"it must have {len(self.inputs)} ranges of inputs, not {len(self.sources)}"
+        )
         for low, high in (*self.sources, self.limits):
             fits = low.shape == high.shape and low.dtype == high.dtype == np.int64 and np.all(low <= high)
             self._must(fits, "a range must be int64 (low, high) with low <= high, not what it is")

@@ -54,9 +54,7 @@ def compile_row(thresholds: np.ndarray, bias: int, low: int, high: int) -> Row:
     return Row(SEARCH, (len(inner), first), first, last, table=table)
 
 
-def compile_rows(
-    levels: np.ndarray, bias: int, low: np.ndarray, high: np.ndarray, known: dict[tuple, Row]
-) -> tuple[Row, ...]:
+def compile_rows(levels: np.ndarray, bias: int, low: np.ndarray, high: np.ndarray, known: dict[tuple, Row]) -> tuple[Row, ...]:
     """Thresholds ``levels`` (1 or channels, n) for inputs ``low .. high`` ``(channels,)``, a row a channel.
 
     Equal rows are compiled once and kept in ``known``.

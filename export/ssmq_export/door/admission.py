@@ -129,7 +129,9 @@ def _check_model(model: onnx.ModelProto) -> None:
             f"with onnx.version_converter"
         )
     if not OLDEST_IR <= model.ir_version <= onnx.IR_VERSION:
-        raise ExportError(f"the graph is of ONNX IR version {model.ir_version}, {OLDEST_IR} to {onnx.IR_VERSION} are read: {ADVICE}")
+        raise ExportError(
+            f"the graph is of ONNX IR version {model.ir_version}, {OLDEST_IR} to {onnx.IR_VERSION} are read: {ADVICE}"
+        )
     if other_functions(model) or model.training_info:
         raise ExportError(f"the graph brings functions or a training graph of its own, which are not run: {ADVICE}")
 

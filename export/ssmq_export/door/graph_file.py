@@ -30,9 +30,7 @@ def load_graph(path: Path | str, *forms: str) -> onnx.ModelProto:
     try:
         model = onnx.load(path, load_external_data=False)
     except Exception as error:  # arbitrary bytes: the decoder raises whatever it stumbles over
-        raise ExportError(
-            f"{path}: not an ONNX file, or a truncated one ({type(error).__name__}); {advice}"
-        ) from error
+        raise ExportError(f"{path}: not an ONNX file, or a truncated one ({type(error).__name__}); {advice}") from error
     try:
         admitted = admit(model, *forms)
         if property_of(admitted, FORM_KEY) in DATAFLOW:

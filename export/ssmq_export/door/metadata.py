@@ -135,7 +135,9 @@ def check_ports(found: list[PortEntry], tensors: dict[str, Tensor], inputs: list
             raise ExportError(f"{', '.join(odd) or 'a port'}: the {side} of the graph are not those in {PORTS_KEY}: {ADVICE}")
     for entry in found:
         if prod(entry.shape) != tensors[entry.name].shape[-1]:
-            raise ExportError(f"{entry.name}: has {tensors[entry.name].shape[-1]} channels, not {entry.shape} of {PORTS_KEY}: {ADVICE}")
+            raise ExportError(
+                f"{entry.name}: has {tensors[entry.name].shape[-1]} channels, not {entry.shape} of {PORTS_KEY}: {ADVICE}"
+            )
     steps = next(tensors[entry.name].shape[1] for entry in found if entry.kind == "input")
     for entry in found:
         if form == "sequence-dataflow" and entry.each_step and tensors[entry.name].shape[1] != steps:

@@ -17,7 +17,12 @@ from ..errors import ExportError
 from .names import NAME, OPERATORS, operator_domain, refuse_names, shown
 
 MOST_NODES = 20_000
-_OPERANDS = {"Quant": 4, "Clip": 3, "DiagonalScan": len(INPUTS), **dict.fromkeys(("Cast", "Neg", "Relu", "Sigmoid", "Tanh", "Erf"), 1)}
+_OPERANDS = {
+    "Quant": 4,
+    "Clip": 3,
+    "DiagonalScan": len(INPUTS),
+    **dict.fromkeys(("Cast", "Neg", "Relu", "Sigmoid", "Tanh", "Erf"), 1),
+}
 _INT, _FLOAT, _TEXT = AttributeProto.INT, AttributeProto.FLOAT, AttributeProto.STRING
 _KINDS = {_INT: "i", _FLOAT: "f", _TEXT: "s"}
 # operator -> attribute -> (kind, what it may be, what is taken where it is missing; None: it must be there)
@@ -90,7 +95,9 @@ def _rebuilt(node: onnx.NodeProto, form: str) -> onnx.NodeProto:
         if wanted is None:
             continue
         if not wanted.fullmatch(entry.value):
-            raise ExportError(f"{label}: its property {entry.key} is {shown(entry.value)}, which no graph of ours holds: export the graph again")
+            raise ExportError(
+                f"{label}: its property {entry.key} is {shown(entry.value)}, which no graph of ours holds: export the graph again"
+            )
         made.metadata_props.append(entry)
     return made
 

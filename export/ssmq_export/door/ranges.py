@@ -60,4 +60,6 @@ def _exact(node: onnx.NodeProto, found: dict[str, Range], constants: dict[str, n
     if node.op_type not in ("Mul", "Add", "Sub"):
         return None
     left, right = (found[name] if name in found else ranges.constant(constants[name]) for name in node.input)
-    return ranges.product(left, right) if node.op_type == "Mul" else ranges.total(left, right, 1 if node.op_type == "Add" else -1)
+    return (
+        ranges.product(left, right) if node.op_type == "Mul" else ranges.total(left, right, 1 if node.op_type == "Add" else -1)
+    )

@@ -35,7 +35,9 @@ def port(info: onnx.ValueInfoProto, form: str) -> Tensor:
     if not info.type.HasField("tensor_type") or kind.elem_type not in (TensorProto.FLOAT, TensorProto.DOUBLE):
         raise ExportError(f"{info.name}: a port that is no tensor of floats: {ADVICE}")
     if len(dims) != rank or min(dims[1:]) < 1 or dims[-1] > MOST_CHANNELS or max(dims[1:]) > MOST_STEPS:
-        raise ExportError(f"{info.name}: a port of the shape {dims}, where {rank} dimensions of known size are wanted: {ADVICE}")
+        raise ExportError(
+            f"{info.name}: a port of the shape {dims}, where {rank} dimensions of known size are wanted: {ADVICE}"
+        )
     return Tensor((1, *dims[1:]), kind.elem_type, True)
 
 

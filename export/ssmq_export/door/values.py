@@ -73,7 +73,9 @@ def _quantizer(node: onnx.NodeProto, tensors, constants) -> tuple[int, bool, np.
         raise ExportError(f"node {node.name}: a Quant of {width:g} bits and zero point {zero.ravel()[0]:g}: {ADVICE}")
     output = tensors[node.output[0]]
     if output.varies and output.shape[-1] * 2**width > MOST_LEVELS:
-        raise ExportError(f"node {node.name}: {width:g} bits of {output.shape[-1]} channels are more than thresholds are made for")
+        raise ExportError(
+            f"node {node.name}: {width:g} bits of {output.shape[-1]} channels are more than thresholds are made for"
+        )
     return int(width), signed, exponent.astype(np.int64) - 1
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import onnx
 
-from ..check import check_model
+from ..checks import check_model
 from ..dataflow.keys import DATAFLOW, FORM_KEY, length_of, property_of
 from ..dataflow.ports import ports_of
 from ..door.graph_file import load_graph, save_graph
 from ..errors import ExportError
-from ..estimate import LEAST, MOST, estimate_graph, find_part
+from ..estimates import LEAST, MOST, estimate_graph, find_part
 from .folding import kept_folding
 from .parts import refuse_part
 from .process import EXACT, work
@@ -105,7 +105,15 @@ def compile_graph(path: Path, part: str, fps: float | None, clock_ns: float, out
         inner.mkdir()
         (inner / "settings.json").write_text(json.dumps(settings))
         save_graph(graph, inner / "dataflow.onnx")
-        work(["compile", str((inner / "dataflow.onnx").resolve()), str(build.resolve()), str((inner / "settings.json").resolve())], inner)
+        work(
+            [
+                "compile",
+                str((inner / "dataflow.onnx").resolve()),
+                str(build.resolve()),
+                str((inner / "settings.json").resolve()),
+            ],
+            inner,
+        )
         result = json.loads((build / "result.json").read_text())
         _hand_off(graph, build, result, settings)
         build.replace(out)

@@ -25,8 +25,8 @@ from ..dataflow.graph import DataflowGraph
 from ..dataflow.hardware import ScanShape, loop_latency, scan_parts
 from ..dataflow.keys import SCAN_DOMAIN
 from ..dataflow.scan_operands import INPUTS
-from ..estimate.cost import resources_of
-from ..estimate.parts import SERIES_7, ULTRASCALE_PLUS
+from ..estimates.cost import resources_of
+from ..estimates.parts import SERIES_7, ULTRASCALE_PLUS
 
 HARDWARE = "finn.custom_op.fpgadataflow"
 NOT_YET = (

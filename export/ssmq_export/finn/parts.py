@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from ..errors import ExportError
-from ..estimate.parts import amd_part
+from ..estimates.parts import amd_part
 from .process import work
 
 

@@ -16,7 +16,9 @@ from ..errors import ExportError
 from .runtime import session
 
 # Operators that act on every element alone; with one varying operand they are functions of that operand.
-ELEMENTWISE = frozenset({"Mul", "Add", "Sub", "Div", "Relu", "Clip", "Sigmoid", "Tanh", "Erf", "Cast", "Gather", "Quant", "Neg"})
+ELEMENTWISE = frozenset(
+    {"Mul", "Add", "Sub", "Div", "Relu", "Clip", "Sigmoid", "Tanh", "Erf", "Cast", "Gather", "Quant", "Neg"}
+)
 _RISING = frozenset({"Add", "Relu", "Clip", "Sigmoid", "Tanh", "Erf", "Cast", "Quant"})
 
 

@@ -124,8 +124,6 @@ class GraphBuilder:
         )
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(QONNX_DOMAIN, 1)]
         # So that the file also runs where nobody knows QONNX, in plain ONNX Runtime.
-        model = helper.make_model(
-            graph, opset_imports=opsets, functions=[quant_function()], producer_name="ssmq", ir_version=9
-        )
+        model = helper.make_model(graph, opset_imports=opsets, functions=[quant_function()], producer_name="ssmq", ir_version=9)
         helper.set_model_props(model, {**metadata, FORMATS_KEY: json.dumps(self.formats)})
         return model

@@ -21,7 +21,7 @@ from onnx import helper
 from ..dataflow import ports
 from ..dataflow.format import Format
 from ..dataflow.keys import FORM_KEY, FORMATS_KEY, LENGTH_KEY, PORTS_KEY
-from ..lower.formats import exact_formats
+from ..lowering.formats import exact_formats
 from .blocks import gather, row, spread
 from .builder import GraphBuilder
 from .network_spec import Call, Function, NetworkSpec, Recurrence, Select, Total
@@ -243,4 +243,3 @@ class _Writer:
         cx = g.node("Sub", [cx_re, cx_im], f"{name}.cx", heads)
         du = g.node("Mul", [u, g.weight(f"{name}.d", row(layer.d))], f"{name}.du", heads)
         return g.node("Add", [cx, du], name, heads)
-

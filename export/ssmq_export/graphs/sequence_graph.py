@@ -27,9 +27,7 @@ def sequence_graph(step: onnx.ModelProto, traced: tuple[str, ...] = ()) -> onnx.
         raise ExportError("the sequence graph is made from a step graph written by this program, and this is not one")
     result = _Sequence(step, traced).graph()
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(QONNX_DOMAIN, 1)]
-    model = helper.make_model(
-        result, opset_imports=opsets, functions=[quant_function()], producer_name="ssmq", ir_version=9
-    )
+    model = helper.make_model(result, opset_imports=opsets, functions=[quant_function()], producer_name="ssmq", ir_version=9)
     helper.set_model_props(model, {**properties, FORM_KEY: "sequence"})
     return model
 

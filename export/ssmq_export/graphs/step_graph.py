@@ -21,7 +21,7 @@ from onnx import helper
 from ..dataflow import ports
 from ..dataflow.format import Format
 from ..dataflow.keys import FORM_KEY, FORMATS_KEY, LENGTH_KEY, PORTS_KEY
-from ..lower.formats import exact_formats
+from ..lowering.formats import exact_formats
 from .blocks import gather, row, spread
 from .builder import GraphBuilder
 from .spec import Constant, Layer, Linear, ModelSpec

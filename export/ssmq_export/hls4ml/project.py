@@ -16,7 +16,7 @@ from ..dataflow.ports import Ports, ports_of, values_of
 from ..dataflow.sequences import input_codes
 from ..door import admit
 from ..errors import ExportError
-from ..estimate.parts import amd_part
+from ..estimates.parts import amd_part
 from .graph import HlsGraph, hls_graph
 from .identifiers import with_names
 

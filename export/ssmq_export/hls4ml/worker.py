@@ -1,7 +1,7 @@
 """hls4ml itself and the C++ that it wrote, in a process of its own: it prints, and compiled code can abort.
 
-    python -m ssmq_export.hls4ml.worker build JOB      JOB/graph.onnx, JOB/settings.json -> JOB/library.json
-    python -m ssmq_export.hls4ml.worker run JOB        JOB/library.json, JOB/inputs.npz -> JOB/outputs.npz
+python -m ssmq_export.hls4ml.worker build JOB      JOB/graph.onnx, JOB/settings.json -> JOB/library.json
+python -m ssmq_export.hls4ml.worker run JOB        JOB/library.json, JOB/inputs.npz -> JOB/outputs.npz
 """
 
 from __future__ import annotations

@@ -85,9 +85,7 @@ class IntegerModel:
         codes = self._given(codes, "B", "T")
         program = self._program(tuple(dict.fromkeys(tensors)), codes.shape[1])
         widths = [len(program.stages.slots[name].low) for name in program.traced]
-        result = {
-            name: np.empty((*codes.shape[:2], width)) for name, width in zip(program.traced, widths, strict=True)
-        }
+        result = {name: np.empty((*codes.shape[:2], width)) for name, width in zip(program.traced, widths, strict=True)}
         outputs = []
         for start in range(0, len(codes), TRACED):
             some = codes[start : start + TRACED]

@@ -12,7 +12,7 @@ import onnx
 from ..dataflow.keys import FORMATS_KEY, property_of
 from ..dataflow.ports import ports_of
 from ..dataflow.sequences import noise
-from ..lower.pipeline import pass_by_pass
+from ..lowering.pipeline import pass_by_pass
 from .agreement import Agreement, compare
 from .engines import run_steps
 

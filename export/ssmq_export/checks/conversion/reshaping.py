@@ -86,7 +86,11 @@ def transpose(site: Site) -> Iterator[str]:
     undone = perm is not None and reader is not None and _undoes(perm, reader)
     if perm is None:
         yield "has no permutation: write perm"
-    elif site.is_first() and not undone and not (perm == TO_CHANNELS_FIRST and reader is not None and reader.op_type == "MaxPool"):
+    elif (
+        site.is_first()
+        and not undone
+        and not (perm == TO_CHANNELS_FIRST and reader is not None and reader.op_type == "MaxPool")
+    ):
         yield "is the first operator, which FINN leaves on the host: store the input transposed"
     elif undone and site.view.is_last(reader):
         yield "is undone by the last operator of the graph, and FINN stops at the pair: remove both"

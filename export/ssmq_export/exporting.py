@@ -13,10 +13,10 @@ import onnx
 from .errors import ExportError
 from .graphs.sequence_graph import sequence_graph
 from .integer import IntegerModel
-from .lower import collapse, lower
-from .verify.agreement import Agreement, compare
-from .verify.engines import run_sequence, run_steps, run_whole
-from .verify.proof import prove
+from .lowering import collapse, lower
+from .verification.agreement import Agreement, compare
+from .verification.engines import run_sequence, run_steps, run_whole
+from .verification.proof import prove
 
 FILES = {
     "step": "step.onnx",

@@ -55,7 +55,11 @@ def threshold_shape(view: TidyView) -> Iterator[Hit]:
             yield view.label(node), name, "holds no level at all"
 
 
-@rule("threshold-output", "error", "set out_scale 1, an integer out_bias (below 0 if signed), and an out_dtype that holds every level")
+@rule(
+    "threshold-output",
+    "error",
+    "set out_scale 1, an integer out_bias (below 0 if signed), and an out_dtype that holds every level",
+)
 def threshold_output(view: TidyView) -> Iterator[Hit]:
     """FINN reads the output's type and bias off these attributes; levels outside the type wrap, and a signed type counts from
     a negative bias. BIPOLAR (out_scale 2, out_bias -1) exists only right behind a MatMul."""

@@ -53,7 +53,11 @@ def _maximum(site: Site) -> Iterator[str]:
     limits = integer_range(site.datatype())
     if any(site.integers("pads") or ()) and limits is not None and limits[0] < 0:
         yield f"pads signed data ({site.datatype()}), and FINN pads with 0 only: make it unsigned"
-    if site.integer("ceil_mode", 0) or any(n != 1 for n in site.integers("dilations") or ()) or site.text("auto_pad", "NOTSET") != "NOTSET":
+    if (
+        site.integer("ceil_mode", 0)
+        or any(n != 1 for n in site.integers("dilations") or ())
+        or site.text("auto_pad", "NOTSET") != "NOTSET"
+    ):
         yield "has ceil_mode, dilations or auto_pad, which FINN does not read"
 
 

@@ -25,7 +25,10 @@ def empty_graph(view: TidyView) -> Iterator[Hit]:
 def _cycle(view: TidyView) -> list[int]:
     """Indices of nodes on one cycle; none if there is no cycle."""
     index = {id(node): k for k, node in enumerate(view.nodes)}
-    before = {k: [index[id(found)] for name in node.input for found in view.producers.get(name, [])] for k, node in enumerate(view.nodes)}
+    before = {
+        k: [index[id(found)] for name in node.input for found in view.producers.get(name, [])]
+        for k, node in enumerate(view.nodes)
+    }
     try:
         TopologicalSorter(before).prepare()
     except CycleError as error:
@@ -64,7 +67,11 @@ def duplicate_tensor(view: TidyView) -> Iterator[Hit]:
         taken = len(nodes) + (name in view.initializers) + (name in view.inputs)
         if taken > 1:
             yield view.label(nodes[-1]), name, f"has {taken} producers"
-    for what, entries in (("constants", view.graph.initializer), ("input ports", view.graph.input), ("output ports", view.graph.output)):
+    for what, entries in (
+        ("constants", view.graph.initializer),
+        ("input ports", view.graph.input),
+        ("output ports", view.graph.output),
+    ):
         for name, count in Counter(entry.name for entry in entries).items():
             if count > 1:
                 yield "", name, f"names {count} {what}"

@@ -28,9 +28,7 @@ class Graph:
         self.constants = constants_of(graph)
         self.inputs = [port.name for port in graph.input]
         self.outputs = [port.name for port in graph.output]
-        self.infos: dict[str, ValueInfoProto] = {
-            info.name: info for info in [*graph.input, *graph.output, *graph.value_info]
-        }
+        self.infos: dict[str, ValueInfoProto] = {info.name: info for info in [*graph.input, *graph.output, *graph.value_info]}
         self.element = graph.input[0].type.tensor_type.elem_type
         self.dtype = helper.tensor_dtype_to_np_dtype(self.element)
         # What is kept from step to step, and what it becomes.

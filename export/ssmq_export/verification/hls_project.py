@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 
 from ..errors import ExportError
-from ..estimate.parts import amd_part
+from ..estimates.parts import amd_part
 from ..hls4ml.project import build, require_tools
 from .agreement import Agreement, compare
 from .engines import run_steps

@@ -23,7 +23,9 @@ def absorbed(view: TidyView, node: onnx.NodeProto) -> bool:
     return before is not None and before.op_type in ("MatMul", "XnorPopcountMatMul") and alone
 
 
-@converts("MultiThreshold", becomes="Thresholding, or part of the MVAU before it", domain=QONNX_DOMAIN, codes=(0,), vectors=True)
+@converts(
+    "MultiThreshold", becomes="Thresholding, or part of the MVAU before it", domain=QONNX_DOMAIN, codes=(0,), vectors=True
+)
 def multi_threshold(site: Site) -> Iterator[str]:
     """Channels last, unless all share one row of thresholds; no negative threshold for data that is never negative."""
     values, rank = site.constant(1), len(site.shape() or ())

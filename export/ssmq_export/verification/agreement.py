@@ -150,10 +150,9 @@ def _chunks(sequences: int, slow_sequences: int) -> list[tuple[int, int]]:
     return list(zip(ordered, ordered[1:], strict=False))
 
 
-def graph_engines(
-    step: onnx.ModelProto, dataflow: onnx.ModelProto, sequence_dataflow: onnx.ModelProto
-) -> list[Engine]:
+def graph_engines(step: onnx.ModelProto, dataflow: onnx.ModelProto, sequence_dataflow: onnx.ModelProto) -> list[Engine]:
     """The engines that run exported graphs."""
+
     @cache
     def integers() -> IntegerModel:
         return IntegerModel(dataflow)

@@ -16,7 +16,9 @@ from .operators import OURS
 
 SHOWN = 3
 # FINN's, of any width, integer or not.
-DATATYPE = re.compile(r"U?INT[0-9]+|BINARY|BIPOLAR|TERNARY|FLOAT(16|32|<[0-9, ]+>)|FIXED<[0-9]+,-?[0-9]+>|SCALEDINT<[0-9]+>", re.ASCII)
+DATATYPE = re.compile(
+    r"U?INT[0-9]+|BINARY|BIPOLAR|TERNARY|FLOAT(16|32|<[0-9, ]+>)|FIXED<[0-9]+,-?[0-9]+>|SCALEDINT<[0-9]+>", re.ASCII
+)
 # Integers that a float container holds exactly.
 EXACT_BITS = {TensorProto.BFLOAT16: 8, TensorProto.FLOAT16: 11, TensorProto.FLOAT: 24, TensorProto.DOUBLE: 53}
 
@@ -41,7 +43,12 @@ def integer_datatypes(view: TidyView) -> Iterator[Hit]:
         for k in found.integers if found is not None else ():
             name = node.input[k] if len(node.input) > k else ""
             judged = any(node.op_type == "MultiThreshold" for node in view.producers.get(name, ()))  # threshold-output
-            if name in view.producers and not judged and not view.is_constant(name) and not is_integer(kinds.get(name, "FLOAT32")):
+            if (
+                name in view.producers
+                and not judged
+                and not view.is_constant(name)
+                and not is_integer(kinds.get(name, "FLOAT32"))
+            ):
                 wrong.setdefault(name, view.label(view.producers[name][0]))
     hits = [(label, name, f"has the type {kinds.get(name, 'FLOAT32')}, no integer one") for name, label in wrong.items()]
     yield from _some(hits, "tensors have no integer type")
@@ -121,7 +128,9 @@ def float_initializer(view: TidyView) -> Iterator[Hit]:
 @rule("accumulator-width", "error", "narrow the tensors that feed it, or keep it in a double container")
 def accumulator_width(view: TidyView) -> Iterator[Hit]:
     """A float32 container holds integers exactly to 24 bits only; beyond, Python execution and hardware part ways."""
-    inner = [(view.label(node), name) for node in view.nodes if node.op_type in TABLE or node.op_type in OURS for name in node.output]
+    inner = [
+        (view.label(node), name) for node in view.nodes if node.op_type in TABLE or node.op_type in OURS for name in node.output
+    ]
     for node, tensor in [*(("", name) for name in view.inputs), *inner]:
         info = view.infos.get(tensor)
         limits = integer_range(view.datatypes.get(tensor, ""))

@@ -20,7 +20,9 @@ HARDWARE_DOMAIN = "finn.custom_op.fpgadataflow"
 OURS = frozenset({"DiagonalScan"})
 MAPPED = OURS | TABLE.keys()
 # Float operators that lowering turns into thresholds or constants when a Quant follows them.
-LOWERABLE = frozenset({"Relu", "Clip", "Sigmoid", "Tanh", "Erf", "Cast", "Div", "BatchNormalization", "HardSigmoid", "Constant"})
+LOWERABLE = frozenset(
+    {"Relu", "Clip", "Sigmoid", "Tanh", "Erf", "Cast", "Div", "BatchNormalization", "HardSigmoid", "Constant"}
+)
 OPERANDS = {"MultiThreshold": 2, "Quant": 4, "IntQuant": 4, "BipolarQuant": 2, "DiagonalScan": 9}
 RECURRENT = frozenset({"Scan", "Loop", "If", "RNN", "GRU", "LSTM"})
 CONVERT = "convert the graph to Quant nodes first (qonnx: QCDQToQuant)"
@@ -90,7 +92,11 @@ def known_domain(view: TidyView) -> Iterator[Hit]:
         elif domain not in view.opsets and not (domain == "" and "ai.onnx" in view.opsets):
             yield view.label(node), "", f"the domain {domain or 'ai.onnx'!r} is not declared"
         elif conversion is not None and conversion.domain != (QONNX_DOMAIN if domain in QONNX_NAMES else domain):
-            yield view.label(node), "", f"{node.op_type} is of the domain {conversion.domain or 'ai.onnx'!r}, not {domain or 'ai.onnx'!r}"
+            yield (
+                view.label(node),
+                "",
+                f"{node.op_type} is of the domain {conversion.domain or 'ai.onnx'!r}, not {domain or 'ai.onnx'!r}",
+            )
 
 
 @rule("not-lowered", "error", "put thresholds in place of the Quants; for its own models ssmq export does, in dataflow.onnx")

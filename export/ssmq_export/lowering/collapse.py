@@ -106,17 +106,13 @@ class _Collapse:
             values = parameters[name]
             names.append(self.graph.constant(f"{y}_{name}", values))
             self.graph.datatypes[names[-1]] = integer_type(int(values.min()), int(values.max()))
-        return helper.make_node(
-            "DiagonalScan", names, [y], name=f"DiagonalScan_{y}", domain=SCAN_DOMAIN, state_bits=bits, PE=1
-        )
+        return helper.make_node("DiagonalScan", names, [y], name=f"DiagonalScan_{y}", domain=SCAN_DOMAIN, state_bits=bits, PE=1)
 
     def _source(self, y: str, after: list[str], before: set[str]) -> str:
         """The tensor besides the states that the layer's sums read."""
         read = set().union(*(self._operands(name) for name in (y, *after))) - before - set(after)
         if len(read) != 1:
-            raise ExportError(
-                f"{y}: its layer reads {', '.join(sorted(read)) or 'nothing'} besides its states, not one input"
-            )
+            raise ExportError(f"{y}: its layer reads {', '.join(sorted(read)) or 'nothing'} besides its states, not one input")
         return read.pop()
 
     def _operands(self, tensor: str) -> set[str]:
@@ -149,18 +145,14 @@ class _Collapse:
                 continue
             read = self._operands(stage.output)
             if read & set(before):
-                raise ExportError(
-                    f"{stage.output}: reads the states of the step before, which a DiagonalScan keeps inside"
-                )
+                raise ExportError(f"{stage.output}: reads the states of the step before, which a DiagonalScan keeps inside")
             if read & {one.output for one in sums}:
                 if stage.form is None:
                     raise ExportError(f"{stage.output}: multiplies states; they leave a layer through a sum")
                 (source, *_) = self.integers.producers[stage.output].inputs
                 found[source if stage.rows else stage.output] = stage.form
         if len(found) != 1:
-            raise ExportError(
-                f"{sums[0].output}: leaves the layer through {', '.join(found) or 'no sum'}, not through one"
-            )
+            raise ExportError(f"{sums[0].output}: leaves the layer through {', '.join(found) or 'no sum'}, not through one")
         return found.popitem()
 
     def _gathered(self, y: str, form: Form, name: str, heads: int) -> np.ndarray:
@@ -194,14 +186,10 @@ class _Collapse:
         alone = np.any(fits, axis=0)
         for stage, found in zip(sums, alone, strict=True):
             if not found.all():
-                raise ExportError(
-                    f"{stage.output}: the thresholds of channel {int(found.argmin())} are no rounding shift"
-                )
+                raise ExportError(f"{stage.output}: the thresholds of channel {int(found.argmin())} are no rounding shift")
         found = both.any(axis=0)
         if not found.all():
-            raise ExportError(
-                f"{sums[1].output}: its rounding is not that of {sums[0].output} (channel {int(found.argmin())})"
-            )
+            raise ExportError(f"{sums[1].output}: its rounding is not that of {sums[0].output} (channel {int(found.argmin())})")
         # One shift for the layer where one fits all.
         shared = both.all(axis=1)
         return np.full(len(found), shared.argmax()) if shared.any() else both.argmax(axis=0)
@@ -237,7 +225,9 @@ class _Collapse:
         bits = max(2, high.bit_length() + 1, (-low - 1).bit_length() + 1)
         wrong = unfit_state(bits)
         if wrong:
-            raise ExportError(f"{port.successor}: {wrong}, and every step needs the sum so far: sum fewer steps or narrower codes")
+            raise ExportError(
+                f"{port.successor}: {wrong}, and every step needs the sum so far: sum fewer steps or narrower codes"
+            )
         one, zero = np.ones((port.channels, 1), np.int64), np.zeros((port.channels, 1), np.int64)
         parameters = {name: one if name in ("a_re", "b_re", "c_re") else zero for name in INPUTS[1:-2]}
         self.graph.datatypes[port.successor] = integer_type(-(1 << (bits - 1)), (1 << (bits - 1)) - 1)

@@ -69,7 +69,9 @@ _AMD = re.compile(r"x[acq](7[aksvz]|[akvz]u|u|k|v[cehmp])[0-9]{1,4}[a-z0-9]*(-[a
 def amd_part(name: str) -> str:
     """``name`` if it is the name of an AMD part, known to ``PARTS`` or not; it reaches the scripts of other tools."""
     if not _AMD.fullmatch(name) or len(name) > 40:
-        raise ExportError(f"part {name!r}: FINN compiles for AMD parts, as Vitis does: give a full name such as xc7z020clg400-1")
+        raise ExportError(
+            f"part {name!r}: FINN compiles for AMD parts, as Vitis does: give a full name such as xc7z020clg400-1"
+        )
     return name
 
 

@@ -1,5 +1,0 @@
-"""Print the page of rules: ``python -m ssmq_export.check > docs/rules.md``."""
-
-from . import catalogue
-
-print(catalogue.catalogue_markdown(), end="")

@@ -1,0 +1,7 @@
+"""Do all ways to run a model give the same codes? Stands on every other room.
+
+agreement.py    engines compared, tensor by tensor
+engines.py      ONNX Runtime and qonnx over whole sequences
+proof.py        the graph after every pass of the lowering, and the one that changed a code
+hls_project.py  hls4ml's C++ against qonnx
+"""
