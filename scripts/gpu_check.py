@@ -25,8 +25,7 @@ from ssmq_brevitas.start import quantized_start
 from ssmq_brevitas.train import train
 from ssmq_brevitas.zoo import locate, zoo_models
 from ssmq_cli.bench.timing import machine
-from ssmq_export.from_model import describe
-from ssmq_export.graphs.step_graph import step_graph
+from ssmq_export.from_network import step_graph
 from ssmq_export.integer import IntegerModel
 from ssmq_export.lowering import lower
 
@@ -136,9 +135,9 @@ def epoch(run: Run) -> list[list[str]]:
 def accuracy(run: Run) -> Iterator[list[str]]:
     """Every model of the zoo on all test images: the device's logits and those of the integer graph on the CPU."""
     for name, path in [*zoo_models().items()][: run.some(1)]:
-        model, _, _ = load_checkpoint(path)
+        model, _ = load_checkpoint(path)
         x, y = run.data.x_test[: run.some(40)], run.data.y_test[: run.some(40)]
-        integer = IntegerModel(lower(step_graph(describe(model))))
+        integer = IntegerModel(lower(step_graph(model.network)))
         wanted = torch.from_numpy(integer.values(integer.graph.ports.output.name, integer.forward(x.numpy())))
         model = model.to(run.device)
         with torch.no_grad():
@@ -152,8 +151,8 @@ def accuracy(run: Run) -> Iterator[list[str]]:
 def _started(run: Run):
     """The 64-head model, quantised from the float model that comes with it."""
     config = load_config("paper-h64")
-    floating, found, _ = load_checkpoint(locate("zoo:paper-h64"))
-    return quantized_start(floating, found, config, run.data.x_train)
+    floating, _ = load_checkpoint(locate("zoo:paper-h64"))
+    return quantized_start(floating, config, run.data.x_train)
 
 
 def _word(holds: bool) -> str:

@@ -19,7 +19,6 @@ from ssmq_brevitas.checkpoint import load_checkpoint
 from ssmq_brevitas.data import load_data
 from ssmq_brevitas.files import write_whole
 from ssmq_brevitas.score import score
-from ssmq_brevitas.storage import footprint
 from ssmq_study.quoted import quoted_score
 
 ROOT = Path(__file__).parents[1]
@@ -48,13 +47,13 @@ def said(command: str) -> str:
 
 def measured(name: str, data) -> dict:
     """A trained model: accuracy and bytes."""
-    model, _, note = load_checkpoint(ROOT / OUT / f"{name}.safetensors")
+    model, note = load_checkpoint(ROOT / OUT / f"{name}.safetensors")
     return {
         "stage": name,
         "epochs": note["epochs"],
         "validation": score(model, data.x_validation, data.y_validation).value,
         "test": quoted_score(model, data).value,
-        "bytes": footprint(model).as_dict(),
+        "bytes": model.footprint().as_dict(),
     }
 
 

@@ -46,6 +46,11 @@ def sum_bits(*terms: Term) -> int:
     )
 
 
+def least_bits(*terms: Term) -> int:
+    """The least ``sum_bits`` that any exponents give these terms: all on one grid."""
+    return signed_bits(*(sum(term[end] for term in terms) for end in (0, 1)))
+
+
 def linear_terms(inputs: int, weight: Format, feeding: Format, bias: Format | None) -> tuple[Term, ...]:
     product = product_term(weight, feeding, inputs)
     return (product,) if bias is None else (product, code_term(bias))
@@ -63,59 +68,9 @@ def readout_terms(modes: int, c: Format, d: Format, x: Format, u: Format) -> tup
     return (-span, span, exponent + 1), product_term(d, u)
 
 
-def least_widths(model, bits) -> dict[str, int]:
-    """Accumulator widths before exponents are known, by tensor name: all terms on one grid, others only add to a sum."""
-
-    def fmt(width: int, signed: bool = True, exponent: int = 0) -> Format:
-        return Format(width, signed, np.int64(exponent))
-
-    u, x, bias, activation = fmt(bits.u), fmt(bits.x), fmt(bits.bias), fmt(bits.activation)
-    mixing = fmt(bits.activation, model.activation != "relu")
-    kept = model.input_format.kept(bits.input)
-    fed = fmt(kept.bits, kept.signed)
-    mixed = linear_terms(model.heads, fmt(bits.linear), mixing, bias)
-    gated = mixed if model.gate == "none" else (product_term(activation, fmt(bits.activation, False)),)
-    return {
-        "encoder": sum_bits(*linear_terms(model.channels, fmt(bits.encoder), fed, bias)),
-        "x": sum_bits(*state_terms(fmt(bits.a), fmt(2), x, u)),  # B̄ has at least the 2 bits of a power of two
-        "y": sum_bits(*readout_terms(model.modes, fmt(bits.c), fmt(bits.d, exponent=1), x, u)),
-        "mix": sum_bits(*mixed),
-        "u": sum_bits(code_term(u), *gated),
-        "pool": sum_bits(code_term(u, model.length)),
-        "logits": sum_bits(*linear_terms(model.heads, fmt(bits.decoder), fmt(bits.pool), bias)),
-    }
-
-
 def by_head(fmt: Format) -> Format:
     """Of B̄ and C, exponents ``()`` or ``(H, N or 1)``: re and im share theirs."""
     return Format(fmt.bits, fmt.signed, fmt.exponent.reshape(fmt.exponent.shape[:2]))
-
-
-def _layer(layer, feeding: Format) -> tuple[Term, Term]:
-    return linear_terms(layer.in_features, layer.weight_format, feeding, layer.bias_format)
-
-
-def accumulator_widths(model) -> dict[str, int]:
-    """Accumulator widths of a quantised model by tensor name, from its formats alone (no data)."""
-    u = model.quantizers["u"].format
-    widths = {"encoder": sum_bits(*_layer(model.encoder, model.quantizers["input"].format))}
-    for k, block in enumerate(model.blocks):
-        ssm, quantizers = block.ssm, block.quantizers
-        b, c, x = by_head(ssm.b_quant.format), by_head(ssm.c_quant.format), ssm.state.format
-        d = Format(ssm.d_quant.bits, True, ssm.d_quant.format.exponent[..., None])
-        mixed = _layer(block.linear, quantizers["mix_in"].format)
-        gated = mixed if block.gate is None else (product_term(quantizers["value"].format, quantizers["gate"].format),)
-        widths |= {
-            f"{k}.x": sum_bits(*state_terms(ssm.a.format, b, x, u)),
-            f"{k}.y": sum_bits(*readout_terms(ssm.modes, c, d, x, u)),
-            f"{k}.mix": sum_bits(*mixed),
-            f"{k}.u": sum_bits(code_term(u), *gated),
-        }
-        u = quantizers["u"].format
-    if not model.task.each_step:
-        widths["pool"] = sum_bits(code_term(u, model.model.length))
-    widths["logits"] = sum_bits(*_layer(model.decoder, model.decoder_input.format))
-    return widths
 
 
 def refuse_wide(widths: dict[str, int]) -> None:

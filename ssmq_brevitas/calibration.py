@@ -1,4 +1,4 @@
-"""Calibration: what every tensor of a float model looks like over whole sequences."""
+"""Statistics of float values over whole sequences: samples of a tensor, and the states of an S4D layer."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from .errors import SsmqError
-from .model import Classifier
 from .s4d import S4D
 
 SAMPLES_A_BATCH = 200_000
@@ -41,14 +39,6 @@ class StateStatistics:
     samples: np.ndarray
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """Samples of what every quantiser gets, by its full name (``u``, ``0.y`` ...), and the states of every layer."""
-
-    samples: dict[str, np.ndarray]
-    states: list[StateStatistics]
-
-
 def state_statistics(s4d: S4D, u: torch.Tensor) -> StateStatistics:
     """States of a float layer for the input ``u`` ``(B, T, H)``, from whole sequences."""
     a, b, _ = (value.detach() for value in s4d.discrete())
@@ -64,35 +54,3 @@ def state_statistics(s4d: S4D, u: torch.Tensor) -> StateStatistics:
             kept.append(parts)
     samples = torch.stack(kept).permute(2, 3, 0, 1, 4).flatten(2)  # (H N S)
     return StateStatistics(largest.numpy(), samples.numpy())
-
-
-def calibrate(model: Classifier, codes: torch.Tensor) -> Calibration:
-    """Run a float model over ``codes`` ``(n, T)`` and collect statistics; the model is left as it was."""
-    places = model.quantizer_names()
-    inputs: list[torch.Tensor] = []
-    hooks = [
-        block.ssm.register_forward_pre_hook(lambda module, arguments: inputs.append(arguments[0].detach()))
-        for block in model.blocks
-    ]
-    was_training = model.training
-    observers = {name: Observer() for name in places}
-    before = {name: owner[name.rsplit(".", 1)[-1]] for name, owner in places.items()}
-    try:
-        for name, owner in places.items():
-            owner[name.rsplit(".", 1)[-1]] = observers[name]
-        model.eval()
-        with torch.no_grad():
-            model(codes)
-            states = [state_statistics(block.ssm, u) for block, u in zip(model.blocks, inputs, strict=True)]
-    finally:
-        for hook in hooks:
-            hook.remove()
-        for name, owner in places.items():
-            owner[name.rsplit(".", 1)[-1]] = before[name]
-        model.train(was_training)
-    samples = {name: np.concatenate(observer.samples) for name, observer in observers.items()}
-    seen = samples | {f"the states of layer {k}": found.samples for k, found in enumerate(states)}
-    wild = next((name for name, values in seen.items() if not np.isfinite(values).all()), None)
-    if wild is not None:
-        raise SsmqError(f"the float model's values at {wild} are not finite: its weights are too large to be quantised")
-    return Calibration(samples, states)

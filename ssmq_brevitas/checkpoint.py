@@ -6,33 +6,32 @@ from pathlib import Path
 
 import torch
 
-from .bounds import FLOAT32_BITS, accumulator_widths, refuse_wide
-from .config import Config, parse_config
+from .config import parse_config
 from .errors import SsmqError
-from .model import Classifier
-from .post_training import empty_quantized
+from .model import Model
+from .network.structure import settle
 from .sound import refuse_unsound
 from .tensor_file import read_tensors, write_tensors
 
 KIND = "ssmq-checkpoint"
 
 
-def save_checkpoint(path: Path, model: Classifier, config: Config, note: dict | None = None) -> None:
+def save_checkpoint(path: Path, model: Model, note: dict | None = None) -> None:
     """Write a float or quantised model with its configuration. ``note`` is free JSON (data, seed, accuracy).
 
     Raises SsmqError for a model that could not be loaded again, as one that has diverged.
     """
-    refuse_unsound(model, f"{path} is not written")
+    refuse_unsound(model.network, model.shape.length, f"{path} is not written")
     content = {
         "format": "quantised" if model.quantized else "float",
-        "config": config.model_dump(mode="json"),
+        "config": model.config.model_dump(mode="json"),
         "note": note or {},
     }
-    write_tensors(path, model.state_dict(), KIND, content)
+    write_tensors(path, model.network.state_dict(), KIND, content)
 
 
-def load_checkpoint(path: Path) -> tuple[Classifier, Config, dict]:
-    """Read a model as it was saved, in evaluation mode, with its configuration and note.
+def load_checkpoint(path: Path) -> tuple[Model, dict]:
+    """Read a model as it was saved, in evaluation mode, and its note.
 
     Raises SsmqError naming the file and the key or tensor that is wrong with it.
     """
@@ -41,12 +40,18 @@ def load_checkpoint(path: Path) -> tuple[Classifier, Config, dict]:
     if kind not in ("float", "quantised") or not isinstance(note, dict):
         raise SsmqError(f"{path}: not a readable checkpoint, its description is damaged (format or note)")
     config = parse_config(content.get("config", {}), origin=f"{path} (configuration inside)")
-    model = empty_quantized(config) if kind == "quantised" else Classifier(config.model, config.task)
-    fill(model, tensors, path)
-    refuse_unsound(model, str(path))
+    try:
+        model = Model.empty(config) if kind == "quantised" else Model.floating(config)
+    except SsmqError as error:
+        raise SsmqError(f"{path} (configuration inside): {error}") from error
+    fill(model.network, tensors, path)
+    refuse_unsound(model.network, config.model.length, str(path))
     if model.quantized:
-        _exact(model, path)
-    return model.eval(), config, note
+        try:
+            settle(model.network)
+        except SsmqError as error:
+            raise SsmqError(f"{path}: {error}") from error
+    return model.eval(), note
 
 
 def fill(model: torch.nn.Module, tensors: dict[str, torch.Tensor], path: Path, what: str = "the configuration inside") -> None:
@@ -60,14 +65,3 @@ def fill(model: torch.nn.Module, tensors: dict[str, torch.Tensor], path: Path, w
     if torch.float64 in {tensor.dtype for tensor in tensors.values()}:
         model.double()
     model.load_state_dict(tensors)
-
-
-def _exact(model: Classifier, path: Path) -> None:
-    """Move a model whose sums need it to float64, whatever the file has."""
-    widths = accumulator_widths(model)
-    try:
-        refuse_wide(widths)
-    except SsmqError as error:
-        raise SsmqError(f"{path}: {error}") from error
-    if max(widths.values()) > FLOAT32_BITS:
-        model.double()

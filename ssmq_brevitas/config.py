@@ -16,7 +16,6 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from .bounds import least_widths, refuse_wide
 from .config_problem import first_problem
 from .errors import SsmqError
 from .input_format import PIXELS, InputFormat
@@ -194,11 +193,6 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
-    def _accumulators_fit(self) -> Self:
-        refuse_wide(least_widths(self.model, self.scheme.bits))
-        return self
-
-    @model_validator(mode="after")
     def _tables_are_bounded(self) -> Self:
         activation, width = self.model.activation, self.scheme.bits.y
         if activation != "relu" and width > TABLE_BITS:
@@ -264,8 +258,6 @@ def parse_config(values: dict, origin: str) -> Config:
         return Config.model_validate(values)
     except ValidationError as error:
         raise SsmqError(f"{origin}: {first_problem(error, Config)}") from error
-    except SsmqError as error:  # of the accumulators' widths
-        raise SsmqError(f"{origin}: {error}") from error
 
 
 def to_toml(config: Config) -> str:

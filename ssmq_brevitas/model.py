@@ -1,120 +1,80 @@
-"""The classifier: encoder, blocks of S4D and mixing, mean pooling, decoder; float and quantised alike.
-
-Both are the same module. What stands in ``quantizers`` is an identity in the float model, an observer during
-calibration, a Brevitas quantiser in the quantised model. Checkpoints call them sites. Those of a block:
-
-    u  --> S4D --> [batch norm] --> y --> activation --> mix_in --> Linear --> value * gate --> + u --> next u
-
-``y`` exists only before a non-monotone activation: a monotone one goes straight from the exact sum to its codes.
-"""
+"""A network with the configuration it was made by: what is trained, evaluated and kept in checkpoints."""
 
 from __future__ import annotations
-
-import math
 
 import torch
 from torch import nn
 
-from .activations import ACTIVATIONS, GATES, MONOTONE
-from .config import ModelConfig, Scheme
-from .norm import PositiveBatchNorm
+from .classifier import Classifier
+from .config import Config, ModelConfig, Scheme
+from .network.footprint import float_footprint, footprint
+from .network.structure import META, empty, example_of, float_type
+from .quant_s4d import QuantS4D
 from .s4d import S4D
+from .storage import Footprint
 from .task import Task
 
 
-class Block(nn.Module):
-    """One layer, ``(B, T, H)`` to ``(B, T, H)``."""
-
-    def __init__(self, model: ModelConfig):
-        super().__init__()
-        heads = model.heads
-        self.ssm: nn.Module = S4D(heads, model.modes, model.dt_min, model.dt_max)
-        self.norm = PositiveBatchNorm(heads) if model.norm == "batch" else nn.Identity()
-        self.activation = ACTIVATIONS[model.activation]()
-        self.linear: nn.Module = nn.Linear(heads, heads if model.gate == "none" else 2 * heads)
-        self.gate = None if model.gate == "none" else GATES[model.gate]()
-        names = [] if model.activation in MONOTONE else ["y"]
-        names += ["mix_in"] + ([] if self.gate is None else ["value", "gate"]) + ["u"]
-        self.sites = nn.ModuleDict({name: nn.Identity() for name in names})
-
-    @property
-    def quantizers(self) -> nn.ModuleDict:
-        return self.sites
-
-    def forward(self, u: torch.Tensor) -> torch.Tensor:
-        y = self.norm(self.ssm(u))
-        if "y" in self.quantizers:
-            y = self.quantizers["y"](y)
-        mixed = self.linear(self.quantizers["mix_in"](self.activation(y)))
-        if self.gate is not None:
-            value, gate = mixed.chunk(2, dim=-1)
-            mixed = self.quantizers["value"](value) * self.quantizers["gate"](self.gate(gate))
-        return self.quantizers["u"](u + mixed)
+def recurrences(network: nn.Module) -> dict[str, S4D | QuantS4D]:
+    """The S4D layers of a network, float or quantised, by path."""
+    return {path: part for path, part in network.named_modules() if isinstance(part, (S4D, QuantS4D))}
 
 
-class Classifier(nn.Module):
-    """Codes ``(B, T)``, or of several channels ``(B, T, C)``, to logits ``(B, classes)``; of a task that counts at each step
-    without pooling, to ``(B, T, classes)``.
+class Model(nn.Module):
+    """Codes ``(B, T)``, or of several channels ``(B, T, C)``, to the outputs of ``network``.
 
-    Pooling sums over time and scales by the power of two nearest to 1/T, a constant shift in hardware.
-    ``scheme`` is what the quantisers were made by (see ``quantize``), None in a float model.
+    ``network`` is a ``Classifier``, or what ``quantize`` made of one: it reads values, ``(B, T, C)``.
     """
 
-    scheme: Scheme | None = None
-
-    def __init__(self, model: ModelConfig, task: Task = Task()):
+    def __init__(self, network: nn.Module, config: Config):
         super().__init__()
-        self.model, self.task = model, task
-        self.encoder: nn.Module = nn.Linear(model.channels, model.heads)
-        with torch.no_grad():
-            if model.input is None:
-                # The usual normalisation of MNIST, (k/255 - 0.1307) / 0.3081, as the encoder's starting point.
-                self.encoder.bias -= self.encoder.weight.sum(dim=1) * (0.1307 / 0.3081)
-                self.encoder.weight *= 256 / 255 / 0.3081
-            else:
-                # Another range is brought to about -1 .. 1.
-                self.encoder.weight /= model.input.format.magnitude * 2.0**model.input.exponent
-        self.blocks = nn.ModuleList(Block(model) for _ in range(model.layers))
-        self.decoder: nn.Module = nn.Linear(model.heads, model.classes)
-        names = ("input", "u") if task.each_step else ("input", "u", "pool")
-        self.sites = nn.ModuleDict({name: nn.Identity() for name in names})
+        self.network, self.config = network, config
+
+    @classmethod
+    def floating(cls, config: Config) -> Model:
+        """A float model with parameters drawn by torch's generator."""
+        return cls(Classifier(config.model, config.task.each_step), config)
+
+    @classmethod
+    def empty(cls, config: Config) -> Model:
+        """A quantised model with exponents and parameters unset. Raises SsmqError if a sum of its scheme cannot be exact."""
+        given, bare = config.model.input_format, cls.floating(config).network
+        example = example_of(config.model.length, config.model.channels)
+        return cls(empty(bare, config.scheme, example, given.signed, given), config)
 
     @property
     def quantized(self) -> bool:
-        return self.scheme is not None
+        return META in getattr(self.network, "meta", {})
 
     @property
-    def quantizers(self) -> nn.ModuleDict:
-        return self.sites
+    def scheme(self) -> Scheme | None:
+        """What it was quantised by, None for a float model."""
+        return self.config.scheme if self.quantized else None
 
     @property
-    def decoder_input(self) -> nn.Module:
-        """What stands before the decoder."""
-        return self.blocks[-1].quantizers["u"] if self.task.each_step else self.quantizers["pool"]
+    def task(self) -> Task:
+        return self.config.task
 
     @property
-    def pool_exponent(self) -> int:
-        return -round(math.log2(self.model.length))
+    def shape(self) -> ModelConfig:
+        return self.config.model
+
+    def values(self, codes: torch.Tensor) -> torch.Tensor:
+        """What ``network`` reads for these codes, ``(B, T, C)`` in its float type."""
+        codes = codes if codes.dim() == 3 else codes[..., None]
+        return codes.to(float_type(self.network)) * 2.0**self.shape.input_format.exponent
 
     def forward(self, codes: torch.Tensor) -> torch.Tensor:
-        dtype = self.decoder.weight.dtype
-        values = (codes if codes.dim() == 3 else codes[..., None]).to(dtype) * 2.0**self.model.input_format.exponent
-        u = self.quantizers["u"](self.encoder(self.quantizers["input"](values)))
-        for block in self.blocks:
-            u = block(u)
-        if self.task.each_step:
-            return self.decoder(u)
-        return self.decoder(self.quantizers["pool"](u.sum(dim=1) * 2.0**self.pool_exponent))
+        return self.network(self.values(codes))
+
+    def footprint(self) -> Footprint:
+        """Bytes of parameters, state and total."""
+        if self.quantized:
+            return footprint(self.network)
+        return float_footprint(self.network, example_of(self.shape.length, self.shape.channels))
 
     def use_engine(self, engine: str) -> None:
         """``"fused"``: one kernel for a recurrence or a quantiser; ``"reference"``: Brevitas, op by op. Same codes."""
         for module in self.modules():
             if hasattr(module, "engine"):
                 module.engine = engine
-
-    def quantizer_names(self) -> dict[str, nn.ModuleDict]:
-        """Every quantiser's full name (``u``, ``0.y``, ``0.u``, ``pool`` ...) and the dictionary that holds it."""
-        names = {name: self.quantizers for name in self.quantizers}
-        for k, block in enumerate(self.blocks):
-            names |= {f"{k}.{name}": block.quantizers for name in block.quantizers}
-        return names

@@ -13,52 +13,13 @@ from collections.abc import Iterable
 
 import torch
 
-from .fitting import fit_linear, fit_readout
-from .model import Classifier
-from .post_training import settle_precision
+from .fitting import fit_linear
 from .quant_linear import QuantConv1d, QuantLinear
 from .quant_s4d import QuantS4D
 
 BATCH = 8
-# A layer sees T steps of a sequence, the decoder one: sequences for either.
-LAYER_IMAGES, DECODER_IMAGES = 256, 2048
-# A decoder that sees every step has a row for each, all of which lie in the memory.
-DECODER_ROWS = 2**17
 # Of the mean power of the regressors: a weight moves only where they tell it to.
 RIDGE = 1e-4
-
-
-def reconstruct(model: Classifier, floating: Classifier, codes: torch.Tensor) -> Classifier:
-    """Fit a post-training quantised ``model`` to ``floating`` on sequences ``codes`` ``(n, T[, C])``; in place.
-
-    Returns ``model``, in the float type that its accumulators need. Raises SsmqError when one cannot be exact.
-    """
-    u_quantizer = model.quantizers["u"]
-    with torch.no_grad():
-        for index, block in enumerate(model.blocks):
-            _fit_layer(model, floating, index, codes[:LAYER_IMAGES])
-            fit_readout(block.ssm, u_quantizer)
-            u_quantizer = block.quantizers["u"]
-        settle_precision(model)
-        _fit_decoder(model, floating, codes[: _decoder_images(model, codes.shape[1])])
-    return settle_precision(model)
-
-
-def _decoder_images(model: Classifier, steps: int) -> int:
-    return min(LAYER_IMAGES, max(1, DECODER_ROWS // steps)) if model.task.each_step else DECODER_IMAGES
-
-
-def _fit_layer(model: Classifier, floating: Classifier, index: int, codes: torch.Tensor) -> None:
-    ssm, source = model.blocks[index].ssm, floating.blocks[index].ssm
-    fit_states(ssm, ((seen(ssm, model, some)[0], seen(source, floating, some)[1]) for some in codes.split(BATCH)))
-
-
-def _fit_decoder(model: Classifier, floating: Classifier, codes: torch.Tensor) -> None:
-    pooled, target = [], []
-    for some in codes.split(16 * BATCH):
-        pooled.append(seen(model.decoder, model, some)[0].flatten(0, -2).double())
-        target.append(floating(some).flatten(0, -2).double())
-    fit_rows(model.decoder, torch.cat(pooled), torch.cat(target), model.decoder_input)
 
 
 def fit_states(ssm: QuantS4D, pairs: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> None:

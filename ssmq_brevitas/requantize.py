@@ -6,14 +6,18 @@ fewer (Zhou et al., "DoReFa-Net", arXiv 1606.06160, train from wide to narrow in
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import torch
 
-from .config import Config, Scheme
+from .config import Config
 from .errors import SsmqError
 from .fitting import finest_exponents
-from .model import Classifier
+from .model import Model
+from .network.operations import operations
+from .network.structure import quantized_of, settle
+from .network.widths import Widths
 from .parameterisations import PolarGrid
-from .post_training import empty_quantized, settle_precision
 from .quant_linear import QuantLinear
 from .quant_s4d import QuantS4D
 from .quantizers import ParameterQuantizer, Quantizer
@@ -21,20 +25,21 @@ from .quantizers import ParameterQuantizer, Quantizer
 CARTESIAN = ("discrete", "frozen")
 
 
-def requantize(trained: Classifier, found: Scheme, config: Config) -> Classifier:
-    """``trained``, quantised by ``found``, on the grids of ``config.scheme``, in evaluation mode.
+def requantize(trained: Model, config: Config) -> Model:
+    """``trained`` on the grids of ``config.scheme``, in evaluation mode.
 
     Raises SsmqError if the schemes differ in more than widths and in whether Ā is frozen.
     """
-    wanted = config.scheme
+    found, wanted = trained.config.scheme, config.scheme
     parameterisations = {found.parameterisation, wanted.parameterisation}
-    same = found.model_copy(update={"bits": wanted.bits, "parameterisation": wanted.parameterisation}) == wanted
+    changed = {"bits": wanted.bits, "tensors": wanted.tensors, "parameterisation": wanted.parameterisation}
+    same = found.model_copy(update=changed) == wanted
     if not same or len(parameterisations - set(CARTESIAN)) + bool(parameterisations & set(CARTESIAN)) > 1:
         raise SsmqError(
             f"{config.name}: a quantised model can change its widths and freeze or unfreeze a discrete Ā, not its other "
             f"grids: start from the float model"
         )
-    model = empty_quantized(config)
+    model = Model.empty(config)
     with torch.no_grad():
         model.load_state_dict(trained.state_dict())
         old = dict(trained.named_modules())
@@ -42,20 +47,23 @@ def requantize(trained: Classifier, found: Scheme, config: Config) -> Classifier
             if isinstance(module, (Quantizer, ParameterQuantizer)):
                 module.power.set_exponent(module.power.exponent + old[name].bits - module.bits)
             elif isinstance(module, PolarGrid):
-                lost = found.bits.a_phase - wanted.bits.a_phase
+                lost = old[name].bits.a_phase - module.bits.a_phase
                 module.phase_power.set_exponent(module.phase_power.exponent + lost)
             elif isinstance(module, QuantLinear):
                 weight, bias = old[name].weight_bits - module.weight_bits, old[name].bias_bits - module.bias_bits
                 module.weight_power.set_exponent(module.weight_power.exponent + weight)
                 module.bias_power.set_exponent(module.bias_power.exponent + bias)
-        u_quantizer = model.quantizers["u"]
-        for block in model.blocks:
-            _coarse_enough(block.ssm, u_quantizer)
-            u_quantizer = block.quantizers["u"]
-    return settle_precision(model.eval())
+        about = quantized_of(model.network)
+        found = operations(model.network, about.example)
+        widths = Widths(found, about.steps)
+        for operation in found:
+            if operation.kind == "s4d":
+                _coarse_enough(operation.module, SimpleNamespace(format=widths.format(operation.inputs[0])))
+    settle(model.network)
+    return model.eval()
 
 
-def _coarse_enough(ssm: QuantS4D, u_quantizer: Quantizer) -> None:
-    for quantizer, finest in zip((ssm.b_quant, ssm.d_quant), finest_exponents(ssm, u_quantizer), strict=True):
+def _coarse_enough(ssm: QuantS4D, feeding: SimpleNamespace) -> None:
+    for quantizer, finest in zip((ssm.b_quant, ssm.d_quant), finest_exponents(ssm, feeding), strict=True):
         shape = tuple(quantizer.power.scale.shape)
         quantizer.power.set_exponent(quantizer.power.exponent.clip(finest if finest.shape == shape else finest.min()))

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from .errors import SsmqError
-from .model import Classifier
+from .model import Model
 from .task import IGNORED, Task
 
 
@@ -92,7 +92,7 @@ def _sum(values: np.ndarray) -> float:
     return math.fsum(values.ravel().tolist())
 
 
-def score(model: Classifier, x: torch.Tensor, y: torch.Tensor, batch: int = 250) -> Score:
+def score(model: Model, x: torch.Tensor, y: torch.Tensor, batch: int = 250) -> Score:
     """The score of ``model`` in evaluation mode on codes ``x`` ``(n, T)`` or ``(n, T, C)`` and what they should give, ``y``.
 
     Raises SsmqError for a model whose outputs are not finite: the largest of them says nothing.

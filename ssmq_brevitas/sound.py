@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 from .errors import SsmqError
-from .model import Classifier
 from .norm import PositiveBatchNorm
 from .quant_s4d import QuantS4D
 from .s4d import S4D
@@ -16,13 +16,13 @@ LEAST_EXPONENT, MOST_EXPONENT = -64, 40
 LARGEST = 2.0**30
 
 
-def refuse_unsound(model: Classifier, origin: str) -> None:
-    """Raise SsmqError naming the first tensor of ``model`` that no evaluation can make sense of.
+def refuse_unsound(network: nn.Module, length: int, origin: str) -> None:
+    """Raise SsmqError naming the first tensor of ``network`` that no evaluation over ``length`` steps can make sense of.
 
     Scales must be powers of two from 2^-64 to 2^40, other numbers at most 2^30, variances not negative; and finite what
     each layer makes of them: Ā, B̄, C and D on their grids, gain and offset of batch norm.
     """
-    for name, tensor in model.state_dict().items():
+    for name, tensor in network.state_dict().items():
         _refuse(origin, name, "is not finite", tensor.isfinite().all())
         if not name.endswith("scale"):
             _refuse(origin, name, "holds numbers past 2^30", (tensor.abs() <= LARGEST).all())
@@ -32,14 +32,14 @@ def refuse_unsound(model: Classifier, origin: str) -> None:
             limits = f"2^{LEAST_EXPONENT} to 2^{MOST_EXPONENT}"
             _refuse(origin, name, f"is no power of two from {limits}", good.all())
     with torch.no_grad():
-        for name, module in model.named_modules():
+        for name, module in network.named_modules():
             if isinstance(module, PositiveBatchNorm):
                 _refuse(origin, f"{name}.variance", "is negative", (module.variance >= 0).all())
                 derived = module.gain_and_offset()
             elif isinstance(module, QuantS4D):
                 derived = module.parameters_on_grid().values()
             elif isinstance(module, S4D):
-                derived = (*module.discrete(), module.continuous()[1] * model.model.length)
+                derived = (*module.discrete(), module.continuous()[1] * length)
             else:
                 continue
             _refuse(origin, name, "has parameters that are not finite", all(part.isfinite().all() for part in derived))

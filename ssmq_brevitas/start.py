@@ -6,7 +6,7 @@ import torch
 
 from .config import Config, with_input
 from .errors import SsmqError
-from .model import Classifier
+from .model import Model
 from .post_training import post_training
 from .prune import pruned
 from .requantize import requantize
@@ -26,13 +26,13 @@ def refuse_other_task(found: Config, config: Config) -> None:
         )
 
 
-def quantized_start(model: Classifier, found: Config, config: Config, x_train: torch.Tensor) -> Classifier:
-    """``model``, made by ``found``, quantised by ``config.scheme``; calibrated on ``x_train`` ``(n, T)`` if it is float.
+def quantized_start(model: Model, config: Config, x_train: torch.Tensor) -> Model:
+    """``model`` quantised by ``config.scheme``; calibrated on ``x_train`` ``(n, T)`` if it is float.
 
     A float model of more modes a head than ``config`` has loses its weakest. Raises SsmqError for any other difference
     of architecture.
     """
-    modes = config.model.modes
+    found, modes = model.config, config.model.modes
     fewer = not model.quantized and found.model.modes > modes
     if found.model.model_copy(update={"modes": modes} if fewer else {}) != config.model:
         raise SsmqError(
@@ -41,5 +41,5 @@ def quantized_start(model: Classifier, found: Config, config: Config, x_train: t
         )
     refuse_other_task(found, config)
     if model.quantized:
-        return requantize(model, found.scheme, config)
+        return requantize(model, config)
     return post_training(pruned(model, modes) if fewer else model, config, x_train)

@@ -24,7 +24,7 @@ from .data import SequenceData
 from .errors import SsmqError
 from .files import write_whole
 from .interrupt import deferred_interrupt
-from .model import Classifier
+from .model import Model
 from .norm import PositiveBatchNorm
 from .quant_linear import QuantLinear
 from .quant_s4d import QuantS4D
@@ -60,7 +60,7 @@ class History:
         write_whole(path, text.getvalue().encode())
 
 
-def grid_ranges(model: Classifier) -> dict[str, float]:
+def grid_ranges(model: Model) -> dict[str, float]:
     """What the grid of each quantised weight spans, by the parameter's name."""
     formats = {}
     for name, module in model.named_modules():
@@ -71,7 +71,7 @@ def grid_ranges(model: Classifier) -> dict[str, float]:
     return {name: fmt.magnitude * 2.0 ** int(fmt.exponent.max()) for name, fmt in formats.items()}
 
 
-def optimiser_for(model: Classifier, training: Training) -> torch.optim.Optimizer:
+def optimiser_for(model: Model, training: Training) -> torch.optim.Optimizer:
     """AdamW. The dynamics have a learning rate of their own; a quantised weight's is relative to its grid's range.
 
     Adam's steps have the size of the learning rate, whatever the gradient's: an absolute one would move a weight of a
@@ -100,9 +100,9 @@ def shuffled(count: int, seed: int, epoch: int) -> torch.Tensor:
     return torch.randperm(count, generator=torch.Generator().manual_seed(seed * 10_007 + epoch))
 
 
-def refuse_large(model: Classifier, training: Training, sequences: int, device: torch.device) -> None:
+def refuse_large(model: Model, training: Training, sequences: int, device: torch.device) -> None:
     """Raise SsmqError if the tensors that one step must keep are larger than the device's memory."""
-    m, batch = model.model, min(training.batch, sequences)
+    m, batch = model.shape, min(training.batch, sequences)
     # Eight tensors a layer are kept at the very least, and the float layer's powers of Ā.
     kept = 4 * m.layers * m.length * m.heads * (8 * batch + (0 if model.quantized else 2 * m.modes))
     if device.type == "cuda":
@@ -116,9 +116,9 @@ def refuse_large(model: Classifier, training: Training, sequences: int, device: 
         )
 
 
-def refuse_unfit(model: Classifier, data: SequenceData, training: Training) -> None:
+def refuse_unfit(model: Model, data: SequenceData, training: Training) -> None:
     """Raise SsmqError if what ``data`` say of sequences is not what ``model`` tells, or moves with them."""
-    problem = model.task.problem_with(data, model.model.classes)
+    problem = model.task.problem_with(data, model.shape.classes)
     if problem is not None:
         raise SsmqError(f"{data.name}: {problem[0]}: change {problem[1]}, or the data")
     model.task.refuse_shift(training.shift)
@@ -130,7 +130,7 @@ class _Run:
     Goes on from ``state_path`` if that exists; the model is on the accelerator's device.
     """
 
-    def __init__(self, model: Classifier, data: SequenceData, training: Training, seed: int, state_path: Path | None):
+    def __init__(self, model: Model, data: SequenceData, training: Training, seed: int, state_path: Path | None):
         self.accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision="no")
         refuse_large(model, training, len(data.y_train), self.accelerator.device)
         refuse_unfit(model, data, training)
@@ -152,7 +152,7 @@ class _Run:
         self.began = self.saved = time.monotonic()
 
     @property
-    def inner(self) -> Classifier:
+    def inner(self) -> Model:
         return self.accelerator.unwrap_model(self.model)
 
     @property
@@ -162,7 +162,7 @@ class _Run:
 
     def save(self) -> None:
         if self.state_path is not None:
-            refuse_unsound(self.inner, "when its state was to be saved")
+            refuse_unsound(self.inner.network, self.inner.shape.length, "when its state was to be saved")
             position = (self.step, self.loss_sum, self.seconds, self.history.rows, self.steps)
             save_training_state(self.state_path, self.inner, self.optimiser, *position, self.about)
         self.saved = time.monotonic()
@@ -205,7 +205,7 @@ class _Run:
 
     def end_epoch(self) -> dict:
         """Validate, and give the epoch's row of the history."""
-        refuse_unsound(self.inner, "after an epoch")
+        refuse_unsound(self.inner.network, self.inner.shape.length, "after an epoch")
         row = {
             "epoch": len(self.history.rows) + 1,
             "loss": round(self.loss_sum / self.per_epoch, 6),
@@ -218,7 +218,7 @@ class _Run:
 
 
 def train(
-    model: Classifier,
+    model: Model,
     data: SequenceData,
     training: Training,
     *,

@@ -17,7 +17,7 @@ from .checkpoint import KIND, fill, load_checkpoint
 from .config import ModelConfig, Scheme, Training
 from .data import SequenceData
 from .errors import SsmqError
-from .model import Classifier
+from .model import Model
 from .task import Task
 from .tensor_file import read_tensors, write_tensors
 
@@ -37,13 +37,13 @@ def settings(model: ModelConfig, task: Task, scheme: Scheme | None, data: Sequen
     }
 
 
-def identity(model: Classifier, data: SequenceData, training: Training, seed: int) -> dict:
+def identity(model: Model, data: SequenceData, training: Training, seed: int) -> dict:
     """``settings`` and a hash of ``model`` as it is now, before it is trained."""
     start = hashlib.sha256()
-    for name, tensor in model.state_dict().items():
+    for name, tensor in model.network.state_dict().items():
         start.update(f"{name} {tensor.dtype}".encode())
         start.update(tensor.cpu().contiguous().numpy())
-    return settings(model.model, model.task, model.scheme, data, training, seed) | {"start": start.hexdigest()}
+    return settings(model.shape, model.task, model.scheme, data, training, seed) | {"start": start.hexdigest()}
 
 
 def refuse_other(path: Path, found: dict, wanted: dict) -> None:
@@ -67,11 +67,11 @@ def _flat(values: object, key: str = "") -> dict[str, object]:
     return {k: v for name, value in values.items() for k, v in _flat(value, f"{key}.{name}".strip(".")).items()}
 
 
-def finished(path: Path, wanted: dict) -> Classifier | None:
+def finished(path: Path, wanted: dict) -> Model | None:
     """The result of the training ``wanted`` if ``path`` has it; raises SsmqError if that is the result of another."""
     if not path.exists():
         return None
-    model, _, note = load_checkpoint(path)
+    model, note = load_checkpoint(path)
     refuse_other(path, _identity(note), wanted)
     return model
 
@@ -91,7 +91,7 @@ def _identity(content: object) -> dict:
 
 def save_training_state(path, model, optimiser, step, loss_sum, seconds, rows, steps, about: dict) -> None:
     """Everything needed to continue a run bit-identically. ``about`` is the run's identity."""
-    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    tensors = {f"model.{name}": value for name, value in model.network.state_dict().items()}
     for index, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
     position = {"step": step, "steps": steps, "loss_sum": loss_sum, "seconds": seconds, "rows": rows, "identity": about}
@@ -138,7 +138,7 @@ def load_training_state(path, model, optimiser, per_epoch: int, steps: int, abou
     if not 0 <= position.step - per_epoch * len(position.rows) <= per_epoch or position.step > steps:
         raise SsmqError(f"{path}: not a readable training state (step {position.step} after {len(position.rows)} epochs)")
     state = _optimiser_state(path, tensors, optimiser)
-    fill(model, {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}, path)
+    fill(model.network, {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}, path)
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
     rows = [row.model_dump() for row in position.rows]
     return position.step, position.loss_sum, position.seconds, rows

@@ -29,7 +29,6 @@ def command(
     """
     from ssmq_brevitas.checkpoint import load_checkpoint
     from ssmq_brevitas.errors import SsmqError
-    from ssmq_brevitas.storage import footprint
     from ssmq_brevitas.zoo import locate
     from ssmq_study.cards import load_card, measure, write_card
     from ssmq_study.zoo_table import zoo_cards, zoo_table
@@ -44,8 +43,8 @@ def command(
         raise SsmqError("which model? give zoo:NAME or a checkpoint; --list names the zoo")
     checkpoint = locate(model)
     loaded = load_checkpoint(checkpoint)
-    data = load(loaded[1])
-    found, sizes = measure(loaded[0], data), footprint(loaded[0]).as_dict()
+    data = load(loaded[0].config)
+    found, sizes = measure(loaded[0], data), loaded[0].footprint().as_dict()
     known = load_card(checkpoint) if card is None else write_card(checkpoint, loaded, card, found)
     if as_json:
         print_json({**found.numbers(), "bytes": sizes["total"]})

@@ -30,17 +30,16 @@ def command(
     from ssmq_brevitas.checkpoint import load_checkpoint, save_checkpoint
     from ssmq_export.dataflow.keys import CONFIG_KEY
     from ssmq_export.exporting import export_graphs
-    from ssmq_export.from_model import describe, trace
-    from ssmq_export.graphs.step_graph import step_graph
+    from ssmq_export.from_network import step_graph, trace
 
-    model, config, note = load_checkpoint(checkpoint)
-    spec = describe(model, {CONFIG_KEY: config.model_dump_json()})
-    data = load(config)
+    model, note = load_checkpoint(checkpoint)
+    step = step_graph(model.network, {CONFIG_KEY: model.config.model_dump_json()})
+    data = load(model.config)
     codes = data.x_test[:images].numpy()
-    exported = export_graphs(step_graph(spec), trace(model, codes, "fused"), codes, out)
+    exported = export_graphs(step, trace(model.network, codes, "fused"), codes, out)
     if checkpoint.resolve().parent != out.resolve():
         # What was exported, whatever the file has become meanwhile.
-        save_checkpoint(out / "model.safetensors", model, config, note)
+        save_checkpoint(out / "model.safetensors", model, note)
     table = Table(title=f"{options.own_name(checkpoint)}: compared on {len(codes)} images of {data.name} ({data.source})")
     for heading in ("graph", "nodes", "codes compared", "differing"):
         table.add_column(heading, justify="left" if heading == "graph" else "right")

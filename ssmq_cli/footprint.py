@@ -19,10 +19,8 @@ def command(
 ) -> None:
     """Bytes of parameters, state and total, and the FP32 total by the same count."""
     from ssmq_brevitas.checkpoint import load_checkpoint
-    from ssmq_brevitas.storage import footprint
 
-    model, config, _ = load_checkpoint(checkpoint)
-    found = footprint(model)
+    found = load_checkpoint(checkpoint)[0].footprint()
     if as_json:
         print_json(found.as_dict())
         return

@@ -185,7 +185,8 @@ def float_model(checkpoint: Path, preset: str | None):
     from ssmq_brevitas.checkpoint import load_checkpoint
     from ssmq_brevitas.config import load_config
 
-    model, config, _ = load_checkpoint(checkpoint)
+    model, _ = load_checkpoint(checkpoint)
+    config = model.config
     if model.quantized:
         raise SsmqError(f"{checkpoint}: already quantised; give the float checkpoint that it was made from")
     if preset is not None:

@@ -31,13 +31,12 @@ def command(
     from ssmq_brevitas.checkpoint import load_checkpoint, save_checkpoint
     from ssmq_brevitas.config import load_config
     from ssmq_brevitas.errors import SsmqError
-    from ssmq_brevitas.post_training import post_training
-    from ssmq_brevitas.readouts import reconstruct
+    from ssmq_brevitas.post_training import fitted, post_training
     from ssmq_brevitas.start import refuse_other_task, with_its_input
-    from ssmq_brevitas.storage import footprint
     from ssmq_study.quoted import quoted_score
 
-    floating, found, _ = load_checkpoint(checkpoint)
+    floating, _ = load_checkpoint(checkpoint)
+    found = floating.config
     config = with_its_input(load_config(preset), found)
     if floating.quantized:
         raise SsmqError(f"{checkpoint}: already quantised; ptq takes a float checkpoint")
@@ -45,13 +44,13 @@ def command(
         raise SsmqError(f"{checkpoint}: its architecture is not that of {config.name}: give the preset it was made with")
     refuse_other_task(found, config)
     data = load(config)
-    model = reconstruct(post_training(floating, config, data.x_train, images), floating, data.x_train)
-    save_checkpoint(out, model, config, {"data": data.describe(), "calibration_images": images})
+    model = fitted(post_training(floating, config, data.x_train, images), floating, data.x_train)
+    save_checkpoint(out, model, {"data": data.describe(), "calibration_images": images})
     table = Table(title=f"{config.name} on {data.name} ({data.source}), {len(data.y_test)} test images")
     for heading in ("", f"test {config.task.metric}", "bytes"):
         table.add_column(heading, justify="right" if heading else "left")
     for label, candidate in (("float", floating), ("post-training quantised", model)):
         test = config.task.shown(quoted_score(candidate, data).value)
-        table.add_row(label, test, f"{footprint(candidate).total:,.0f}")
+        table.add_row(label, test, f"{candidate.footprint().total:,.0f}")
     console.print(table)
     say(f"-> {out}")

@@ -58,8 +58,7 @@ def _whole_way(config, data, out: Path, images: int, seed: int) -> dict:
     """Everything in ``out``, and its summary. Nothing is written beside what another run left."""
     began = time.monotonic()
     from ssmq_brevitas.files import write_whole
-    from ssmq_brevitas.post_training import post_training
-    from ssmq_brevitas.readouts import reconstruct
+    from ssmq_brevitas.post_training import calibrated, fitted, quantized_by
     from ssmq_brevitas.training_state import refuse_mixture, settings
     from ssmq_export.checks import check_file
 
@@ -74,17 +73,18 @@ def _whole_way(config, data, out: Path, images: int, seed: int) -> dict:
 
     floating = _float_model(config, data, out, seed)
     naive_scheme = config.scheme.model_copy(update=NAIVE)
+    calibration = calibrated(floating, data.x_train[:256])
     models = {
         "float": floating,
-        "naive PTQ": post_training(floating, config.model_copy(update={"scheme": naive_scheme}), data.x_train),
-        "equalised PTQ": post_training(floating, config, data.x_train),
-        "reconstructed PTQ": reconstruct(post_training(floating, config, data.x_train), floating, data.x_train),
+        "naive PTQ": quantized_by(floating, config.model_copy(update={"scheme": naive_scheme}), calibration),
+        "equalised PTQ": quantized_by(floating, config, calibration),
+        "reconstructed PTQ": fitted(quantized_by(floating, config, calibration), floating, data.x_train),
     }
-    quantized = trained(post_training(floating, config, data.x_train), config, "qat", data, out, seed, "qat-log.csv")
+    quantized = trained(quantized_by(floating, config, calibration), "qat", data, out, seed, "qat-log.csv")
     models["QAT"] = quantized
 
     rows = [_row(stage, model, data) for stage, model in models.items()]
-    paths, nodes, verify = _export_and_verify(quantized, config, data.x_test[:images].numpy(), out)
+    paths, nodes, verify = _export_and_verify(quantized, data.x_test[:images].numpy(), out)
     findings = check_file(paths["dataflow"])
     _plot(models, rows, config.task, f"{config.name}, {data.name}, {len(data.y_test)} test images", out)
     summary = {
@@ -103,50 +103,49 @@ def _float_model(config, data, out: Path, seed: int):
     """The shipped checkpoint of this architecture and data, or a model trained here."""
     import torch
     from ssmq_brevitas.checkpoint import load_checkpoint
-    from ssmq_brevitas.model import Classifier
+    from ssmq_brevitas.model import Model
     from ssmq_brevitas.zoo import float_models
 
     shipped = float_models().get(config.name)
     if shipped is not None:
-        model, found, note = load_checkpoint(shipped)
-        if (found.model, found.task) == (config.model, config.task) and data.was_learnt(note["data"]):
+        model, note = load_checkpoint(shipped)
+        if (model.shape, model.task) == (config.model, config.task) and data.was_learnt(note["data"]):
             say(f"float model: {shipped.name}, trained on {note['data']['name']}")
             return model
     torch.manual_seed(seed)
-    return trained(Classifier(config.model, config.task), config, "float", data, out, seed, "float-log.csv")
+    return trained(Model.floating(config), "float", data, out, seed, "float-log.csv")
 
 
 def _row(stage: str, model, data) -> dict:
-    from ssmq_brevitas.storage import footprint
     from ssmq_study.quoted import quoted_score
 
-    return {"stage": stage, **quoted_score(model, data).as_dict(), "bytes": footprint(model).as_dict()}
+    return {"stage": stage, **quoted_score(model, data).as_dict(), "bytes": model.footprint().as_dict()}
 
 
-def _export_and_verify(model, config, codes, out: Path) -> tuple[dict[str, Path], dict[str, int], list[dict]]:
+def _export_and_verify(model, codes, out: Path) -> tuple[dict[str, Path], dict[str, int], list[dict]]:
     """Write the graphs, then compare every engine with eager Brevitas on whole sequences."""
     import onnx
     from ssmq_export.dataflow.keys import CONFIG_KEY
     from ssmq_export.exporting import export_graphs
-    from ssmq_export.from_model import describe, trace
-    from ssmq_export.graphs.step_graph import step_graph
+    from ssmq_export.from_network import step_graph, trace
 
     with console.status("export"):
-        spec = describe(model, {CONFIG_KEY: config.model_dump_json()})
-        exported = export_graphs(step_graph(spec), trace(model, codes[:4], "reference"), codes[:4], out)
+        step = step_graph(model.network, {CONFIG_KEY: model.config.model_dump_json()})
+        exported = export_graphs(step, trace(model.network, codes[:4], "reference"), codes[:4], out)
     graphs = [onnx.load(exported.paths[form]) for form in FORMS]
-    return exported.paths, exported.nodes, agreements(model, graphs, codes, len(codes))
+    return exported.paths, exported.nodes, agreements(model.network, graphs, codes, len(codes))
 
 
 def _plot(models: dict, rows: list[dict], task, title: str, out: Path) -> None:
     import torch
     from ssmq_brevitas import plots
+    from ssmq_brevitas.model import recurrences
 
     panels = {}
     for stage in ("float", "naive PTQ", "QAT"):
         layers = []
-        for block in models[stage].blocks:
-            values = block.ssm.discrete()[0] if stage == "float" else torch.complex(*block.ssm.a())
+        for layer in recurrences(models[stage].network).values():
+            values = layer.discrete()[0] if stage == "float" else torch.complex(*layer.a())
             layers.append(values.detach().flatten())
         panels[stage] = torch.cat(layers).numpy()
     plots.eigenvalues(panels, out / "eigenvalues.png")

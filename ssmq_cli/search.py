@@ -43,13 +43,16 @@ def command(
     ] = None,
     widths: Annotated[str, typer.Option(help="Widths to choose from, in bits.")] = "3,4,5,6,8,10,12",
     images: Annotated[int, typer.Option(help="Validation images.", **options.COUNT)] = 500,
+    per_tensor: Annotated[
+        bool, typer.Option("--per-tensor", help="A width for every single tensor, not one for all of a kind.")
+    ] = False,
     preset: Annotated[str | None, typer.Option("--preset", "-p", help="Take the scheme from there.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the trials; workers on a --storage have their own.", **options.SEEDS)] = 0,
     as_json: options.AsJson = False,
     *,
     load: Callable,
 ) -> None:
-    """Choose the widths of all tensors: exactly, by sensitivities and an integer program; with --trials by Optuna too.
+    """Choose the widths of all tensors, by kind or with --per-tensor one by one: exactly, by sensitivities and an integer program; with --trials by Optuna too.
 
     Optuna varies the grid of Ā (Cartesian, or magnitude and phase) and the granularity of the scales as well, and
     starts from what the program found. Any number of processes may work on one --storage. Schemes are judged on
@@ -68,13 +71,13 @@ def command(
     floating, config = options.float_model(checkpoint, preset)
     bench = Bench(floating, load(config), images)
     with sole_use(out), console.status("sensitivity") as status:
-        candidates = _guided(bench, config, numbers, budget, cost, status)
+        candidates = _guided(bench, config, numbers, budget, cost, per_tensor, status)
         if trials:
             store = (storage, None) if storage else (sqlite(out / "search.db"), seed)
-            candidates = _tried(bench, config, numbers, trials, store, candidates, cost, status)
+            candidates = _tried(bench, config, numbers, trials, store, candidates, cost, per_tensor, status)
         if budget is not None:
             candidates = [entry for entry in candidates if entry[cost.unit] <= budget]
-        found = write_front(bench, config, candidates, out, cost)
+        found = write_front(bench, config, candidates, out, cost, per_tensor)
     if as_json:
         print_json(found)
     else:
@@ -82,25 +85,27 @@ def command(
         say(f"front.json, front.png and scheme files are in {out}")
 
 
-def _guided(bench, config, widths: list[int], budget: float | None, cost, status) -> list[dict]:
+def _guided(bench, config, widths: list[int], budget: float | None, cost, per_tensor: bool, status) -> list[dict]:
     """What the integer program finds: a front, or the best within ``budget``."""
     from ssmq_study.allocation import guided_front, guided_within
     from ssmq_study.sensitivity import sensitivity
 
     tried = lambda tensor, width: status.update(f"{tensor}: {width} bits")  # noqa: E731
-    told = sensitivity(bench, config, widths, tried, by_layer=False)
+    told = sensitivity(bench, config, widths, tried, by_role=not per_tensor, by_tensor=per_tensor)
     status.update("integer program")
     if budget is None:
         return guided_front(bench, config, told, POINTS, cost)
     return [guided_within(bench, config, told, budget, cost)]
 
 
-def _tried(bench, config, widths: list[int], trials: int, store: tuple, candidates: list[dict], cost, status) -> list[dict]:
+def _tried(
+    bench, config, widths: list[int], trials: int, store: tuple, candidates: list[dict], cost, per_tensor: bool, status
+) -> list[dict]:
     """What Optuna finds beside ``candidates`` in so many trials, kept in ``store``: an address and a seed."""
     from ssmq_study.optuna_search import search
 
     tell = lambda number: status.update(f"trial {number} done")  # noqa: E731
-    return search(bench, config, widths, trials, *store, candidates, cost, tell)
+    return search(bench, config, widths, trials, *store, candidates, cost, tell, per_tensor)
 
 
 def _cost(objective: Objective, target: str | None, fps: float | None, clock: float):

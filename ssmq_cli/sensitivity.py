@@ -26,8 +26,8 @@ def command(
     *,
     load: Callable,
 ) -> None:
-    """Accuracy and output error on validation images with one tensor narrow and all others 16 bits wide: in all layers,
-    which share its width, and in one layer alone.
+    """Accuracy and output error on validation images with one tensor narrow and all others 16 bits wide: all tensors of a
+    kind (C of every layer), and every single one.
 
     Nothing is trained. Ranks what deserves bits and says what the grid of Ā does to its eigenvalues.
     """

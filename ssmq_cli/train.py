@@ -48,9 +48,9 @@ def command(
 
     name = "float" if start is None else "qat"
     config = with_epochs(load_config(preset), "floating" if start is None else "qat", epochs)
-    model, config, data = _started(config, start, seed, load)
+    model, data = _started(config, start, seed, load)
     with sole_use(out):
-        model = trained(model, config, name, data, out, seed, "log.csv")
+        model = trained(model, name, data, out, seed, "log.csv")
     validation = score(model, data.x_validation, data.y_validation)
     test = quoted_score(model, data)
     say(f"{data.name} ({data.source}): {len(data.y_train)} training, {len(data.y_test)} test images")
@@ -59,20 +59,22 @@ def command(
 
 
 def _started(config, start: Path | None, seed: int, load: Callable) -> tuple:
-    """The model before it is trained, its configuration with the format of the input, and the data."""
+    """The model before it is trained, and the data."""
     import torch
     from ssmq_brevitas.checkpoint import load_checkpoint
     from ssmq_brevitas.config import with_input
-    from ssmq_brevitas.model import Classifier
+    from ssmq_brevitas.model import Model
     from ssmq_brevitas.start import quantized_start, with_its_input
 
     if start is None:
         data = load(config, fresh=True)
         config = with_input(config, data.input_format)
+        # A scheme that no exponents make exact is refused before a float model is trained for it.
+        Model.empty(config)
         torch.manual_seed(seed)
-        return Classifier(config.model, config.task), config, data
-    model, found, _ = load_checkpoint(start)
-    config = with_its_input(config, found)
+        return Model.floating(config), data
+    model, _ = load_checkpoint(start)
+    config = with_its_input(config, model.config)
     data = load(config)
     torch.manual_seed(seed)
-    return quantized_start(model, found, config, data.x_train), config, data
+    return quantized_start(model, config, data.x_train), data

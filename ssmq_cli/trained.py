@@ -7,8 +7,8 @@ from pathlib import Path
 from .progress import training_bar
 
 
-def trained(model, config, name: str, data, out: Path, seed: int, log: str):
-    """``model`` trained by ``config``, as an earlier call left it or now: OUT/NAME.safetensors.
+def trained(model, name: str, data, out: Path, seed: int, log: str):
+    """``model`` trained by its configuration, as an earlier call left it or now: OUT/NAME.safetensors.
 
     Raises SsmqError if OUT has the result or the state of another training.
     """
@@ -16,6 +16,7 @@ def trained(model, config, name: str, data, out: Path, seed: int, log: str):
     from ssmq_brevitas.train import train
     from ssmq_brevitas.training_state import finished, identity
 
+    config = model.config
     training = config.train.qat if model.quantized else config.train.floating
     about = identity(model, data, training, seed)
     state, checkpoint = out / f"{name}-state.safetensors", out / f"{name}.safetensors"
@@ -25,6 +26,6 @@ def trained(model, config, name: str, data, out: Path, seed: int, log: str):
             train(model, data, training, seed=seed, state_path=state, log_path=out / log, on_step=on_step)
         done = model.eval()
         note = {"data": data.describe(), "seed": seed, "epochs": training.epochs, "identity": about}
-        save_checkpoint(checkpoint, done, config, note)
+        save_checkpoint(checkpoint, done, note)
     state.unlink(missing_ok=True)
     return done

@@ -34,10 +34,10 @@ def command(
     """
     from ssmq_export.door.graph_file import load_graph
 
-    model, config = _model(folder)
+    model = _model(folder)
     graphs = [load_graph(folder / f"{form}.onnx", form) for form in FORMS]
-    codes = load(config).x_test[:images].numpy()
-    rows = agreements(model, graphs, codes, slow_images, _foreign(*graphs[:2]))
+    codes = load(model.config).x_test[:images].numpy()
+    rows = agreements(model.network, graphs, codes, slow_images, _foreign(*graphs[:2]))
     if as_json:
         print_json({"engines": rows})
     else:
@@ -45,12 +45,12 @@ def command(
     raise typer.Exit(0 if agree(rows) else 1)
 
 
-def agreements(model, graphs: Sequence, codes, slow_images: int, foreign: Sequence = ()) -> list[dict]:
-    """Rows of the agreement table: the model's two engines, those of its graphs and ``foreign`` ones, with a spinner."""
-    from ssmq_export.from_model import model_engines
+def agreements(network, graphs: Sequence, codes, slow_images: int, foreign: Sequence = ()) -> list[dict]:
+    """Rows of the agreement table: the network's two engines, those of its graphs and ``foreign`` ones, with a spinner."""
+    from ssmq_export.from_network import network_engines
     from ssmq_export.verification.agreement import graph_engines, verify
 
-    eager, fused = model_engines(model)
+    eager, fused = network_engines(network)
     with console.status("verify") as status:
 
         def told(engine: str, start: int) -> None:
@@ -101,8 +101,7 @@ def _model(folder: Path):
         raise SsmqError(f"{folder}: no such folder: give one that ssmq run or ssmq export has written")
     # A kill leaves the state of a training beside its checkpoints.
     paths = [path for path in sorted(folder.glob("*.safetensors")) if not path.stem.endswith("-state")]
-    found = [load_checkpoint(path)[:2] for path in paths]
-    quantized = [(model, config) for model, config in found if model.quantized]
+    quantized = [model for model in (load_checkpoint(path)[0] for path in paths) if model.quantized]
     if len(quantized) != 1:
         raise SsmqError(
             f"{folder}: {len(quantized)} quantised checkpoints, one is needed: give a folder that ssmq run or ssmq "

@@ -17,7 +17,8 @@ from ssmq_brevitas.errors import SsmqError
 from ssmq_export.errors import ExportError
 
 from .cost import BYTES, CostModel
-from .sensitivity import Bench, with_bits
+from .knobs import with_bits
+from .sensitivity import Bench
 
 # How many tables are made for one budget.
 ROUNDS = 5
@@ -107,7 +108,10 @@ def guided_front(bench: Bench, config: Config, sensitivities: dict, count: int, 
 
 
 def _errors(sensitivities: dict) -> dict[str, dict[int, float]]:
-    return {row["tensor"]: {int(w): e for w, e in row["error"].items()} for row in sensitivities["tensors"]}
+    return {
+        row["tensor"]: {int(w): e for w, e in row["error"].items()}
+        for row in sensitivities["tensors"] or sensitivities["by_tensor"]
+    }
 
 
 def _widths(errors: dict[str, dict[int, float]]) -> dict[str, list[int]]:

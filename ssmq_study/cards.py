@@ -14,8 +14,7 @@ from ssmq_brevitas.config import Config
 from ssmq_brevitas.data import SequenceData
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.files import write_whole
-from ssmq_brevitas.model import Classifier
-from ssmq_brevitas.storage import footprint
+from ssmq_brevitas.model import Model
 
 from .json_file import Amount, Count, Name, Several, Text, problem, read_json
 from .quoted import score_on_integers
@@ -119,7 +118,7 @@ def load_card(checkpoint: Path) -> Card | None:
     return read_json(path, Card, "a model card")
 
 
-def measure(model: Classifier, data: SequenceData) -> Measured:
+def measure(model: Model, data: SequenceData) -> Measured:
     """Run all test sequences on the integer engine."""
     found = score_on_integers(model, data.x_test, data.y_test)
     errors = None if model.task.classifies else Errors(**found.as_dict())
@@ -133,9 +132,9 @@ def measure(model: Classifier, data: SequenceData) -> Measured:
     )
 
 
-def write_card(checkpoint: Path, loaded: tuple[Classifier, Config, dict], command: str, found: Measured) -> Card:
+def write_card(checkpoint: Path, loaded: tuple[Model, dict], command: str, found: Measured) -> Card:
     """Write the card of a checkpoint that was ``loaded``, or add a data set to the one it has."""
-    model, config, note = loaded
+    model, note = loaded
     before = load_card(checkpoint)
     others = [entry for entry in (before.measured if before else []) if entry.data_hash != found.data_hash]
     try:
@@ -144,8 +143,8 @@ def write_card(checkpoint: Path, loaded: tuple[Classifier, Config, dict], comman
             command=command,
             seed=note.get("seed"),
             trained_on=note.get("data", {}),
-            config=config,
-            bytes=footprint(model).as_dict(),
+            config=model.config,
+            bytes=model.footprint().as_dict(),
             measured=[*others, found],
         )
     except ValidationError as error:

@@ -11,16 +11,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ssmq_brevitas.config import Config
-from ssmq_brevitas.model import Classifier
-from ssmq_brevitas.post_training import empty_quantized
-from ssmq_brevitas.storage import footprint
+from ssmq_brevitas.model import Model
 from ssmq_export.errors import ExportError
 from ssmq_export.estimates import Part, estimate_graph
-from ssmq_export.from_model import describe
-from ssmq_export.graphs.step_graph import step_graph
+from ssmq_export.from_network import step_graph
 from ssmq_export.lowering import lower
 
-from .sensitivity import Bench, with_bits
+from .knobs import with_bits
+from .sensitivity import Bench
 
 # What the tables of a search show of the costs, by its unit: key and heading.
 COLUMNS = {
@@ -35,7 +33,7 @@ class CostModel(Protocol):
 
     unit: str
 
-    def measured(self, model: Classifier) -> dict[str, float]:
+    def measured(self, model: Model) -> dict[str, float]:
         """Costs of a quantised model by name. Raises ExportError if the part cannot hold it."""
 
     def table(self, bench: Bench, config: Config, widths: dict[str, list[int]], around: dict[str, int]) -> Table:
@@ -53,8 +51,8 @@ class Bytes:
 
     unit = "bytes"
 
-    def measured(self, model: Classifier) -> dict[str, float]:
-        return {"bytes": footprint(model).total}
+    def measured(self, model: Model) -> dict[str, float]:
+        return {"bytes": model.footprint().total}
 
     def table(self, bench: Bench, config: Config, widths: dict[str, list[int]], around: dict[str, int]) -> Table:
         return byte_table(config, widths, around)
@@ -68,7 +66,7 @@ BYTES = Bytes()
 
 def total_bytes(config: Config) -> float:
     """Parameters and state of a model of this scheme."""
-    return footprint(empty_quantized(config)).total
+    return Model.empty(config).footprint().total
 
 
 def byte_table(config: Config, widths: dict[str, list[int]], around: dict[str, int]) -> Table:
@@ -95,11 +93,11 @@ class Luts:
     clock_mhz: float = 100.0
     unit = "lut"
 
-    def measured(self, model: Classifier) -> dict[str, float]:
-        graph = lower(step_graph(describe(model)))
+    def measured(self, model: Model) -> dict[str, float]:
+        graph = lower(step_graph(model.network))
         found = estimate_graph(graph, self.part, fps=self.fps, clock_mhz=self.clock_mhz)
         spent = found.as_dict()
-        return {"bytes": footprint(model).total, **spent["total"], "cycles": spent["cycles_per_sequence"]}
+        return {"bytes": model.footprint().total, **spent["total"], "cycles": spent["cycles_per_sequence"]}
 
     def table(self, bench: Bench, config: Config, widths: dict[str, list[int]], around: dict[str, int]) -> Table:
         def luts(bits: dict[str, int], build=bench.quantized) -> float:

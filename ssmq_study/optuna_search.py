@@ -17,13 +17,14 @@ import numpy as np
 import optuna
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState
-from ssmq_brevitas.config import Bits, Config, Scheme
+from ssmq_brevitas.config import Config, Scheme
 from ssmq_brevitas.errors import SsmqError
 from ssmq_export.errors import ExportError
 
 from .allocation import candidate, pareto
 from .cost import BYTES, CostModel
-from .sensitivity import POLAR, POLAR_GRIDS, Bench, tensors, with_bits
+from .knobs import POLAR, POLAR_GRIDS, knobs, width_of, with_bits
+from .sensitivity import Bench
 from .storage import of_storage, open_study, unusable
 
 GRANULARITIES = ("tensor", "head")
@@ -41,10 +42,18 @@ def grids(config: Config) -> tuple[str, str]:
     return ("frozen", own) if own in POLAR_GRIDS else (own, "log_polar")
 
 
-def study_name(config: Config, bench: Bench, widths: list[int], cost: CostModel) -> str:
+def study_name(config: Config, bench: Bench, widths: list[int], cost: CostModel, per_tensor: bool = False) -> str:
     """Names what is searched: equal for all workers of one search, different for anything else."""
     weights = hashlib.sha256(b"".join(t.numpy().tobytes() for t in bench.floating.state_dict().values())).hexdigest()
-    about = [config.model_dump(mode="json"), bench.data.digest, len(bench.y), widths, weights, cost.about()]
+    about = [
+        config.model_dump(mode="json"),
+        bench.data.digest,
+        len(bench.y),
+        widths,
+        weights,
+        cost.about(),
+        *(["per tensor"] if per_tensor else []),
+    ]
     return f"{config.name[:200]}-{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:12]}"
 
 
@@ -69,6 +78,7 @@ def search(
     first: list[dict] = (),
     cost: CostModel = BYTES,
     on_trial: Callable[[int], None] = lambda number: None,
+    per_tensor: bool = False,
 ) -> list[dict]:
     """All measured candidates of the study in ``storage``, after ``trials`` trials.
 
@@ -76,13 +86,11 @@ def search(
     none, and each adds so many. ``first``, candidates measured already (``allocation``), are in the study too, and the
     best of them are the first to be tried on the polar grid.
     """
-    space = _space(config, widths)
+    space = _Space(config, widths, per_tensor)
     objective = _objective(bench, config, space, cost, on_trial)
-    polar = grids(config)[1]
-    plan = [
-        _on_polar_grid(_parameters(entry, space), space, polar) for entry in pareto(list(first), cost.unit)[::-1][: trials // 2]
-    ]
-    study = open_study(study_name(config, bench, widths, cost), storage)
+    best = pareto(list(first), cost.unit)[::-1][: trials // 2]
+    plan = [space.on_polar_grid(space.parameters(entry)) for entry in best]
+    study = open_study(study_name(config, bench, widths, cost, per_tensor), storage)
     try:
         if seed is not None:
             _end_unfinished(study)
@@ -105,15 +113,15 @@ def search(
     return [trial.user_attrs["candidate"] for trial in found]
 
 
-def _objective(bench: Bench, config: Config, space: dict[str, list], cost: CostModel, on_trial: Callable[[int], None]):
+def _objective(bench: Bench, config: Config, space: _Space, cost: CostModel, on_trial: Callable[[int], None]):
     """What Optuna is to make the most and the least of."""
 
     def objective(trial: optuna.Trial) -> tuple[float, float]:
         def choose(name: str):
-            return trial.suggest_categorical(name, space[name])
+            return trial.suggest_categorical(name, space.choices[name])
 
         grid, granularity = choose("parameterisation"), choose("granularity")
-        bits = {name: choose(name) for name in _searched(space, grid)}
+        bits = {name: choose(name) for name in space.searched(grid)}
         changed = config.scheme.model_copy(update={"parameterisation": grid, "granularity": granularity})
         chosen = with_bits(config.model_copy(update={"scheme": changed}), bits)
         try:
@@ -147,48 +155,54 @@ def _enqueue(study: optuna.Study, plan: list[dict]) -> None:
             return
 
 
-def _space(config: Config, widths: list[int]) -> dict[str, list]:
-    """What a trial chooses, and from what. A tensor that can have none of ``widths`` keeps its own."""
-    space = {"parameterisation": list(grids(config)), "granularity": list(GRANULARITIES)}
-    for name in dict.fromkeys((*tensors(config), *POLAR)):
-        least, most = 1 if name == "a_magnitude" else 2, config.model.input_format.bits if name == "input" else 16
-        choices = [width for width in widths if least <= width <= most]
-        if choices:
-            space[name] = choices
-    return space
+class _Space:
+    """What a trial chooses, and from what. A knob that can have none of ``widths`` keeps its own."""
+
+    def __init__(self, config: Config, widths: list[int], per_tensor: bool):
+        self.polar = grids(config)[1]
+        self.roles: dict[str, str] = {}
+        for grid in grids(config):
+            changed = config.scheme.model_copy(update={"parameterisation": grid})
+            self.roles |= knobs(config.model_copy(update={"scheme": changed}), per_tensor)
+        self.choices: dict[str, list] = {"parameterisation": list(grids(config)), "granularity": list(GRANULARITIES)}
+        for name, role in self.roles.items():
+            least, most = 1 if role == "a_magnitude" else 2, config.model.input_format.bits if role == "input" else 16
+            fitting = [width for width in widths if least <= width <= most]
+            if fitting:
+                self.choices[name] = fitting
+
+    def searched(self, grid: str) -> list[str]:
+        """The knobs that a scheme on this grid of Ā has."""
+        absent = () if grid in POLAR_GRIDS else POLAR
+        return [name for name, role in self.roles.items() if name in self.choices and role not in absent]
+
+    def parameters(self, entry: dict) -> dict:
+        """A candidate as a trial would choose it."""
+        scheme = Scheme.model_validate(entry["scheme"])
+        widths = {name: width_of(scheme, name, self.roles[name]) for name in self.searched(scheme.parameterisation)}
+        return {"parameterisation": scheme.parameterisation, "granularity": scheme.granularity, **widths}
+
+    def on_polar_grid(self, parameters: dict) -> dict:
+        """The same widths, with a phase as wide as Ā was and a magnitude half as wide.
+
+        The codes of Ā, which are no longer stored, are as wide as can be.
+        """
+        if parameters["parameterisation"] == self.polar:
+            return parameters
+        widths = {}
+        for name in (name for name, role in self.roles.items() if role == "a" and name in parameters):
+            wanted, choices = parameters[name], self.choices[f"{name}_magnitude"]
+            magnitude = min(choices, key=lambda width, wanted=wanted: abs(2 * width - wanted))
+            widths |= {name: max(self.choices[name]), f"{name}_magnitude": magnitude, f"{name}_phase": wanted}
+        return {**parameters, **widths, "parameterisation": self.polar}
 
 
-def _searched(space: dict[str, list], grid: str) -> list[str]:
-    """The tensors whose widths a scheme on this grid of Ā has."""
-    absent = () if grid in POLAR_GRIDS else POLAR
-    return [name for name in space if name in Bits.model_fields and name not in absent]
-
-
-def _parameters(entry: dict, space: dict[str, list]) -> dict:
-    """A candidate as a trial would choose it."""
-    scheme = Scheme.model_validate(entry["scheme"])
-    widths = {name: getattr(scheme.bits, name) for name in _searched(space, scheme.parameterisation)}
-    return {"parameterisation": scheme.parameterisation, "granularity": scheme.granularity, **widths}
-
-
-def _on_polar_grid(parameters: dict, space: dict[str, list], polar: str) -> dict:
-    """The same widths, with a phase as wide as Ā was and a magnitude half as wide.
-
-    The codes of Ā, which are no longer stored, are as wide as can be.
-    """
-    if parameters["parameterisation"] == polar or "a" not in parameters:
-        return {**parameters, "parameterisation": polar}
-    magnitude = min(space["a_magnitude"], key=lambda width: abs(2 * width - parameters["a"]))
-    widths = {"a": max(space["a"]), "a_magnitude": magnitude, "a_phase": parameters["a"]}
-    return {**parameters, **widths, "parameterisation": polar}
-
-
-def _measured(entry: dict, space: dict[str, list], cost: CostModel) -> optuna.trial.FrozenTrial:
+def _measured(entry: dict, space: _Space, cost: CostModel) -> optuna.trial.FrozenTrial:
     """A candidate as a finished trial."""
-    chosen = _parameters(entry, space)
+    chosen = space.parameters(entry)
     return optuna.create_trial(
         params=chosen,
-        distributions={name: CategoricalDistribution(space[name]) for name in chosen},
+        distributions={name: CategoricalDistribution(space.choices[name]) for name in chosen},
         values=[entry["accuracy"], entry[cost.unit]],
         user_attrs={"candidate": entry, MEASURED: True},
     )

@@ -14,14 +14,16 @@ theirs. States are clipped to ±50, as theirs are.
 
 from __future__ import annotations
 
-import copy
 from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from numba import njit, prange
 from pydantic import BaseModel, ConfigDict, Field
-from ssmq_brevitas.model import Classifier
+from ssmq_brevitas.config import Scheme
+from ssmq_brevitas.model import Model, recurrences
+from ssmq_brevitas.network.structure import META, quantized_of, structure
+from ssmq_brevitas.post_training import calibrated
 from ssmq_jit import kernel
 from torch import nn
 
@@ -164,29 +166,29 @@ class PaperS4D(nn.Module):
         return torch.from_numpy(y)
 
 
-def paper_ptq(floating: Classifier, x_calibration: torch.Tensor, spec: PaperQuantization) -> Classifier:
+def paper_ptq(floating: Model, x_calibration: torch.Tensor, spec: PaperQuantization) -> Model:
     """``floating`` with ``spec`` applied, a model in evaluation mode. Pixels stay 8-bit codes."""
-    from ssmq_brevitas.calibration import calibrate
-
-    model = copy.deepcopy(floating).eval().requires_grad_(False)
-    quantizers = []
+    found = calibrated(floating, x_calibration)
+    network, _ = structure(floating.network, Scheme(), found.example, found.input_signed, found.input)
+    quantizers = {place.path: ActivationQuantizer(spec) for place in quantized_of(network).places if place.role != "input"}
+    for place in quantized_of(network).places:
+        covered = place.path in quantizers and spec.covers("activations")
+        network.set_submodule(place.path, quantizers[place.path] if covered else torch.nn.Identity())
+    del network.meta[META]  # values are rounded, but on no grid of this package
+    model = Model(network.requires_grad_(False), floating.config).eval()
     if spec.covers("activations"):
-        for name, owner in model.quantizer_names().items():
-            if name != "input":
-                quantizers.append(ActivationQuantizer(spec))
-                owner[name.rsplit(".", 1)[-1]] = quantizers[-1]
         model(x_calibration)
-    limits = [None] * len(model.blocks)
-    if spec.covers("x"):
-        for k, states in enumerate(calibrate(floating, x_calibration).states):
+    for path, layer in recurrences(network).items():
+        limits = None
+        if spec.covers("x"):
+            states = found.states[path]
             samples = states.samples.reshape(len(states.samples) if spec.granularity == "head" else 1, -1)
-            percentiles = np.percentile(samples, (100 - PERCENTILE, PERCENTILE), axis=1)
-            limits[k] = torch.from_numpy(percentiles)
-    for block, states in zip(model.blocks, limits, strict=True):
-        block.ssm = PaperS4D(block.ssm, states, spec)
+            limits = torch.from_numpy(np.percentile(samples, (100 - PERCENTILE, PERCENTILE), axis=1))
+        network.set_submodule(path, PaperS4D(layer, limits, spec))
     if spec.component == "all":
-        for layer in (model.encoder, *(block.linear for block in model.blocks), model.decoder):
-            layer.weight.data = quantize_parameter(layer.weight.data, spec)
-    for quantizer in quantizers:
+        for layer in network.modules():
+            if isinstance(layer, torch.nn.Linear):
+                layer.weight.data = quantize_parameter(layer.weight.data, spec)
+    for quantizer in quantizers.values():
         quantizer.active = True
     return model

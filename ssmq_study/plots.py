@@ -9,47 +9,40 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from ssmq_brevitas.plots import FLOAT, INK, NAIVE, TRAINED, picture
 
-from .layers import OUTSIDE
-from .sensitivity import POLAR_GRIDS, where
+from .knobs import POLAR_GRIDS
 
 LOST = LinearSegmentedColormap.from_list("lost", [NAIVE, "#f6d9c8", "#f4f6f3"])
 
 
 def heat_map(found: dict, path: Path) -> None:
-    """Accuracy by tensor (rows, the most sensitive on top) and width, of a ``sensitivity``.
-
-    With several layers a panel each, where the tensor is narrow in that layer alone.
-    """
-    rows, widths = found["tensors"], [str(width) for width in found["widths"]]
-    panels = _panels(found)
-    size = 1.1 + (0.25 + 0.5 * len(widths)) * len(panels), 1.3 + 0.32 * len(rows)
+    """Accuracy by tensor (rows, the most sensitive on top) and width, of a ``sensitivity``: by role, and by single tensor."""
+    panels = {"a kind of tensor narrow": _labelled(found["tensors"], "title")}
+    panels["a single tensor narrow"] = _labelled(found["by_tensor"], "tensor")
+    panels = {title: rows for title, rows in panels.items() if rows}
+    widths = [str(width) for width in found["widths"]]
+    size = (2.2 + 0.5 * len(widths)) * len(panels), 1.3 + 0.32 * max(map(len, panels.values()))
     with picture(path, size) as fig:
-        axes = fig.subplots(1, len(panels), sharey=True, squeeze=False)
-        for axis, (title, told) in zip(axes[0], panels.items(), strict=True):
-            values = np.full((len(rows), len(widths)), np.nan)
-            for (k, row), (j, width) in itertools.product(enumerate(rows), enumerate(widths)):
-                if row["tensor"] in told:
-                    values[k, j] = 100 * told[row["tensor"]]["accuracy"].get(width, np.nan)
-                    text = "–" if np.isnan(values[k, j]) else f"{values[k, j]:.1f}"
-                    axis.text(j, k, text, ha="center", va="center", fontsize=8.5, color=INK)
-            axis.imshow(values, cmap=LOST, vmin=10, vmax=100, aspect="auto")
-            axis.set_xticks(range(len(widths)), [f"{w} b" for w in widths])
-            axis.set_yticks(range(len(rows)), [row["title"] for row in rows])
-            axis.tick_params(length=0, labelsize=9)
-            axis.spines[:].set_visible(False)
-            if len(panels) > 1:
-                axis.set_title(title, fontsize=9, color=INK)
-        fig.suptitle(f"{found['model']}: accuracy %, one tensor narrow", fontsize=10, color=INK)
+        for axis, (title, rows) in zip(fig.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+            _heat(axis, rows, widths)
+            axis.set_title(title, fontsize=9, color=INK)
+        fig.suptitle(f"{found['model']}: accuracy %, all else wide", fontsize=10, color=INK)
 
 
-def _panels(found: dict) -> dict[str, dict[str, dict]]:
-    """Rows of a ``sensitivity`` by tensor, in all layers, in each layer alone and outside the layers."""
-    panels = {"everywhere": {row["tensor"]: row for row in found["tensors"]}}
-    layers = sorted({row["layer"] for row in found["by_layer"]} - {OUTSIDE})
-    for place in [*layers, OUTSIDE] if layers else []:
-        alone = {row["tensor"]: row for row in found["by_layer"] if row["layer"] == place}
-        panels[f"{where(place)} alone" if place != OUTSIDE else "outside the layers"] = alone
-    return panels
+def _labelled(rows: list[dict], key: str) -> list[tuple[str, dict]]:
+    return [(row[key], row["accuracy"]) for row in rows]
+
+
+def _heat(axis, rows: list[tuple[str, dict]], widths: list[str]) -> None:
+    values = np.full((len(rows), len(widths)), np.nan)
+    for (k, (_, accuracy)), (j, width) in itertools.product(enumerate(rows), enumerate(widths)):
+        values[k, j] = 100 * accuracy.get(width, np.nan)
+        text = "–" if np.isnan(values[k, j]) else f"{values[k, j]:.1f}"
+        axis.text(j, k, text, ha="center", va="center", fontsize=8.5, color=INK)
+    axis.imshow(values, cmap=LOST, vmin=10, vmax=100, aspect="auto")
+    axis.set_xticks(range(len(widths)), [f"{w} b" for w in widths])
+    axis.set_yticks(range(len(rows)), [label for label, _ in rows])
+    axis.tick_params(length=0, labelsize=9)
+    axis.spines[:].set_visible(False)
 
 
 def front(found: dict, path: Path) -> None:

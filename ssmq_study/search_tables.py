@@ -5,27 +5,37 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ssmq_brevitas.config import Bits, Config, Scheme, to_toml
+from ssmq_brevitas.config import Config, Scheme, to_toml
 from ssmq_brevitas.files import write_whole
 
 from .allocation import pareto
 from .cost import BYTES, COLUMNS, CostModel
+from .knobs import POLAR, POLAR_GRIDS, knobs, width_of
 from .plots import front as plot_front
-from .sensitivity import POLAR, POLAR_GRIDS, Bench, tensors
+from .sensitivity import Bench
 from .table import Table, percent
 
 
-def write_front(bench: Bench, config: Config, candidates: list[dict], out: Path, cost: CostModel = BYTES) -> dict:
-    """Write front.json, front.png and one scheme-COST.toml for each model of the front; returns the JSON."""
+def write_front(
+    bench: Bench, config: Config, candidates: list[dict], out: Path, cost: CostModel = BYTES, per_tensor: bool = False
+) -> dict:
+    """Write front.json, front.png and one scheme-COST.toml for each model of the front; returns the JSON.
+
+    ``per_tensor``: what was searched are the widths of single tensors, not of roles.
+    """
     unit = cost.unit
     front = pareto(candidates, unit)
-    polar = any(entry["scheme"]["parameterisation"] in POLAR_GRIDS for entry in front)
+    found_grids = dict.fromkeys(entry["scheme"]["parameterisation"] for entry in front)
+    tensors: dict[str, str] = {}
+    for grid in found_grids:
+        on_grid = config.scheme.model_copy(update={"parameterisation": grid})
+        tensors |= knobs(config.model_copy(update={"scheme": on_grid}), per_tensor)
     found = {
         "kind": "search",
         "model": config.name,
         "data": bench.data.describe(),
         "images": len(bench.y),
-        "tensors": [name for name in Bits.model_fields if name in tensors(config) or (polar and name in POLAR)],
+        "tensors": tensors,
         "float_accuracy": bench.float_accuracy,
         **cost.about(),
         "candidates": [{key: entry[key] for key in (unit, "accuracy")} for entry in candidates],
@@ -47,10 +57,11 @@ def front_table(found: dict) -> Table:
     columns = COLUMNS[found["objective"]]
     lines = []
     for entry in found["front"]:
-        scheme = entry["scheme"]
-        absent = POLAR if scheme["parameterisation"] not in POLAR_GRIDS else ()
-        widths = " ".join(f"{name}={scheme['bits'][name]}" for name in found["tensors"] if name not in absent)
-        grid = f"{scheme['parameterisation']}, one scale a {scheme['granularity']}"
+        scheme = Scheme.model_validate(entry["scheme"])
+        absent = POLAR if scheme.parameterisation not in POLAR_GRIDS else ()
+        present = {name: role for name, role in found["tensors"].items() if role not in absent}
+        widths = " ".join(f"{name}={width_of(scheme, name, role)}" for name, role in present.items())
+        grid = f"{scheme.parameterisation}, one scale a {scheme.granularity}"
         costs = [f"{entry[key]:,.0f}" for key in columns]
         lines.append([grid, widths, *costs, percent(entry["accuracy"], 1)])
     about = f"{found['images']} validation images, float {percent(found['float_accuracy'], 1)}"

@@ -1,7 +1,7 @@
 """Sensitivity: what a width of one tensor costs while all others are wide, and why Ā and x cost most.
 
-Measured on validation images, for the tensor in all layers, which share its width, and in one layer alone. The output
-error is the root mean square of the change of the logits, relative to the float model's.
+Measured on validation images, for all tensors of a role (C of every layer), which share a width, and for every single
+tensor. The output error is the root mean square of the change of the logits, relative to the float model's.
 """
 
 from __future__ import annotations
@@ -10,24 +10,21 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
-from ssmq_brevitas.activations import MONOTONE
-from ssmq_brevitas.calibration import Calibration, calibrate
 from ssmq_brevitas.config import Bits, Config
 from ssmq_brevitas.data import SequenceData
 from ssmq_brevitas.errors import SsmqError
-from ssmq_brevitas.model import Classifier
-from ssmq_brevitas.post_training import quantize
-from ssmq_brevitas.readouts import reconstruct
+from ssmq_brevitas.model import Model, recurrences
+from ssmq_brevitas.network.calibrate import Calibration
+from ssmq_brevitas.post_training import calibrated, fitted, quantized_by
 from ssmq_brevitas.score import Tally
 
-from .layers import ONLY_OUTSIDE, OUTSIDE, narrow_at, places
+from .knobs import roles, single_tensors, with_bits
 from .table import Table, percent
 
 WIDE = Bits(
     a=16, a_magnitude=16, a_phase=16, b=16, c=16, d=16, x=16, u=16, y=16, activation=16, linear=16, encoder=16,
     decoder=16, input=16, pool=16, bias=24, norm=24,
 )  # fmt: skip
-POLAR, POLAR_GRIDS = ("a_magnitude", "a_phase"), ("polar", "log_polar")
 TITLES = {
     "a": "Ā", "a_magnitude": "|Ā|", "a_phase": "arg Ā", "b": "B̄", "c": "C", "d": "D", "x": "state x", "u": "u",
     "y": "y", "activation": "activations", "linear": "mixing", "encoder": "encoder", "decoder": "decoder",
@@ -36,40 +33,20 @@ TITLES = {
 }  # fmt: skip
 
 
-def with_bits(config: Config, bits: dict[str, int] | Bits) -> Config:
-    """``config`` with other widths."""
-    values = bits if isinstance(bits, Bits) else config.scheme.bits.model_copy(update=bits)
-    return config.model_copy(update={"scheme": config.scheme.model_copy(update={"bits": values})})
-
-
-def tensors(config: Config) -> list[str]:
-    """The fields of ``Bits`` that this model and scheme have."""
-    absent = set() if config.scheme.parameterisation in POLAR_GRIDS else set(POLAR)
-    if config.model.activation in MONOTONE:
-        absent.add("y")
-    if config.model.norm == "none":
-        absent.add("norm")
-    if config.scheme.equalise:
-        absent.add("b")
-    if config.task.each_step:
-        absent.add("pool")
-    return [name for name in Bits.model_fields if name not in absent]
-
-
 class Bench:
     """A float model on validation images, quantised by one scheme after another."""
 
-    def __init__(self, floating: Classifier, data: SequenceData, images: int):
+    def __init__(self, floating: Model, data: SequenceData, images: int):
         if not floating.task.classifies:
             raise SsmqError("widths are ranked by the accuracy that they cost, and a regression has none: try them by ssmq ptq")
         self.floating, self.data = floating.eval(), data
         self.x, self.y = data.x_validation[:images], data.y_validation[:images]
-        self.calibration: Calibration = calibrate(floating, data.x_train[:256])
+        self.calibration: Calibration = calibrated(floating, data.x_train[:256])
         self.logits = self._logits(floating)
         if not self.logits.isfinite().all() or not self.logits.any():
             raise SsmqError("the float model's logits are all 0 or not finite: train it before its widths are chosen")
 
-    def _logits(self, model: Classifier) -> torch.Tensor:
+    def _logits(self, model: Model) -> torch.Tensor:
         with torch.no_grad():
             return torch.cat([model(batch).double() for batch in self.x.split(250)])
 
@@ -82,15 +59,15 @@ class Bench:
     def float_accuracy(self) -> float:
         return self._accuracy(self.logits)
 
-    def quantized(self, config: Config) -> Classifier:
+    def quantized(self, config: Config) -> Model:
         """Calibrated by ``config``: what each tensor's rounding costs, nothing made up for."""
-        return quantize(self.floating, config, self.calibration)
+        return quantized_by(self.floating, config, self.calibration)
 
-    def fitted(self, config: Config) -> Classifier:
+    def fitted(self, config: Config) -> Model:
         """The same with its read-outs fitted anew, as `ssmq ptq` does."""
-        return reconstruct(self.quantized(config), self.floating, self.data.x_train)
+        return fitted(self.quantized(config), self.floating, self.data.x_train)
 
-    def judge(self, model: Classifier) -> tuple[float, float]:
+    def judge(self, model: Model) -> tuple[float, float]:
         """Accuracy and output error of a quantised model."""
         logits = self._logits(model)
         error = (logits - self.logits).square().mean().sqrt() / self.logits.square().mean().sqrt()
@@ -102,35 +79,34 @@ def sensitivity(
     config: Config,
     widths: Sequence[int],
     on_step: Callable[[str, int], None] = lambda tensor, width: None,
-    by_layer: bool = True,
+    by_role: bool = True,
+    by_tensor: bool = True,
 ) -> dict:
-    """Accuracy and output error by tensor and width, most sensitive first, and the eigenvalues on each grid of Ā.
+    """Accuracy and output error by role, by single tensor and width, most sensitive first, and the eigenvalues on each grid
+    of Ā."""
+    wide = with_bits(config, WIDE)
+    reference, reference_error = bench.judge(bench.quantized(wide))
+    grids: dict[int, dict[str, np.ndarray]] = {}
 
-    ``by_layer`` adds the same for each tensor in one layer alone, if there are several layers.
-    """
-    layers = len(bench.floating.blocks)
-    wide = bench.quantized(with_bits(config, WIDE))
-    reference, reference_error = bench.judge(wide)
-    rows: dict[str, dict] = {}
-    parts: dict[tuple[str, int | str], dict] = {}
-    grids = {}
-    for tensor in tensors(config):
+    def measured(knob: str, role: str) -> dict:
+        row = {"tensor": knob, "title": TITLES[role], "accuracy": {}, "error": {}}
         for width in widths:
-            if tensor == "input" and width > config.model.input_format.bits:
+            if role == "input" and width > config.model.input_format.bits:
                 continue  # it has no more
             try:
-                bits = Bits(**WIDE.model_dump() | {tensor: width})
+                Bits(**{role: width})
             except ValueError:
                 continue
-            on_step(tensor, width)
-            narrow = bench.quantized(with_bits(config, bits))
-            if tensor == "a":
-                grids[width] = [torch.complex(*block.ssm.a()).detach().numpy() for block in narrow.blocks]
-            measured = bench.judge(narrow)
-            _note(rows.setdefault(tensor, _row(tensor)), width, measured)
-            for place in places(tensor, layers) if by_layer and layers > 1 else ():
-                alone = measured if tensor in ONLY_OUTSIDE else bench.judge(narrow_at(wide, narrow, place))
-                _note(parts.setdefault((tensor, place), {**_row(tensor), "layer": place}), width, alone)
+            on_step(knob, width)
+            narrow = bench.quantized(with_bits(wide, {knob: width}))
+            if knob == "a":
+                layers = recurrences(narrow.network)
+                grids[width] = {path: torch.complex(*layer.a()).detach().numpy() for path, layer in layers.items()}
+            row["accuracy"][str(width)], row["error"][str(width)] = bench.judge(narrow)
+        return row
+
+    rows = [measured(*knob) for knob in roles(config).items()] if by_role else []
+    single = [measured(*knob) for knob in single_tensors(wide).items()] if by_tensor else []
     return {
         "kind": "sensitivity",
         "model": config.name,
@@ -141,27 +117,20 @@ def sensitivity(
         "reference_accuracy": reference,
         "reference_error": reference_error,
         "widths": list(widths),
-        "tensors": _ranked(rows.values(), reference),
-        "by_layer": _ranked(parts.values(), reference),
-        "layers": [_layer(k, block.ssm, grids) for k, block in enumerate(bench.floating.blocks)],
+        "tensors": _ranked(rows, reference),
+        "by_tensor": _ranked(single, reference),
+        "layers": [_layer(path, layer, grids) for path, layer in recurrences(bench.floating.network).items()],
     }
-
-
-def _row(tensor: str) -> dict:
-    return {"tensor": tensor, "title": TITLES[tensor], "accuracy": {}, "error": {}}
-
-
-def _note(row: dict, width: int, measured: tuple[float, float]) -> None:
-    row["accuracy"][str(width)], row["error"][str(width)] = measured
 
 
 def _ranked(rows: Iterable[dict], reference: float) -> list[dict]:
     """``rows`` by what they lose on average over their widths, those that lose the same by their error."""
+    rows = [row for row in rows if row["accuracy"]]
     rows = [{**row, "loss": float(np.mean([reference - value for value in row["accuracy"].values()]))} for row in rows]
     return sorted(rows, key=lambda row: (-row["loss"], -float(np.mean(list(row["error"].values())))))
 
 
-def _layer(k: int, s4d: torch.nn.Module, grids: dict[int, list[np.ndarray]]) -> dict:
+def _layer(path: str, s4d: torch.nn.Module, grids: dict[int, dict[str, np.ndarray]]) -> dict:
     """Spectral radius, memory 1 / (1 - |Ā|) in steps, and what the grids do to the eigenvalues.
 
     Errors of a rounded state return at every step: their variance grows by 1 / (1 - |Ā|²).
@@ -172,15 +141,15 @@ def _layer(k: int, s4d: torch.nn.Module, grids: dict[int, list[np.ndarray]]) -> 
         decay = decay.clip(min=2.0**-52)  # on the circle: what the digits cannot tell from it
     moved = {}
     for width, layers in grids.items():
-        shift = np.abs(layers[k] - a)
+        shift = np.abs(layers[path] - a)
         moved[str(width)] = {
-            "radius": float(np.abs(layers[k]).max()),
+            "radius": float(np.abs(layers[path]).max()),
             "shift": float(shift.max()),
             "times_distance": float((shift / decay).max()),
-            "outside": int((np.abs(layers[k]) >= 1).sum()),
+            "outside": int((np.abs(layers[path]) >= 1).sum()),
         }
     return {
-        "layer": k,
+        "layer": path,
         "modes": int(a.size),
         "radius": float(np.abs(a).max()),
         "memory": float((1 / decay).max()),
@@ -189,27 +158,24 @@ def _layer(k: int, s4d: torch.nn.Module, grids: dict[int, list[np.ndarray]]) -> 
     }
 
 
-def where(place: int | str) -> str:
-    """``layer`` of a row, in words."""
-    return place if place == OUTSIDE else f"layer {place}"
-
-
 def sensitivity_tables(found: dict) -> list[Table]:
-    """The ranking with accuracy (and output error), that of the layers, and the eigenvalues of every layer."""
+    """The rankings with accuracy (and output error), by role and by single tensor, and the eigenvalues of every layer."""
     headings = [f"{w} b" for w in found["widths"]]
     about = (
         f"{found['images']} validation images; float {percent(found['float_accuracy'], 1)}, "
         f"all wide {percent(found['reference_accuracy'], 1)}"
     )
-    title = f"{found['model']}: accuracy % (output error) with one tensor narrow"
-    ranking = [[str(rank), row["title"], *_cells(row, found)] for rank, row in enumerate(found["tensors"], start=1)]
-    tables = [Table(f"{title}, {about}", ["rank", "tensor", *headings], ranking, 2)]
-    if found["by_layer"]:
-        parts = [
-            [str(rank), row["title"], where(row["layer"]), *_cells(row, found)]
-            for rank, row in enumerate(found["by_layer"], start=1)
+    title = f"{found['model']}: accuracy % (output error) with one {{}} narrow"
+    tables = []
+    if found["tensors"]:
+        ranking = [[str(rank), row["title"], *_cells(row, found)] for rank, row in enumerate(found["tensors"], start=1)]
+        tables.append(Table(f"{title.format('kind of tensor')}, {about}", ["rank", "tensor", *headings], ranking, 2))
+    if found["by_tensor"]:
+        single = [
+            [str(rank), row["tensor"], row["title"], *_cells(row, found)]
+            for rank, row in enumerate(found["by_tensor"], start=1)
         ]
-        tables.append(Table(f"{title} in one layer alone", ["rank", "tensor", "of", *headings], parts, 3))
+        tables.append(Table(title.format("single tensor"), ["rank", "name", "what", *headings], single, 3))
     return [*tables, _eigenvalues(found)]
 
 
@@ -222,7 +188,7 @@ def _cells(row: dict, found: dict) -> list[str]:
 def _eigenvalues(found: dict) -> Table:
     modes = []
     for layer in found["layers"]:
-        modes.append([str(layer["layer"]), "float", f"{layer['radius']:.5f}", f"{layer['memory']:,.0f}", "–", "–", "0"])
+        modes.append([layer["layer"], "float", f"{layer['radius']:.5f}", f"{layer['memory']:,.0f}", "–", "–", "0"])
         for width, grid in layer["grid"].items():
             memory = f"{1 / (1 - grid['radius']):,.0f}" if grid["radius"] < 1 else "∞"
             moved = f"{grid['shift']:.4f}", f"{grid['times_distance']:,.1f}"
@@ -235,7 +201,7 @@ def explanation(found: dict) -> str:
     """In words, from the numbers of the layer with the longest memory."""
     layer = max(found["layers"], key=lambda entry: entry["memory"])
     told = (
-        f"Ā acts {layer['memory']:,.0f} steps long (layer {layer['layer']}, |Ā| = {layer['radius']:.5f}): an error of "
+        f"Ā acts {layer['memory']:,.0f} steps long ({layer['layer']}, |Ā| = {layer['radius']:.5f}): an error of "
         f"Ā is raised to that power, and an error of x comes back every step and grows {layer['noise_gain']:.0f}-fold. "
         "Every other tensor acts once."
     )
@@ -245,7 +211,7 @@ def explanation(found: dict) -> str:
             f" On the {width}-bit grid eigenvalues move by up to {grid['times_distance']:.2g} times their distance to "
             f"the unit circle, and {grid['outside']} of {layer['modes']} no longer lie inside it."
         )
-    if found["by_layer"]:
-        first = ", ".join(f"{row['title']} ({where(row['layer'])})" for row in found["by_layer"][:3])
-        told += f" One layer at a time, bits are missed most by {first}."
+    if found["by_tensor"]:
+        first = ", ".join(row["tensor"] for row in found["by_tensor"][:3])
+        told += f" One tensor at a time, bits are missed most by {first}."
     return told

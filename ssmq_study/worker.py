@@ -15,11 +15,10 @@ from ssmq_brevitas.checkpoint import load_checkpoint, save_checkpoint
 from ssmq_brevitas.data import SequenceData, load_data
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.files import sole_use, write_whole
-from ssmq_brevitas.model import Classifier
-from ssmq_brevitas.readouts import reconstruct
+from ssmq_brevitas.model import Model
+from ssmq_brevitas.post_training import fitted
 from ssmq_brevitas.score import score
 from ssmq_brevitas.start import quantized_start
-from ssmq_brevitas.storage import footprint
 from ssmq_brevitas.train import train
 from ssmq_export.errors import ExportError
 
@@ -52,7 +51,7 @@ def run_job(job: Job, folder: Path) -> dict:
         "validation": validation,
         "images": len(data.y_test),
         "data": data.describe(),
-        "bytes": None if fake else footprint(model).as_dict(),
+        "bytes": None if fake else model.footprint().as_dict(),
         "epochs": epochs,
         "seconds": round(time.monotonic() - began, 1),
         "start": start_hash(folder.parent, row),
@@ -79,22 +78,22 @@ def _model(job: Job, data: SequenceData, folder: Path) -> tuple[torch.nn.Module,
     torch.manual_seed(row.seed)
     if row.kind == "float":
         if row.pretrained:
-            model, found, note = load_checkpoint(start_file(folder.parent, row))
+            model, note = load_checkpoint(start_file(folder.parent, row))
             # What is shipped serves the data that it was trained on; any others get a model of their own.
-            if data.was_learnt(note["data"]) and found.model == config.model:
-                save_checkpoint(folder / "model.safetensors", model, found, note)
+            if data.was_learnt(note["data"]) and model.shape == config.model:
+                save_checkpoint(folder / "model.safetensors", model, note)
                 return model, []
-        return _trained(Classifier(config.model, config.task), config.train.floating, job, data, folder)
-    start, found, _ = load_checkpoint(start_file(folder.parent, row))
+        return _trained(Model.floating(config), config.train.floating, job, data, folder)
+    start, _ = load_checkpoint(start_file(folder.parent, row))
     if row.kind == "paper-ptq":
         return paper_ptq(start, data.x_train[:CALIBRATION_IMAGES], row.quantiser), []
-    model = quantized_start(start, found, config, data.x_train)
+    model = quantized_start(start, config, data.x_train)
     if row.kind == "ptq":
-        return (reconstruct(model, start, data.x_train) if row.reconstruct else model), []
+        return (fitted(model, start, data.x_train) if row.reconstruct else model), []
     return _trained(model, config.train.qat, job, data, folder)
 
 
-def _trained(model, training, job: Job, data: SequenceData, folder: Path) -> tuple[Classifier, list[float]]:
+def _trained(model, training, job: Job, data: SequenceData, folder: Path) -> tuple[Model, list[float]]:
     if job.settings.epochs is not None:
         training = training.model_copy(update={"epochs": job.settings.epochs})
 
@@ -106,7 +105,7 @@ def _trained(model, training, job: Job, data: SequenceData, folder: Path) -> tup
     files = {"state_path": folder / "state.safetensors", "log_path": folder / "epochs.csv"}
     history = train(model, data, training, seed=job.row.seed, on_step=report, **files)
     note = {"data": data.describe(), "seed": job.row.seed, "epochs": training.epochs, "row": job.row.id}
-    save_checkpoint(folder / "model.safetensors", model.eval(), job.row.config, note)
+    save_checkpoint(folder / "model.safetensors", model.eval(), note)
     return model, [row["validation"] for row in history.rows]
 
 

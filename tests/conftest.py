@@ -25,7 +25,7 @@ if not torch.cuda.is_available():
 
 from hypothesis import HealthCheck, settings
 from ssmq_brevitas.config import parse_config
-from ssmq_brevitas.model import Classifier
+from ssmq_brevitas.model import Model
 from ssmq_brevitas.post_training import post_training
 
 LENGTH = 20
@@ -58,7 +58,7 @@ def small_codes(count: int = 16, seed: int = 0, channels: int = 1) -> torch.Tens
 def small_model(config, seed: int = 0):
     """Float and post-training quantised model of ``config`` with lively batch-norm statistics."""
     torch.manual_seed(seed)
-    floating = Classifier(config.model)
+    floating = Model.floating(config)
     floating.train()
     with torch.no_grad():
         floating(small_codes(16, seed, config.model.channels))

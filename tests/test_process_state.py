@@ -8,8 +8,7 @@ import matplotlib
 import pytest
 from conftest import small_codes, small_config, small_model
 from ssmq_brevitas.plots import accuracy_against_bytes, picture
-from ssmq_export.from_model import describe
-from ssmq_export.graphs.step_graph import step_graph
+from ssmq_export.from_network import step_graph
 from ssmq_export.lowering import collapse, lower
 from ssmq_export.verification.engines import run_steps, run_whole
 

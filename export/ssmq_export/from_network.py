@@ -9,11 +9,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
 from ssmq_brevitas.activations import HardGELU, HardSigmoid, Quotient, Sigmoid, Tanh
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.network.operations import Operation, operations
-from ssmq_brevitas.network.quantize import float_type, quantized_of
+from ssmq_brevitas.network.structure import float_type, quantized_of
 from ssmq_brevitas.network.widths import Widths
 from torch import fx, nn
 
@@ -23,13 +24,13 @@ from .dataflow.ports import ports_of, values_of
 from .errors import ExportError
 from .exporting import Exported, export_graphs
 from .graphs.network_graph import network_graph
-from .graphs.network_spec import Affine, Call, Function, NetworkSpec, Recurrence, Select, Total
+from .graphs.network_spec import Affine, Call, Function, Given, NetworkSpec, Recurrence, Select, Total
 from .graphs.spec import Constant, Linear
 from .verification.agreement import Engine
 
 # What made the numbers in a graph; written into its metadata.
 VERSIONED = ("ssmq-brevitas", "torch", "brevitas", "onnx")
-_PLAIN = ("input", "add", "sub", "mul", "cat", "output")
+_PLAIN = ("add", "sub", "mul", "cat", "output")
 # Sequences of random codes that an export is compared on.
 TRIED = 4
 # These give what they are given: the graph has no tensor of theirs.
@@ -48,7 +49,7 @@ class _Door:
             self.length, self.operations = about.steps, operations(network, about.example)
         except SsmqError as error:
             raise ExportError(str(error)) from error
-        self.network = network
+        self.network, self.given = network, about.input
         self.widths = Widths(self.operations, self.length)
         self.names = _tensor_names(self.operations)
 
@@ -62,6 +63,19 @@ class _Door:
     def _call(self, op: Operation) -> Call:
         read = op.kind if op.kind in _PLAIN else getattr(self, f"_{op.kind}")(op)
         return Call(self.names[op.name], read, tuple(self.names[name] for name in op.inputs), op.channels, op.each_step)
+
+    @property
+    def first(self) -> Operation:
+        """The quantiser of the input."""
+        return next(op for op in self.operations if op.kind == "quantizer")
+
+    @property
+    def input_format(self) -> Format:
+        """That of the codes that come in: said by who quantised the network, else what its first quantiser gives."""
+        return format_of(self.first.module.format if self.given is None else self.given.format)
+
+    def _input(self, op: Operation) -> Given:
+        return Given(self.input_format)
 
     def _quantizer(self, op: Operation) -> Format:
         return format_of(op.module.format)
@@ -106,13 +120,18 @@ class _Door:
         return Function("table", (float(fmt.exponent), float(fmt.low)), module(codes.to(kind)).numpy())
 
 
+def step_graph(network: fx.GraphModule, metadata: dict[str, str] | None = None) -> onnx.ModelProto:
+    """The step graph of a quantised network. Raises ExportError for any other module."""
+    return network_graph(network_spec(network, metadata))
+
+
 def export(network: fx.GraphModule, folder: Path | str, batch: torch.Tensor | None = None) -> Exported:
     """Write the graphs of a quantised network into ``folder``: step, sequence, dataflow and sequence-dataflow ``.onnx``.
 
     Each is executed and compared with the network, code by code, on the sequences of ``batch`` ``(B, T, C)``, or on random
     codes. Raises ExportError, and leaves nothing behind, for a network that is not quantised or a code that differs.
     """
-    step = network_graph(network_spec(network))
+    step = step_graph(network)
     port = ports_of(step).input
     if batch is None:
         about = quantized_of(network)
@@ -187,19 +206,20 @@ class _Tracing(fx.Interpreter):
 
 
 def trace(network: fx.GraphModule, codes: np.ndarray, engine: str) -> dict[str, np.ndarray]:
-    """Run ``codes`` ``(B, T, C)`` of the input's format; the values of every quantised tensor by its name in the step graph.
+    """Run ``codes`` ``(B, T, C)``, of one channel also ``(B, T)``, of the input's format; the values of every quantised tensor by its name in the step graph.
 
     Tensors of each step are ``(B, T, channels)``. ``engine``: ``"reference"`` or ``"fused"``.
     """
     door = _Door(network)
-    given, first = door.operations[0], next(op for op in door.operations if op.kind == "quantizer")
-    # The input is codes already: its quantiser changes nothing, and integer graphs have none.
-    kept = {op.name: op for op in door.operations if op.kind in ("quantizer", "output") and op is not first}
+    given = door.operations[0]
+    # Of an input in its own format the quantiser changes nothing, and integer graphs have none.
+    idle = door.first if format_of(door.first.module.format) == door.input_format else None
+    kept = {op.name: op for op in door.operations if op.kind in ("quantizer", "output") and op is not idle}
     captured: dict[str, torch.Tensor] = {}
     layers = {op.path: op for op in door.operations if op.kind == "s4d"}
     parts = [module for module in network.modules() if hasattr(module, "engine")]
     codes = codes[..., None] if codes.ndim == 2 and given.channels == 1 else codes
-    values = torch.from_numpy(values_of(codes, first.module.format.exponent)).to(float_type(network))
+    values = torch.from_numpy(values_of(codes, door.input_format.exponent)).to(float_type(network))
     try:
         for module in parts:
             module.engine = engine

@@ -115,7 +115,8 @@ def read_hls4ml(path: Path, seeds: Path) -> None:
 
 
 def read_checkpoint(path: Path, seeds: Path) -> None:
-    model, config, note = load_checkpoint(path)
+    model, _ = load_checkpoint(path)
+    config = model.config
     codes = torch.from_numpy(_codes(config.model.channels))[..., : config.model.channels]
     codes = codes[..., 0] if config.model.channels == 1 else codes
     with torch.no_grad():

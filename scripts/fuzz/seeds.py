@@ -13,12 +13,11 @@ from ssmq_brevitas.checkpoint import save_checkpoint
 from ssmq_brevitas.config import Config, parse_config, to_toml
 from ssmq_brevitas.data import load_data
 from ssmq_brevitas.errors import Interrupted
-from ssmq_brevitas.model import Classifier
+from ssmq_brevitas.model import Model
 from ssmq_brevitas.post_training import post_training
 from ssmq_brevitas.train import train
 from ssmq_brevitas.zoo import zoo_models
-from ssmq_export.from_model import describe
-from ssmq_export.graphs.step_graph import step_graph
+from ssmq_export.from_network import step_graph
 from ssmq_export.lowering import collapse, lower
 from ssmq_study.row_files import Settings
 from ssmq_study.rows import Row
@@ -50,13 +49,13 @@ def write_seeds(folder: Path) -> None:
     for name in MODELS:
         config = configuration(name)
         torch.manual_seed(0)
-        floating = Classifier(config.model).eval()
+        floating = Model.floating(config).eval()
         codes = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (16, LENGTH), dtype=np.uint8))
         quantized = post_training(floating, config, codes)
         (folder / "toml" / f"{name}.toml").write_text(to_toml(config))
         for kind, model in (("float", floating), ("quantised", quantized)):
-            save_checkpoint(folder / "checkpoint" / f"{name}-{kind}.safetensors", model, config, {"seed": 0})
-        step = step_graph(describe(quantized))
+            save_checkpoint(folder / "checkpoint" / f"{name}-{kind}.safetensors", model, {"seed": 0})
+        step = step_graph(quantized.network)
         dataflow = lower(step)
         for form, graph in (("step", step), ("dataflow", dataflow), ("sequence-dataflow", collapse(dataflow))):
             onnx.save(graph, folder / "graph" / f"{name}-{form}.onnx")
@@ -95,7 +94,7 @@ def training(folder: Path, name: str, state: Path, on_step=lambda progress: None
     torch.manual_seed(0)
     data = load_data(None, f"npz:{folder / 'npz' / 'own.npz'}")
     settings = config.train.floating.model_copy(update={"epochs": 1, "batch": 4})
-    train(Classifier(config.model), data, settings, seed=0, state_path=state, on_step=on_step)
+    train(Model.floating(config), data, settings, seed=0, state_path=state, on_step=on_step)
 
 
 def _write_state(folder: Path, config: Config, name: str) -> None:

@@ -24,12 +24,13 @@ from ..norm import QuantBatchNorm1d
 from ..quant_s4d import QuantS4D
 from ..quantizers import Quantizer
 from .brevitas_layers import Seen, known, parts, plain
+from .calibrate import refuse_batch
 from .exact_functions import evaluated, exact_functions
 from .insert import through
 from .needs import needed, readers, state
 from .operations import Operation, operations
-from .quantize import META, Quantized, refuse_batch
 from .spread import free_path, owner, spread
+from .structure import META, Quantized
 from .trace import trace
 from .widths import Widths
 

@@ -12,10 +12,9 @@ from torch import fx, nn
 from ..checkpoint import fill
 from ..config import Scheme
 from ..errors import SsmqError
+from ..input_format import InputFormat
 from ..tensor_file import NETWORK, read_tensors, write_tensors
-from .operations import operations
-from .quantize import example_of, quantized_of, settle, structure
-from .replace import replace
+from .structure import empty, example_of, quantized_of, settle
 
 Size = Annotated[int, Field(ge=1, le=2**24)]
 
@@ -28,6 +27,7 @@ class _About(BaseModel):
     steps: Size
     channels: Annotated[int, Field(ge=1, le=2**16)]
     input_signed: bool
+    input: InputFormat | None
     note: dict
 
 
@@ -45,6 +45,7 @@ def save(path: Path | str, network: fx.GraphModule, note: dict | None = None) ->
         "steps": about.steps,
         "channels": about.channels,
         "input_signed": about.input_signed,
+        "input": about.input and about.input.model_dump(mode="json"),
         "note": note or {},
     }
     write_tensors(Path(path), tensors, NETWORK, content)
@@ -65,8 +66,7 @@ def load(path: Path | str, module: nn.Module) -> fx.GraphModule:
         raise SsmqError(f"{path}: not a readable checkpoint, its description is damaged ({where}: {problem['msg']})") from error
     example = example_of(about.steps, about.channels)
     try:
-        network, names = structure(module, about.scheme, example, about.input_signed)
-        replace(network, operations(network, example), names)
+        network = empty(module, about.scheme, example, about.input_signed, about.input)
     except SsmqError as error:
         raise SsmqError(f"{path}: the module that is given does not fit: {error}") from error
     # Counters of batches are no numbers of the network.

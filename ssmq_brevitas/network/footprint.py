@@ -1,15 +1,18 @@
-"""Bytes of a quantised network: parameters, state and total (see ``ssmq_brevitas.storage`` for what is counted)."""
+"""Bytes of a network: parameters, state and total (see ``ssmq_brevitas.storage`` for what is counted)."""
 
 from __future__ import annotations
 
 import math
 
-from torch import fx
+import torch
+from torch import fx, nn
 
 from ..quantizers import Quantizer
 from ..storage import EXPONENT_BITS, Footprint, linear_bits, norm_bits, s4d_bits
-from .operations import operations
-from .quantize import quantized_of
+from .operations import Operation, operations
+from .spread import spread
+from .structure import quantized_of
+from .trace import trace
 from .widths import Widths
 
 
@@ -18,24 +21,48 @@ def footprint(network: fx.GraphModule) -> Footprint:
     about = quantized_of(network)
     found = operations(network, about.example)
     widths = Widths(found, about.steps)
-    bits = state = numbers = kept = 0
-    for operation in {op.path: op for op in found if op.module is not None}.values():
+    bits = state = 0
+    for operation in _once(found):
         module = operation.module
         if operation.kind == "linear":
             bits += linear_bits(module)
-            numbers += module.weight.numel() + (0 if module.bias is None else module.bias.numel())
         elif operation.kind == "norm":
             bits += norm_bits(module)
-            numbers += 2 * operation.channels
         elif operation.kind == "s4d":
             bits += s4d_bits(module)
-            numbers += 6 * module.heads * module.modes + 2 * module.heads
             state += 2 * module.heads * module.modes * module.state.bits
-            kept += 2 * module.heads * module.modes
         elif isinstance(module, Quantizer):
             bits += EXPONENT_BITS
     for operation in found:
         if operation.kind == "sum":
             state += operation.channels * (widths.format(operation.inputs[0]).bits + math.ceil(math.log2(about.steps)))
-            kept += operation.channels
+    numbers, kept = _numbers(found)
     return Footprint(bits / 8, state / 8, (bits + state) / 8, 4.0 * (numbers + kept))
+
+
+def float_footprint(module: nn.Module, example: torch.Tensor) -> Footprint:
+    """Count a float ``module`` for inputs of the shape of ``example`` ``(B, T, C)``, each number in 4 bytes."""
+    numbers, kept = _numbers(operations(spread(trace(module), example.shape[1]), example))
+    total = 4.0 * (numbers + kept)
+    return Footprint(4.0 * numbers, 4.0 * kept, total, total)
+
+
+def _once(found: list[Operation]) -> list[Operation]:
+    return list({operation.path: operation for operation in found if operation.module is not None}.values())
+
+
+def _numbers(found: list[Operation]) -> tuple[int, int]:
+    """Numbers of the float network as the paper counts them, A, B, C (complex), D, Δ, linear layers, norms; and those of its
+    states and running sums."""
+    numbers = kept = 0
+    for operation in _once(found):
+        module = operation.module
+        if operation.kind == "linear":
+            numbers += module.weight.numel() + (0 if module.bias is None else module.bias.numel())
+        elif operation.kind == "norm":
+            numbers += 2 * operation.channels
+        elif operation.kind == "s4d":
+            heads, modes = module.c.shape[:2]
+            numbers += 6 * heads * modes + 2 * heads
+            kept += 2 * heads * modes
+    return numbers, kept + sum(operation.channels for operation in found if operation.kind == "sum")

@@ -8,7 +8,7 @@ read by nobody else share one, so that the result is on one grid. None follows a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import fx
@@ -40,22 +40,21 @@ class Place:
 def insert(network: fx.GraphModule, example: torch.Tensor, input_signed: bool, widths) -> list[Place]:
     """Put quantisers of ``widths(path, role)`` bits into ``network``, in place; their exponents are yet unset."""
     places: list[Place] = []
-    while True:
-        found = operations(network, example)
-        missing = next(_missing(found), None)
-        if missing is None:
-            return places
+    found = operations(network, example)
+    while (missing := next(_missing(found), None)) is not None:
         values, path = missing
         known = {operation.name: operation for operation in found}
-        read = [reader for value in values for reader in readers(found)[value.name]]
+        read = [reader for value in values for reader, _ in through(value, readers(found))]
         path = free_path(network, f"{path}_quant")
         role = _role(values[0], read, known)
         signed = not all(nonnegative(value.name, known, input_signed) for value in values)
         module = Quantizer(widths(path, role), signed)
         network.add_submodule(path, module.train(network.training))
         for value in values:
-            _after(network, value, path)
+            found = _after(network, value, path, module, found)
         places.append(Place(path, values[0].name, role, signed, _unit(values[0], known)))
+    network.recompile()
+    return places
 
 
 def _missing(found: list[Operation]) -> Iterator[tuple[list[Operation], str]]:
@@ -112,7 +111,8 @@ def _unit(value: Operation, known: dict[str, Operation]) -> bool:
     return isinstance(value.module, (Sigmoid, HardSigmoid)) and not isinstance(value.module, HardGELU)
 
 
-def _after(network: fx.GraphModule, value: Operation, path: str) -> None:
+def _after(network: fx.GraphModule, value: Operation, path: str, module: Quantizer, found: list[Operation]) -> list[Operation]:
+    """Call the quantiser on ``value`` for everybody who reads it; the operations as they are then."""
     node = next(node for node in network.graph.nodes if node.name == value.name)
     users = list(node.users)
     with network.graph.inserting_after(node):
@@ -120,4 +120,9 @@ def _after(network: fx.GraphModule, value: Operation, path: str) -> None:
     call.meta = {"nn_module_stack": {path: (path, Quantizer)}}
     for user in users:
         user.replace_input_with(node, call)
-    network.recompile()
+    quantized = Operation(call.name, "quantizer", (value.name,), value.axes, value.channels, path, module)
+    after: list[Operation] = []
+    for operation in found:
+        inputs = tuple(call.name if name == value.name else name for name in operation.inputs)
+        after += [replace(operation, inputs=inputs), *([quantized] if operation.name == value.name else [])]
+    return after

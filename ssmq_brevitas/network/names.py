@@ -23,6 +23,8 @@ from .operations import Operation
 
 _LAYER = ("a", "a_magnitude", "a_phase", "b", "c", "d", "x")
 _GRIDS = ("parameterisation", "granularity")
+# Parts that only these grids of Ā have.
+POLAR, POLAR_GRIDS = ("a_magnitude", "a_phase"), ("polar", "log_polar")
 
 
 class Names:
@@ -30,6 +32,8 @@ class Names:
 
     def __init__(self, scheme: Scheme, operations: list[Operation]):
         self.scheme = scheme
+        # What each tensor's width is called in ``Bits``, by its name.
+        self.roles: dict[str, str] = {}
         self._asked: set[str] = set()
         self._known = {operation.name: operation for operation in operations}
         self._readers = readers(operations)
@@ -58,6 +62,7 @@ class Names:
         return self._width(path, "norm")
 
     def _width(self, name: str, role: str) -> int:
+        self.roles[name] = role
         found = self._chosen(name, getattr(self.scheme.bits, role))
         try:
             return getattr(type(self.scheme.bits)(**{role: found}), role)
@@ -66,13 +71,15 @@ class Names:
 
     def layer(self, path: str) -> Scheme:
         """The scheme of one S4D layer."""
-        bits = {part: self._width(f"{path}.{part}", part) for part in _LAYER}
         grids = {part: self._chosen(f"{path}.{part}", getattr(self.scheme, part)) for part in _GRIDS}
         try:
             Scheme(**grids)
         except ValidationError as error:
             problem = error.errors()[0]
             raise SsmqError(f"scheme.tensors: {path}.{problem['loc'][0]}: {problem['msg']}") from error
+        absent = () if grids["parameterisation"] in POLAR_GRIDS else POLAR
+        absent = (*absent, *(("b",) if self.scheme.equalise else ()))
+        bits = {part: self._width(f"{path}.{part}", part) for part in _LAYER if part not in absent}
         return self.scheme.model_copy(update={**grids, "bits": self.scheme.bits.model_copy(update=bits)})
 
     def _role(self, layer: Operation) -> str:

@@ -15,8 +15,13 @@ from ..errors import SsmqError
 from ..fitting import fit_readout
 from ..readouts import BATCH, fit_rows, fit_states, seen
 from .operations import Operation, operations
-from .quantize import float_type, quantized_of, settle
+from .structure import float_type, quantized_of, settle
 from .widths import Widths
+
+# A layer sees every step of a sequence: so many of them are enough.
+LAYER_SEQUENCES = 256
+# An output of every step has a row for each, all of which lie in the memory.
+OUTPUT_ROWS = 2**17
 
 
 def reconstruct(network: fx.GraphModule, floating: nn.Module, batch: torch.Tensor) -> fx.GraphModule:
@@ -30,21 +35,19 @@ def reconstruct(network: fx.GraphModule, floating: nn.Module, batch: torch.Tenso
         wanted = f"(B, {about.steps}, {about.channels})"
         raise SsmqError(f"the batch must be {wanted}, as the calibration batch was, not {tuple(batch.shape)}")
     found = operations(network, about.example)
+    widths = Widths(found, about.steps)
     floating = floating.eval()
     with torch.no_grad():
         for operation in found:
             if operation.kind == "s4d":
-                _fit_layer(network, floating, operation, batch)
-                fit_readout(operation.module, _feeding(network, operation))
+                _fit_layer(network, floating, operation, batch[:LAYER_SEQUENCES])
+                fit_readout(operation.module, SimpleNamespace(format=widths.format(operation.inputs[0])))
         settle(network)
         for operation in _outputs(found):
-            _fit_output(network, floating, operation, batch)
+            rows = min(LAYER_SEQUENCES, max(1, OUTPUT_ROWS // about.steps)) if operation.each_step else len(batch)
+            feeding = SimpleNamespace(format=widths.format(operation.inputs[0]))
+            _fit_output(network, floating, operation, batch[:rows], feeding)
     return settle(network)
-
-
-def _feeding(network: fx.GraphModule, operation: Operation) -> SimpleNamespace:
-    about = quantized_of(network)
-    return SimpleNamespace(format=Widths(operations(network, about.example), about.steps).format(operation.inputs[0]))
 
 
 def _outputs(found: list[Operation]) -> list[Operation]:
@@ -62,12 +65,12 @@ def _fit_layer(network: fx.GraphModule, floating: nn.Module, operation: Operatio
     fit_states(operation.module, pairs)
 
 
-def _fit_output(network: fx.GraphModule, floating: nn.Module, operation: Operation, batch: torch.Tensor) -> None:
+def _fit_output(network, floating: nn.Module, operation: Operation, batch: torch.Tensor, feeding: SimpleNamespace) -> None:
     told, wanted = [], []
-    for some in batch.split(BATCH):
+    for some in batch.split(16 * BATCH):
         told.append(_rows(_seen(network, operation.path, some)[0], operation))
         wanted.append(_rows(_seen(floating, operation.path, some)[1], operation))
-    fit_rows(operation.module, torch.cat(told), torch.cat(wanted), _feeding(network, operation))
+    fit_rows(operation.module, torch.cat(told), torch.cat(wanted), feeding)
 
 
 def _rows(values: torch.Tensor, operation: Operation) -> torch.Tensor:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ..bounds import Term, by_head, code_term, linear_terms, product_term, readout_terms, state_terms, sum_bits
+from ..bounds import Term, by_head, code_term, least_bits, linear_terms, product_term, readout_terms, state_terms, sum_bits
 from ..errors import SsmqError
 from ..formats import Format
 from .needs import grid_of, state
@@ -33,17 +33,21 @@ class Widths:
         fmt = self.modules[found[0]].format
         return Format(fmt.bits, fmt.signed, fmt.exponent + found[1])
 
-    def accumulators(self) -> dict[str, int]:
-        """Bits of every exact sum, by the path of what computes it; of an S4D layer also of its state, ``PATH.x``."""
+    def accumulators(self, least: bool = False) -> dict[str, int]:
+        """Bits of every exact sum, by the path of what computes it; of an S4D layer also of its state, ``PATH.x``.
+
+        ``least``: what it takes whatever the exponents, with all terms on one grid, to which others only add.
+        """
+        bits = least_bits if least else sum_bits
         found: dict[str, int] = {}
         for operation in self.known.values():
             if operation.kind == "s4d":
-                found[f"{operation.path}.x"] = sum_bits(*self._state(operation))
+                found[f"{operation.path}.x"] = bits(*self._state(operation))
             if operation.kind in ("linear", "s4d", "add", "sub", "mul", "sum"):
                 path, count = operation.path, 1
                 while path in found:
                     path, count = f"{operation.path}_{count}", count + 1
-                found[path] = sum_bits(*self.terms(operation.name))
+                found[path] = bits(*self.terms(operation.name))
         return found
 
     def terms(self, name: str) -> tuple[Term, ...]:

@@ -38,15 +38,14 @@ def command(
     Both give the logits of every sequence; one that differs ends the benchmark.
     """
     from ssmq_brevitas.errors import SsmqError
-    from ssmq_export.from_model import describe
-    from ssmq_export.graphs.step_graph import step_graph
+    from ssmq_export.from_network import step_graph
     from ssmq_export.integer import IntegerModel
     from ssmq_export.lowering import lower
 
-    model, config = _model(checkpoint, preset, load)
-    test = load(config).x_test.numpy()
+    model = _model(checkpoint, preset, load)
+    test = load(model.config).x_test.numpy()
     codes = np.resize(test, (images, *test.shape[1:]))
-    step = step_graph(describe(model))
+    step = step_graph(model.network)
     integer = IntegerModel(lower(step))
     with console.status("integer model"):
         integer.forward(codes[:64])
@@ -57,7 +56,7 @@ def command(
         raise SsmqError("the integer model and ONNX Runtime differ in their logits: please report the scheme")
     result = {
         "machine": machine(),
-        "model": config.name,
+        "model": model.config.name,
         "images": images,
         "steps": test.shape[1],
         "integer_s": integer_s,
@@ -125,13 +124,12 @@ def _model(checkpoint: Path | None, preset: str, load: Callable):
     from ssmq_brevitas.zoo import float_models
 
     if checkpoint is not None:
-        model, config, _ = load_checkpoint(checkpoint)
-        return model, config
+        return load_checkpoint(checkpoint)[0]
     config = load_config(preset)
     path = float_models().get(config.name)
     if path is None:
         raise SsmqError(f"{config.name}: no float checkpoint is shipped for it; name a quantised CHECKPOINT")
-    floating, found, _ = load_checkpoint(path)
-    if found.model != config.model:
+    floating, _ = load_checkpoint(path)
+    if floating.shape != config.model:
         raise SsmqError(f"{config.name}: the float checkpoint shipped under that name has another architecture")
-    return post_training(floating, config, load(config).x_train), config
+    return post_training(floating, config, load(config).x_train)

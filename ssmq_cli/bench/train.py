@@ -51,7 +51,7 @@ def measure(preset: str, device: str = "cpu") -> dict[str, float | int | str]:
     """One row, with the preset's own batch."""
     import torch
     from ssmq_brevitas.config import load_config
-    from ssmq_brevitas.model import Classifier
+    from ssmq_brevitas.model import Model
     from ssmq_brevitas.post_training import post_training
     from ssmq_brevitas.train import optimiser_for
     from torch.nn import functional as F
@@ -62,7 +62,7 @@ def measure(preset: str, device: str = "cpu") -> dict[str, float | int | str]:
     codes = torch.randint(0, 256, (batch, shape.length, shape.channels), generator=generator, dtype=torch.uint8)
     classes = torch.randint(0, shape.classes, (batch,), generator=generator)
     torch.manual_seed(0)
-    floating = Classifier(shape)
+    floating = Model.floating(config)
     quantized = post_training(floating.eval(), config, codes, images=8)
 
     floating, quantized = floating.to(device), quantized.to(device)

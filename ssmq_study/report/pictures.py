@@ -60,7 +60,7 @@ def _scatter(axis, points: list[tuple[float, float]], **style) -> None:
 
 def eigenvalue_grids(path: Path) -> None:
     """The eigenvalues of the shipped one-layer model: float, on a Cartesian grid and on a log-polar one."""
-    s4d = load_checkpoint(locate("zoo:paper-h16"))[0].blocks[0].ssm
+    s4d = load_checkpoint(locate("zoo:paper-h16"))[0].network.blocks[0].ssm
     panels = {"float": s4d.discrete()[0].detach().flatten().numpy()}
     for title, kind, bits in (
         ("Cartesian, 8 + 8 bits", "discrete", Bits(a=8)),

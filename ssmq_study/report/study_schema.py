@@ -11,7 +11,6 @@ from pydantic import Field, StringConstraints, model_validator
 from ssmq_brevitas.config import Bits, Scheme
 
 from ..json_file import Amount, Count, Data, Name, Positive, Several, Share, Sizes, Strict, Text
-from ..layers import OUTSIDE
 from .tool_schema import Shown
 
 Width = Annotated[int, Field(ge=1, le=24)]
@@ -77,10 +76,6 @@ class Narrow(Strict):
         return self
 
 
-class NarrowAt(Narrow):
-    layer: Annotated[int, Field(ge=0, le=63)] | Literal[OUTSIDE]
-
-
 class Moved(Strict):
     radius: Amount
     shift: Amount
@@ -89,7 +84,7 @@ class Moved(Strict):
 
 
 class Layer(Strict):
-    layer: Count
+    layer: Name
     modes: Count
     radius: Amount
     memory: Amount
@@ -103,8 +98,8 @@ class Sensitivity(Shown):
     float_accuracy: Share
     reference_accuracy: Share
     widths: Annotated[list[Width], Field(min_length=1, max_length=24)]
-    tensors: Annotated[list[Narrow], Field(min_length=1, max_length=32)]
-    by_layer: Annotated[list[NarrowAt], Field(max_length=512)]
+    tensors: Annotated[list[Narrow], Field(max_length=32)]
+    by_tensor: Annotated[list[Narrow], Field(max_length=4096)]
     layers: Annotated[list[Layer], Field(min_length=1, max_length=64)]
 
 
@@ -123,7 +118,7 @@ class Chosen(Candidate):
 class Search(Shown):
     model: Name
     images: Count
-    tensors: Annotated[list[Literal[tuple(Bits.model_fields)]], Field(max_length=32)]
+    tensors: Annotated[dict[Name, Literal[tuple(Bits.model_fields)]], Field(max_length=4096)]
     float_accuracy: Share
     objective: Literal["bytes", "lut"]
     target: Name | None = None

@@ -13,8 +13,7 @@ import numpy as np
 import onnx
 from conftest import LENGTH, small_config, small_model
 from ssmq_brevitas.checkpoint import save_checkpoint
-from ssmq_export.from_model import describe
-from ssmq_export.graphs.step_graph import step_graph
+from ssmq_export.from_network import step_graph
 from ssmq_export.lowering import lower
 
 FORKS = multiprocessing.get_context("forkserver")

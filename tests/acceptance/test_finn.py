@@ -16,8 +16,7 @@ from ssmq_export.checks import check_file
 from ssmq_export.errors import ExportError
 from ssmq_export.estimates import estimate_graph, find_part, folded_graph
 from ssmq_export.finn import process
-from ssmq_export.from_model import describe, trace
-from ssmq_export.graphs.step_graph import step_graph
+from ssmq_export.from_network import step_graph, trace
 from ssmq_export.lowering import collapse, lower
 from ssmq_export.verification.agreement import compare
 
@@ -51,7 +50,7 @@ SLOW = {"4-bit state, an exponent a head", "log-polar, 12-bit state", "8-bit, 4 
 def saved(case: dict, folder: Path):
     """A small model of ``case`` and the path of its dataflow graph."""
     _, model = small_model(small_config(**case))
-    graph = lower(step_graph(describe(model)))
+    graph = lower(step_graph(model.network))
     onnx.save(graph, folder / "dataflow.onnx")
     return model, graph, folder / "dataflow.onnx"
 
@@ -74,7 +73,7 @@ def test_finn_maps_every_node_and_computes_every_code(case, tmp_path):
     # FINN takes a quarter of a second a step and layer; logits are compared where a sequence is whole.
     steps = LENGTH if case in ("8-bit, 1 layer", "3 input channels") else 8
     found = finn.run_hardware_ops(graph, codes[:, :steps])
-    agreement = compare("FINN", trace(model, codes, "reference"), found)
+    agreement = compare("FINN", trace(model.network, codes, "reference"), found)
     assert (agreement.sequences, agreement.differing) == (1, 0)
     assert agreement.codes > steps * 2 * 12
 
@@ -93,8 +92,8 @@ def test_the_sequence_graph_is_one_partition_too(tmp_path):
     assert not (tmp_path / "fast" / "loopback.json").exists()
 
     codes = small_codes(3, seed=5).numpy()
-    expected = trace(model, codes, "reference")["logits"]
-    assert (finn.run_hardware_ops(whole, codes)["logits"] == expected).all()
+    expected = trace(model.network, codes, "reference")["decoder"]
+    assert (finn.run_hardware_ops(whole, codes)["decoder"] == expected).all()
 
 
 def test_code_for_the_scan_is_refused_in_one_message(tmp_path):

@@ -17,8 +17,7 @@ from conftest import LENGTH, small_codes, small_config, small_model
 from qonnx.core.modelwrapper import ModelWrapper
 from ssmq_export import hls4ml
 from ssmq_export.errors import ExportError
-from ssmq_export.from_model import describe
-from ssmq_export.graphs.step_graph import step_graph
+from ssmq_export.from_network import step_graph
 from ssmq_export.hls4ml import project
 from ssmq_export.verification import hls_project as comparing
 from ssmq_export.verification.agreement import compare
@@ -54,9 +53,9 @@ def test_every_output_code_is_qonnx_s(changes):
     step = step_of(config)
     values = small_codes(6, channels=config.model.channels).numpy()
     ports = hls4ml.output_ports(step)
-    found = compare("hls4ml", run_steps(step, values, ports), hls4ml.run_hls4ml(step, values, [*ports, "u_0"]))
+    found = compare("hls4ml", run_steps(step, values, ports), hls4ml.run_hls4ml(step, values, [*ports, "encoder_quant"]))
     sizes = {port.name: port.type.tensor_type.shape.dim[1].dim_value for port in step.graph.output}
-    logits = sizes.pop("logits")  # of which the last counts
+    logits = sizes.pop("decoder")  # of which the last counts
     assert (found.differing, found.codes) == (0, 6 * (LENGTH * sum(sizes.values()) + logits)), found.first
 
 
@@ -93,12 +92,12 @@ def test_factors_stay_where_they_are(heads, change):
     with torch.no_grad():
         change(model.blocks[0].ssm)
     values = small_codes(3).numpy()
-    step = step_graph(describe(model))
+    step = step_graph(model.network)
     ports = hls4ml.output_ports(step)
     expected = run_steps(step, values, ports)
     found = compare("hls4ml", expected, hls4ml.run_hls4ml(step, values, ports))
     assert (found.differing, found.sequences) == (0, 3), found.first
-    assert len(np.unique(expected["x_re_next_0"])) > 3
+    assert len(np.unique(expected["blocks.0.ssm.x_re_next"])) > 3
 
 
 @needs_tools
@@ -153,13 +152,13 @@ def test_one_differing_code_leaves_no_project(plain, tmp_path, monkeypatch):
     class Wrong:
         def run(self, values, tensors):
             result = run_steps(plain, values, tensors)
-            result["pool_next"][1, 3, 2] += 1
+            result["sum"][1, 3, 2] += 1
             return result
 
     monkeypatch.setattr(comparing, "require_tools", lambda: None)
     monkeypatch.setattr(comparing, "build", lambda *arguments: Wrong())
     found = comparing.compare_project(plain, small_codes(3).numpy()[:, :5], tmp_path / "hls").agreement
-    assert (found.differing, found.first) == (1, "pool_next, sequence 1, step 3")
+    assert (found.differing, found.first) == (1, "sum, sequence 1, step 3")
     assert not list(tmp_path.iterdir())
 
 

@@ -20,8 +20,7 @@ from ssmq_export import finn, hls4ml
 from ssmq_export.door.graph_file import load_graph
 from ssmq_export.errors import ExportError
 from ssmq_export.estimates import estimate_graph, find_part
-from ssmq_export.from_model import describe
-from ssmq_export.graphs.step_graph import step_graph
+from ssmq_export.from_network import step_graph
 from ssmq_export.integer import IntegerModel
 from ssmq_export.lowering import collapse, lower
 from ssmq_export.verification.engines import run_steps
@@ -73,7 +72,7 @@ def commands(folder: Path) -> list[list[str]]:
 def sums_renamed(model: onnx.ModelProto) -> None:
     """``ax_re_0``, or the scan's result where it is inside, under a name that is C++."""
     text = TEXTS["C++ behind a newline"]
-    old = next(name for name in ("ax_re_0", "y_exact_0") if any(name in node.output for node in model.graph.node))
+    old = next(name for name in ("ax_re_0", "blocks.0.ssm") if any(name in node.output for node in model.graph.node))
     for node in model.graph.node:
         for side in (node.input, node.output):
             side[:] = [text if name == old else name for name in side]
@@ -199,7 +198,7 @@ def test_our_graphs_after_other_tools_mean_what_they_meant(name, exported):
     changed = {form: transformed(onnx.load(exported / f"{form}.onnx"), name) for form in FORMS}
     expected = IntegerModel(whole["dataflow"]).forward(codes)
     assert np.array_equal(IntegerModel(lower(changed["step"])).forward(codes), expected)
-    names = ["x_re_next_0", "pool_next"]
+    names = ["blocks.0.ssm.x_re_next", "sum"]
     before, after = (run_steps(step, codes[:, :3], names) for step in (whole["step"], changed["step"]))
     assert all(np.array_equal(before[name], after[name]) for name in names)
     if name == "opset conversion":

@@ -14,22 +14,21 @@ import pytest
 import torch
 from ssmq_brevitas.config import Config, Training, parse_config
 from ssmq_brevitas.data import SequenceData
-from ssmq_brevitas.model import Classifier
+from ssmq_brevitas.model import Model
 from ssmq_brevitas.parameterisations import PARAMETERISATIONS
 from ssmq_brevitas.post_training import post_training
 from ssmq_brevitas.train import train
 from ssmq_export import finn, hls4ml
 from ssmq_export.checks import check_model
 from ssmq_export.exporting import export_graphs
-from ssmq_export.from_model import describe, model_engines, trace
-from ssmq_export.graphs.step_graph import step_graph
+from ssmq_export.from_network import network_engines, step_graph, trace
 from ssmq_export.hls4ml import project
 from ssmq_export.verification.agreement import Agreement, Engine, graph_engines, verify
 
 SEQUENCES = 6
 DOZEN = (3, 16, 22, 25, 29, 34, 43, 49, 51, 52, 54, 57)
 FOREIGN = (17, 52)
-WIDTHS = ("a", "b", "c", "d", "x", "u", "y", "activation", "linear", "encoder", "decoder", "pool", "bias", "norm")
+WIDTHS = ("a", "b", "c", "d", "x", "u", "y", "activation", "linear", "encoder", "decoder", "sum.kept", "bias", "norm")
 
 
 def drawn(number: int) -> Config:
@@ -79,7 +78,7 @@ def noise(config: Config, seed: int) -> SequenceData:
 def trained(config: Config, data: SequenceData, seed: int) -> Classifier:
     """A float model trained for an epoch, quantised, and trained again at a rate that moves every parameter."""
     torch.manual_seed(seed)
-    model = Classifier(config.model)
+    model = Model.floating(config)
     train(model, data, Training(batch=8), seed=seed)
     model = post_training(model.eval(), config, data.x_train)
     train(model, data, Training(batch=8, learning_rate=3e-2), seed=seed)
@@ -92,10 +91,10 @@ def compared(number: int, folder: Path, foreign: bool) -> list[Agreement]:
     data = noise(config, number)
     model = trained(config, data, number)
     codes = data.x_test[:SEQUENCES].numpy()
-    exported = export_graphs(step_graph(describe(model)), trace(model, codes, "reference"), codes, folder)
+    exported = export_graphs(step_graph(model.network), trace(model.network, codes, "reference"), codes, folder)
     step, dataflow, whole = (onnx.load(exported.paths[form]) for form in ("step", "dataflow", "sequence-dataflow"))
     assert [f for graph in (dataflow, whole) for f in check_model(graph) if f.severity == "error"] == []
-    eager, fused = model_engines(model)
+    eager, fused = network_engines(model.network)
     rows = verify(eager, [fused, *graph_engines(step, dataflow, whole)], codes, SEQUENCES)
     if foreign:
         others = [

@@ -13,7 +13,6 @@ from ssmq_brevitas.checkpoint import load_checkpoint
 from ssmq_brevitas.input_format import InputFormat
 from ssmq_export.dataflow.ports import ports_of
 from ssmq_export.door.admission import admit
-from ssmq_export.from_model import dataflow_of_checkpoint
 
 TASKS = {"sequence": "", "step": "", "regression": "", "steps": "every_step = true"}
 PRESET = """

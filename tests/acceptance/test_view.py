@@ -17,9 +17,8 @@ import pytest
 from conftest import small_config, small_model
 from ssmq_brevitas.checkpoint import save_checkpoint
 from ssmq_cli.netron_page import Server
-from ssmq_export.from_model import describe
+from ssmq_export.from_network import step_graph
 from ssmq_export.graphs.sequence_graph import sequence_graph
-from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.lowering import collapse, lower
 
 spec = importlib.util.spec_from_file_location("netron_picture", Path(__file__).parents[2] / "scripts" / "netron_picture.py")
@@ -38,7 +37,7 @@ def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("view")
     config = small_config()
     _, model = small_model(config)
-    step = step_graph(describe(model))
+    step = step_graph(model.network)
     graphs = {"step": step, "sequence": sequence_graph(step), "dataflow": lower(step), "whole": collapse(lower(step))}
     for name, graph in graphs.items():
         onnx.save(graph, folder / f"{name}.onnx")
@@ -62,9 +61,16 @@ def test_the_attributes_of_our_operator_can_be_read(files, tmp_path):
     folder, _ = files
     with netron.viewed(folder / "whole.onnx") as page:
         netron.show_names(page)
-        shown = netron.select(page, "DiagonalScan_y_exact_0")
+        shown = netron.select(page, "DiagonalScan_blocks.0.ssm")
         page.save_screenshot(str(tmp_path / "netron.png"))
-    assert {"DiagonalScan_y_exact_0", "ssmq_export.custom_op", "PE", "state_bits", "u_0", "y_exact_0_shift"} <= shown
+    assert {
+        "DiagonalScan_blocks.0.ssm",
+        "ssmq_export.custom_op",
+        "PE",
+        "state_bits",
+        "encoder_quant",
+        "y_exact_0_shift",
+    } <= shown
     assert (tmp_path / "netron.png").stat().st_size > 10_000
 
 

@@ -24,7 +24,7 @@ from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.network.adopt import adopt
 from ssmq_brevitas.network.checkpoint import save
 from ssmq_brevitas.network.operations import operations
-from ssmq_brevitas.network.quantize import quantized_of
+from ssmq_brevitas.network.structure import quantized_of
 from ssmq_brevitas.network.widths import Widths
 from ssmq_brevitas.norm import QuantBatchNorm1d
 from ssmq_brevitas.quantizers import UnitIntScale

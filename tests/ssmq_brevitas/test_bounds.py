@@ -145,7 +145,7 @@ FULL = small_config(
 @example(FULL, 3, 2)
 @given(configs(), st.integers(0, 4), st.integers(0, 2**32 - 1))
 def test_every_width_is_reached_and_one_bit_less_is_too_few(config, apart, seed):
-    model, rng = empty_quantized(config), np.random.default_rng(seed)
+    model, rng = Model.empty(config), np.random.default_rng(seed)
     for power in powers(model):
         power.set_exponent(rng.integers(-apart, apart + 1, power.scale.shape or None))
     widths = accumulator_widths(model)
@@ -159,7 +159,7 @@ def test_every_width_is_reached_and_one_bit_less_is_too_few(config, apart, seed)
 @example(FULL)
 @given(configs())
 def test_least_widths_are_those_of_terms_on_one_grid(config):
-    model = empty_quantized(config)
+    model = Model.empty(config)
     for block in model.blocks:
         block.ssm.d_quant.power.set_exponent(1)  # beside the 2 of 2 Re(C x)
     least = least_widths(config.model, config.scheme.bits)

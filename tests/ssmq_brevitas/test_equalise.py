@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import small_codes, small_config, small_model
-from ssmq_brevitas.model import Classifier
+from ssmq_brevitas.model import Model
 from ssmq_brevitas.post_training import post_training
 from ssmq_brevitas.train import grid_ranges, optimiser_for
 
@@ -54,7 +54,7 @@ def test_a_change_of_basis_changes_no_logit(equalise):
 def test_a_head_that_never_moves_takes_no_range_from_the_others():
     torch.manual_seed(0)
     config = small_config(model={"layers": 1})
-    floating = Classifier(config.model).eval()
+    floating = Model.floating(config).eval()
     found = []
     for dead in (False, True):
         if dead:

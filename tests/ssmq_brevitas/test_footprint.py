@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from conftest import small_config, small_model
 from ssmq_brevitas.config import load_config
-from ssmq_brevitas.model import Classifier
-from ssmq_brevitas.storage import footprint
+from ssmq_brevitas.model import Model
 
 
 def test_float_counts_are_the_papers():
     """arXiv 2506.12480: 3,850 parameters at 16 heads, 21,514 at 64."""
     for preset, parameters, state in (("paper-h16", 3850, 2 * 16 * 32 + 16), ("paper-h64", 21514, 2 * 64 * 32 + 64)):
-        found = footprint(Classifier(load_config(preset).model))
+        found = footprint(Model.floating(load_config(preset).model))
         assert (found.parameters, found.state) == (4 * parameters, 4 * state)
         assert found.total == found.fp32_total
 
@@ -25,7 +24,7 @@ def test_quantized_model_by_hand():
     ssm = 4 * 3 * (2 * 8 + 2 * 4 + 2 * 4) + 4 * 4 + 5 * 8  # modes, D, five exponents
     quantizers = 8 * (3 + 5)  # input, u, pool; y, mix_in, value, gate, u
     state = 2 * 4 * 3 * 6 + 4 * (5 + 5)  # two parts a mode; the pooling sum of 20 steps of 5 bits
-    found = footprint(model)
+    found = model.footprint()
     assert found.parameters == (encoder + decoder + linear + ssm + quantizers) / 8
     assert found.state == state / 8
     assert found.total == found.parameters + found.state

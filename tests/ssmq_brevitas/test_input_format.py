@@ -15,7 +15,7 @@ from ssmq_brevitas.config import load_config, parse_config, to_toml, with_input
 from ssmq_brevitas.data import load_data
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.input_format import InputFormat, codes_of, covering_format, own_format
-from ssmq_brevitas.model import Classifier
+from ssmq_brevitas.model import Model
 from ssmq_brevitas.post_training import post_training
 
 LABELS = np.arange(60) % 3
@@ -166,7 +166,7 @@ def test_a_model_reads_its_format_and_keeps_the_first_bits(bits, signed, exponen
     codes = np.random.default_rng(0).integers(fmt.low, fmt.high + 1, (16, LENGTH, 2)).astype(np.int32)
     codes[0], codes[1] = fmt.low, fmt.high
     torch.manual_seed(0)
-    floating = Classifier(config.model).eval()
+    floating = Model.floating(config).eval()
     seen = []
     floating.quantizers["input"].register_forward_hook(lambda module, inputs, output: seen.append(output))
     model = post_training(floating, config, torch.from_numpy(codes))
@@ -190,7 +190,7 @@ def test_the_encoder_starts_where_another_range_is_about_1():
     for bits, exponent in ((8, -7), (8, 10), (16, -3)):
         torch.manual_seed(0)
         config = with_input(small_config(bits={"input": bits}), InputFormat(bits=bits, signed=True, exponent=exponent))
-        model = Classifier(config.model)
+        model = Model.floating(config)
         models.append(model.encoder(torch.tensor([[-(2.0 ** (bits - 1 + exponent))]])))
     assert torch.allclose(models[0], models[1]) and torch.allclose(models[0], models[2])
 

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import small_codes, small_config, small_model
-from ssmq_export.from_model import describe
-from ssmq_export.graphs.step_graph import step_graph
+from ssmq_export.from_network import step_graph
 from ssmq_export.lowering import lower
 from ssmq_jit import sources
 

@@ -9,8 +9,9 @@ from ssmq_brevitas.config import Bits, Scheme
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.network.checkpoint import load, save
 from ssmq_brevitas.network.footprint import footprint
-from ssmq_brevitas.network.quantize import quantize, quantized_of
+from ssmq_brevitas.network.quantize import quantize
 from ssmq_brevitas.network.reconstruct import reconstruct
+from ssmq_brevitas.network.structure import quantized_of
 from ssmq_brevitas.quantizers import Quantizer
 from torch import nn
 

@@ -14,8 +14,9 @@ from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.network.checkpoint import load, save
 from ssmq_brevitas.network.footprint import footprint
 from ssmq_brevitas.network.operations import operations
-from ssmq_brevitas.network.quantize import quantize, quantized_of
+from ssmq_brevitas.network.quantize import quantize
 from ssmq_brevitas.network.reconstruct import reconstruct
+from ssmq_brevitas.network.structure import quantized_of
 from ssmq_brevitas.network.widths import Widths
 from ssmq_brevitas.norm import QuantBatchNorm1d
 from ssmq_brevitas.quantizers import Quantizer

@@ -21,10 +21,9 @@ from ssmq_brevitas.bounds import accumulator_widths, least_widths
 from ssmq_brevitas.config import Training
 from ssmq_brevitas.data import load_data
 from ssmq_brevitas.errors import SsmqError
-from ssmq_brevitas.model import Classifier
-from ssmq_brevitas.post_training import empty_quantized, post_training
+from ssmq_brevitas.model import Model
+from ssmq_brevitas.post_training import post_training
 from ssmq_brevitas.score import score
-from ssmq_brevitas.storage import footprint
 from ssmq_brevitas.train import train
 
 STEPS, CHANNELS = 20, 3
@@ -65,7 +64,7 @@ def test_several_channels_train_quantize_and_are_counted(tmp_path):
     data = load_data(dataset=saved(tmp_path / "mine.npz", x=x, y=y))
     config = small_config(model={"channels": CHANNELS, "norm": "batch", "activation": "relu", "length": STEPS})
     torch.manual_seed(0)
-    floating = Classifier(config.model)
+    floating = Model.floating(config)
     train(floating, data, Training(epochs=6, batch=32, learning_rate=2e-2), seed=0)
     model = post_training(floating.eval(), config, data.x_train)
     assert score(floating, data.x_test, data.y_test).value > 0.95
@@ -78,7 +77,7 @@ def test_several_channels_train_quantize_and_are_counted(tmp_path):
         model.use_engine("fused")
     one = config.model.model_copy(update={"channels": 1})
     narrow = empty_quantized(config.model_copy(update={"model": one}))
-    assert footprint(model).total - footprint(narrow).total == 4 * 2 * config.scheme.bits.encoder / 8
+    assert model.footprint().total - narrow.footprint().total == 4 * 2 * config.scheme.bits.encoder / 8
     assert least_widths(config.model, config.scheme.bits)["encoder"] > least_widths(one, config.scheme.bits)["encoder"]
     # No sequence can need more than the bound: all codes at their largest.
     weight, fed = model.encoder.weight_format, model.quantizers["input"].format

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import small_codes, small_config, small_model
-from ssmq_brevitas.readouts import reconstruct
+from ssmq_brevitas.post_training import fitted
 
 
 def error(model, floating, codes) -> float:
@@ -21,7 +21,7 @@ def error(model, floating, codes) -> float:
 def test_a_coarse_model_comes_closer_on_sequences_it_was_not_fitted_to(norm, granularity):
     config = small_config(model={"norm": norm}, scheme={"granularity": granularity}, bits={"x": 5, "a": 10})
     floating, model = small_model(config)
-    fitted = reconstruct(copy.deepcopy(model), floating, small_codes(256, seed=2))
+    fitted = fitted(copy.deepcopy(model), floating, small_codes(256, seed=2))
     unseen = small_codes(64, seed=3)
     assert error(fitted, floating, unseen) < 0.8 * error(model, floating, unseen)
 
@@ -29,7 +29,7 @@ def test_a_coarse_model_comes_closer_on_sequences_it_was_not_fitted_to(norm, gra
 def test_widths_and_the_recurrence_stay_and_all_engines_agree():
     config = small_config(bits={"x": 5, "c": 5, "decoder": 5})
     floating, model = small_model(config)
-    fitted = reconstruct(copy.deepcopy(model), floating, small_codes(64, seed=2))
+    fitted = fitted(copy.deepcopy(model), floating, small_codes(64, seed=2))
     for before, after in zip(model.blocks, fitted.blocks, strict=True):
         kept, new = before.ssm.parameters_on_grid(), after.ssm.parameters_on_grid()
         assert all(torch.equal(kept[name], new[name]) for name in ("a_re", "a_im", "b_re", "b_im"))
@@ -43,7 +43,7 @@ def test_widths_and_the_recurrence_stay_and_all_engines_agree():
 
 def test_the_same_sequences_give_the_same_model():
     floating, model = small_model(small_config(bits={"x": 5}))
-    twice = [reconstruct(copy.deepcopy(model), floating, small_codes(64, seed=2)) for _ in range(2)]
+    twice = [fitted(copy.deepcopy(model), floating, small_codes(64, seed=2)) for _ in range(2)]
     assert all(torch.equal(a, b) for a, b in zip(twice[0].parameters(), twice[1].parameters(), strict=True))
 
 
@@ -52,5 +52,5 @@ def test_a_head_that_never_moves_keeps_its_read_out():
     with torch.no_grad():
         model.encoder.weight[1], model.encoder.bias[1] = 0, 0
     before = model.blocks[0].ssm.c.detach().clone()
-    after = reconstruct(model, floating, small_codes(16)).blocks[0].ssm.c
+    after = fitted(model, floating, small_codes(16)).blocks[0].ssm.c
     assert torch.equal(after[1], before[1]) and not torch.equal(after[0], before[0])

@@ -16,7 +16,7 @@ from ssmq_brevitas.config import ModelConfig, Training
 from ssmq_brevitas.data import SequenceData
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.interrupt import deferred_interrupt
-from ssmq_brevitas.model import Classifier
+from ssmq_brevitas.model import Model
 from ssmq_brevitas.score import score
 from ssmq_brevitas.start import quantized_start
 from ssmq_brevitas.train import refuse_large, train
@@ -118,7 +118,7 @@ def test_a_batch_larger_than_the_data_is_the_data_and_no_epoch_changes_nothing()
 
 
 def test_a_batch_that_no_memory_holds_is_refused_before_it_is_made():
-    model = Classifier(ModelConfig(heads=256, modes=1, length=2**24))
+    model = Model.floating(ModelConfig(heads=256, modes=1, length=2**24))
     with pytest.raises(SsmqError, match=r"more than the .* GiB of this machine: lower batch \(65536\)"):
         refuse_large(model, Training(batch=65536), 65536, torch.device("cpu"))
 

@@ -15,12 +15,10 @@ from ssmq_brevitas.checkpoint import load_checkpoint, save_checkpoint
 from ssmq_brevitas.config import Training, load_config, parse_config, to_toml
 from ssmq_brevitas.data import SequenceData
 from ssmq_brevitas.errors import SsmqError
-from ssmq_brevitas.model import Classifier
-from ssmq_brevitas.post_training import post_training
-from ssmq_brevitas.readouts import reconstruct
+from ssmq_brevitas.model import Model
+from ssmq_brevitas.post_training import fitted, post_training
 from ssmq_brevitas.score import Tally, loss_of, score
 from ssmq_brevitas.start import quantized_start
-from ssmq_brevitas.storage import footprint
 from ssmq_brevitas.task import Task
 from ssmq_brevitas.train import train
 
@@ -65,7 +63,7 @@ def data_of(name: str) -> SequenceData:
 def fresh(name: str, kind: str = "float") -> Classifier:
     torch.manual_seed(0)
     config = config_of(name)
-    floating = Classifier(config.model, config.task).eval()
+    floating = Model.floating(config).eval()
     return floating if kind == "float" else post_training(floating, config, data_of(name).x_train)
 
 
@@ -233,7 +231,7 @@ def test_outputs_of_every_step_see_no_later_step_and_end_as_those_of_a_sequence_
             assert same[:11].all() and not same[11:].any()
         # Pooled over one step, a sequence is that step.
         steps = fresh(name)
-        whole = Classifier(steps.model.model_copy(update={"length": 1}), TASKS["sequence"])
+        whole = Model.floating(steps.model.model_copy(update={"length": 1}), TASKS["sequence"])
         whole.load_state_dict(steps.state_dict())
         assert torch.allclose(whole(data.x_test[:, :1]), steps(data.x_test[:, :1])[:, 0], atol=1e-6)
 
@@ -244,8 +242,8 @@ def test_outputs_of_every_step_need_no_pooling(tmp_path):
     assert "pool" not in accumulator_widths(model) and "pool" in accumulator_widths(pooling)
     last = pooling.blocks[-1].quantizers["u"]
     # 20 steps are summed with 5 bits more; the quantiser of the sum has an exponent of its own, a byte.
-    assert footprint(pooling).state - footprint(model).state == 4 * (last.bits + 5) / 8
-    assert footprint(pooling).parameters - footprint(model).parameters == 1
+    assert pooling.footprint().state - model.footprint().state == 4 * (last.bits + 5) / 8
+    assert pooling.footprint().parameters - model.footprint().parameters == 1
     assert footprint(fresh("sequence")).state - footprint(fresh("step")).state == 4 * 4
     reference = model(data_of("step").x_test)
     model.use_engine("reference")
@@ -265,7 +263,7 @@ def test_read_outs_are_fitted_on_every_step(name):
     with torch.no_grad():
         wanted = floating(data.x_test)
         plain = (post_training(floating, config, data.x_train)(data.x_test) - wanted).square().mean()
-        fitted = reconstruct(post_training(floating, config, data.x_train), floating, data.x_train)
+        fitted = fitted(post_training(floating, config, data.x_train), floating, data.x_train)
         assert (fitted(data.x_test) - wanted).square().mean() < plain
 
 

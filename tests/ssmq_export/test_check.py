@@ -21,9 +21,8 @@ from ssmq_cli.check import to_table
 from ssmq_export.checks import RULES, check_file, check_model
 from ssmq_export.checks.finding import to_json
 from ssmq_export.errors import ExportError
-from ssmq_export.from_model import describe
+from ssmq_export.from_network import step_graph
 from ssmq_export.graphs.sequence_graph import sequence_graph
-from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.lowering import collapse, lower
 from ssmq_export.verification.engines import with_batch
 
@@ -77,7 +76,7 @@ def remove_all_nodes(m):
 
 def close_a_loop(m):
     # The state's successor feeds the product that it depends on.
-    node(m, "Mul_a_re_x_re_0").input[0] = "x_re_next_0"
+    node(m, "Mul_a_re_x_re_0").input[0] = "blocks.0.ssm.x_re_next"
 
 
 def swap_order(m):
@@ -135,7 +134,7 @@ def matmul_of_streams(m):
 
 
 def mismatched_join(m):
-    node(m, "Mul_gated_0").input[1] = "x_re_next_0"
+    node(m, "Mul_gated_0").input[1] = "blocks.0.ssm.x_re_next"
 
 
 def no_datatype(m):
@@ -145,11 +144,11 @@ def no_datatype(m):
 
 
 def port_without_datatype(m):
-    annotate(m, "x_re_0", "FLOAT32")
+    annotate(m, "blocks.0.ssm.x_re", "FLOAT32")
 
 
 def float_datatype(m):
-    annotate(m, "x_re_next_0", "FLOAT32")
+    annotate(m, "blocks.0.ssm.x_re_next", "FLOAT32")
 
 
 def float_values(m):
@@ -204,11 +203,11 @@ def external(m):
 
 
 def contradict_the_annotation(m):
-    annotate(m, "u_0", "INT9")
+    annotate(m, "encoder_quant", "INT9")
 
 
 def computed_thresholds(m):
-    node(m, "MultiThreshold_u_0").input[1] = "x_re_0"
+    node(m, "MultiThreshold_u_0").input[1] = "blocks.0.ssm.x_re"
 
 
 def unsigned_thresholds_that_fall(m):
@@ -401,11 +400,11 @@ def test_wide_thresholds_and_unrolling_are_warned_of(graphs):
     model = copy.deepcopy(graphs["dataflow"])
     replace(model, "u_0_thresholds", lambda v: np.sort(np.repeat(v, 2, axis=1), axis=1)[:, :300])
     set_attribute(node(model, "MultiThreshold_u_0"), "out_dtype", "INT10")
-    annotate(model, "u_0", "INT10")
+    annotate(model, "encoder_quant", "INT10")
     assert rules_of(check_model(model), "warning") == {"threshold-count"}
     model = copy.deepcopy(graphs["dataflow"])
     for k in range(40):
-        model.graph.node.append(helper.make_node("Mul", ["x_re_0", "a_re_x_re_0_factor"], [f"t{k}"], name=f"t{k}"))
+        model.graph.node.append(helper.make_node("Mul", ["blocks.0.ssm.x_re", "a_re_x_re_0_factor"], [f"t{k}"], name=f"t{k}"))
     assert "unrolled-recurrence" in rules_of(check_model(model), "warning")
 
 
@@ -420,8 +419,8 @@ def test_containers_and_widths_that_finn_cannot_stream_are_warned_of(graphs):
 
 def test_a_join_of_two_grids_is_warned_of(graphs):
     model = copy.deepcopy(graphs["step"])
-    joined = node(model, "Add_residual_0")
-    joined.input[1] = "gate_0"
+    joined = node(model, "Add_blocks.0.add")
+    joined.input[1] = "blocks.0.gate_quant"
     scales = [numpy_helper.to_array(constant(model, f"{name}_scale")) for name in joined.input]
     assert rules_of(check_model(model), "warning") == ({"grid-join"} if np.any(scales[0] != scales[1]) else set())
     for scale, expected in ((scales[0] * 2, {"grid-join"}), (scales[0], set())):
@@ -575,7 +574,7 @@ def test_a_large_graph_is_judged_quickly():
 def test_names_that_are_no_text_are_refused(graphs, tmp_path):
     content = graphs["dataflow"].SerializeToString()
     path = tmp_path / "bad.onnx"
-    for name in (b"qonnx.custom_op.general", b"x_re_next_0", b"finn_datatype"):
+    for name in (b"qonnx.custom_op.general", b"blocks.0.ssm.x_re_next", b"finn_datatype"):
         path.write_bytes(content.replace(name, b"\xff" + name[1:]))
         with pytest.raises(ExportError, match="bad.onnx: .*UTF-8"):
             check_file(path)

@@ -11,8 +11,7 @@ from conftest import small_config, small_model
 from onnx import StringStringEntryProto, TensorAnnotation, TensorProto, helper, numpy_helper
 from ssmq_export.checks import RULES, check_model
 from ssmq_export.checks.sarif import to_sarif
-from ssmq_export.from_model import describe
-from ssmq_export.graphs.step_graph import step_graph
+from ssmq_export.from_network import step_graph
 from ssmq_export.lowering import collapse, lower
 
 FINN = "finn.custom_op.fpgadataflow"
@@ -134,7 +133,10 @@ def test_a_sweep_shorter_than_the_loop_is_warned_of(sequence):
 
 def test_the_residual_s_buffer_is_pointed_out(sequence):
     told = [f for f in check_model(sequence) if f.rule == "residual-buffer"]
-    assert [(f.node, f.tensor) for f in told] == [("Add_residual_0", "u_0"), ("Add_residual_1", "u_1")]
+    assert [(f.node, f.tensor) for f in told] == [
+        ("Add_blocks.0.add", "encoder_quant"),
+        ("Add_blocks.1.add", "blocks.0.add_quant"),
+    ]
     assert all("a FIFO of 4 elements" in f.message for f in told)
 
 

@@ -19,8 +19,7 @@ from ssmq_export.dataflow.diagonal_scan import output_range, scan
 from ssmq_export.dataflow.keys import SCAN_DOMAIN
 from ssmq_export.errors import ExportError
 from ssmq_export.estimates import estimate_graph, find_part
-from ssmq_export.from_model import describe, trace
-from ssmq_export.graphs.step_graph import step_graph
+from ssmq_export.from_network import step_graph, trace
 from ssmq_export.lowering import collapse, lower
 from ssmq_export.verification.agreement import compare
 from ssmq_export.verification.engines import run_steps, run_whole
@@ -95,10 +94,10 @@ MORE = {
 def test_the_sequence_graph_gives_every_code(case):
     _, model = small_model(small_config(**{**CASES, **MORE}[case]))
     codes = small_codes(6, 9, model.model.channels).numpy()
-    graph = collapse(lower(step_graph(describe(model))))
+    graph = collapse(lower(step_graph(model.network)))
     assert [node.op_type for node in graph.graph.node].count("DiagonalScan") == len(model.blocks)
-    expected = trace(model, codes, "reference")
-    tensors = [name for name in expected if name not in ("logits", "pooled")]
+    expected = trace(model.network, codes, "reference")
+    tensors = [name for name in expected if name not in ("decoder", "mul_quant")]
     found = run_whole(graph, codes, tensors)
     agreement = compare("DiagonalScan", expected, found)
     assert (agreement.differing, agreement.first) == (0, "")
@@ -112,7 +111,7 @@ def test_size_is_linear_in_layers_and_independent_of_length():
     sizes = {}
     for layers in (1, 2, 4):
         _, model = small_model(small_config(model={"layers": layers, "length": LENGTH}))
-        step = step_graph(describe(model))
+        step = step_graph(model.network)
         sizes[layers] = len(collapse(lower(step)).graph.node)
         for entry in step.metadata_props:
             if entry.key == "ssmq.length":
@@ -185,13 +184,21 @@ def rewrite(tensor, change):
 @pytest.mark.parametrize(
     ("tensor", "change", "message"),
     [
-        ("a_re_x_im_1_factor", lambda v: v.__iadd__(1), "x_im_next_1: its sum and that of x_re_next_1 are no complex"),
-        ("bu_re_0_weight", lambda v: v.__setitem__((0, 5), 1), "x_re_next_0: its sum is not diagonal in u_0"),
-        ("cx_im_0_weight", lambda v: v.__setitem__((5, 0), 3), "y_exact_0: is not a sum over the modes of each head"),
+        (
+            "a_re_x_im_1_factor",
+            lambda v: v.__iadd__(1),
+            "blocks.1.ssm.x_im_next: its sum and that of blocks.1.ssm.x_re_next are no complex",
+        ),
+        (
+            "bu_re_0_weight",
+            lambda v: v.__setitem__((0, 5), 1),
+            "blocks.0.ssm.x_re_next: its sum is not diagonal in encoder_quant",
+        ),
+        ("cx_im_0_weight", lambda v: v.__setitem__((5, 0), 3), "blocks.0.ssm: is not a sum over the modes of each head"),
         (
             "x_re_next_0_thresholds",
             lambda v: v.__setitem__((0, 9), v[0, 10]),
-            "x_re_next_0: the thresholds of channel 0 are no",
+            "blocks.0.ssm.x_re_next: the thresholds of channel 0 are no",
         ),
     ],
 )
@@ -238,7 +245,7 @@ def test_parameters_of_zero_leave_a_diagonal_recurrence(change):
     """Thresholds out of a sum's reach say nothing about its shift, absent terms nothing about the layer's input."""
     dataflow = of_layer(change)
     values = small_codes(3).numpy()
-    names = ["y_exact_0", "u_1", "y_exact_1", "u_2"]
+    names = ["blocks.0.ssm", "blocks.0.add_quant", "blocks.1.ssm", "blocks.1.add_quant"]
     found = compare("DiagonalScan", run_steps(dataflow, values, names), run_whole(collapse(dataflow), values, names))
     assert (found.differing, found.first, found.sequences) == (0, "", 3)
 
@@ -246,7 +253,7 @@ def test_parameters_of_zero_leave_a_diagonal_recurrence(change):
 def test_a_state_that_something_else_reads_is_named():
     """It would be a port that nothing feeds."""
     graph = lower(step_graph(describe(small_model(small_config())[1])))
-    next(node for node in graph.graph.node if node.output[0] == "cx_im_1").input[0] = "x_im_1"
+    next(node for node in graph.graph.node if node.output[0] == "cx_im_1").input[0] = "blocks.1.ssm.x_im"
     with pytest.raises(ExportError, match="y_1: reads the states of the step before"):
         collapse(graph)
 
@@ -254,10 +261,10 @@ def test_a_state_that_something_else_reads_is_named():
 def test_whole_sequences_go_through_qonnx_in_parts(graph):
     """More than qonnx gets at once, the last part not full."""
     codes = small_codes(11, seed=4).numpy()
-    whole = run_whole(graph, codes, ["u_2"])
+    whole = run_whole(graph, codes, ["blocks.1.add_quant"])
     for k in (0, 7, 8, 10):
-        one = run_whole(graph, codes[k : k + 1], ["u_2"])
-        assert all(np.array_equal(one[name][0], whole[name][k]) for name in ("logits", "u_2"))
+        one = run_whole(graph, codes[k : k + 1], ["blocks.1.add_quant"])
+        assert all(np.array_equal(one[name][0], whole[name][k]) for name in ("decoder", "blocks.1.add_quant"))
 
 
 def first_scan(model):
@@ -290,7 +297,7 @@ FAULTS = {
     "scan-operands: a shift is no integer from 0": shifted_too_far,
     "scan-operands: state_bits is 70": lambda model: set_number(first_scan(model), "state_bits", 70),
     "operand-count: DiagonalScan has 8 of 9": lambda model: first_scan(model).input.pop(),
-    "time-sum: sums u_2": replaced("time_axes", lambda v: np.array([3])),
+    "time-sum: sums blocks.1.add_quant": replaced("time_axes", lambda v: np.array([3])),
 }
 
 

@@ -9,7 +9,6 @@ import pytest
 from conftest import small_config, small_model
 from hypothesis import given
 from hypothesis import strategies as st
-from ssmq_brevitas.storage import footprint
 from ssmq_export.dataflow.folding import Folding, cycles
 from ssmq_export.dataflow.graph import DataflowGraph
 from ssmq_export.errors import ExportError
@@ -17,8 +16,7 @@ from ssmq_export.estimates import PARTS, RESOURCES, estimate_graph, find_part
 from ssmq_export.estimates import primitives as p
 from ssmq_export.estimates.choice import Folded, sequential, widened
 from ssmq_export.estimates.cost import resources
-from ssmq_export.from_model import describe
-from ssmq_export.graphs.step_graph import step_graph
+from ssmq_export.from_network import step_graph
 from ssmq_export.lowering import lower
 
 ARTY, ZCU104, ECP5 = (find_part(name) for name in ("xc7a35t", "zu7ev", "lfe5u-25f"))
@@ -28,7 +26,7 @@ families = st.sampled_from([part.family for part in (ARTY, ZCU104, ECP5)])
 
 def dataflow(**changes) -> tuple[onnx.ModelProto, object]:
     quantized = small_model(small_config(**changes))[1]
-    return lower(step_graph(describe(quantized))), quantized
+    return lower(step_graph(quantized.network)), quantized
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +69,8 @@ def test_state_memories_hold_the_footprint_s_state(changes):
     found = estimate_graph(model, ARTY).as_dict()
     states = [node for node in found["nodes"] if node["op"] == "State"]
     assert len(states) == 2 * len(quantized.blocks) + 1
-    assert sum(node["stored_bits"] for node in states) == 8 * footprint(quantized).state
-    assert found["bytes"]["state"] == footprint(quantized).state
+    assert sum(node["stored_bits"] for node in states) == 8 * quantized.footprint().state
+    assert found["bytes"]["state"] == quantized.footprint().state
 
 
 @given(widths, widths, st.integers(0, 8), families)
@@ -106,8 +104,8 @@ def test_a_wider_scheme_never_costs_less():
 
 def test_a_residual_is_kept_until_its_sums_are_there(graph):
     forks = {memory.output: memory.parts[0].stored for memory in DataflowGraph(graph).memories if memory.kind == "fork"}
-    assert forks["u_0"] == 4 and forks["u_1"] == 4
-    assert forks["x_re_0"] == forks["mix_in_0"] == 0
+    assert forks["encoder_quant"] == 4 and forks["blocks.0.add_quant"] == 4
+    assert forks["blocks.0.ssm.x_re"] == forks["blocks.0.activation_quant"] == 0
 
 
 def test_the_loop_through_a_state_bounds_the_step(graph):
@@ -155,4 +153,4 @@ def test_parts_are_known_by_their_full_and_their_short_names():
 def test_only_an_integer_graph_has_an_estimate():
     _, quantized = small_model(small_config())
     with pytest.raises(ExportError, match="has no integer datatype; estimate the dataflow.onnx"):
-        estimate_graph(step_graph(describe(quantized)), ARTY)
+        estimate_graph(step_graph(quantized.network), ARTY)

@@ -13,8 +13,7 @@ from ssmq_export.errors import ExportError
 from ssmq_export.estimates import find_part
 from ssmq_export.estimates.choice import Folded, fitted, fold_for_rate, sequential
 from ssmq_export.estimates.cost import resources
-from ssmq_export.from_model import describe
-from ssmq_export.graphs.step_graph import step_graph
+from ssmq_export.from_network import step_graph
 from ssmq_export.lowering import lower
 
 # So many LUTs that only the multipliers are short.

@@ -18,9 +18,8 @@ from ssmq_export.door.graph_file import load_graph
 from ssmq_export.errors import ExportError
 from ssmq_export.estimates import estimate_graph, find_part
 from ssmq_export.finn import run_hardware_ops
-from ssmq_export.from_model import describe
+from ssmq_export.from_network import step_graph
 from ssmq_export.graphs.sequence_graph import sequence_graph
-from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.integer import IntegerModel
 from ssmq_export.lowering import collapse, lower
 from ssmq_export.verification.engines import run_sequence, run_steps, run_whole
@@ -98,7 +97,12 @@ def test_what_we_write_can_be_read(tmp_path):
 @pytest.mark.parametrize("kind", TEXTS)
 def test_no_hostile_name_passes_the_door(kind):
     text = TEXTS[kind]
-    for form, tensor in (("step", "ax_re_0"), ("step", "x_re_0"), ("step", "encoder_weight_param"), ("dataflow", "sum_re_1")):
+    for form, tensor in (
+        ("step", "ax_re_0"),
+        ("step", "blocks.0.ssm.x_re"),
+        ("step", "encoder_weight_param"),
+        ("dataflow", "sum_re_1"),
+    ):
         assert "name" in refused(renamed(graph(form), tensor, text), form)
     for form in FORMS:
         if text:
@@ -214,12 +218,12 @@ def number(name: str, value: float):
 
 def twice(model):
     copy = model.graph.node.add()
-    copy.CopyFrom(next(node for node in model.graph.node if node.output[0] == "residual_0"))
+    copy.CopyFrom(next(node for node in model.graph.node if node.output[0] == "blocks.0.add"))
     copy.input[0] = copy.input[1]
 
 
 def circle(model):
-    next(node for node in model.graph.node if node.output[0] == "residual_0").input[0] = "u_2"
+    next(node for node in model.graph.node if node.output[0] == "blocks.0.add").input[0] = "blocks.1.add_quant"
 
 
 def of_port(name: str, change):
@@ -248,60 +252,79 @@ STEP_FAULTS = {
     r"encoder_weight_param: a constant of the shape \[1, 4\] with 3 values": short,
     "encoder_weight_param: a constant that is not finite": number("encoder_weight_param", np.nan),
     "encoder_weight_param does not lie on its own grid": number("encoder_weight_param", 1e20),
-    "u_0: its scale is not a power of two": number("u_0_scale", 0.3),
-    "u_0: a Quant of 200 bits": number("u_0_bits", 200),
-    "u_0: a Quant of 8 bits and zero point 1": number("u_0_zero_point", 1),
-    "residual_0: is made by 2 nodes": twice,
+    "encoder_quant: its scale is not a power of two": number("u_0_scale", 0.3),
+    "encoder_quant: a Quant of 200 bits": number("u_0_bits", 200),
+    "encoder_quant: a Quant of 8 bits and zero point 1": number("u_0_zero_point", 1),
+    "blocks.0.add: is made by 2 nodes": twice,
     "is computed from itself": circle,
     "encoder_product: its operand gone is not computed": lambda m: m.graph.node.__getitem__(2).input.__setitem__(1, "gone"),
-    r"x_re_0: a port of the shape \[1, 0\]": of_port("x_re_0", lambda t: t.shape.dim[1].ClearField("dim_value")),
-    r"x_re_0: a port of the shape \[1, 1099511627776\]": of_port(
-        "x_re_0", lambda t: setattr(t.shape.dim[1], "dim_value", 2**40)
+    r"blocks.0.ssm.x_re: a port of the shape \[1, 0\]": of_port(
+        "blocks.0.ssm.x_re", lambda t: t.shape.dim[1].ClearField("dim_value")
     ),
-    "x_re_0: a port that is no tensor of floats": of_port("x_re_0", lambda t: setattr(t, "elem_type", TensorProto.STRING)),
-    "the shapes of its operands do not fit": of_port("x_re_0", lambda t: setattr(t.shape.dim[1], "dim_value", 13)),
+    r"blocks.0.ssm.x_re: a port of the shape \[1, 1099511627776\]": of_port(
+        "blocks.0.ssm.x_re", lambda t: setattr(t.shape.dim[1], "dim_value", 2**40)
+    ),
+    "blocks.0.ssm.x_re: a port that is no tensor of floats": of_port(
+        "blocks.0.ssm.x_re", lambda t: setattr(t, "elem_type", TensorProto.STRING)
+    ),
+    "the shapes of its operands do not fit": of_port("blocks.0.ssm.x_re", lambda t: setattr(t.shape.dim[1], "dim_value", 13)),
     "brings functions": function,
     "of ONNX opset 12, 13 to": lambda m: setattr(m.opset_import[0], "version", 12),
     "of ONNX IR version 99": lambda m: setattr(m, "ir_version", 99),
-    "ssmq.formats is missing or damaged .x_re_0.exponent": lambda m: prop(
-        m, "ssmq.formats", lambda f: f["x_re_0"].update(exponent="1")
+    "ssmq.formats is missing or damaged .blocks.0.ssm.x_re.exponent": lambda m: prop(
+        m, "ssmq.formats", lambda f: f["blocks.0.ssm.x_re"].update(exponent="1")
     ),
-    "x_re_0: its exponent in ssmq.formats is not that of x_re_next_0": lambda m: prop(
-        m, "ssmq.formats", lambda f: f["x_re_0"].update(exponent=-3)
+    "blocks.0.ssm.x_re: its exponent in ssmq.formats is not that of blocks.0.ssm.x_re_next": lambda m: prop(
+        m, "ssmq.formats", lambda f: f["blocks.0.ssm.x_re"].update(exponent=-3)
     ),
-    "u_0: its format in ssmq.formats is not that of its Quant": lambda m: prop(
-        m, "ssmq.formats", lambda f: f["u_0"].update(bits=7)
+    "encoder_quant: its format in ssmq.formats is not that of its Quant": lambda m: prop(
+        m, "ssmq.formats", lambda f: f["encoder_quant"].update(bits=7)
     ),
-    "x_re_0: 2 exponents in ssmq.formats for its channels": lambda m: prop(
-        m, "ssmq.formats", lambda f: f["x_re_0"].update(exponent=[-7, -7])
+    "blocks.0.ssm.x_re: 2 exponents in ssmq.formats for its channels": lambda m: prop(
+        m, "ssmq.formats", lambda f: f["blocks.0.ssm.x_re"].update(exponent=[-7, -7])
     ),
-    "ssmq.formats is missing or damaged": lambda m: prop(m, "ssmq.formats", lambda f: f["u_0"].update(exponent=10**30)),
-    r"pool: has 4 channels, not \[5\] of ssmq.ports": port_entry("pool", lambda ports, entry: entry.update(shape=[5])),
-    "pool: the inputs of the graph are not those in ssmq.ports": port_entry("pool", lambda ports, entry: ports.remove(entry)),
-    "ssmq.ports names 1 inputs and 0 outputs": port_entry("logits", lambda ports, entry: ports.remove(entry)),
+    "ssmq.formats is missing or damaged": lambda m: prop(
+        m, "ssmq.formats", lambda f: f["encoder_quant"].update(exponent=10**30)
+    ),
+    r"pool: has 4 channels, not \[5\] of ssmq.ports": port_entry("sum.kept", lambda ports, entry: entry.update(shape=[5])),
+    "pool: the inputs of the graph are not those in ssmq.ports": port_entry(
+        "sum.kept", lambda ports, entry: ports.remove(entry)
+    ),
+    "ssmq.ports names 1 inputs and 0 outputs": port_entry("decoder", lambda ports, entry: ports.remove(entry)),
     "ssmq.ports names 0 inputs and 1 outputs": port_entry("u", lambda ports, entry: ports.remove(entry)),
-    "or a port twice": port_entry("pool", lambda ports, entry: ports.append(entry)),
-    "not a real and an imaginary part of each recurrence": port_entry("x_im_0", lambda ports, entry: ports.remove(entry)),
-    "not a real and an imaginary part of each": port_entry("x_im_1", lambda ports, entry: entry.update(recurrence="layer_0")),
-    "x_im_0: its other part has another shape": port_entry("x_im_0", lambda ports, entry: entry.update(shape=[3, 4])),
-    r"x_re_0: a shape of 1 dimensions": port_entry("x_re_0", lambda ports, entry: entry.update(shape=[12])),
-    "x_re_0: what ssmq.ports says of it is no state": port_entry("x_re_0", lambda ports, entry: entry.pop("successor")),
-    "pool: what ssmq.ports says of it is no sum": port_entry("pool", lambda ports, entry: entry.pop("initial")),
-    "logits: what ssmq.ports says of it is no output": port_entry("logits", lambda ports, entry: entry.update(initial=0)),
-    "pool: what ssmq.ports says of it is no sum.": port_entry("pool", lambda ports, entry: entry.update(each_step=True)),
-    "ssmq.ports is missing or damaged .*each_step": port_entry("logits", lambda ports, entry: entry.update(each_step=False)),
+    "or a port twice": port_entry("sum.kept", lambda ports, entry: ports.append(entry)),
+    "not a real and an imaginary part of each recurrence": port_entry(
+        "blocks.0.ssm.x_im", lambda ports, entry: ports.remove(entry)
+    ),
+    "not a real and an imaginary part of each": port_entry(
+        "blocks.1.ssm.x_im", lambda ports, entry: entry.update(recurrence="layer_0")
+    ),
+    "blocks.0.ssm.x_im: its other part has another shape": port_entry(
+        "blocks.0.ssm.x_im", lambda ports, entry: entry.update(shape=[3, 4])
+    ),
+    r"blocks.0.ssm.x_re: a shape of 1 dimensions": port_entry(
+        "blocks.0.ssm.x_re", lambda ports, entry: entry.update(shape=[12])
+    ),
+    "blocks.0.ssm.x_re: what ssmq.ports says of it is no state": port_entry(
+        "blocks.0.ssm.x_re", lambda ports, entry: entry.pop("successor")
+    ),
+    "pool: what ssmq.ports says of it is no sum": port_entry("sum.kept", lambda ports, entry: entry.pop("initial")),
+    "logits: what ssmq.ports says of it is no output": port_entry("decoder", lambda ports, entry: entry.update(initial=0)),
+    "pool: what ssmq.ports says of it is no sum.": port_entry("sum.kept", lambda ports, entry: entry.update(each_step=True)),
+    "ssmq.ports is missing or damaged .*each_step": port_entry("decoder", lambda ports, entry: entry.update(each_step=False)),
     "u: what ssmq.ports says of it is no input": port_entry("u", lambda ports, entry: entry.update(part="re")),
-    "gone, pool_next: the outputs of the graph are not": port_entry(
-        "pool", lambda ports, entry: entry.update(successor="gone")
+    "gone, sum: the outputs of the graph are not": port_entry("sum.kept", lambda ports, entry: entry.update(successor="gone")),
+    "blocks.0.ssm.x_re: its shape or type is not that of sum": port_entry(
+        "blocks.0.ssm.x_re",
+        lambda ports, entry: (entry.update(successor="sum"), ports[-2].update(successor="blocks.0.ssm.x_re_next")),
     ),
-    "x_re_0: its shape or type is not that of pool_next": port_entry(
-        "x_re_0", lambda ports, entry: (entry.update(successor="pool_next"), ports[-2].update(successor="x_re_next_0"))
-    ),
-    "ssmq.ports is missing or damaged .0.kind": port_entry("u", lambda ports, entry: entry.update(kind="logits")),
+    "ssmq.ports is missing or damaged .0.kind": port_entry("u", lambda ports, entry: entry.update(kind="decoder")),
     "does not say what its ports are": lambda m: m.metadata_props.remove(
         next(entry for entry in m.metadata_props if entry.key == "ssmq.ports")
     ),
-    "the recurrence name 'a;b' is not plain": port_entry("x_re_0", lambda ports, entry: entry.update(recurrence="a;b")),
+    "the recurrence name 'a;b' is not plain": port_entry(
+        "blocks.0.ssm.x_re", lambda ports, entry: entry.update(recurrence="a;b")
+    ),
 }
 
 
@@ -315,7 +338,7 @@ def test_a_fault_is_named(fault):
 def test_an_output_of_each_step_has_all_of_them():
     """What follows a ReduceSum has one."""
     model = graph("sequence-dataflow")
-    port_entry("logits", lambda ports, entry: entry.update(each_step=True))(model)
+    port_entry("decoder", lambda ports, entry: entry.update(each_step=True))(model)
     assert "logits: ssmq.ports calls it an output of each step, and it has one step" in refused(model, "sequence-dataflow")
 
 
@@ -387,7 +410,7 @@ def test_what_changes_no_meaning_changes_no_code(change):
 
 
 @pytest.mark.parametrize(
-    "tensor", ["encoder_product", "ax_re_0", "bu_re_1", "sum_im_0", "y_exact_0", "u_0", "residual_1", "logits"]
+    "tensor", ["encoder_product", "ax_re_0", "bu_re_1", "sum_im_0", "blocks.0.ssm", "encoder_quant", "blocks.1.add", "decoder"]
 )
 def test_a_type_that_cannot_hold_its_tensor_is_refused(tensor, tmp_path):
     """One bit less than it has, which the lowering made the narrowest."""

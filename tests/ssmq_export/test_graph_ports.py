@@ -8,12 +8,11 @@ import torch
 from conftest import LENGTH, small_codes, small_config
 from ssmq_brevitas.config import with_input
 from ssmq_brevitas.input_format import InputFormat
-from ssmq_brevitas.model import Classifier
+from ssmq_brevitas.model import Model
 from ssmq_brevitas.post_training import post_training
 from ssmq_brevitas.task import Task
 from ssmq_export.dataflow.ports import ports_of
-from ssmq_export.from_model import describe, trace
-from ssmq_export.graphs.step_graph import step_graph
+from ssmq_export.from_network import step_graph, trace
 from ssmq_export.integer import IntegerModel
 from ssmq_export.lowering import lower
 from ssmq_export.verification.agreement import compare
@@ -31,11 +30,11 @@ def test_a_graph_says_which_codes_it_is_fed_and_computes_with_them(bits, signed,
     codes = np.random.default_rng(0).integers(low, high + 1, (16, LENGTH, 2)).astype(np.int32)
     codes[0], codes[1] = low, high
     torch.manual_seed(0)
-    model = post_training(Classifier(config.model).eval(), config, torch.from_numpy(codes))
-    step = step_graph(describe(model))
+    model = post_training(Model.floating(config).eval(), config, torch.from_numpy(codes))
+    step = step_graph(model.network)
     port = ports_of(step).input
     assert (port.format.bits, port.format.signed, np.ravel(port.format.exponent).tolist()) == (bits, signed, [exponent])
-    reference, fused = (trace(model, codes, engine) for engine in ("reference", "fused"))
+    reference, fused = (trace(model.network, codes, engine) for engine in ("reference", "fused"))
     assert compare("fused", reference, fused).differing == 0
     tensors = [name for name, value in reference.items() if value.ndim == 3]
     for graph in (step, lower(step)):
@@ -49,15 +48,15 @@ def test_the_outputs_of_every_step_leave_the_graph_at_every_step(task):
     config = small_config(model={"layers": 1}).model_copy(update={"task": task})
     torch.manual_seed(0)
     codes = small_codes()
-    model = post_training(Classifier(config.model, task).eval(), config, codes)
-    step = step_graph(describe(model))
+    model = post_training(Model.floating(config).eval(), config, codes)
+    step = step_graph(model.network)
     ports = ports_of(step)
     assert ports.output.each_step and [port.kind for port in ports.kept] == ["state", "state"]
-    reference = trace(model, codes.numpy(), "reference")
-    assert reference["logits"].shape == (16, LENGTH, 3) and "pooled" not in reference
+    reference = trace(model.network, codes.numpy(), "reference")
+    assert reference["decoder"].shape == (16, LENGTH, 3) and "mul_quant" not in reference
     graph = lower(step)
-    assert compare("step", reference, run_steps(step, codes[:, :2].numpy(), ["u_1"])).differing == 0
+    assert compare("step", reference, run_steps(step, codes[:, :2].numpy(), ["blocks.0.add_quant"])).differing == 0
     engine = IntegerModel(graph)
     logits = engine.forward(codes.numpy())
-    assert np.array_equal(engine.values("logits", logits), reference["logits"])
+    assert np.array_equal(engine.values("decoder", logits), reference["decoder"])
     assert all(np.array_equal(engine.step(codes[:, t].numpy()), logits[:, t]) for t in range(3))

@@ -10,9 +10,8 @@ from ssmq_brevitas.config import load_config
 from ssmq_export.checks import check_model
 from ssmq_export.errors import ExportError
 from ssmq_export.exporting import FILES, export_graphs
-from ssmq_export.from_model import describe, model_engines, trace
+from ssmq_export.from_network import network_engines, step_graph, trace
 from ssmq_export.graphs.sequence_graph import sequence_graph
-from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.lowering import collapse, lower
 from ssmq_export.verification.agreement import TRACED, Engine, compare, graph_engines, verify
 from ssmq_export.verification.engines import run_sequence
@@ -39,24 +38,24 @@ CASES = {
 def test_every_engine_gives_every_code(case):
     _, model = small_model(small_config(**CASES[case]))
     codes = small_codes(6, 9, model.model.channels).numpy()
-    step = step_graph(describe(model))
+    step = step_graph(model.network)
     dataflow = lower(step)
     assert {t.name for t in step.graph.input} == {t.name for t in dataflow.graph.input}
-    eager, fused = model_engines(model)
+    eager, fused = network_engines(model.network)
     rows = verify(eager, [fused, *graph_engines(step, dataflow, collapse(dataflow))], codes, slow_sequences=6)
     assert len(rows) == 7
     for found in rows:
         assert (found.differing, found.first, found.sequences) == (0, "", 6), found.engine
         states = 2 * 2 * LENGTH * 12  # inside the operator where there is a DiagonalScan
         assert found.codes > 6 * (states if "Scan)" not in found.engine else LENGTH * 4 * 4)
-    moved = trace(model, codes, "reference")["x_re_next_1"]
+    moved = trace(model.network, codes, "reference")["blocks.1.ssm.x_re_next"]
     assert len(np.unique(moved)) > 8  # states that stay at 0 would agree too
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_graphs_are_valid_and_the_dataflow_graph_is_legal(case):
     _, model = small_model(small_config(**CASES[case]))
-    step = step_graph(describe(model))
+    step = step_graph(model.network)
     dataflow, sequence = lower(step), sequence_graph(step)
     for graph in (step, sequence, dataflow, collapse(dataflow)):
         onnx.checker.check_model(graph, full_check=True)
@@ -71,21 +70,23 @@ def test_graphs_are_valid_and_the_dataflow_graph_is_legal(case):
 def test_one_wrong_code_is_found_and_named():
     _, model = small_model(small_config(model=EDGE))
     codes = small_codes(3).numpy()
-    reference = trace(model, codes, "fused")
+    reference = trace(model.network, codes, "fused")
     other = {name: value.copy() for name, value in reference.items()}
-    other["x_im_next_1"][2, 7, 3] += 1
+    other["blocks.1.ssm.x_im_next"][2, 7, 3] += 1
     found = compare("altered", reference, other)
-    assert (found.differing, found.first) == (1, "x_im_next_1, sequence 2, step 7")
+    assert (found.differing, found.first) == (1, "blocks.1.ssm.x_im_next, sequence 2, step 7")
 
 
 def test_export_writes_all_or_nothing(tmp_path):
     _, model = small_model(small_config(model=PAPER))
     codes = small_codes(3).numpy()
-    spec, reference = describe(model), trace(model, codes, "fused")
+    spec, reference = describe(model), trace(model.network, codes, "fused")
     wrong = {name: value.copy() for name, value in reference.items()}
-    wrong["u_1"][1, 4, 0] += 1
+    wrong["blocks.0.add_quant"][1, 4, 0] += 1
     folder = tmp_path / "graphs"
-    with pytest.raises(ExportError, match="step graph differs from the model in 1 of .* first in u_1, sequence 1, step 4"):
+    with pytest.raises(
+        ExportError, match="step graph differs from the model in 1 of .* first in blocks.0.add_quant, sequence 1, step 4"
+    ):
         export_graphs(step_graph(spec), wrong, codes, folder)
     assert list(folder.iterdir()) == []
     exported = export_graphs(step_graph(spec), reference, codes, folder)
@@ -99,10 +100,10 @@ def test_the_written_sequence_graph_runs_alone(channels, tmp_path):
     _, model = small_model(small_config(model={**EDGE, "channels": channels}))
     codes = small_codes(5, channels=channels).numpy()
     path = tmp_path / "sequence.onnx"
-    onnx.save(sequence_graph(step_graph(describe(model))), path)
+    onnx.save(sequence_graph(step_graph(model.network)), path)
     for batch in (1, 5):
-        logits = run_sequence(onnx.load(path), codes[:batch])["logits"]
-        assert np.array_equal(logits, trace(model, codes[:batch], "fused")["logits"])
+        logits = run_sequence(onnx.load(path), codes[:batch])["decoder"]
+        assert np.array_equal(logits, trace(model.network, codes[:batch], "fused")["decoder"])
 
 
 def test_graph_size_does_not_depend_on_the_length():
@@ -117,7 +118,7 @@ def test_graph_size_does_not_depend_on_the_length():
 
 def test_no_weight_quantizer_is_shared():
     _, model = small_model(small_config(model=PAPER))
-    graph = step_graph(describe(model)).graph
+    graph = step_graph(model.network).graph
     fixed = {tensor.name for tensor in graph.initializer}
     weights = [n.output[0] for n in graph.node if n.op_type == "Quant" and n.input[0] in fixed]
     assert len(weights) > 20
@@ -136,15 +137,15 @@ def test_presets_have_stable_port_names(preset):
     config = load_config(preset)
     layers = range(config.model.layers)
     import torch
-    from ssmq_brevitas.model import Classifier
+    from ssmq_brevitas.model import Model
     from ssmq_brevitas.post_training import post_training
 
     torch.manual_seed(0)
     noise = torch.randint(0, 256, (4, 784), dtype=torch.uint8)
-    graph = step_graph(describe(post_training(Classifier(config.model).eval(), config, noise))).graph
-    expected = ["u", *(f"x_{part}_{k}" for k in layers for part in ("re", "im")), "pool"]
+    graph = step_graph(describe(post_training(Model.floating(config).eval(), config, noise))).graph
+    expected = ["u", *(f"x_{part}_{k}" for k in layers for part in ("re", "im")), "sum.kept"]
     assert [port.name for port in graph.input] == expected
-    following = ["logits", *(f"x_{part}_next_{k}" for k in layers for part in ("re", "im")), "pool_next"]
+    following = ["decoder", *(f"x_{part}_next_{k}" for k in layers for part in ("re", "im")), "sum"]
     assert [port.name for port in graph.output] == following
 
 
@@ -159,7 +160,7 @@ def test_verify_finds_the_one_code_that_differs():
             assert name == "reference" or tensors == ["x"]
             seen[name] = seen.get(name, 0) + len(some)
             x = np.repeat(some[..., None].astype(float), 2, axis=2) * wrong
-            return {"x": x, "logits": np.zeros((len(some), 3))}
+            return {"x": x, "decoder": np.zeros((len(some), 3))}
 
         return run
 
@@ -183,7 +184,7 @@ def test_an_engine_that_fails_is_a_row_and_the_others_are_compared():
     calls = []
 
     def run(some, tensors):
-        return {"x": some[..., None].astype(float), "logits": np.zeros((len(some), 3))}
+        return {"x": some[..., None].astype(float), "decoder": np.zeros((len(some), 3))}
 
     def failing(some, tensors):
         calls.append(len(some))
@@ -191,7 +192,7 @@ def test_an_engine_that_fails_is_a_row_and_the_others_are_compared():
             return run(some, tensors)
         raise RuntimeError("no room\n  left")
 
-    misshapen = Engine("misshapen", lambda some, tensors: {"x": np.zeros((len(some), 5, 7)), "logits": np.zeros((1, 2))})
+    misshapen = Engine("misshapen", lambda some, tensors: {"x": np.zeros((len(some), 5, 7)), "decoder": np.zeros((1, 2))})
     others = [Engine("failing", failing), misshapen, Engine("right", run)]
     reference, failed, wrong, right = verify(Engine("reference", run), others, np.concatenate([codes, codes]), 0)
     assert (failed.failed, failed.codes, failed.sequences, failed.agrees) == ("no room left", 0, 0, False)
@@ -203,12 +204,12 @@ def test_an_engine_that_fails_is_a_row_and_the_others_are_compared():
 
 def test_an_integer_model_that_refuses_the_graph_is_a_row_too():
     _, model = small_model(small_config(model=EDGE))
-    step = step_graph(describe(model))
+    step = step_graph(model.network)
     dataflow = lower(step)
     whole = collapse(dataflow)
     note = next(note for note in dataflow.graph.quantization_annotation if note.tensor_name == "u")
     note.quant_parameter_tensor_names[0].value = "UINT7"
-    eager, _ = model_engines(model)
+    eager, _ = network_engines(model.network)
     rows = {row.engine: row for row in verify(eager, graph_engines(step, dataflow, whole), small_codes(3).numpy(), 1)}
     assert "UINT7" in rows["integer model"].failed
     assert [name for name, row in rows.items() if not row.agrees] == ["integer model"]

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from qonnx.core.modelwrapper import ModelWrapper
 from ssmq_export.dataflow.grids import Grid
 from ssmq_export.errors import ExportError
-from ssmq_export.from_model import describe
-from ssmq_export.graphs.step_graph import step_graph
+from ssmq_export.from_network import step_graph
 from ssmq_export.hls4ml.graph import hls_graph
 from ssmq_export.hls4ml.identifiers import identifiers, with_names
 from ssmq_export.hls4ml.types import constant_grid, dyadic, fixed_type, reaching
@@ -67,7 +66,7 @@ def test_zeros_do_not_widen_a_constant():
 def test_only_what_floats_round_becomes_thresholds(norm, counted):
     """ReLU and the hard sigmoid are exact in fixed point; batch norm is not, once a layer."""
     _, quantized = small_model(small_config(model={"norm": norm, "activation": "relu", "gate": "hard_sigmoid"}))
-    graph = hls_graph(step_graph(describe(quantized)))
+    graph = hls_graph(step_graph(quantized.network))
     operators = [node.op_type for node in graph.model.graph.node]
     assert operators.count("SsmqThresholds") == counted
     assert set(operators) <= {"MatMul", "Mul", "Add", "Sub", "Quant", "SsmqThresholds"}
@@ -77,7 +76,7 @@ def test_only_what_floats_round_becomes_thresholds(norm, counted):
 def test_a_graph_of_another_form_is_refused():
     _, quantized = small_model(small_config())
     with pytest.raises(ExportError, match="hls4ml gets the step graph"):
-        hls_graph(lower(step_graph(describe(quantized))))
+        hls_graph(lower(step_graph(quantized.network)))
 
 
 def test_a_gelu_in_doubles_is_a_threshold_layer():
@@ -98,11 +97,13 @@ def test_a_result_past_the_53_bits_of_a_double_is_refused_and_one_of_53_is_not()
     def finer(places: int) -> int:
         """Bits of the type of D·u + C·x with the first head's D on a grid so much finer."""
         power.set_exponent(power.exponent - np.array([places, 0, 0, 0]))
-        return parsed(hls_graph(step_graph(describe(model))).types["Add_y_exact_0"]["result"])[1]
+        return parsed(hls_graph(step_graph(model.network)).types["Add_blocks.0.ssm"]["result"])[1]
 
     width = finer(30)
     assert finer(53 - width) == 53
-    with pytest.raises(ExportError, match=r"y_exact_0: an exact result needs 54 bits, more than the 53 .* narrow the tensors"):
+    with pytest.raises(
+        ExportError, match=r"blocks.0.ssm: an exact result needs 54 bits, more than the 53 .* narrow the tensors"
+    ):
         finer(1)
 
 

@@ -15,9 +15,8 @@ from onnx import numpy_helper
 from ssmq_brevitas.checkpoint import save_checkpoint
 from ssmq_export.dataflow import rows as compiled
 from ssmq_export.errors import ExportError
-from ssmq_export.from_model import dataflow_of_checkpoint, describe, trace
+from ssmq_export.from_network import step_graph, trace
 from ssmq_export.graphs.sequence_graph import sequence_graph
-from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.integer import IntegerModel
 from ssmq_export.integer.program import Program
 from ssmq_export.lowering import lower
@@ -46,7 +45,7 @@ CASES = {
 def graphs(case: str) -> tuple:
     """Model, step graph and dataflow graph of a case."""
     _, model = small_model(small_config(**CASES[case]))
-    step = step_graph(describe(model))
+    step = step_graph(model.network)
     return model, step, lower(step)
 
 
@@ -60,30 +59,30 @@ def edge() -> onnx.ModelProto:
 def test_every_tensor_has_every_code(case, fused):
     model, _, dataflow = graphs(case)
     codes = small_codes(5, 9, model.model.channels).numpy()
-    tensors = [name for node in dataflow.graph.node for name in node.output if name != "logits"]
-    expected = run_steps(dataflow, codes, [*tensors, "x_re_0", "pool"])
+    tensors = [name for node in dataflow.graph.node for name in node.output if name != "decoder"]
+    expected = run_steps(dataflow, codes, [*tensors, "blocks.0.ssm.x_re", "sum.kept"])
     integers = IntegerModel(dataflow, fused=fused)
-    found = compare("integer model", expected, integers.trace(codes, [*tensors, "x_re_0", "pool"]))
+    found = compare("integer model", expected, integers.trace(codes, [*tensors, "blocks.0.ssm.x_re", "sum.kept"]))
     assert (found.differing, found.first, found.sequences) == (0, "", 5)
     assert found.codes > 5 * LENGTH * (len(tensors) + 2) * 3
     # Untraced, sums and states are not stored, so other code runs.
-    quantized = [name for name in trace(model, codes, "fused") if name not in ("logits", "pooled")]
+    quantized = [name for name in trace(model.network, codes, "fused") if name not in ("decoder", "mul_quant")]
     assert compare("quantised only", expected, integers.trace(codes, quantized)).differing == 0
-    assert np.array_equal(integers.trace(codes, [])["logits"], expected["logits"])
+    assert np.array_equal(integers.trace(codes, [])["decoder"], expected["decoder"])
 
 
 @pytest.mark.parametrize("case", ["edge", "paper-soft", "widest-state"])
 def test_accumulators_of_64_bits(case, monkeypatch):
     """No model this small needs them, so they are forced."""
     dataflow, codes = graphs(case)[2], small_codes(5, seed=9).numpy()
-    tensors = [name for node in dataflow.graph.node for name in node.output if name != "logits"]
+    tensors = [name for node in dataflow.graph.node for name in node.output if name != "decoder"]
     expected = IntegerModel(dataflow).trace(codes, tensors)
     monkeypatch.setattr(Program, "_accumulator", lambda self: np.int64)
     for fused in (True, False):
         found = IntegerModel(dataflow, fused)
         assert found._program((), 1).dtype == np.int64
         assert compare("64 bits", expected, found.trace(codes, tensors)).differing == 0
-        assert np.array_equal(found.trace(codes, [])["logits"], expected["logits"])
+        assert np.array_equal(found.trace(codes, [])["decoder"], expected["decoder"])
 
 
 def test_the_recurrence_is_recognised():
@@ -126,9 +125,9 @@ def test_more_steps_than_the_pooling_sum_was_annotated_for():
     codes = np.tile(small_codes(3).numpy(), (1, 40))
     assert LENGTH <= annotated < codes.shape[1]
     nodes = IntegerModel(graphs("edge")[2], fused=False)
-    expected = nodes.trace(codes, ["u_2", "pool_next"])
-    assert np.array_equal(np.cumsum(expected["u_2"], axis=1), expected["pool_next"])
-    assert compare("integer model", expected, integers.trace(codes, ["pool_next"])).differing == 0
+    expected = nodes.trace(codes, ["blocks.1.add_quant", "sum"])
+    assert np.array_equal(np.cumsum(expected["blocks.1.add_quant"], axis=1), expected["sum"])
+    assert compare("integer model", expected, integers.trace(codes, ["sum"])).differing == 0
     integers.reset(3)
     stream = [integers.step(codes[:, t]) for t in range(codes.shape[1])]
     assert np.array_equal(stream[-1], nodes.forward(codes))
@@ -220,22 +219,22 @@ def test_kernels_execute_any_thresholds(kind, bias, seed, double, fused):
 
 
 def counting_graph(thresholds: np.ndarray, bias: int, double: bool) -> onnx.ModelProto:
-    """pool_next = pool + u, level = MultiThreshold(pool_next), logits = level * 3."""
+    """sum = pool + u, level = MultiThreshold(sum), logits = level * 3."""
     helper, kind = onnx.helper, onnx.TensorProto.DOUBLE
     value = lambda name: helper.make_tensor_value_info(name, kind, [1, 1])  # noqa: E731
     nodes = [
-        helper.make_node("Add", ["pool", "u"], ["pool_next"]),
-        helper.make_node("MultiThreshold", ["pool_next", "t"], ["level"], out_bias=float(bias), out_scale=1.0),
-        helper.make_node("Mul", ["level", "three"], ["logits"]),
+        helper.make_node("Add", ["sum.kept", "u"], ["sum"]),
+        helper.make_node("MultiThreshold", ["sum", "t"], ["level"], out_bias=float(bias), out_scale=1.0),
+        helper.make_node("Mul", ["level", "three"], ["decoder"]),
     ]
     constants = [
         numpy_helper.from_array(thresholds[None].astype(np.float64), "t"),
         numpy_helper.from_array(np.array([[3.0]]), "three"),
     ]
-    graph = helper.make_graph(nodes, "g", [value("u"), value("pool")], [value("logits"), value("pool_next")], constants)
+    graph = helper.make_graph(nodes, "g", [value("u"), value("sum.kept")], [value("decoder"), value("sum")], constants)
     graph.value_info.append(value("level"))
-    kinds = {"u": "UINT8", "pool": "INT40" if double else "INT15", "pool_next": "INT41" if double else "INT16"}
-    kinds |= {"level": "INT16", "logits": "INT18", "t": "INT48", "three": "UINT2"}
+    kinds = {"u": "UINT8", "sum.kept": "INT40" if double else "INT15", "sum": "INT41" if double else "INT16"}
+    kinds |= {"level": "INT16", "decoder": "INT18", "t": "INT48", "three": "UINT2"}
     for name, datatype in kinds.items():
         annotation = graph.quantization_annotation.add()
         annotation.tensor_name = name
@@ -295,11 +294,11 @@ def test_tensors_that_are_no_integers_of_63_bits_are_named():
         with pytest.raises(ExportError, match=f"^sum_re_1: .*{message}"):
             IntegerModel(model)
     model = edge()
-    annotate(model, "x_re_0", "INT4")  # its successor keeps 8 bits
-    with pytest.raises(ExportError, match="x_re_next_0: its codes leave the annotated range of x_re_0"):
+    annotate(model, "blocks.0.ssm.x_re", "INT4")  # its successor keeps 8 bits
+    with pytest.raises(ExportError, match="blocks.0.ssm.x_re_next: its codes leave the annotated range of blocks.0.ssm.x_re"):
         IntegerModel(model).forward(np.zeros((1, 1), np.uint8))
     model = edge()
-    annotate(model, "pool", "INT63")
+    annotate(model, "sum.kept", "INT63")
     with pytest.raises(ExportError, match="63 bits: choose narrower formats"):
         IntegerModel(model).forward(np.zeros((1, 1), np.uint8))
 
@@ -325,7 +324,7 @@ def test_damaged_graphs_are_refused_in_one_line():
         entry.value = "{"
 
     def small_sum(model):
-        annotate(model, "pool", "INT4")
+        annotate(model, "sum.kept", "INT4")
 
     def foreign(model):
         model.graph.node[3].op_type = "Relu"
@@ -333,10 +332,10 @@ def test_damaged_graphs_are_refused_in_one_line():
     cases = {
         without_producer: "its operand encoder_product is not computed before it",
         wrong_shape: "value_0_product: the shapes of its operands do not fit",
-        falling: "u_0: its thresholds must ascend",
+        falling: "encoder_quant: its thresholds must ascend",
         fraction: "u_0_thresholds: a constant that is not integer",
         metadata: "metadata ssmq.formats is missing or damaged",
-        small_sum: "pool_next: one step may leave the annotated range of pool",
+        small_sum: "sum: one step may leave the annotated range of pool",
         foreign: "Relu is no operator of a dataflow graph",
     }
     for damage, message in cases.items():

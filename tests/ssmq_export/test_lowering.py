@@ -16,11 +16,10 @@ from ssmq_export.dataflow.format import Format
 from ssmq_export.dataflow.quant_function import quant_function
 from ssmq_export.errors import ExportError
 from ssmq_export.exporting import export_graphs
-from ssmq_export.from_model import describe, trace
+from ssmq_export.from_network import step_graph, trace
 from ssmq_export.functions.elementwise import ElementwiseFunction, constants_of
 from ssmq_export.functions.thresholds import monotone_thresholds, rise_and_fall, table_thresholds
 from ssmq_export.graphs.builder import GraphBuilder
-from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.integer import IntegerModel
 from ssmq_export.lowering import PASSES, collapse, lower
 from ssmq_export.lowering.graph import Graph
@@ -92,7 +91,7 @@ def test_ties_go_to_even_levels():
 def test_a_tabulated_activation_equals_the_graph_on_every_code(activation):
     model = {"norm": "none", "activation": activation, "gate": "hard_sigmoid", "layers": 1}
     _, quantized = small_model(small_config(model=model))
-    step = step_graph(describe(quantized))
+    step = step_graph(quantized.network)
     dataflow = lower(step)
     codes = np.arange(-128, 128)
     fmt = quantized.blocks[0].quantizers["y"].format
@@ -104,7 +103,7 @@ def test_a_tabulated_activation_equals_the_graph_on_every_code(activation):
         expected = quantized.blocks[0].quantizers["mix_in"](quantized.blocks[0].activation(y)).numpy()
     graph = {node.output[0]: node for node in dataflow.graph.node}
     constants = constants_of(dataflow.graph)
-    join = graph["mix_in_0"]
+    join = graph["blocks.0.activation_quant"]
     assert join.op_type == "Sub"
     counts = []
     for name in join.input:
@@ -116,12 +115,12 @@ def test_a_tabulated_activation_equals_the_graph_on_every_code(activation):
 
 def test_a_float_path_without_quantizer_is_named():
     _, model = small_model(small_config(model={"norm": "none", "activation": "relu", "gate": "none", "layers": 1}))
-    step = step_graph(describe(model))
+    step = step_graph(model.network)
     for node in step.graph.node:
-        if node.name == "Add_residual_0":  # the residual bypasses its quantised operand
+        if node.name == "Add_blocks.0.add":  # the residual bypasses its quantised operand
             node.input[1] = "float_value"
     step.graph.node.insert(
-        [n.name for n in step.graph.node].index("Add_residual_0"),
+        [n.name for n in step.graph.node].index("Add_blocks.0.add"),
         helper.make_node("Sigmoid", ["mix_0_sum"], ["float_value"], name="stray"),
     )
     with pytest.raises(ExportError, match="node stray: a float Sigmoid reaches float_value with no quantiser"):
@@ -131,7 +130,7 @@ def test_a_float_path_without_quantizer_is_named():
 @pytest.mark.parametrize("case", ["paper-per-head-polar", "paper-wide", "edge-mixed-widths", "edge-3-channels-coarse-input"])
 def test_every_pass_keeps_every_code(case):
     _, model = small_model(small_config(**CASES[case]))
-    step = step_graph(describe(model))
+    step = step_graph(model.network)
     proofs = list(prove(step, small_codes(3, channels=model.model.channels).numpy()[:, :6]))
     assert [proof.name for proof in proofs] == [run.__name__ for run in PASSES]
     for proof in proofs:
@@ -160,7 +159,7 @@ def test_the_pass_that_changes_a_code_is_named(monkeypatch, tmp_path, capsys):
 
     step = tmp_path / "step.onnx"
     _, model = small_model(small_config(model={"layers": 1}))
-    onnx.save(step_graph(describe(model)), step)
+    onnx.save(step_graph(model.network), step)
     monkeypatch.setattr("ssmq_export.verification.proof.STEPS", 6)
     out, dumped = tmp_path / "dataflow.onnx", tmp_path / "passes"
     arguments = ["lower", str(step), "--out", str(out), "--dump-passes", str(dumped)]
@@ -176,7 +175,7 @@ def test_the_pass_that_changes_a_code_is_named(monkeypatch, tmp_path, capsys):
     assert "the pass careless changes" in capsys.readouterr().err and not out.exists()
     codes = small_codes(2).numpy()
     with pytest.raises(ExportError, match="dataflow graph .after the pass careless. differs from the model in"):
-        export_graphs(step_graph(describe(model)), trace(model, codes, "fused"), codes, tmp_path / "graphs")
+        export_graphs(step_graph(model.network), trace(model.network, codes, "fused"), codes, tmp_path / "graphs")
 
 
 def main_exit(main, code: int) -> None:
@@ -191,7 +190,7 @@ def main_exit(main, code: int) -> None:
 def test_only_our_step_graph_is_lowered():
     _, model = small_model(small_config())
     with pytest.raises(ExportError, match="only a step graph"):
-        lower(lower(step_graph(describe(model))))
+        lower(lower(step_graph(model.network)))
 
 
 @settings(max_examples=60)
@@ -222,9 +221,9 @@ def test_quant_as_a_function_equals_qonnx(bits, signed, narrow, exponent, seed):
 
 def test_with_batch_changes_only_varying_tensors():
     _, model = small_model(small_config())
-    step = with_batch(step_graph(describe(model)), 7)
+    step = with_batch(step_graph(model.network), 7)
     shapes = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in step.graph.value_info}
-    assert shapes["u_0"] == [7, 4] and shapes["b_re_0"] == [4, 12]
+    assert shapes["encoder_quant"] == [7, 4] and shapes["b_re_0"] == [4, 12]
 
 
 @pytest.mark.parametrize("width", [2, 8, TABLE_BITS])
@@ -235,9 +234,13 @@ def test_a_table_is_the_model_s_own_function_where_floats_need_to_be_double(widt
     quantizers = model.blocks[0].quantizers
     quantizers["y"].power.set_exponent(4 - width)  # from -8 on: the bend, and where 1 + erf comes next to 0 and to 2
     quantizers["mix_in"].power.set_exponent(-4)
-    step = step_graph(describe(model))
+    step = step_graph(model.network)
     assert step.graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.DOUBLE
-    found = {t.name: numpy_helper.to_array(t)[0] for t in lower(step).graph.initializer if t.name.startswith("mix_in_0")}
+    found = {
+        t.name: numpy_helper.to_array(t)[0]
+        for t in lower(step).graph.initializer
+        if t.name.startswith("blocks.0.activation_quant")
+    }
     rows = {name: row for name, row in found.items() if name.endswith("_thresholds")}
     assert len(rows) == (1 if width == 2 else 2)  # the four codes of two bits do not show that GELU falls
     fmt, result = quantizers["y"].format, quantizers["mix_in"].format
@@ -263,10 +266,10 @@ def test_pruned_parameters_leave_the_graphs_whole(part):
     _, model = small_model(small_config(model={"layers": 1}, scheme={"equalise": False}))
     with torch.no_grad():
         getattr(model.blocks[0].ssm, part).zero_()
-    dataflow = lower(step_graph(describe(model)))
+    dataflow = lower(step_graph(model.network))
     codes = small_codes(4).numpy()
-    expected = trace(model, codes, "reference")
-    tensors = [name for name in expected if name not in ("logits", "pooled")]
+    expected = trace(model.network, codes, "reference")
+    tensors = [name for name in expected if name not in ("decoder", "mul_quant")]
     found = run_whole(collapse(dataflow), codes, tensors)
     for agreement in (
         compare("scan", expected, found),
@@ -284,12 +287,12 @@ def test_a_quantizer_that_changes_nothing_keeps_its_codes_under_its_name():
     quantizers["u"].power.set_exponent(exponent)
     encoder.bias_power.set_exponent(exponent)
     codes = small_codes(4).numpy()
-    expected = trace(model, codes, "reference")
-    dataflow = lower(step_graph(describe(model)))
-    whole = run_whole(collapse(dataflow), codes, ["u_0"])
-    integer = IntegerModel(dataflow).trace(codes, ["u_0", "x_re_next_0"])
+    expected = trace(model.network, codes, "reference")
+    dataflow = lower(step_graph(model.network))
+    whole = run_whole(collapse(dataflow), codes, ["encoder_quant"])
+    integer = IntegerModel(dataflow).trace(codes, ["encoder_quant", "blocks.0.ssm.x_re_next"])
     for found in (whole, integer):
-        assert compare("", expected, found).differing == 0 and "u_0" in found
+        assert compare("", expected, found).differing == 0 and "encoder_quant" in found
 
 
 def test_a_table_that_never_falls_is_one_row_of_thresholds():

@@ -16,8 +16,7 @@ from ssmq_export.dataflow.ports import ports_of
 from ssmq_export.dataflow.recognition import width_of
 from ssmq_export.dataflow.rows import ROUND, evaluate
 from ssmq_export.errors import ExportError
-from ssmq_export.from_model import describe
-from ssmq_export.graphs.step_graph import step_graph
+from ssmq_export.from_network import step_graph
 from ssmq_export.lowering import collapse, lower
 from ssmq_export.verification.engines import run_steps
 from test_graphs import CASES
@@ -67,9 +66,9 @@ def test_kinds_are_told_by_constants_and_by_proof():
     kinds = {operation.name: operation.kind for operation in operations(dataflow("edge"))}
     assert kinds["MatMul_bu_re_0"] == "spread" and kinds["MatMul_cx_re_0"] == "gather"
     assert kinds["MatMul_value_0_product"] == "dense" and kinds["Mul_gated_0"] == "product"
-    assert kinds["Add_residual_0"] == "sum" and kinds["Mul_a_re_x_re_0"] == "scale"
+    assert kinds["Add_blocks.0.add"] == "sum" and kinds["Mul_a_re_x_re_0"] == "scale"
     assert kinds["MultiThreshold_x_re_next_0"] == "rounding"
-    assert kinds["MultiThreshold_mix_in_0"] == "thresholds", "batch norm is in them"
+    assert kinds["MultiThreshold_blocks.0.activation_quant"] == "thresholds", "batch norm is in them"
 
 
 def test_a_rounding_has_a_shifter_a_shift_and_no_memory_of_thresholds():
@@ -77,14 +76,14 @@ def test_a_rounding_has_a_shifter_a_shift_and_no_memory_of_thresholds():
     rounding = read["MultiThreshold_x_re_next_0"]
     assert all(row.kind == ROUND for row in rounding.rows)
     assert {part.kind for part in rounding.parts} <= {"round", "shift", "add"}
-    counted = read["MultiThreshold_mix_in_0"]
+    counted = read["MultiThreshold_blocks.0.activation_quant"]
     assert [part.kind for part in counted.parts] == ["compare"] and counted.stored_bits > 0
 
 
 def test_ports_are_read_from_the_metadata():
     ports = ports_of(dataflow("edge"))
-    assert ports.input.name == "u" and ports.input.format.datatype == "UINT8" and ports.output.name == "logits"
-    assert [port.name for port in ports.sums] == ["pool"] and ports.successors["pool"] == "pool_next"
+    assert ports.input.name == "u" and ports.input.format.datatype == "UINT8" and ports.output.name == "decoder"
+    assert [port.name for port in ports.sums] == ["sum.kept"] and ports.successors["sum.kept"] == "sum"
     (first, *_) = ports.recurrences.values()
     assert [port.part for port in first] == ["re", "im"] and first[0].shape == first[1].shape
 
@@ -145,8 +144,8 @@ def test_a_node_that_is_no_operation_is_named(op, weight, message):
 
 
 SOME = next(o for o in operations(dataflow("edge")) if o.name == "MatMul_value_0_product")
-COUNTED = next(o for o in operations(dataflow("edge")) if o.name == "MultiThreshold_mix_in_0")
-SUM = next(o for o in operations(dataflow("edge")) if o.name == "Add_residual_0")
+COUNTED = next(o for o in operations(dataflow("edge")) if o.name == "MultiThreshold_blocks.0.activation_quant")
+SUM = next(o for o in operations(dataflow("edge")) if o.name == "Add_blocks.0.add")
 SCALE = next(o for o in operations(dataflow("edge")) if o.name == "Mul_a_re_x_re_0")
 PRODUCT = next(o for o in operations(dataflow("edge")) if o.name == "Mul_gated_0")
 

@@ -12,9 +12,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from ssmq_export.dataflow.datatype import integer_range
 from ssmq_export.errors import ExportError
-from ssmq_export.from_model import describe
+from ssmq_export.from_network import step_graph
 from ssmq_export.graphs.builder import GraphBuilder
-from ssmq_export.graphs.step_graph import step_graph
 from ssmq_export.lowering import PASSES, contract, lower
 from ssmq_export.lowering.datatypes import datatypes
 from ssmq_export.lowering.formats import exact_formats
@@ -320,9 +319,9 @@ def network(g: GraphBuilder) -> None:
     g.node("Add", ["a", g.weight("term", weight([[1, -2]], -4))], "moved", 2)
     g.note_format("moved", fmt(6, -4))
     g.quant("moved", "b", fmt(3, -1), 2)
-    g.node("MatMul", ["b", g.weight("m", weight([[1, 2, 3], [-1, 0, 2]]))], "logits", 3)
-    g.note_format("logits", fmt(16, -1))
-    g.output("logits", 3)
+    g.node("MatMul", ["b", g.weight("m", weight([[1, 2, 3], [-1, 0, 2]]))], "decoder", 3)
+    g.note_format("decoder", fmt(16, -1))
+    g.output("decoder", 3)
 
 
 def test_a_proof_compares_every_coded_tensor_that_both_graphs_have():

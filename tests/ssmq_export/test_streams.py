@@ -12,8 +12,7 @@ from conftest import small_config, small_model
 from ssmq_export.dataflow.quant_function import quant_function
 from ssmq_export.door import admit
 from ssmq_export.errors import ExportError
-from ssmq_export.from_model import describe
-from ssmq_export.graphs.step_graph import step_graph
+from ssmq_export.from_network import step_graph
 from ssmq_export.integer import IntegerModel
 from ssmq_export.lowering import lower
 
@@ -30,7 +29,7 @@ CASES = {
 @functools.cache
 def graphs(case: str) -> tuple[onnx.ModelProto, onnx.ModelProto]:
     _, model = small_model(small_config(**CASES[case]))
-    step = step_graph(describe(model))
+    step = step_graph(model.network)
     return step, lower(step)
 
 
@@ -59,13 +58,13 @@ def test_five_lines_of_onnx_runtime_stream_every_code(case, tmp_path):
             values.append(output[0])
 
     integers = IntegerModel(dataflow)
-    expected = integers.trace(codes, [name for name in found if name != "logits"])
+    expected = integers.trace(codes, [name for name in found if name != "decoder"])
     for name, values in expected.items():
-        if name != "logits":
+        if name != "decoder":
             assert np.array_equal(np.stack(found[name]), values[0]), name
             assert len(np.unique(values)) > 8, name
-    for logits, u in zip(found["logits"], codes[0], strict=True):
-        assert np.array_equal(logits, integers.values("logits", integers.step(u[None]))[0])
+    for logits, u in zip(found["decoder"], codes[0], strict=True):
+        assert np.array_equal(logits, integers.values("decoder", integers.step(u[None]))[0])
 
 
 def test_readers_leave_the_function_aside_and_refuse_any_other():

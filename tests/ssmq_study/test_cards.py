@@ -12,7 +12,6 @@ from mutations import mutated
 from ssmq_brevitas.checkpoint import load_checkpoint
 from ssmq_brevitas.data import load_data
 from ssmq_brevitas.errors import SsmqError
-from ssmq_brevitas.storage import footprint
 from ssmq_brevitas.zoo import zoo_models
 from ssmq_study.cards import load_card, measure, write_card
 
@@ -24,7 +23,7 @@ def test_every_model_of_the_zoo_is_what_its_card_says(name):
     checkpoint, data = zoo_models()[name], load_data()
     card = load_card(checkpoint)
     model, config, _ = load_checkpoint(checkpoint)
-    assert (card.name, card.config, card.bytes) == (name, config, footprint(model).as_dict())
+    assert (card.name, card.config, card.bytes) == (name, config, model.footprint().as_dict())
     assert card.on(data.digest) == measure(model, data)
 
 

@@ -9,7 +9,7 @@ import torch
 from conftest import small_codes, small_config
 from ssmq_brevitas.data import SequenceData
 from ssmq_brevitas.errors import SsmqError
-from ssmq_brevitas.model import Classifier
+from ssmq_brevitas.model import Model
 from ssmq_study import optuna_search
 from ssmq_study.allocation import guided_front, guided_within
 from ssmq_study.optuna_search import search
@@ -23,7 +23,7 @@ from ssmq_study.storage import sqlite
 def bench(change=lambda model: None, **model) -> tuple[Bench, object]:
     config = small_config(model=model)
     torch.manual_seed(0)
-    floating = Classifier(config.model).eval()
+    floating = Model.floating(config).eval()
     change(floating)
     parts = [part for seed in range(3) for part in (small_codes(20, seed), torch.arange(20) % 3)]
     return Bench(floating, SequenceData("noise", "made here", *parts), 20), config

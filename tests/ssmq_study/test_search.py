@@ -17,10 +17,9 @@ from ssmq_brevitas.checkpoint import save_checkpoint
 from ssmq_brevitas.config import load_config, to_toml
 from ssmq_brevitas.data import SequenceData
 from ssmq_brevitas.errors import SsmqError
-from ssmq_brevitas.model import Classifier
+from ssmq_brevitas.model import Model
 from ssmq_export.estimates import estimate_graph, find_part
-from ssmq_export.from_model import describe
-from ssmq_export.graphs.step_graph import step_graph
+from ssmq_export.from_network import step_graph
 from ssmq_export.lowering import lower
 from ssmq_study.allocation import allocate, guided_front, guided_within, pareto
 from ssmq_study.cost import Luts, byte_table, total_bytes
@@ -55,7 +54,7 @@ def test_no_allocation_is_better_than_the_program_s(budget):
 @pytest.mark.parametrize("parameterisation", ["discrete", "log_polar"])
 def test_bytes_add_up(parameterisation):
     config = small_config(scheme={"parameterisation": parameterisation}, model={"norm": "batch"})
-    names = ["a", "a_magnitude", "a_phase", "b", "c", "d", "x", "u", "linear", "encoder", "decoder", "bias", "pool"]
+    names = ["a", "a_magnitude", "a_phase", "b", "c", "d", "x", "u", "linear", "encoder", "decoder", "bias", "sum.kept"]
     base, added = byte_table(config, {name: [4, 7, 9] for name in names}, dict.fromkeys(names, 7))
     bits = dict(zip(names, itertools.cycle([9, 4, 7]), strict=False))
     assert total_bytes(with_bits(config, bits)) == pytest.approx(base + sum(added[n][w] for n, w in bits.items()))
@@ -127,7 +126,7 @@ def test_two_processes_share_one_storage(tmp_path):
     """Each adds its own trials to one study; the front each writes is of them all so far."""
     config = small_config(model={"heads": 2, "modes": 2, "length": 49, "classes": 10, "layers": 1})
     torch.manual_seed(0)
-    save_checkpoint(tmp_path / "float.safetensors", Classifier(config.model), config)
+    save_checkpoint(tmp_path / "float.safetensors", Model.floating(config), config)
     storage = f"sqlite:///{tmp_path / 'shared.db'}"
     script = "from ssmq_cli.main import main; main()"
     arguments = ["--downsample", "4", "--widths", "4,8", "--images", "50", "--trials", "4", "--storage", storage]

@@ -12,7 +12,7 @@ from ssmq_brevitas.config import parse_config, with_input
 from ssmq_brevitas.data import SequenceData, load_data
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.input_format import InputFormat
-from ssmq_brevitas.model import Classifier
+from ssmq_brevitas.model import Model
 from ssmq_brevitas.task import Task
 from ssmq_brevitas.zoo import locate
 from ssmq_study.layers import narrow_at
@@ -42,7 +42,7 @@ def test_steps_are_judged_by_those_that_have_a_class_and_regressions_are_refused
     task = {"kind": "step"}
     config = parse_config({"task": task, "model": {"heads": 4, "modes": 3, "classes": 3, "length": LENGTH}}, origin="test")
     torch.manual_seed(0)
-    floating = Classifier(config.model, config.task)
+    floating = Model.floating(config)
     x = small_codes(12)
     wanted = floating(x).argmax(-1)
     y = torch.where(torch.arange(LENGTH) % 2 == 0, -1, wanted)
@@ -50,7 +50,7 @@ def test_steps_are_judged_by_those_that_have_a_class_and_regressions_are_refused
     bench = Bench(floating, SequenceData("noise", "made here", x, y, x, y, x, y), 12)
     assert bench.float_accuracy == 1 - 1 / 120
     assert "pool" not in tensors(config) and "pool" in tensors(config.model_copy(update={"task": Task()}))
-    numbers = Classifier(config.model, Task(kind="regression"))
+    numbers = Model.floating(config.model, Task(kind="regression"))
     with pytest.raises(SsmqError, match="widths are ranked by the accuracy that they cost, and a regression has none"):
         Bench(numbers, bench.data, 12)
 
@@ -58,7 +58,7 @@ def test_steps_are_judged_by_those_that_have_a_class_and_regressions_are_refused
 def test_an_input_of_16_bits_is_tried_at_widths_of_its_own():
     config = with_input(small_config(model={"layers": 1}), InputFormat(bits=12, signed=True, exponent=-4))
     torch.manual_seed(0)
-    floating, codes = Classifier(config.model), (small_codes(40).short() - 128) * 8
+    floating, codes = Model.floating(config), (small_codes(40).short() - 128) * 8
     bench = Bench(floating, SequenceData("noise", "made here", *(3 * [codes, torch.arange(40) % 3])), 40)
     found = sensitivity(bench, config, [3, 11, 14], by_layer=False)
     (row,) = (row for row in found["tensors"] if row["tensor"] == "input")

@@ -97,9 +97,8 @@ class _Writer:
             return getattr(self, f"_{does}")(call, given)
         return getattr(self, f"_{type(does).__name__.lower()}")(call, given)
 
-    def _input(self, call: Call, given: list[str]) -> str:
-        (reader,) = (reader for reader in self.spec.calls if call.name in reader.inputs)
-        self.g.note_format(call.name, reader.does)
+    def _given(self, call: Call, given: list[str]) -> str:
+        self.g.note_format(call.name, call.does.format)
         return call.name
 
     def _linear(self, call: Call, given: list[str]) -> str:

@@ -55,15 +55,22 @@ class Total:
 
 
 @dataclass(frozen=True)
+class Given:
+    """The network's input, and the format of its codes."""
+
+    format: Format
+
+
+@dataclass(frozen=True)
 class Call:
     """One operation: what it computes, ``name`` of its tensor, ``inputs`` the names of what it reads.
 
     ``does`` is a Linear, a Recurrence, a Function, an Affine, a Constant (an exact factor), a Select, a Total, a Format (of a
-    quantiser), or the word ``"input"``, ``"add"``, ``"sub"``, ``"mul"``, ``"cat"`` or ``"output"``.
+    quantiser), a Given, or the word ``"add"``, ``"sub"``, ``"mul"``, ``"cat"`` or ``"output"``.
     """
 
     name: str
-    does: Linear | Recurrence | Function | Affine | Constant | Select | Total | Format | str
+    does: Given | Linear | Recurrence | Function | Affine | Constant | Select | Total | Format | str
     inputs: tuple[str, ...]
     channels: int
     each_step: bool
