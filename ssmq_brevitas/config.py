@@ -258,6 +258,8 @@ def parse_config(values: dict, origin: str) -> Config:
         return Config.model_validate(values)
     except ValidationError as error:
         raise SsmqError(f"{origin}: {first_problem(error, Config)}") from error
+    except SsmqError as error:  # of what a task refuses
+        raise SsmqError(f"{origin}: {error}") from error
 
 
 def to_toml(config: Config) -> str:

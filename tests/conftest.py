@@ -25,7 +25,10 @@ if not torch.cuda.is_available():
 
 from hypothesis import HealthCheck, settings
 from ssmq_brevitas.config import parse_config
-from ssmq_brevitas.model import Model
+from ssmq_brevitas.model import Model, recurrences
+from ssmq_brevitas.network.operations import operations
+from ssmq_brevitas.network.structure import quantized_of
+from ssmq_brevitas.network.widths import Widths
 from ssmq_brevitas.post_training import post_training
 
 LENGTH = 20
@@ -64,6 +67,22 @@ def small_model(config, seed: int = 0):
         floating(small_codes(16, seed, config.model.channels))
     codes = small_codes(16, seed + 1, config.model.channels)
     return floating.eval(), post_training(floating.eval(), config, codes)
+
+
+def part(model: Model, path: str):
+    """A submodule of a model's network."""
+    return model.network.get_submodule(path)
+
+
+def ssms(model: Model) -> list:
+    """The S4D layers of a model, in order."""
+    return [*recurrences(model.network).values()]
+
+
+def sums(model: Model, least: bool = False) -> dict[str, int]:
+    """Bits of every exact sum of a quantised model, by the path of what computes it."""
+    about = quantized_of(model.network)
+    return Widths(operations(model.network, about.example), about.steps).accumulators(least)
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def test_engines_leave_the_environment(monkeypatch, before):
     if before is not None:
         monkeypatch.setenv("SANITIZE_QUANT_TENSORS", before)
     environment = dict(os.environ)
-    step = step_graph(describe(small_model(small_config(model={"layers": 1}))[1]))
+    step = step_graph(small_model(small_config(model={"layers": 1}))[1].network)
     codes = small_codes(2).numpy()
     run_steps(step, codes[:, :2], [])
     run_whole(collapse(lower(step)), codes, [])

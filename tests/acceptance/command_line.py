@@ -66,9 +66,9 @@ def small_files(folder: Path, name: str) -> Path:
     config = small_config().model_copy(update={"name": name})
     floating, model = small_model(config)
     note = {"data": {"name": name, "source": name, "train": 1, "validation": 1, "test": 1}}
-    save_checkpoint(folder / "float.safetensors", floating, config, note)
-    save_checkpoint(folder / "model.safetensors", model, config, note)
-    step = step_graph(describe(model, {"ssmq.config": config.model_dump_json()}))
+    save_checkpoint(folder / "float.safetensors", floating, note)
+    save_checkpoint(folder / "model.safetensors", model, note)
+    step = step_graph(model.network, {"ssmq.config": config.model_dump_json()})
     onnx.save(step, folder / "step.onnx")
     onnx.save(lower(step), folder / "dataflow.onnx")
     rng = np.random.default_rng(0)

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from conftest import LENGTH, small_codes, small_config, small_model
+from conftest import LENGTH, part, small_codes, small_config, small_model
 from qonnx.core.modelwrapper import ModelWrapper
 from ssmq_export import hls4ml
 from ssmq_export.errors import ExportError
@@ -29,7 +29,7 @@ WIDE = {"a": 12, "x": 12, "c": 10, "u": 12}
 
 
 def step_of(config) -> onnx.ModelProto:
-    return step_graph(describe(small_model(config)[1], {"ssmq.config": config.model_dump_json()}))
+    return step_graph(small_model(config)[1], {"ssmq.config": config.model_dump_json()}.network)
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def test_factors_stay_where_they_are(heads, change):
     config = small_config(model={"heads": heads, "layers": 1, "norm": "none", "activation": "relu", "gate": "none"})
     _, model = small_model(config)
     with torch.no_grad():
-        change(model.blocks[0].ssm)
+        change(part(model, "blocks.0.ssm"))
     values = small_codes(3).numpy()
     step = step_graph(model.network)
     ports = hls4ml.output_ports(step)

@@ -38,8 +38,8 @@ def exported(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("exported")
     config = small_config(model=MODEL)
     _, model = small_model(config)
-    save_checkpoint(folder / "model.safetensors", model, config)
-    step = step_graph(describe(model, {"ssmq.config": config.model_dump_json()}))
+    save_checkpoint(folder / "model.safetensors", model)
+    step = step_graph(model.network, {"ssmq.config": config.model_dump_json()})
     dataflow = lower(step)
     for form, graph in zip(FORMS, (step, dataflow, collapse(dataflow)), strict=True):
         onnx.save(graph, folder / f"{form}.onnx")

@@ -75,7 +75,7 @@ def noise(config: Config, seed: int) -> SequenceData:
     return SequenceData("noise", "drawn", **splits)
 
 
-def trained(config: Config, data: SequenceData, seed: int) -> Classifier:
+def trained(config: Config, data: SequenceData, seed: int) -> Model:
     """A float model trained for an epoch, quantised, and trained again at a rate that moves every parameter."""
     torch.manual_seed(seed)
     model = Model.floating(config)

@@ -63,7 +63,7 @@ def test_floats_are_trained_on_and_evaluated_on_integers(tmp_path, task):
     assert ("RMSE 0." in done.out and "MAE 0." in done.out) == (task == "regression")
     again = ssmq("train", *chosen, "--out", tmp_path, "--from", tmp_path / "float.safetensors")
     assert again.code == 0, again.err
-    model, config, _ = load_checkpoint(tmp_path / "qat.safetensors")
+    model, _ = load_checkpoint(tmp_path / "qat.safetensors")
     assert config.model.input == InputFormat(bits=8, signed=False, exponent=-5) and config.task.kind == task
     about = ["evaluate", tmp_path / "qat.safetensors", *chosen[:2]]
     found = json.loads(ssmq(*about, "--json").out)

@@ -115,8 +115,8 @@ def test_a_shipped_float_model_serves_the_data_that_it_was_trained_on(tmp_path):
     config = load_config("edge-2x16")
     untrained = config.train.floating.model_copy(update={"epochs": 0})
     config = config.model_copy(update={"train": config.train.model_copy(update={"floating": untrained})})
-    shipped = load_checkpoint(locate("zoo:edge-2x16"))[0].decoder.weight
-    assert torch.equal(_float_model(config, load_data(), tmp_path / "a", 0).decoder.weight, shipped)
+    shipped = load_checkpoint(locate("zoo:edge-2x16"))[0].network.decoder.weight
+    assert torch.equal(_float_model(config, load_data(), tmp_path / "a", 0).network.decoder.weight, shipped)
     assert not (tmp_path / "a").exists()
-    assert not torch.equal(_float_model(config, load_data(permute=1), tmp_path / "b", 0).decoder.weight, shipped)
+    assert not torch.equal(_float_model(config, load_data(permute=1), tmp_path / "b", 0).network.decoder.weight, shipped)
     assert (tmp_path / "b" / "float.safetensors").exists()

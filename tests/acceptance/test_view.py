@@ -41,7 +41,7 @@ def files(tmp_path_factory):
     graphs = {"step": step, "sequence": sequence_graph(step), "dataflow": lower(step), "whole": collapse(lower(step))}
     for name, graph in graphs.items():
         onnx.save(graph, folder / f"{name}.onnx")
-    save_checkpoint(folder / "model.safetensors", model, config, {})
+    save_checkpoint(folder / "model.safetensors", model, {})
     return folder, graphs
 
 

@@ -11,12 +11,13 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from conftest import LENGTH, small_config
+from conftest import LENGTH, part, small_config, ssms, sums
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from ssmq_brevitas.bounds import accumulator_widths, least_widths, refuse_wide, signed_bits
+from ssmq_brevitas.bounds import refuse_wide, signed_bits
 from ssmq_brevitas.errors import SsmqError
-from ssmq_brevitas.post_training import empty_quantized, settle_precision
+from ssmq_brevitas.model import Model
+from ssmq_brevitas.network.structure import settle
 from ssmq_brevitas.quantizers import PowerOfTwoScale
 
 FAR = (-(2.0**100), 2.0**100)
@@ -85,24 +86,26 @@ def spread(exponent: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 @torch.no_grad()
 def needed(model) -> dict[str, int]:
-    """Bits that the sums of a quantised model take, by the names of ``accumulator_widths``."""
+    """Bits that the sums of a quantised model take, by the paths of what computes them."""
     model = model.double()
-    u = model.quantizers["u"]
-    found = {"encoder": width_of(*linear_sums(model.encoder, model.quantizers["input"]))}
-    for k, block in enumerate(model.blocks):
-        state, y = scan_sums(block.ssm, u)
-        mix, grid = linear_sums(block.linear, block.quantizers["mix_in"])
-        found |= {f"{k}.x": width_of(*state), f"{k}.y": width_of(*y), f"{k}.mix": width_of(mix, grid)}
-        if block.gate is not None:
-            value, gate = block.quantizers["value"], block.quantizers["gate"]
+    u = model.network.encoder_quant
+    found = {"encoder": width_of(*linear_sums(model.network.encoder, model.network.u_quant))}
+    for k in range(model.shape.layers):
+        path = f"blocks.{k}"
+        state, y = scan_sums(part(model, f"{path}.ssm"), u)
+        mix, grid = linear_sums(part(model, f"{path}.linear"), part(model, f"{path}.activation_quant"))
+        found |= {f"{path}.ssm.x": width_of(*state), f"{path}.ssm": width_of(*y), f"{path}.linear": width_of(mix, grid)}
+        if model.shape.gate != "none":
+            value, gate = part(model, f"{path}.getitem_quant"), part(model, f"{path}.gate_quant")
             mix = torch.stack([v * g for v, g in product(ends(value), ends(gate))])
             grid = value.format.exponent + gate.format.exponent
-        sums = torch.stack([mix + end for end in ends(u)])
-        found[f"{k}.u"] = width_of(sums, np.minimum(grid, u.format.exponent))
-        u = block.quantizers["u"]
+            found[f"{path}.mul"] = width_of(mix, grid)
+        added = torch.stack([mix + end for end in ends(u)])
+        found[f"{path}.add"] = width_of(added, np.minimum(grid, u.format.exponent))
+        u = part(model, f"{path}.add_quant")
     pooled = torch.stack([end.expand(LENGTH).sum() for end in ends(u)])
-    found["pool"] = width_of(pooled, u.format.exponent)
-    found["logits"] = width_of(*linear_sums(model.decoder, model.quantizers["pool"]))
+    found["sum"] = width_of(pooled, u.format.exponent)
+    found["decoder"] = width_of(*linear_sums(model.network.decoder, model.network.mul_quant))
     return found
 
 
@@ -148,10 +151,9 @@ def test_every_width_is_reached_and_one_bit_less_is_too_few(config, apart, seed)
     model, rng = Model.empty(config), np.random.default_rng(seed)
     for power in powers(model):
         power.set_exponent(rng.integers(-apart, apart + 1, power.scale.shape or None))
-    widths = accumulator_widths(model)
+    widths, least = sums(model), sums(model, least=True)
     assert widths == needed(model)
-    least = least_widths(config.model, config.scheme.bits)
-    assert all(least[name.rsplit(".", 1)[-1]] <= width for name, width in widths.items())
+    assert all(least[name] <= width for name, width in widths.items())
 
 
 @settings(max_examples=25)
@@ -160,13 +162,9 @@ def test_every_width_is_reached_and_one_bit_less_is_too_few(config, apart, seed)
 @given(configs())
 def test_least_widths_are_those_of_terms_on_one_grid(config):
     model = Model.empty(config)
-    for block in model.blocks:
-        block.ssm.d_quant.power.set_exponent(1)  # beside the 2 of 2 Re(C x)
-    least = least_widths(config.model, config.scheme.bits)
-    found = {name.rsplit(".", 1)[-1]: width for name, width in needed(model).items()}
-    if not config.scheme.equalise:  # a B̄ of more than the two bits of a power of two adds to a state's sum
-        assert least.pop("x") <= found.pop("x")
-    assert least == found
+    for layer in ssms(model):
+        layer.d_quant.power.set_exponent(1)  # beside the 2 of 2 Re(C x)
+    assert sums(model, least=True) == needed(model)
 
 
 @given(st.integers(-(2**60), 0), st.integers(0, 2**60))
@@ -185,11 +183,11 @@ def test_signed_bits_at_the_edges(low, high, bits):
 
 
 def with_widest(bits: int):
-    """A model whose widest accumulator, ``logits``, has exactly ``bits``: its bias lies far above its products."""
-    model = empty_quantized(small_config(bits={name: 4 for name in BITS}))
+    """A model whose widest accumulator, the decoder's, has exactly ``bits``: its bias lies far above its products."""
+    model = Model.empty(small_config(bits={name: 4 for name in BITS}))
     for exponent in range(60):
-        model.decoder.bias_power.set_exponent(exponent)
-        if accumulator_widths(model)["logits"] == bits:
+        model.network.decoder.bias_power.set_exponent(exponent)
+        if sums(model)["decoder"] == bits:
             return model
     raise AssertionError(bits)
 
@@ -197,9 +195,9 @@ def with_widest(bits: int):
 @pytest.mark.parametrize("bits, dtype", [(23, torch.float32), (24, torch.float32), (25, torch.float64), (53, torch.float64)])
 def test_precision_at_the_edges(bits, dtype):
     model = with_widest(bits)
-    assert max(accumulator_widths(model).values()) == bits
+    assert max(sums(model).values()) == bits
     for start in (model.float(), model.double()):
-        settled = settle_precision(start)
+        settled = settle(start.network)
         assert {parameter.dtype for parameter in settled.parameters()} == {dtype}
 
 
@@ -211,16 +209,18 @@ def test_sums_of_24_bits_are_exact_in_float32():
         model = model.to(dtype)
         outputs = []
         for weight, bias, value in product(FAR, (*FAR, 2.0**15, -1.0, 0.0), FAR):
-            fill(model.decoder.weight, weight)
-            fill(model.decoder.bias, bias)
-            outputs.append(model.decoder(model.quantizers["pool"](torch.full((1, 4), value, dtype=dtype))).detach().double())
+            fill(model.network.decoder.weight, weight)
+            fill(model.network.decoder.bias, bias)
+            outputs.append(
+                model.network.decoder(model.network.mul_quant(torch.full((1, 4), value, dtype=dtype))).detach().double()
+            )
         found.append(torch.cat(outputs))
     assert torch.equal(*found) and found[0].abs().max() >= 2**22
 
 
 def test_past_53_bits_a_model_is_refused_by_the_tensor_s_name():
-    with pytest.raises(SsmqError, match="^the accumulator of logits needs 54 bits, more than the 53 that are exact: narrow"):
-        settle_precision(with_widest(54))
+    with pytest.raises(SsmqError, match="^the accumulator of decoder needs 54 bits, more than the 53 that are exact: narrow"):
+        settle(with_widest(54).network)
     refuse_wide({"fits": 53})
     with pytest.raises(SsmqError, match="accumulator of wide needs 54"):
         refuse_wide({"fits": 53, "wide": 54, "wider": 99})
@@ -229,21 +229,26 @@ def test_past_53_bits_a_model_is_refused_by_the_tensor_s_name():
 @pytest.mark.parametrize(
     "name, bits, key, most, model",
     [
-        ("y", {"c": 24, "x": 24, "d": 16, "u": 16}, "modes", 31, {}),  # 32: 2^52 - 2^28 and, of D u, 2^30
-        ("mix", {"linear": 24, "activation": 24}, "heads", 63, {"activation": "hard_gelu"}),  # 64 of 2^46, and the bias
-        ("mix", {"linear": 24, "activation": 24}, "heads", 32, {"activation": "relu"}),  # 33 of -2^23 (2^24 - 1)
-        ("logits", {"decoder": 24, "pool": 24}, "heads", 63, {}),
+        ("blocks.0.ssm", {"c": 24, "x": 24, "d": 16, "u": 16}, "modes", 31, {}),  # 32: 2^52 - 2^28 and, of D u, 2^30
+        ("blocks.0.linear", {"linear": 24, "activation": 24}, "heads", 63, {"activation": "hard_gelu"}),  # 64 of 2^46, and the bias
+        ("blocks.0.linear", {"linear": 24, "activation": 24}, "heads", 32, {"activation": "relu"}),  # 33 of -2^23 (2^24 - 1)
+        ("decoder", {"decoder": 24, "pool": 24}, "heads", 63, {}),
         ("encoder", {"encoder": 24, "input": 8}, "channels", 2**29 // 255, {}),  # each -2^23 255
-        ("pool", {"u": 24}, "length", 2**29, {}),  # each -2^23
+        ("sum", {"u": 24}, "length", 2**29, {}),  # each -2^23
     ],
 )
 def test_the_most_that_fits_in_53_bits_and_one_more(name, bits, key, most, model):
     config = small_config(model=model, bits=bits)
-    for count, width in ((most, 53), (most + 1, 54)):
-        assert least_widths(config.model.model_copy(update={key: count}), config.scheme.bits)[name] == width
+
+    def of_size(count: int) -> Model:
+        return Model.empty(config.model_copy(update={"model": config.model.model_copy(update={key: count})}))
+
+    assert sums(of_size(most), least=True)[name] == 53
+    with pytest.raises(SsmqError, match=f"accumulator of {name} needs 54 bits"):
+        of_size(most + 1)
 
 
 def test_a_configuration_that_no_exponent_can_save_is_refused():
-    small_config(bits={"decoder": 24, "pool": 24}, model={"heads": 63})
-    with pytest.raises(SsmqError, match="accumulator of logits needs 54 bits"):
-        small_config(bits={"decoder": 24, "pool": 24}, model={"heads": 64})
+    Model.empty(small_config(bits={"decoder": 24, "pool": 24}, model={"heads": 63}))
+    with pytest.raises(SsmqError, match="accumulator of decoder needs 54 bits"):
+        Model.empty(small_config(bits={"decoder": 24, "pool": 24}, model={"heads": 64}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from conftest import small_codes, small_config, small_model
+from conftest import part, small_codes, small_config, small_model
 from ssmq_brevitas.calibration import SAMPLES_A_BATCH, Observer
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.post_training import post_training
@@ -24,7 +24,7 @@ def test_a_sub_sample_holds_every_channel_in_equal_parts(channels):
 def test_a_float_model_that_overflows_is_named_not_quantized():
     floating, _ = small_model(small_config())
     with torch.no_grad():
-        floating.blocks[1].ssm.d.fill_(3e38)
-        floating.blocks[0].linear.weight.mul_(1e3)
-    with pytest.raises(SsmqError, match="values at .* are not finite"):
+        part(floating, "blocks.1.ssm").d.fill_(3e38)
+        part(floating, "blocks.0.linear").weight.mul_(1e3)
+    with pytest.raises(SsmqError, match="^blocks.1.ssm_quant: .* not finite: its weights are too large"):
         post_training(floating, small_config(), small_codes())

@@ -22,7 +22,7 @@ CONFIG = small_config(model={"norm": "batch", "activation": "relu"}, scheme={"pa
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> bytes:
     path = tmp_path_factory.mktemp("checkpoint") / "m.safetensors"
-    save_checkpoint(path, small_model(CONFIG)[1], CONFIG, {"seed": 0})
+    save_checkpoint(path, small_model(CONFIG)[1], {"seed": 0})
     return path.read_bytes()
 
 
@@ -103,18 +103,18 @@ def test_a_file_larger_than_a_model_can_be_is_not_read(tmp_path):
 def test_a_model_that_could_not_be_loaded_is_not_saved(tmp_path):
     _, model = small_model(CONFIG)
     with torch.no_grad():
-        model.decoder.weight[0, 0] = float("nan")
+        model.network.decoder.weight[0, 0] = float("nan")
     with pytest.raises(SsmqError, match="m.safetensors is not written: decoder.weight is not finite"):
-        save_checkpoint(tmp_path / "m.safetensors", model, CONFIG)
+        save_checkpoint(tmp_path / "m.safetensors", model)
     assert not list(tmp_path.iterdir())
 
 
 def test_sums_of_more_than_24_bits_are_exact_whatever_the_file_holds(tmp_path):
     config = small_config(bits={"a": 16, "x": 16})
     _, model = small_model(config)
-    save_checkpoint(tmp_path / "m.safetensors", model.float(), config)
-    loaded, _, _ = load_checkpoint(tmp_path / "m.safetensors")
-    assert loaded.decoder.weight.dtype == torch.float64
+    save_checkpoint(tmp_path / "m.safetensors", model.float())
+    loaded, _ = load_checkpoint(tmp_path / "m.safetensors")
+    assert loaded.network.decoder.weight.dtype == torch.float64
 
 
 @settings(max_examples=25)
@@ -131,7 +131,7 @@ def test_a_damaged_checkpoint_is_refused_or_a_model_that_evaluates(whole, tmp_pa
     path = tmp_path_factory.getbasetemp() / "damaged.safetensors"
     path.write_bytes(content)
     try:
-        model, config, _ = load_checkpoint(path)
+        model, _ = load_checkpoint(path)
     except SsmqError:
         return
     codes = small_codes(2)

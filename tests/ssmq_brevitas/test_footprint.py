@@ -10,7 +10,7 @@ from ssmq_brevitas.model import Model
 def test_float_counts_are_the_papers():
     """arXiv 2506.12480: 3,850 parameters at 16 heads, 21,514 at 64."""
     for preset, parameters, state in (("paper-h16", 3850, 2 * 16 * 32 + 16), ("paper-h64", 21514, 2 * 64 * 32 + 64)):
-        found = footprint(Model.floating(load_config(preset).model))
+        found = Model.floating(load_config(preset)).footprint()
         assert (found.parameters, found.state) == (4 * parameters, 4 * state)
         assert found.total == found.fp32_total
 
@@ -33,12 +33,12 @@ def test_quantized_model_by_hand():
 def test_an_equalised_layer_stores_exponents_for_its_input_weight_and_batch_norm_its_width():
     bits = {"b": 4, "norm": 6}
     on_a_grid, equalised = (
-        footprint(small_model(small_config(model={"norm": "batch"}, scheme={"equalise": on}, bits=bits))[1]).parameters
+        small_model(small_config(model={"norm": "batch"}, scheme={"equalise": on}, bits=bits))[1].footprint().parameters
         for on in (False, True)
     )
     layers, modes = 2, 4 * 3
     assert on_a_grid - equalised == layers * modes * (2 * 4 - 4) / 8
-    wider = footprint(small_model(small_config(model={"norm": "batch"}, bits=bits | {"norm": 10}))[1]).parameters
+    wider = small_model(small_config(model={"norm": "batch"}, bits=bits | {"norm": 10}))[1].footprint().parameters
     assert wider - equalised == layers * 2 * 4 * 4 / 8
 
 
@@ -46,7 +46,7 @@ def test_polar_grids_count_their_own_codes():
     totals = {}
     for kind in ("discrete", "log_polar"):
         config = small_config(scheme={"parameterisation": kind}, bits={"a_magnitude": 2, "a_phase": 6})
-        totals[kind] = footprint(small_model(config)[1]).parameters
+        totals[kind] = small_model(config)[1].footprint().parameters
     layers, modes = 2, 4 * 3
     # 16 bits become 8 a mode; the log grid stores its two ends as floats and an exponent a head.
     assert totals["discrete"] - totals["log_polar"] == layers * (modes * 8 / 8 - 8 - 4)

@@ -7,10 +7,9 @@ import json
 import numpy as np
 import pytest
 import torch
-from conftest import LENGTH, small_config
+from conftest import LENGTH, small_config, sums
 from hypothesis import given
 from hypothesis import strategies as st
-from ssmq_brevitas.bounds import accumulator_widths
 from ssmq_brevitas.config import load_config, parse_config, to_toml, with_input
 from ssmq_brevitas.data import load_data
 from ssmq_brevitas.errors import SsmqError
@@ -167,21 +166,17 @@ def test_a_model_reads_its_format_and_keeps_the_first_bits(bits, signed, exponen
     codes[0], codes[1] = fmt.low, fmt.high
     torch.manual_seed(0)
     floating = Model.floating(config).eval()
-    seen = []
-    floating.quantizers["input"].register_forward_hook(lambda module, inputs, output: seen.append(output))
     model = post_training(floating, config, torch.from_numpy(codes))
-    with torch.no_grad():
-        floating(torch.from_numpy(codes))
-    assert np.array_equal(seen[-1].numpy(), codes * 2.0**exponent)
+    assert np.array_equal(floating.values(torch.from_numpy(codes)).numpy(), codes * 2.0**exponent)
     lost = max(bits - kept, 0)
-    feeding = model.quantizers["input"]
+    feeding = model.network.u_quant
     assert feeding.format.bits == bits - lost, "no wider than the codes are"
     with torch.no_grad():
         found = feeding(torch.from_numpy(codes * 2.0**exponent)).numpy() / 2.0 ** (exponent + lost)
     most = 2 ** (bits - lost - signed) - 1
     assert np.array_equal(found, np.clip(np.rint(codes / 2**lost), -most - 1 if signed else 0, most))
-    widest = 2 * model.encoder.weight_format.magnitude * feeding.format.magnitude
-    assert 2 ** (accumulator_widths(model)["encoder"] - 1) >= widest
+    widest = 2 * model.network.encoder.weight_format.magnitude * feeding.format.magnitude
+    assert 2 ** (sums(model)["encoder"] - 1) >= widest
 
 
 def test_the_encoder_starts_where_another_range_is_about_1():
@@ -191,7 +186,7 @@ def test_the_encoder_starts_where_another_range_is_about_1():
         torch.manual_seed(0)
         config = with_input(small_config(bits={"input": bits}), InputFormat(bits=bits, signed=True, exponent=exponent))
         model = Model.floating(config)
-        models.append(model.encoder(torch.tensor([[-(2.0 ** (bits - 1 + exponent))]])))
+        models.append(model.network.encoder(torch.tensor([[-(2.0 ** (bits - 1 + exponent))]])))
     assert torch.allclose(models[0], models[1]) and torch.allclose(models[0], models[2])
 
 

@@ -180,7 +180,7 @@ def test_the_integer_model_follows_a_change_of_its_helpers(tmp_path, file, old, 
     import numpy as np
     import onnx
 
-    onnx.save(lower(step_graph(describe(small_model(small_config())[1]))), tmp_path / "m.onnx")
+    onnx.save(lower(step_graph(small_model(small_config())[1].network)), tmp_path / "m.onnx")
     np.save(tmp_path / "codes.npy", small_codes(4).numpy())
     folder = copied(tmp_path, "ssmq_jit", "export/ssmq_export")
     arguments = str(tmp_path / "m.onnx"), str(tmp_path / "codes.npy")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from conftest import LENGTH, small_codes, small_config, small_model
-from ssmq_brevitas.bounds import accumulator_widths
+from conftest import LENGTH, part, small_codes, small_config, small_model, sums
 from ssmq_brevitas.errors import SsmqError
+from ssmq_brevitas.model import Model
+from ssmq_brevitas.network.structure import settle
 from ssmq_brevitas.norm import PositiveBatchNorm
-from ssmq_brevitas.post_training import settle_precision
 
 BLOCKS = {
     "paper": {"norm": "none", "activation": "hard_gelu", "gate": "hard_sigmoid"},
@@ -32,7 +32,10 @@ def test_fused_model_equals_the_brevitas_loop(block, parameterisation, granulari
     scheme = {"parameterisation": parameterisation, "granularity": granularity}
     _, model = small_model(small_config(model=BLOCKS[block], scheme=scheme))
     codes = small_codes(6, seed=5)
-    state, quantizer = model.blocks[0].ssm.state, model.blocks[0].quantizers["mix_in"]
+    state, quantizer = (
+        part(model, "blocks.0.ssm").state,
+        part(model, "blocks.0.activation_quant"),
+    )
     calls = {module: [] for module in (state, quantizer)}
     for module in calls:  # Brevitas' own quantiser inside
         module.act_quant.register_forward_hook(lambda *_, module=module: calls[module].append(1))
@@ -62,32 +65,32 @@ def test_wide_formats_reproduce_the_float_model(block, equalise):
 @pytest.mark.parametrize("block", ["paper", "edge"])
 def test_accumulators_stay_within_the_computed_widths(block):
     _, model = small_model(small_config(model=BLOCKS[block]))
-    widths = accumulator_widths(model)
+    widths = sums(model)
     seen = {}
-    model.blocks[0].ssm.register_forward_hook(lambda m, args, out: seen.__setitem__("0.y", out))
+    part(model, "blocks.0.ssm").register_forward_hook(lambda m, args, out: seen.__setitem__("blocks.0.ssm", out))
     by_engine(model, small_codes(16, seed=2), "fused")
-    ssm, u = model.blocks[0].ssm, model.quantizers["u"].format
+    ssm, u = part(model, "blocks.0.ssm"), model.network.encoder_quant.format
     grid = min(int((ssm.c_quant.format.exponent + ssm.state.format.exponent).min()) + 1,
                int((ssm.d_quant.format.exponent + u.exponent).min()))  # fmt: skip
-    codes = seen["0.y"].double().numpy() / 2.0**grid
+    codes = seen["blocks.0.ssm"].double().numpy() / 2.0**grid
     assert np.array_equal(codes, np.rint(codes))  # the exact sum lies on the grid that the bound assumes
-    assert np.abs(codes).max() < 2 ** (widths["0.y"] - 1)
+    assert np.abs(codes).max() < 2 ** (widths["blocks.0.ssm"] - 1)
 
 
 def test_precision_follows_the_accumulators():
-    assert small_model(small_config())[1].decoder.weight.dtype == torch.float32
-    assert small_model(small_config(bits={"a": 16, "x": 16}))[1].decoder.weight.dtype == torch.float64
+    assert small_model(small_config())[1].network.decoder.weight.dtype == torch.float32
+    assert small_model(small_config(bits={"a": 16, "x": 16}))[1].network.decoder.weight.dtype == torch.float64
 
 
 def test_a_scheme_past_float64_is_refused_by_name():
-    with pytest.raises(SsmqError, match="accumulator of y needs 54 bits, more than the 53"):
-        small_config(bits={"c": 24, "x": 24}, model={"modes": 64})
+    with pytest.raises(SsmqError, match="accumulator of blocks.0.ssm needs 54 bits, more than the 53"):
+        Model.empty(small_config(bits={"c": 24, "x": 24}, model={"modes": 64}))
     # Narrow enough by its widths, too wide once the exponents are known.
     config = small_config(bits={"a": 24, "x": 24, "c": 20, "d": 24, "u": 16}, scheme={"granularity": "head"})
     model = small_model(config)[1]
-    model.blocks[1].ssm.b_quant.power.set_exponent(-60)
-    with pytest.raises(SsmqError, match="accumulator of 1.x needs"):
-        settle_precision(model)
+    part(model, "blocks.1.ssm").b_quant.power.set_exponent(-60)
+    with pytest.raises(SsmqError, match="accumulator of blocks.1.ssm.x needs"):
+        settle(model.network)
 
 
 def test_equalised_states_share_one_range():
@@ -98,8 +101,8 @@ def test_equalised_states_share_one_range():
     spreads = []
     for model in (plain, equalised):
         with torch.no_grad():
-            u = model.quantizers["u"](model.encoder(model.quantizers["input"](codes.float()[..., None] / 256)))
-            _, re, im = model.blocks[0].ssm.trace(u)
+            u = model.network.encoder_quant(model.network.encoder(model.network.u_quant(codes.float()[..., None] / 256)))
+            _, re, im = part(model, "blocks.0.ssm").trace(u)
         largest = torch.maximum(re.abs(), im.abs()).amax(dim=(0, 1)).double()
         spreads.append(float(largest.max() / largest.min().clamp(min=1)))
     assert spreads[1] < 4 < spreads[0]

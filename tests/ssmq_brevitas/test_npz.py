@@ -13,11 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import small_config
+from conftest import small_config, sums
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ssmq_brevitas import npz
-from ssmq_brevitas.bounds import accumulator_widths, least_widths
 from ssmq_brevitas.config import Training
 from ssmq_brevitas.data import load_data
 from ssmq_brevitas.errors import SsmqError
@@ -76,13 +75,13 @@ def test_several_channels_train_quantize_and_are_counted(tmp_path):
         assert torch.equal(model(data.x_test), fused)
         model.use_engine("fused")
     one = config.model.model_copy(update={"channels": 1})
-    narrow = empty_quantized(config.model_copy(update={"model": one}))
+    narrow = Model.empty(config.model_copy(update={"model": one}))
     assert model.footprint().total - narrow.footprint().total == 4 * 2 * config.scheme.bits.encoder / 8
-    assert least_widths(config.model, config.scheme.bits)["encoder"] > least_widths(one, config.scheme.bits)["encoder"]
+    assert sums(model, least=True)["encoder"] > sums(narrow, least=True)["encoder"]
     # No sequence can need more than the bound: all codes at their largest.
-    weight, fed = model.encoder.weight_format, model.quantizers["input"].format
+    weight, fed = model.network.encoder.weight_format, model.network.u_quant.format
     most = CHANNELS * weight.magnitude * fed.magnitude
-    assert 2 ** (accumulator_widths(model)["encoder"] - 1) > most
+    assert 2 ** (sums(model)["encoder"] - 1) > most
 
 
 def test_the_script_for_japanese_vowels_learns_nothing_from_what_it_holds_out(tmp_path):

@@ -7,7 +7,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from conftest import small_codes, small_config, small_model
+from conftest import part, small_codes, small_config, small_model, ssms
 from ssmq_brevitas.post_training import fitted
 
 
@@ -21,24 +21,24 @@ def error(model, floating, codes) -> float:
 def test_a_coarse_model_comes_closer_on_sequences_it_was_not_fitted_to(norm, granularity):
     config = small_config(model={"norm": norm}, scheme={"granularity": granularity}, bits={"x": 5, "a": 10})
     floating, model = small_model(config)
-    fitted = fitted(copy.deepcopy(model), floating, small_codes(256, seed=2))
+    found = fitted(copy.deepcopy(model), floating, small_codes(256, seed=2))
     unseen = small_codes(64, seed=3)
-    assert error(fitted, floating, unseen) < 0.8 * error(model, floating, unseen)
+    assert error(found, floating, unseen) < 0.8 * error(model, floating, unseen)
 
 
 def test_widths_and_the_recurrence_stay_and_all_engines_agree():
     config = small_config(bits={"x": 5, "c": 5, "decoder": 5})
     floating, model = small_model(config)
-    fitted = fitted(copy.deepcopy(model), floating, small_codes(64, seed=2))
-    for before, after in zip(model.blocks, fitted.blocks, strict=True):
-        kept, new = before.ssm.parameters_on_grid(), after.ssm.parameters_on_grid()
+    found = fitted(copy.deepcopy(model), floating, small_codes(64, seed=2))
+    for before, after in zip(ssms(model), ssms(found), strict=True):
+        kept, new = before.parameters_on_grid(), after.parameters_on_grid()
         assert all(torch.equal(kept[name], new[name]) for name in ("a_re", "a_im", "b_re", "b_im"))
-        codes = new["c_re"].detach().numpy() / np.ldexp(1.0, after.ssm.c_quant.format.exponent)
+        codes = new["c_re"].detach().numpy() / np.ldexp(1.0, after.c_quant.format.exponent)
         assert np.array_equal(codes, np.rint(codes)) and np.abs(codes).max() <= 16
     unseen = small_codes(8, seed=3)
-    fused = fitted(unseen)
-    fitted.use_engine("reference")
-    assert torch.equal(fitted(unseen), fused)
+    fused = found(unseen)
+    found.use_engine("reference")
+    assert torch.equal(found(unseen), fused)
 
 
 def test_the_same_sequences_give_the_same_model():
@@ -50,7 +50,7 @@ def test_the_same_sequences_give_the_same_model():
 def test_a_head_that_never_moves_keeps_its_read_out():
     floating, model = small_model(small_config(model={"layers": 1}))
     with torch.no_grad():
-        model.encoder.weight[1], model.encoder.bias[1] = 0, 0
-    before = model.blocks[0].ssm.c.detach().clone()
-    after = fitted(model, floating, small_codes(16)).blocks[0].ssm.c
+        model.network.encoder.weight[1], model.network.encoder.bias[1] = 0, 0
+    before = part(model, "blocks.0.ssm").c.detach().clone()
+    after = part(fitted(model, floating, small_codes(16)), "blocks.0.ssm").c
     assert torch.equal(after[1], before[1]) and not torch.equal(after[0], before[0])

@@ -12,7 +12,7 @@ from conftest import small_codes, small_config, small_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ssmq_brevitas.checkpoint import save_checkpoint
-from ssmq_brevitas.config import ModelConfig, Training
+from ssmq_brevitas.config import Config, ModelConfig, Training
 from ssmq_brevitas.data import SequenceData
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.interrupt import deferred_interrupt
@@ -31,11 +31,11 @@ def made(seed: int = 0, **changes) -> SequenceData:
     return SequenceData("noise", "made here", *splits, **changes)
 
 
-def model_of(kind: str = "quantised", config=CONFIG, seed: int = 0) -> Classifier:
+def model_of(kind: str = "quantised", config=CONFIG, seed: int = 0) -> Model:
     return small_model(config, seed)[kind == "quantised"]
 
 
-def interrupted(state, model: Classifier, data: SequenceData, training: Training = TRAINING) -> None:
+def interrupted(state, model: Model, data: SequenceData, training: Training = TRAINING) -> None:
     def stop(progress):
         if progress.step == 4:
             raise KeyboardInterrupt
@@ -54,9 +54,9 @@ OTHERS = {
 }  # fmt: skip
 
 
-def frozen() -> Classifier:
+def frozen() -> Model:
     scheme = CONFIG.scheme.model_copy(update={"parameterisation": "frozen"})
-    return quantized_start(model_of(), CONFIG, CONFIG.model_copy(update={"scheme": scheme}), small_codes())
+    return quantized_start(model_of(), CONFIG.model_copy(update={"scheme": scheme}), small_codes())
 
 
 @pytest.mark.parametrize("other", OTHERS)
@@ -77,11 +77,11 @@ def test_a_result_is_taken_for_its_own_training_only(tmp_path):
     path, data = tmp_path / "m.safetensors", made()
     about = identity(model_of(), data, TRAINING, 0)
     assert finished(path, about) is None
-    save_checkpoint(path, model_of(seed=3), CONFIG, {"identity": about})
+    save_checkpoint(path, model_of(seed=3), {"identity": about})
     assert finished(path, about) is not None
     with pytest.raises(SsmqError, match="of other data"):
         finished(path, identity(model_of(), made(seed=1), TRAINING, 0))
-    save_checkpoint(path, model_of(seed=3), CONFIG)
+    save_checkpoint(path, model_of(seed=3))
     with pytest.raises(SsmqError, match="m.safetensors: does not say which training made it"):
         finished(path, about)
 
@@ -102,7 +102,7 @@ def test_a_training_that_diverges_stops_says_so_and_leaves_nothing(tmp_path, kin
 def test_the_accuracy_of_a_model_that_is_not_finite_is_none():
     model = model_of("float")
     with torch.no_grad():
-        model.decoder.bias[0] = float("nan")
+        model.network.decoder.bias[0] = float("nan")
     with pytest.raises(SsmqError, match="outputs are not finite"):
         score(model, small_codes(), torch.zeros(16, dtype=torch.int64))
 
@@ -114,11 +114,11 @@ def test_a_batch_larger_than_the_data_is_the_data_and_no_epoch_changes_nothing()
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), larger.parameters(), strict=True))
     untouched = model_of()
     assert train(untouched, data, TRAINING.model_copy(update={"epochs": 0})).rows == []
-    assert torch.equal(untouched.decoder.weight, model_of().decoder.weight)
+    assert torch.equal(untouched.network.decoder.weight, model_of().network.decoder.weight)
 
 
 def test_a_batch_that_no_memory_holds_is_refused_before_it_is_made():
-    model = Model.floating(ModelConfig(heads=256, modes=1, length=2**24))
+    model = Model.floating(Config(model=ModelConfig(heads=256, modes=1, length=2**24)))
     with pytest.raises(SsmqError, match=r"more than the .* GiB of this machine: lower batch \(65536\)"):
         refuse_large(model, Training(batch=65536), 65536, torch.device("cpu"))
 

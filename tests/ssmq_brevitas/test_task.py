@@ -7,10 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from conftest import LENGTH
+from conftest import LENGTH, part, sums
 from hypothesis import given
 from hypothesis import strategies as st
-from ssmq_brevitas.bounds import accumulator_widths
 from ssmq_brevitas.checkpoint import load_checkpoint, save_checkpoint
 from ssmq_brevitas.config import Training, load_config, parse_config, to_toml
 from ssmq_brevitas.data import SequenceData
@@ -60,7 +59,7 @@ def data_of(name: str) -> SequenceData:
     return SequenceData("bright", "made here", *parts)
 
 
-def fresh(name: str, kind: str = "float") -> Classifier:
+def fresh(name: str, kind: str = "float") -> Model:
     torch.manual_seed(0)
     config = config_of(name)
     floating = Model.floating(config).eval()
@@ -104,15 +103,15 @@ def test_a_state_of_another_task_or_input_is_refused(tmp_path):
     data, training, state = data_of("regression"), Training(epochs=1, batch=16), tmp_path / "state.safetensors"
     train(fresh("regression"), data, training, state_path=state)
     model, steps = fresh("regression"), data_of("regression of steps")
-    model.task = TASKS["regression of steps"]
+    model.config = config_of("regression of steps").model_copy(update={"model": model.shape})
     twice = {
         f"y_{split}": getattr(steps, f"y_{split}")[..., None].expand(-1, -1, 2) for split in ("train", "validation", "test")
     }
     with pytest.raises(SsmqError, match=r"another task.every_step \(False, not True\)"):
         train(model, dataclasses.replace(steps, **twice), training, state_path=state)
-    other = parse_config({"model": {**model.model.model_dump(), "input": {"bits": 8, "signed": False, "exponent": 0}}}, "test")
+    other = parse_config({"model": {**fresh("regression").shape.model_dump(), "input": {"bits": 8, "signed": False, "exponent": 0}}}, "test")
     model = fresh("regression")
-    model.model = other.model
+    model.config = model.config.model_copy(update={"model": other.model})
     with pytest.raises(SsmqError, match=r"another model.input.exponent \(-8, not 0\)"):
         train(model, data, training, state_path=state)
 
@@ -231,7 +230,8 @@ def test_outputs_of_every_step_see_no_later_step_and_end_as_those_of_a_sequence_
             assert same[:11].all() and not same[11:].any()
         # Pooled over one step, a sequence is that step.
         steps = fresh(name)
-        whole = Model.floating(steps.model.model_copy(update={"length": 1}), TASKS["sequence"])
+        shape = steps.shape.model_copy(update={"length": 1})
+        whole = Model.floating(config_of("sequence").model_copy(update={"model": shape}))
         whole.load_state_dict(steps.state_dict())
         assert torch.allclose(whole(data.x_test[:, :1]), steps(data.x_test[:, :1])[:, 0], atol=1e-6)
 
@@ -239,18 +239,18 @@ def test_outputs_of_every_step_see_no_later_step_and_end_as_those_of_a_sequence_
 def test_outputs_of_every_step_need_no_pooling(tmp_path):
     config = config_of("step")
     model, pooling = fresh("step", "quantised"), fresh("sequence", "quantised")
-    assert "pool" not in accumulator_widths(model) and "pool" in accumulator_widths(pooling)
-    last = pooling.blocks[-1].quantizers["u"]
+    assert "sum" not in sums(model) and "sum" in sums(pooling)
+    last = part(pooling, f"blocks.{pooling.shape.layers - 1}.add_quant")
     # 20 steps are summed with 5 bits more; the quantiser of the sum has an exponent of its own, a byte.
     assert pooling.footprint().state - model.footprint().state == 4 * (last.bits + 5) / 8
     assert pooling.footprint().parameters - model.footprint().parameters == 1
-    assert footprint(fresh("sequence")).state - footprint(fresh("step")).state == 4 * 4
+    assert fresh("sequence").footprint().state - fresh("step").footprint().state == 4 * 4
     reference = model(data_of("step").x_test)
     model.use_engine("reference")
     assert torch.equal(model(data_of("step").x_test), reference)
-    save_checkpoint(tmp_path / "m.safetensors", model, config)
-    loaded, found, _ = load_checkpoint(tmp_path / "m.safetensors")
-    assert found == config and torch.equal(loaded(data_of("step").x_test), reference)
+    save_checkpoint(tmp_path / "m.safetensors", model)
+    loaded, _ = load_checkpoint(tmp_path / "m.safetensors")
+    assert loaded.config == config and torch.equal(loaded(data_of("step").x_test), reference)
 
 
 @pytest.mark.parametrize("name", ["step", "regression of steps"])
@@ -263,14 +263,14 @@ def test_read_outs_are_fitted_on_every_step(name):
     with torch.no_grad():
         wanted = floating(data.x_test)
         plain = (post_training(floating, config, data.x_train)(data.x_test) - wanted).square().mean()
-        fitted = fitted(post_training(floating, config, data.x_train), floating, data.x_train)
-        assert (fitted(data.x_test) - wanted).square().mean() < plain
+        found = fitted(post_training(floating, config, data.x_train), floating, data.x_train)
+        assert (found(data.x_test) - wanted).square().mean() < plain
 
 
 def test_another_task_does_not_start_from_this_model():
-    config, other = config_of("sequence"), config_of("regression")
+    other = config_of("regression")
     with pytest.raises(SsmqError, match="told is a model of another task"):
-        quantized_start(fresh("sequence"), config, other, data_of("regression").x_train)
+        quantized_start(fresh("sequence"), other, data_of("regression").x_train)
 
 
 @pytest.mark.parametrize(

@@ -116,9 +116,9 @@ def test_checkpoints_give_back_the_same_codes(kind, data, tmp_path):
     config = small_config(bits={"a": 16, "x": 16} if kind == "wide" else {})
     floating, quantized = small_model(config)
     model = floating if kind == "float" else quantized
-    save_checkpoint(tmp_path / "m.safetensors", model, config, {"seed": 7})
-    loaded, found, note = load_checkpoint(tmp_path / "m.safetensors")
-    assert found == config and note == {"seed": 7}
+    save_checkpoint(tmp_path / "m.safetensors", model, {"seed": 7})
+    loaded, note = load_checkpoint(tmp_path / "m.safetensors")
+    assert loaded.config == config and note == {"seed": 7}
     with torch.no_grad():
         assert torch.equal(loaded(data.x_test), model(data.x_test))
 
@@ -126,7 +126,7 @@ def test_checkpoints_give_back_the_same_codes(kind, data, tmp_path):
 def test_damaged_checkpoints_are_refused(tmp_path):
     config = small_config()
     path = tmp_path / "m.safetensors"
-    save_checkpoint(path, small_model(config)[1], config)
+    save_checkpoint(path, small_model(config)[1])
     whole = path.read_bytes()
     cases = {
         "truncated": whole[: len(whole) // 2],

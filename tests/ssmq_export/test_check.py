@@ -30,7 +30,7 @@ from ssmq_export.verification.engines import with_batch
 @pytest.fixture(scope="module")
 def graphs() -> dict[str, onnx.ModelProto]:
     model = {"norm": "batch", "activation": "relu", "gate": "hard_sigmoid", "layers": 1}
-    step = step_graph(describe(small_model(small_config(model=model))[1]))
+    step = step_graph(small_model(small_config(model=model))[1].network)
     dataflow = lower(step)
     whole = collapse(dataflow)
     return {"step": step, "dataflow": dataflow, "sequence": sequence_graph(step), "sequence-dataflow": whole}
@@ -429,7 +429,7 @@ def test_a_join_of_two_grids_is_warned_of(graphs):
 
 
 def test_a_pair_of_threshold_counts_is_a_table_without_the_mark_too():
-    step = step_graph(describe(small_model(small_config(model={"activation": "hard_gelu"}))[1]))
+    step = step_graph(small_model(small_config(model={"activation": "hard_gelu"}))[1].network)
     model = lower(step)
     marked = [n for n in model.graph.node if n.metadata_props]
     for found in marked:
@@ -438,7 +438,7 @@ def test_a_pair_of_threshold_counts_is_a_table_without_the_mark_too():
 
 
 def test_a_table_is_pointed_out():
-    step = step_graph(describe(small_model(small_config(model={"activation": "hard_gelu"}))[1]))
+    step = step_graph(small_model(small_config(model={"activation": "hard_gelu"}))[1].network)
     assert rules_of(check_model(lower(step)), "info") == {"table", "residual-buffer"}
 
 

@@ -55,7 +55,7 @@ def hardware():
 @pytest.fixture(scope="module")
 def sequence():
     """Four heads of three modes, two layers."""
-    return collapse(lower(step_graph(describe(small_model(small_config())[1]))))
+    return collapse(lower(step_graph(small_model(small_config())[1].network)))
 
 
 def found(model, *severities):
@@ -170,7 +170,7 @@ def test_sarif_names_rules_levels_and_places(hardware, tmp_path):
     ],
 )
 def test_the_folding_that_a_node_keeps_divides_its_channels(key, value, message):
-    model = lower(step_graph(describe(small_model(small_config())[1])))
+    model = lower(step_graph(small_model(small_config())[1].network))
     node = next(node for node in model.graph.node if node.name == "MatMul_value_0_product")
     node.metadata_props.add(key=key, value=value)
     findings = [(f.node, f.message) for f in check_model(model) if f.rule == "folding"]

@@ -122,7 +122,7 @@ def test_size_is_linear_in_layers_and_independent_of_length():
 
 @pytest.fixture(scope="module")
 def graph():
-    return collapse(lower(step_graph(describe(small_model(small_config())[1]))))
+    return collapse(lower(step_graph(small_model(small_config())[1].network)))
 
 
 def test_qonnx_infers_shapes_and_types(graph):
@@ -163,14 +163,14 @@ def test_the_estimate_counts_the_scan(graph):
     found = estimate_graph(graph, find_part("xc7z020clg400-1")).as_dict()
     scans = [node for node in found["nodes"] if node["op"] == "DiagonalScan"]
     assert len(scans) == 2 and all(node["cycles"] == 12 and node["dsp"] > 0 for node in scans)
-    step = estimate_graph(lower(step_graph(describe(small_model(small_config())[1]))), find_part("xc7z020clg400-1")).as_dict()
+    step = estimate_graph(lower(step_graph(small_model(small_config())[1].network)), find_part("xc7z020clg400-1")).as_dict()
     assert found["bytes"]["state"] == step["bytes"]["state"]
     # The step graph leaves out products with zeros of B and C.
     assert 0 <= found["multiplications_per_step"] - step["multiplications_per_step"] <= 2 * 12
 
 
 def altered(change):
-    graph = lower(step_graph(describe(small_model(small_config())[1])))
+    graph = lower(step_graph(small_model(small_config())[1].network))
     change({tensor.name: tensor for tensor in graph.graph.initializer})
     return graph
 
@@ -252,7 +252,7 @@ def test_parameters_of_zero_leave_a_diagonal_recurrence(change):
 
 def test_a_state_that_something_else_reads_is_named():
     """It would be a port that nothing feeds."""
-    graph = lower(step_graph(describe(small_model(small_config())[1])))
+    graph = lower(step_graph(small_model(small_config())[1].network))
     next(node for node in graph.graph.node if node.output[0] == "cx_im_1").input[0] = "blocks.1.ssm.x_im"
     with pytest.raises(ExportError, match="y_1: reads the states of the step before"):
         collapse(graph)

@@ -22,7 +22,7 @@ PART = replace(find_part("xczu7ev"), lut=10**9, ff=10**9)
 
 @pytest.fixture(scope="module")
 def folded() -> Folded:
-    return sequential(DataflowGraph(lower(step_graph(describe(small_model(small_config())[1])))))
+    return sequential(DataflowGraph(lower(step_graph(small_model(small_config())[1].network))))
 
 
 def spent(folded: Folded) -> int:

@@ -29,7 +29,7 @@ FORMS = ("step", "dataflow", "sequence-dataflow")
 
 @functools.cache
 def _graphs() -> dict[str, onnx.ModelProto]:
-    step = step_graph(describe(small_model(small_config(model={"norm": "batch", "activation": "relu"}))[1]))
+    step = step_graph(small_model(small_config(model={"norm": "batch", "activation": "relu"}))[1].network)
     dataflow = lower(step)
     return {"step": step, "dataflow": dataflow, "sequence-dataflow": collapse(dataflow)}
 
@@ -81,7 +81,7 @@ def test_what_we_write_can_be_read(tmp_path):
     """In double, with several inputs, exponents a head, tables, and no norm."""
     model = {"norm": "none", "activation": "hard_gelu", "channels": 3, "layers": 1}
     config = small_config(model=model, scheme={"granularity": "head"}, bits={"a": 16, "x": 12})
-    step = step_graph(describe(small_model(config)[1]))
+    step = step_graph(small_model(config)[1].network)
     dataflow = lower(step)
     for form, model in zip(FORMS, (step, dataflow, collapse(dataflow)), strict=True):
         onnx.save(model, tmp_path / f"{form}.onnx")
@@ -439,7 +439,7 @@ def test_rates_and_clocks_are_numbers():
 
 
 def gelu() -> onnx.ModelProto:
-    return step_graph(describe(small_model(small_config(model={"activation": "gelu", "layers": 1}))[1]))
+    return step_graph(small_model(small_config(model={"activation": "gelu", "layers": 1}))[1].network)
 
 
 def longer(model):

@@ -142,7 +142,7 @@ def test_presets_have_stable_port_names(preset):
 
     torch.manual_seed(0)
     noise = torch.randint(0, 256, (4, 784), dtype=torch.uint8)
-    graph = step_graph(describe(post_training(Model.floating(config).eval(), config, noise))).graph
+    graph = step_graph(post_training(Model.floating(config).eval(), config, noise).network).graph
     expected = ["u", *(f"x_{part}_{k}" for k in layers for part in ("re", "im")), "sum.kept"]
     assert [port.name for port in graph.input] == expected
     following = ["decoder", *(f"x_{part}_next_{k}" for k in layers for part in ("re", "im")), "sum"]

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from conftest import small_config, small_model
+from conftest import part, small_config, small_model
 from hypothesis import given
 from hypothesis import strategies as st
 from qonnx.core.modelwrapper import ModelWrapper
@@ -82,7 +82,7 @@ def test_a_graph_of_another_form_is_refused():
 def test_a_gelu_in_doubles_is_a_threshold_layer():
     """Behind a Cast, which has no place in fixed point."""
     config = small_config(model={"activation": "gelu", "layers": 1}, bits={"a": 12, "x": 12, "c": 10, "u": 12})
-    step = step_graph(describe(small_model(config)[1]))
+    step = step_graph(small_model(config)[1].network)
     assert "Cast" in {node.op_type for node in step.graph.node}
     operators = [node.op_type for node in hls_graph(step).model.graph.node]
     assert operators.count("SsmqThresholds") == 2 and not {"Cast", "Gather"} & set(operators)
@@ -92,7 +92,7 @@ def test_a_result_past_the_53_bits_of_a_double_is_refused_and_one_of_53_is_not()
     """Every head's own sum is narrow. Their one type reaches from the finest place of all heads to the largest."""
     config = small_config(model={"layers": 1, "activation": "relu"}, scheme={"granularity": "head"})
     _, model = small_model(config)
-    power = model.blocks[0].ssm.d_quant.power
+    power = part(model, "blocks.0.ssm").d_quant.power
 
     def finer(places: int) -> int:
         """Bits of the type of D·u + C·x with the first head's D on a grid so much finer."""
@@ -126,7 +126,7 @@ def test_names_become_identifiers_no_two_alike_and_back(names):
 
 def test_names_of_torch_fx_are_told_as_they_are():
     config = small_config(model={"layers": 1, "activation": "relu"})
-    wrapper = ModelWrapper(step_graph(describe(small_model(config)[1])))
+    wrapper = ModelWrapper(step_graph(small_model(config)[1].network))
     for old, new in (("du_0", "layers.0.du"), ("cx_0", "layers_0_du")):
         wrapper.rename_tensor(old, new)
     step = wrapper.model

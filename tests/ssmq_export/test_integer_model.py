@@ -250,12 +250,12 @@ def test_a_quantized_checkpoint_is_lowered_in_memory(tmp_path):
     config = small_config(**CASES["edge"])
     floating, model = small_model(config)
     onnx.save(graphs("edge")[2], tmp_path / "dataflow.onnx")
-    save_checkpoint(tmp_path / "model.safetensors", model, config)
+    save_checkpoint(tmp_path / "model.safetensors", model)
     codes = small_codes(4).numpy()
     expected = IntegerModel(graphs("edge")[2]).forward(codes)
     assert np.array_equal(IntegerModel.load(tmp_path / "dataflow.onnx").forward(codes), expected)
     assert np.array_equal(IntegerModel(dataflow_of_checkpoint(tmp_path / "model.safetensors")).forward(codes), expected)
-    save_checkpoint(tmp_path / "float.safetensors", floating, config)
+    save_checkpoint(tmp_path / "float.safetensors", floating)
     with pytest.raises(ExportError, match="a float model has no codes"):
         dataflow_of_checkpoint(tmp_path / "float.safetensors")
 

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from conftest import LENGTH, small_codes, small_config, small_model
+from conftest import LENGTH, part, small_codes, small_config, small_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
@@ -94,13 +94,13 @@ def test_a_tabulated_activation_equals_the_graph_on_every_code(activation):
     step = step_graph(quantized.network)
     dataflow = lower(step)
     codes = np.arange(-128, 128)
-    fmt = quantized.blocks[0].quantizers["y"].format
-    out = quantized.blocks[0].quantizers["mix_in"].format
+    fmt = part(quantized, "blocks.0.quantizers")["y"].format
+    out = part(quantized, "blocks.0.quantizers")["mix_in"].format
     import torch
 
     with torch.no_grad():
         y = torch.from_numpy(fmt.values(codes)).float()
-        expected = quantized.blocks[0].quantizers["mix_in"](quantized.blocks[0].activation(y)).numpy()
+        expected = part(quantized, "blocks.0.quantizers")["mix_in"](part(quantized, "blocks.0.activation")(y)).numpy()
     graph = {node.output[0]: node for node in dataflow.graph.node}
     constants = constants_of(dataflow.graph)
     join = graph["blocks.0.activation_quant"]
@@ -141,7 +141,7 @@ def test_every_pass_keeps_every_code(case):
 
 @pytest.mark.parametrize("case", CASES)
 def test_every_pass_run_twice_is_the_pass_run_once(case):
-    graph = Graph(step_graph(describe(small_model(small_config(**CASES[case]))[1])))
+    graph = Graph(step_graph(small_model(small_config(**CASES[case]))[1].network))
     for run in PASSES:
         run(graph)
         once = graph.model()
@@ -231,7 +231,7 @@ def test_a_table_is_the_model_s_own_function_where_floats_need_to_be_double(widt
     """GELU behind sums too wide for float32, where ONNX Runtime has no erf: every code of y, not only those that occur."""
     bits = {"a": 12, "x": 12, "c": 10, "u": 12, "y": width}
     _, model = small_model(small_config(model={"activation": "gelu", "layers": 1}, bits=bits))
-    quantizers = model.blocks[0].quantizers
+    quantizers = part(model, "blocks.0.quantizers")
     quantizers["y"].power.set_exponent(4 - width)  # from -8 on: the bend, and where 1 + erf comes next to 0 and to 2
     quantizers["mix_in"].power.set_exponent(-4)
     step = step_graph(model.network)
@@ -252,7 +252,7 @@ def test_a_table_is_the_model_s_own_function_where_floats_need_to_be_double(widt
 
     def trained(y: np.ndarray) -> np.ndarray:
         with torch.no_grad():
-            return result.codes(quantizers["mix_in"](model.blocks[0].activation(torch.from_numpy(y))).numpy())
+            return result.codes(quantizers["mix_in"](part(model, "blocks.0.activation")(torch.from_numpy(y))).numpy())
 
     assert np.array_equal(trained(values), expected)
     # A value alone takes another way through torch's erf than one among many.
@@ -265,7 +265,7 @@ def test_pruned_parameters_leave_the_graphs_whole(part):
     """What is 0 in a whole layer is still read: by name in the graph, by a weight of 0 in its sums."""
     _, model = small_model(small_config(model={"layers": 1}, scheme={"equalise": False}))
     with torch.no_grad():
-        getattr(model.blocks[0].ssm, part).zero_()
+        getattr(part(model, "blocks.0.ssm"), part).zero_()
     dataflow = lower(step_graph(model.network))
     codes = small_codes(4).numpy()
     expected = trace(model.network, codes, "reference")
@@ -282,7 +282,7 @@ def test_a_quantizer_that_changes_nothing_keeps_its_codes_under_its_name():
     """An encoder's sum on the grid of u and inside its range; the input's codes, too, may be what the port carries."""
     config = small_config(model={"layers": 1}, bits={"input": 4, "encoder": 3, "bias": 6, "u": 8})
     _, model = small_model(config)
-    encoder, quantizers = model.encoder, model.quantizers
+    encoder, quantizers = model.network.encoder, model.quantizers
     exponent = int(encoder.weight_power.exponent) + int(quantizers["input"].power.exponent)
     quantizers["u"].power.set_exponent(exponent)
     encoder.bias_power.set_exponent(exponent)

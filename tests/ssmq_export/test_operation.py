@@ -23,7 +23,7 @@ from test_graphs import CASES
 
 
 def dataflow(name: str) -> onnx.ModelProto:
-    return lower(step_graph(describe(small_model(small_config(**CASES[name]))[1])))
+    return lower(step_graph(small_model(small_config(**CASES[name]))[1].network))
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -356,7 +356,7 @@ def test_every_pass_leaves_what_it_ensures_and_what_the_others_require():
     checked: dict[str, list[bool]] = {}
     changed: dict[str, bool] = {}
     for case in ("edge", "paper", "paper-soft", "paper-per-head-polar"):
-        graph = Graph(step_graph(describe(small_model(small_config(**CASES[case]))[1])))
+        graph = Graph(step_graph(small_model(small_config(**CASES[case]))[1].network))
         for run in PASSES:
             for holds in run.requires:
                 assert holds(graph), (case, run.__name__, holds.__name__)

@@ -83,7 +83,7 @@ def test_study_names_its_rows(tmp_path):
 )
 def test_sensitivity_refuses_before_it_works(tmp_path, arguments, message):
     config = small_config()
-    save_checkpoint(tmp_path / "m.safetensors", small_model(config)[1], config)
+    save_checkpoint(tmp_path / "m.safetensors", small_model(config)[1])
     with pytest.raises(SsmqError, match=message):
         ssmq("sensitivity", tmp_path / "m.safetensors", *arguments)
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 import torch
-from conftest import small_codes, small_config
+from conftest import part, small_codes, small_config
 from ssmq_brevitas.data import SequenceData
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.model import Model
@@ -44,16 +44,16 @@ def test_one_head_one_mode_and_widths_at_the_edges(tmp_path, widths):
 
 
 def nothing(model) -> None:
-    model.decoder.weight.data.zero_()
-    model.decoder.bias.data.zero_()
+    model.network.decoder.weight.data.zero_()
+    model.network.decoder.bias.data.zero_()
 
 
 def no_number(model) -> None:
-    model.encoder.weight.data.fill_(float("nan"))
+    model.network.encoder.weight.data.fill_(float("nan"))
 
 
 def too_large(model) -> None:
-    model.encoder.weight.data.fill_(1e38)
+    model.network.encoder.weight.data.fill_(1e38)
 
 
 @pytest.mark.parametrize("change", [nothing, no_number, too_large])
@@ -64,7 +64,7 @@ def test_a_model_that_says_nothing_is_refused(change):
 
 def test_eigenvalues_on_the_circle_have_a_finite_memory():
     found, config = bench(layers=1)
-    found.floating.blocks[0].ssm.log_a_re.data.fill_(-60.0)
+    part(found.floating, "blocks.0.ssm").log_a_re.data.fill_(-60.0)
     told = sensitivity(found, config, [8])
     assert told["layers"][0]["memory"] == 2.0**52 and json.dumps(told, allow_nan=False)
 

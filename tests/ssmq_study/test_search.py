@@ -93,7 +93,7 @@ def test_luts_are_those_of_the_estimate_and_a_budget_of_them_is_kept(tmp_path):
     assert dearest > 1.1 * cheapest
     within = guided_within(bench, config, told, (cheapest + dearest) / 2, cost)
     assert within["lut"] <= (cheapest + dearest) / 2
-    graph = lower(step_graph(describe(bench.fitted(with_bits(config, within["scheme"]["bits"])))))
+    graph = lower(step_graph(bench.fitted(with_bits(config, within["scheme"]["bits"])).network))
     estimate = estimate_graph(graph, part, fps=5_000)
     assert within["lut"] == estimate.as_dict()["total"]["lut"] and estimate.sequences_per_second >= 5_000
     with pytest.raises(SsmqError, match=f"a budget of {cheapest / 2:,.0f} lut is too small: the cheapest scheme found"):
@@ -126,7 +126,7 @@ def test_two_processes_share_one_storage(tmp_path):
     """Each adds its own trials to one study; the front each writes is of them all so far."""
     config = small_config(model={"heads": 2, "modes": 2, "length": 49, "classes": 10, "layers": 1})
     torch.manual_seed(0)
-    save_checkpoint(tmp_path / "float.safetensors", Model.floating(config), config)
+    save_checkpoint(tmp_path / "float.safetensors", Model.floating(config))
     storage = f"sqlite:///{tmp_path / 'shared.db'}"
     script = "from ssmq_cli.main import main; main()"
     arguments = ["--downsample", "4", "--widths", "4,8", "--images", "50", "--trials", "4", "--storage", storage]

@@ -102,14 +102,14 @@ def test_a_layer_alone_is_narrow_there_and_nowhere_else(two_layers):
     wide, narrow = (bench.quantized(with_bits(config, {**dict.fromkeys(("u", "c"), bits)})) for bits in (14, 4))
     model = narrow_at(wide, narrow, 1)
     assert [block.ssm.c_quant.bits for block in model.blocks] == [14, 4]
-    assert [model.quantizers["u"].bits, *(block.quantizers["u"].bits for block in model.blocks)] == [14, 14, 4]
+    assert [model.network.encoder_quant.bits, *(block.quantizers["u"].bits for block in model.blocks)] == [14, 14, 4]
     outside = narrow_at(wide, narrow, "outside")
     assert [outside.quantizers["u"].bits, *(block.quantizers["u"].bits for block in outside.blocks)] == [4, 14, 14]
     assert [block.ssm.c_quant.bits for block in wide.blocks] == [14, 14], "the wide model stays as it was"
 
 
 def test_a_and_x_come_first_and_the_eigenvalues_say_why():
-    floating, config, _ = load_checkpoint(locate("zoo:edge-2x16"))
+    floating, _ = load_checkpoint(locate("zoo:edge-2x16"))
     found = sensitivity(Bench(floating, load_data(), 100), config, [8], by_layer=False)
     assert {row["tensor"] for row in found["tensors"][:2]} == {"a", "x"}
     assert found["tensors"][1]["loss"] > 0.5 > 0.05 > found["tensors"][2]["loss"]
