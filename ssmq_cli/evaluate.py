@@ -27,7 +27,6 @@ def command(
 
     The card is NAME.json beside NAME.safetensors. Exit code 1 if it has another number for the same data.
     """
-    from ssmq_brevitas.checkpoint import load_checkpoint
     from ssmq_brevitas.errors import SsmqError
     from ssmq_brevitas.zoo import locate
     from ssmq_study.cards import load_card, measure, write_card
@@ -42,7 +41,7 @@ def command(
     if not model:
         raise SsmqError("which model? give zoo:NAME or a checkpoint; --list names the zoo")
     checkpoint = locate(model)
-    loaded = load_checkpoint(checkpoint)
+    loaded = options.quantized_model(checkpoint)
     data = load(loaded[0].config)
     found, sizes = measure(loaded[0], data), loaded[0].footprint().as_dict()
     known = load_card(checkpoint) if card is None else write_card(checkpoint, loaded, card, found)

@@ -27,12 +27,12 @@ def command(
 
     A checkpoint from elsewhere goes beside them as model.safetensors, for `ssmq verify`. A graph that differs from the model in one code is not written.
     """
-    from ssmq_brevitas.checkpoint import load_checkpoint, save_checkpoint
+    from ssmq_brevitas.checkpoint import save_checkpoint
     from ssmq_export.dataflow.keys import CONFIG_KEY
     from ssmq_export.exporting import export_graphs
     from ssmq_export.from_network import step_graph, trace
 
-    model, note = load_checkpoint(checkpoint)
+    model, note = options.quantized_model(checkpoint)
     step = step_graph(model.network, {CONFIG_KEY: model.config.model_dump_json()})
     data = load(model.config)
     codes = data.x_test[:images].numpy()

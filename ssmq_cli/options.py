@@ -180,6 +180,16 @@ def widths(text: str) -> list[int]:
     return found
 
 
+def quantized_model(checkpoint: Path):
+    """A quantised model and its note."""
+    from ssmq_brevitas.checkpoint import load_checkpoint
+
+    model, note = load_checkpoint(checkpoint)
+    if not model.quantized:
+        raise SsmqError(f"{checkpoint}: a float model has no codes: quantise it first (ssmq ptq, or ssmq train --from)")
+    return model, note
+
+
 def float_model(checkpoint: Path, preset: str | None):
     """A float model and its configuration, with the scheme of ``preset`` if that is given."""
     from ssmq_brevitas.checkpoint import load_checkpoint

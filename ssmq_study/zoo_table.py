@@ -6,7 +6,7 @@ from ssmq_brevitas.config import Scheme
 from ssmq_brevitas.zoo import PREFIX, zoo_models
 
 from .cards import Card, load_card
-from .sensitivity import POLAR_GRIDS
+from .knobs import POLAR_GRIDS
 from .table import Table, percent
 
 

@@ -125,7 +125,7 @@ def test_the_same_command_twice_gives_the_same_codes(folder):
     [
         (["footprint", "damaged.safetensors"], "damaged.safetensors: not a readable checkpoint"),
         (["export", "missing.safetensors", "--out", "x"], "missing.safetensors: no such checkpoint file"),
-        (["export", "float.safetensors", "--out", "x", *SMALL_IMAGES], "a float model has no codes to export"),
+        (["export", "float.safetensors", "--out", "x", *SMALL_IMAGES], "a float model has no codes: quantise it first"),
         (["export", "qat.safetensors", "--out", "x"], "is made for sequences of 49 steps, not 784"),
         (["check", "damaged.safetensors"], "damaged.safetensors: not an ONNX file"),
         (["run", "--preset", "typo.toml", "--out", "x"], "unknown key 'scheme.bits.linaer'; did you mean 'linear'?"),

@@ -23,7 +23,7 @@ def test_every_model_of_the_zoo_is_what_its_card_says(name):
     checkpoint, data = zoo_models()[name], load_data()
     card = load_card(checkpoint)
     model, _ = load_checkpoint(checkpoint)
-    assert (card.name, card.config, card.bytes) == (name, config, model.footprint().as_dict())
+    assert (card.name, card.config, card.bytes) == (name, model.config, model.footprint().as_dict())
     assert card.on(data.digest) == measure(model, data)
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 from conftest import small_codes, small_config, small_model
 from ssmq_brevitas.checkpoint import save_checkpoint
-from ssmq_brevitas.config import load_config, to_toml
+from ssmq_brevitas.config import Scheme, load_config, to_toml
 from ssmq_brevitas.data import SequenceData
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.model import Model
@@ -23,10 +23,11 @@ from ssmq_export.from_network import step_graph
 from ssmq_export.lowering import lower
 from ssmq_study.allocation import allocate, guided_front, guided_within, pareto
 from ssmq_study.cost import Luts, byte_table, total_bytes
+from ssmq_study.knobs import single_tensors, with_bits
 from ssmq_study.optuna_search import search
 from ssmq_study.plots import front as plot_front
 from ssmq_study.search_tables import front_table, write_front
-from ssmq_study.sensitivity import Bench, sensitivity, with_bits
+from ssmq_study.sensitivity import Bench, sensitivity
 
 
 @pytest.mark.parametrize("budget", [75, 90, 110, 200])
@@ -54,7 +55,7 @@ def test_no_allocation_is_better_than_the_program_s(budget):
 @pytest.mark.parametrize("parameterisation", ["discrete", "log_polar"])
 def test_bytes_add_up(parameterisation):
     config = small_config(scheme={"parameterisation": parameterisation}, model={"norm": "batch"})
-    names = ["a", "a_magnitude", "a_phase", "b", "c", "d", "x", "u", "linear", "encoder", "decoder", "bias", "sum.kept"]
+    names = ["a", "a_magnitude", "a_phase", "b", "c", "d", "x", "u", "linear", "encoder", "decoder", "bias", "pool"]
     base, added = byte_table(config, {name: [4, 7, 9] for name in names}, dict.fromkeys(names, 7))
     bits = dict(zip(names, itertools.cycle([9, 4, 7]), strict=False))
     assert total_bytes(with_bits(config, bits)) == pytest.approx(base + sum(added[n][w] for n, w in bits.items()))
@@ -69,7 +70,7 @@ def small_bench():
 
 def test_budgets_give_schemes_that_fit_and_files_that_load(tmp_path):
     bench, config = small_bench()
-    told = sensitivity(bench, config, [3, 6, 12])
+    told = sensitivity(bench, config, [3, 6, 12], by_tensor=False)
     small, large = (guided_within(bench, config, told, budget) for budget in (170, 400))
     errors = {row["tensor"]: {int(w): e for w, e in row["error"].items()} for row in told["tensors"]}
     base, added = byte_table(config, {name: list(row) for name, row in errors.items()}, dict.fromkeys(errors, 6))
@@ -84,9 +85,40 @@ def test_budgets_give_schemes_that_fit_and_files_that_load(tmp_path):
     assert load_config(tmp_path / "scheme.toml") == changed
 
 
+def test_single_tensors_have_widths_of_their_own_and_never_lose_to_roles(tmp_path):
+    """The program over single tensors may give all tensors of a role one width, so at a budget it errs no more, by its model."""
+    config = small_config(model={"activation": "relu"}, scheme={"parameterisation": "frozen"})
+    parts = [tensor for seed in range(3) for tensor in (small_codes(40, seed), torch.arange(40) % 3)]
+    bench = Bench(small_model(config)[0], SequenceData("noise", "made here", *parts), 40)
+    told = sensitivity(bench, config, [3, 6, 12], by_role=False)
+    found = guided_within(bench, config, told, 300)
+    scheme = Scheme.model_validate(found["scheme"])
+    # A tensor that is the only one of its role is named by that.
+    assert scheme.tensors.keys() == single_tensors(config).keys() - {"encoder", "decoder"} and len({*scheme.tensors.values()}) > 1
+    assert found["bytes"] <= 300 and found["bytes"] == bench.fitted(config.model_copy(update={"scheme": scheme})).footprint().total
+    errors = {row["tensor"]: {int(w): e for w, e in row["error"].items()} for row in told["by_tensor"]}
+    base, added = byte_table(config, {name: list(row) for name, row in errors.items()}, dict.fromkeys(errors, 6))
+    assert with_bits(config, allocate(errors, base, added, 300)).scheme == scheme
+    front = write_front(bench, config, [found], tmp_path, per_tensor=True)
+    assert "blocks.0.ssm.x=" in front_table(front).rows[0][1]
+    assert load_config(tmp_path / f"scheme-{found['bytes']:.0f}.toml").scheme == scheme
+
+
+def test_optuna_searches_single_tensors_on_both_grids(tmp_path):
+    bench, config = small_bench()
+    first = guided_front(bench, config, sensitivity(bench, config, [4, 8], by_role=False), 2)
+    found = search(bench, config, [4, 8], 3, f"sqlite:///{tmp_path / 'a.db'}", first=first, per_tensor=True)
+    schemes = [Scheme.model_validate(entry["scheme"]) for entry in found]
+    assert {scheme.parameterisation for scheme in schemes} == {"frozen", "log_polar"} and len(found) == len(first) + 3
+    for scheme in schemes:
+        assert ("blocks.0.ssm.a_phase" in scheme.tensors) == (scheme.parameterisation == "log_polar")
+        on_grid = config.model_copy(update={"scheme": scheme})
+        assert scheme.tensors.keys() == single_tensors(on_grid).keys() - {"encoder", "decoder"}
+
+
 def test_luts_are_those_of_the_estimate_and_a_budget_of_them_is_kept(tmp_path):
     bench, config = small_bench()
-    part, told = find_part("lfe5u-25f"), sensitivity(bench, config, [3, 5, 8])
+    part, told = find_part("lfe5u-25f"), sensitivity(bench, config, [3, 5, 8], by_tensor=False)
     cost = Luts(part, fps=5_000)
     front = guided_front(bench, config, told, 8, cost)
     cheapest, dearest = min(entry["lut"] for entry in front), max(entry["lut"] for entry in front)
@@ -113,7 +145,7 @@ def test_the_rate_is_kept_by_folding_whatever_the_widths():
 
 def test_optuna_tries_the_polar_grid_where_the_program_was_best(tmp_path):
     bench, config = small_bench()
-    first = guided_front(bench, config, sensitivity(bench, config, [4, 8]), 3)
+    first = guided_front(bench, config, sensitivity(bench, config, [4, 8], by_tensor=False), 3)
     found = search(bench, config, [4, 8], 4, f"sqlite:///{tmp_path / 'a.db'}", first=first)
     kinds = {entry["scheme"]["parameterisation"] for entry in found}
     assert kinds == {"frozen", "log_polar"} and len(found) == len(first) + 4

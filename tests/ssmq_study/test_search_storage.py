@@ -32,7 +32,7 @@ def data(seed: int = 0) -> SequenceData:
 def known():
     config = small_config(model={"activation": "relu", "layers": 1}, scheme={"parameterisation": "frozen"})
     bench = Bench(small_model(config)[0], data(), 40)
-    return bench, config, guided_front(bench, config, sensitivity(bench, config, WIDTHS, by_layer=False), 3)
+    return bench, config, guided_front(bench, config, sensitivity(bench, config, WIDTHS, by_tensor=False), 3)
 
 
 @pytest.fixture
