@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from .config import Bits as Bits
     from .config import Scheme as Scheme
     from .errors import SsmqError as SsmqError
+    from .input_format import InputFormat as InputFormat
     from .network.adopt import adopt as adopt
+    from .network.calibrate import calibrate as calibrate
     from .network.checkpoint import load as load
     from .network.checkpoint import save as save
     from .network.footprint import footprint as footprint
@@ -33,6 +35,8 @@ _PLACES = {
     "QuantS4D": "quant_s4d",
     "Scheme": "config",
     "Bits": "config",
+    "InputFormat": "input_format",
+    "calibrate": "network.calibrate",
     "quantize": "network.quantize",
     "adopt": "network.adopt",
     "reconstruct": "network.reconstruct",

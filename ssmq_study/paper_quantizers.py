@@ -169,7 +169,7 @@ class PaperS4D(nn.Module):
 def paper_ptq(floating: Model, x_calibration: torch.Tensor, spec: PaperQuantization) -> Model:
     """``floating`` with ``spec`` applied, a model in evaluation mode. Pixels stay 8-bit codes."""
     found = calibrated(floating, x_calibration)
-    network, _ = structure(floating.network, Scheme(), found.example, found.input_signed, found.input)
+    network, _ = structure(floating.network, Scheme(), found.example, found.input_signed, found.input_format)
     quantizers = {place.path: ActivationQuantizer(spec) for place in quantized_of(network).places if place.role != "input"}
     for place in quantized_of(network).places:
         covered = place.path in quantizers and spec.covers("activations")

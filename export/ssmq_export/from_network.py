@@ -49,7 +49,7 @@ class _Door:
             self.length, self.operations = about.steps, operations(network, about.example)
         except SsmqError as error:
             raise ExportError(str(error)) from error
-        self.network, self.given = network, about.input
+        self.network, self.given = network, about.input_format
         self.widths = Widths(self.operations, self.length)
         self.names = _tensor_names(self.operations)
 

@@ -29,25 +29,25 @@ class Calibration:
     steps: int
     channels: int
     input_signed: bool
-    input: InputFormat | None
+    input_format: InputFormat | None
 
     @property
     def example(self) -> torch.Tensor:
         return example_of(self.steps, self.channels)
 
 
-def calibrate(module: nn.Module, batch: torch.Tensor, given: InputFormat | None = None) -> Calibration:
+def calibrate(module: nn.Module, batch: torch.Tensor, input_format: InputFormat | None = None) -> Calibration:
     """Run the float ``module`` over the sequences ``batch`` ``(B, T, C)`` and keep what ``quantize`` has to know of it.
 
-    For several schemes of one module; for one, ``quantize`` takes the batch itself. ``given`` is the format of a batch of codes
+    For several schemes of one module; for one, ``quantize`` takes the batch itself. ``input_format`` is that of a batch of codes
     (their values are given, code times 2**exponent); without it a format is fitted to the values. ``module`` stays as it was.
 
     Raises SsmqError as ``quantize`` does.
     """
     refuse_batch(batch, "the calibration batch")
     batch = batch.detach().float()
-    signed = bool(batch.min() < 0) if given is None else given.signed
-    return observed(structure(module, Scheme(), batch, signed, given)[0], batch)
+    signed = bool(batch.min() < 0) if input_format is None else input_format.signed
+    return observed(structure(module, Scheme(), batch, signed, input_format)[0], batch)
 
 
 def observed(network: fx.GraphModule, batch: torch.Tensor) -> Calibration:
@@ -66,7 +66,7 @@ def observed(network: fx.GraphModule, batch: torch.Tensor) -> Calibration:
         # A layer that is called twice has the states of both.
         states = {path: state_statistics(layers[path], torch.cat(inputs)) for path, inputs in run.inputs.items()}
     _refuse_wild({f"the states of {path}": found.samples for path, found in states.items()})
-    return Calibration(samples, states, about.steps, about.channels, about.input_signed, about.input)
+    return Calibration(samples, states, about.steps, about.channels, about.input_signed, about.input_format)
 
 
 def _refuse_wild(seen: dict[str, np.ndarray]) -> None:

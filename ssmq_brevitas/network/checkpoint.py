@@ -27,7 +27,7 @@ class _About(BaseModel):
     steps: Size
     channels: Annotated[int, Field(ge=1, le=2**16)]
     input_signed: bool
-    input: InputFormat | None
+    input_format: InputFormat | None
     note: dict
 
 
@@ -45,7 +45,7 @@ def save(path: Path | str, network: fx.GraphModule, note: dict | None = None) ->
         "steps": about.steps,
         "channels": about.channels,
         "input_signed": about.input_signed,
-        "input": about.input and about.input.model_dump(mode="json"),
+        "input_format": about.input_format and about.input_format.model_dump(mode="json"),
         "note": note or {},
     }
     write_tensors(Path(path), tensors, NETWORK, content)
@@ -66,7 +66,7 @@ def load(path: Path | str, module: nn.Module) -> fx.GraphModule:
         raise SsmqError(f"{path}: not a readable checkpoint, its description is damaged ({where}: {problem['msg']})") from error
     example = example_of(about.steps, about.channels)
     try:
-        network = empty(module, about.scheme, example, about.input_signed, about.input)
+        network = empty(module, about.scheme, example, about.input_signed, about.input_format)
     except SsmqError as error:
         raise SsmqError(f"{path}: the module that is given does not fit: {error}") from error
     # Counters of batches are no numbers of the network.

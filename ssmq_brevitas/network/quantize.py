@@ -23,7 +23,7 @@ from .widths import Widths
 
 
 def quantize(
-    module: nn.Module, scheme: Scheme, batch: torch.Tensor | Calibration, given: InputFormat | None = None
+    module: nn.Module, scheme: Scheme, batch: torch.Tensor | Calibration, input_format: InputFormat | None = None
 ) -> fx.GraphModule:
     """``module`` quantised by ``scheme``, its exponents from the sequences of ``batch`` ``(B, T, C)`` float.
 
@@ -31,7 +31,7 @@ def quantize(
     integer contract needs one (``NAME_quant``). It is in evaluation mode and in the narrowest float type in which every sum is
     exact. ``module`` stays as it was. Sequences keep the length of the batch.
 
-    ``given`` is the format of inputs that are codes: values are codes times 2**exponent, and the graphs read the codes as they
+    ``input_format`` is that of inputs that are codes: values are codes times 2**exponent, and the graphs read the codes as they
     are. Without it a format is fitted to the batch. Instead of a batch a ``Calibration`` of ``module`` is taken.
 
     Raises SsmqError naming the submodule or tensor: one that cannot be traced or has no exact integer form, parameters or a
@@ -41,11 +41,11 @@ def quantize(
     if found is None:
         refuse_batch(batch, "the calibration batch")
         batch = batch.detach().float()
-        signed = bool(batch.min() < 0) if given is None else given.signed
-        network, names = structure(module, scheme, batch, signed, given)
+        signed = bool(batch.min() < 0) if input_format is None else input_format.signed
+        network, names = structure(module, scheme, batch, signed, input_format)
         found = observed(network, batch)
     else:
-        network, names = structure(module, scheme, found.example, found.input_signed, found.input)
+        network, names = structure(module, scheme, found.example, found.input_signed, found.input_format)
     with torch.no_grad():
         replaced = replace(network, operations(network, found.example), names)
         names.refuse_unused()
@@ -58,8 +58,8 @@ def _set_exponents(network: fx.GraphModule, calibration: Calibration) -> None:
     about = quantized_of(network)
     for place in about.places:
         quantizer = network.get_submodule(place.path)
-        if place.role == "input" and about.input is not None:
-            exponent = about.input.kept(quantizer.bits).exponent
+        if place.role == "input" and about.input_format is not None:
+            exponent = about.input_format.kept(quantizer.bits).exponent
         elif place.unit:
             exponent = -quantizer.bits
         else:

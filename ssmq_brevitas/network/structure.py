@@ -28,7 +28,7 @@ META = "ssmq"
 class Quantized:
     """What a quantised module was made by: its scheme, the shape (T, C) and sign of its input, its quantisers.
 
-    ``input`` is the format of inputs that are codes. ``roles``: what the width of each tensor is called in ``Bits``, by the name
+    ``input_format`` is that of inputs that are codes. ``roles``: what the width of each tensor is called in ``Bits``, by the name
     it has in ``Scheme.tensors``. A network that came quantised has no scheme and no such names.
     """
 
@@ -37,7 +37,7 @@ class Quantized:
     channels: int
     input_signed: bool
     places: tuple[Place, ...]
-    input: InputFormat | None = None
+    input_format: InputFormat | None = None
     roles: dict[str, str] = field(default_factory=dict, compare=False)
 
     @property
@@ -59,7 +59,7 @@ def quantized_of(module: nn.Module) -> Quantized:
 
 
 def structure(
-    module: nn.Module, scheme: Scheme, example: torch.Tensor, input_signed: bool, given: InputFormat | None = None
+    module: nn.Module, scheme: Scheme, example: torch.Tensor, input_signed: bool, input_format: InputFormat | None = None
 ) -> tuple[fx.GraphModule, Names]:
     """A copy of ``module`` as a graph, with its quantisers in their places and float layers. Raises SsmqError."""
     refuse_unsupported(module)
@@ -69,21 +69,21 @@ def structure(
     def width(path: str, role: str) -> int:
         # Of a code there are no more bits than it has.
         wanted = names.quantizer(path, role)
-        return min(wanted, given.bits) if given is not None and role == "input" else wanted
+        return min(wanted, input_format.bits) if input_format is not None and role == "input" else wanted
 
     places = insert(network, example, input_signed, width)
-    network.meta[META] = Quantized(scheme, example.shape[1], example.shape[2], input_signed, tuple(places), given, names.roles)
+    network.meta[META] = Quantized(scheme, example.shape[1], example.shape[2], input_signed, tuple(places), input_format, names.roles)
     return network, names
 
 
 def empty(
-    module: nn.Module, scheme: Scheme, example: torch.Tensor, input_signed: bool, given: InputFormat | None = None
+    module: nn.Module, scheme: Scheme, example: torch.Tensor, input_signed: bool, input_format: InputFormat | None = None
 ) -> fx.GraphModule:
     """``module`` quantised by ``scheme`` with parameters and exponents unset, for a file to fill.
 
     Raises SsmqError, as ``quantize`` does; of the sums those that no exponents could make exact.
     """
-    network, names = structure(module, scheme, example, input_signed, given)
+    network, names = structure(module, scheme, example, input_signed, input_format)
     replace(network, operations(network, example), names)
     names.refuse_unused()
     refuse_wide(Widths(operations(network, example), example.shape[1]).accumulators(least=True))

@@ -212,7 +212,7 @@ def test_verify_tells_which_engine_and_tensor_differ(folder, tmp_path):
     assert done.returncode == 1
     differing = {row["engine"]: row["first"] for row in json.loads(done.stdout)["engines"] if row["differing"]}
     assert set(differing) == {"dataflow graph", "integer model", *FOREIGN} - {"hls4ml C++"}
-    assert all(first.startswith("x_re_next_1, sequence") for first in differing.values())
+    assert all(first.startswith("blocks.1.ssm.x_re_next, sequence") for first in differing.values())
 
 
 @pytest.mark.skipif(not hls4ml.available(), reason="hls4ml and g++")
@@ -256,7 +256,7 @@ def test_estimate_counts_every_node_and_reaches_a_rate(folder):
     faster = json.loads(ssmq("estimate", graph, "--target", "lfe5u-25f", "--fps", f"{rate:.0f}", "--json").stdout)
     assert faster["sequences_per_second"] >= rate - 1 and faster["total"]["lut"] > 0
     table = ssmq("estimate", graph, "--target", "zu3eg", env={**os.environ, "COLUMNS": "200"}).stdout
-    assert "State_x_re_0" in table and "cycles a step" in table
+    assert "State_blocks.0.ssm.x_re" in table and "cycles a step" in table
 
 
 def test_an_estimate_keeps_its_folding_in_the_graph(folder, tmp_path):

@@ -29,7 +29,7 @@ WIDE = {"a": 12, "x": 12, "c": 10, "u": 12}
 
 
 def step_of(config) -> onnx.ModelProto:
-    return step_graph(small_model(config)[1], {"ssmq.config": config.model_dump_json()}.network)
+    return step_graph(small_model(config)[1].network, {"ssmq.config": config.model_dump_json()})
 
 
 @pytest.fixture(scope="module")

@@ -70,9 +70,9 @@ def commands(folder: Path) -> list[list[str]]:
 
 
 def sums_renamed(model: onnx.ModelProto) -> None:
-    """``ax_re_0``, or the scan's result where it is inside, under a name that is C++."""
+    """``blocks.0.ssm.ax_re``, or the scan's result where it is inside, under a name that is C++."""
     text = TEXTS["C++ behind a newline"]
-    old = next(name for name in ("ax_re_0", "blocks.0.ssm") if any(name in node.output for node in model.graph.node))
+    old = next(name for name in ("blocks.0.ssm.ax_re", "blocks.0.ssm") if any(name in node.output for node in model.graph.node))
     for node in model.graph.node:
         for side in (node.input, node.output):
             side[:] = [text if name == old else name for name in side]

@@ -12,7 +12,8 @@ from conftest import LENGTH
 from ssmq_brevitas.checkpoint import load_checkpoint
 from ssmq_brevitas.input_format import InputFormat
 from ssmq_export.dataflow.ports import ports_of
-from ssmq_export.door.admission import admit
+from ssmq_export.from_network import step_graph
+from ssmq_export.lowering import lower
 
 TASKS = {"sequence": "", "step": "", "regression": "", "steps": "every_step = true"}
 PRESET = """
@@ -64,7 +65,7 @@ def test_floats_are_trained_on_and_evaluated_on_integers(tmp_path, task):
     again = ssmq("train", *chosen, "--out", tmp_path, "--from", tmp_path / "float.safetensors")
     assert again.code == 0, again.err
     model, _ = load_checkpoint(tmp_path / "qat.safetensors")
-    assert config.model.input == InputFormat(bits=8, signed=False, exponent=-5) and config.task.kind == task
+    assert model.shape.input == InputFormat(bits=8, signed=False, exponent=-5) and model.task.kind == task
     about = ["evaluate", tmp_path / "qat.safetensors", *chosen[:2]]
     found = json.loads(ssmq(*about, "--json").out)
     told = {"sequence": {"images", "correct", "accuracy", "bytes"}, "regression": {"images", "rmse", "mae", "r2", "bytes"}}[
@@ -83,7 +84,7 @@ def test_floats_are_trained_on_and_evaluated_on_integers(tmp_path, task):
     (tmp_path / "qat.json").write_text(json.dumps(card))
     other = ssmq(*about)
     assert other.code == 1 and "its card says of this data: " in other.err and other.err.count("\n") == 1
-    port = ports_of(admit(dataflow_of_checkpoint(tmp_path / "qat.safetensors"), "dataflow")).input
+    port = ports_of(lower(step_graph(model.network))).input
     assert (port.format.bits, port.format.signed, int(np.ravel(port.format.exponent)[0])) == (8, False, -5)
 
 

@@ -230,7 +230,13 @@ def test_past_53_bits_a_model_is_refused_by_the_tensor_s_name():
     "name, bits, key, most, model",
     [
         ("blocks.0.ssm", {"c": 24, "x": 24, "d": 16, "u": 16}, "modes", 31, {}),  # 32: 2^52 - 2^28 and, of D u, 2^30
-        ("blocks.0.linear", {"linear": 24, "activation": 24}, "heads", 63, {"activation": "hard_gelu"}),  # 64 of 2^46, and the bias
+        (
+            "blocks.0.linear",
+            {"linear": 24, "activation": 24},
+            "heads",
+            63,
+            {"activation": "hard_gelu"},
+        ),  # 64 of 2^46, and the bias
         ("blocks.0.linear", {"linear": 24, "activation": 24}, "heads", 32, {"activation": "relu"}),  # 33 of -2^23 (2^24 - 1)
         ("decoder", {"decoder": 24, "pool": 24}, "heads", 63, {}),
         ("encoder", {"encoder": 24, "input": 8}, "channels", 2**29 // 255, {}),  # each -2^23 255

@@ -7,6 +7,8 @@ import torch
 from networks import Residual, settled
 from ssmq_brevitas.config import Bits, Scheme
 from ssmq_brevitas.errors import SsmqError
+from ssmq_brevitas.input_format import InputFormat
+from ssmq_brevitas.network.calibrate import calibrate
 from ssmq_brevitas.network.checkpoint import load, save
 from ssmq_brevitas.network.footprint import footprint
 from ssmq_brevitas.network.quantize import quantize
@@ -181,3 +183,31 @@ def test_arguments_with_defaults_are_not_inputs_and_others_are(batch):
     assert quantize(network, Scheme(), batch)(batch).shape == (8, 2)
     with pytest.raises(SsmqError, match="one input.*has 2: x, y"):
         quantize(Two(nn.ReLU()).eval(), Scheme(), batch)
+
+
+@pytest.mark.parametrize("scheme", [Scheme(), Scheme(parameterisation="log_polar", equalise=False, bits=Bits(x=6))])
+def test_one_calibration_serves_every_scheme(network, batch, scheme):
+    calibration = calibrate(network, batch)
+    found, wanted = (quantize(network, scheme, given) for given in (calibration, batch))
+    assert all(torch.equal(value, wanted.state_dict()[name]) for name, value in found.state_dict().items())
+
+
+@pytest.mark.parametrize(("kept", "exponent"), [(8, -6), (5, -3), (10, -6)])
+def test_inputs_that_are_codes_keep_their_format(network, tmp_path, kept, exponent):
+    """Codes that use half of their range: a fitted format would be finer, and of 8 bits there are no 10."""
+    given = InputFormat(bits=8, signed=True, exponent=-6)
+    codes = torch.randint(-64, 64, (8, 20, 3), generator=torch.Generator().manual_seed(0))
+    quantized = quantize(network, Scheme(bits=Bits(input=kept)), codes * 2.0**-6, given)
+    fmt = next(part for part in quantized.modules() if isinstance(part, Quantizer) and part is quantized.x_quant).format
+    assert (fmt.bits, fmt.signed, int(fmt.exponent)) == (min(kept, 8), True, exponent)
+    save(tmp_path / "a.safetensors", quantized)
+    assert quantized_of(load(tmp_path / "a.safetensors", network)).input_format == given
+
+
+def test_the_tensors_of_a_network_and_their_roles_are_told(network, batch):
+    roles = quantized_of(quantize(network, Scheme(parameterisation="log_polar"), batch)).roles
+    assert roles["blocks.1.s4d.a_phase"] == "a_phase" and roles["decoder"] == "decoder" and roles["x_quant"] == "input"
+    assert "blocks.0.s4d.b" not in roles, "a power of two a mode"
+    for name in roles:
+        scheme = Scheme(parameterisation="log_polar", tensors={name: 7})
+        assert quantize(network, scheme, calibrate(network, batch)) is not None

@@ -109,7 +109,9 @@ def test_a_state_of_another_task_or_input_is_refused(tmp_path):
     }
     with pytest.raises(SsmqError, match=r"another task.every_step \(False, not True\)"):
         train(model, dataclasses.replace(steps, **twice), training, state_path=state)
-    other = parse_config({"model": {**fresh("regression").shape.model_dump(), "input": {"bits": 8, "signed": False, "exponent": 0}}}, "test")
+    other = parse_config(
+        {"model": {**fresh("regression").shape.model_dump(), "input": {"bits": 8, "signed": False, "exponent": 0}}}, "test"
+    )
     model = fresh("regression")
     model.config = model.config.model_copy(update={"model": other.model})
     with pytest.raises(SsmqError, match=r"another model.input.exponent \(-8, not 0\)"):

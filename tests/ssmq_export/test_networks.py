@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import Residual, networks, settled
 from ssmq_brevitas.config import Bits, Scheme
+from ssmq_brevitas.input_format import InputFormat
 from ssmq_brevitas.network.quantize import quantize
 from ssmq_export.checks import check_model
 from ssmq_export.dataflow.ports import ports_of
@@ -35,9 +36,9 @@ schemes = st.builds(
 )
 
 
-def agree(network, scheme: Scheme, batch: torch.Tensor) -> None:
+def agree(network, scheme: Scheme, batch: torch.Tensor, input_format: InputFormat | None = None) -> None:
     """Quantise and export ``network``, and compare the engines on random codes."""
-    quantized = quantize(network, scheme, batch)
+    quantized = quantize(network, scheme, batch, input_format)
     step = network_graph(network_spec(quantized))
     given = ports_of(step).input
     codes = np.random.default_rng(0).integers(given.format.low, given.format.high + 1, batch.shape).astype(np.int32)

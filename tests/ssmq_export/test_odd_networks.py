@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 from networks import ACTIVATIONS
-from ssmq_brevitas.config import Scheme
+from ssmq_brevitas.config import Bits, Scheme
 from ssmq_brevitas.errors import SsmqError
+from ssmq_brevitas.input_format import InputFormat
 from ssmq_brevitas.network.quantize import quantize
 from ssmq_brevitas.s4d import S4D
+from ssmq_export.dataflow.ports import ports_of
 from ssmq_export.from_network import network_spec
 from ssmq_export.graphs.network_graph import network_graph
 from ssmq_export.lowering import lower
@@ -80,3 +82,16 @@ def test_no_operator_reads_a_tensor_twice(name):
 def test_a_layer_alone_is_told_to_be_put_into_a_network(layer):
     with pytest.raises(SsmqError, match=f"^{type(layer).__name__} is a layer, not a network: put it into one"):
         quantize(layer, Scheme(), torch.randn(4, 5, 2))
+
+
+@pytest.mark.parametrize("kept", [2, 5, 8])
+def test_codes_that_lose_places_are_taken_as_they_are(kept):
+    """The graph's port has the format of the codes; how many bits of them are kept is the network's own affair."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(2, 2), S4D(2, 1), nn.ReLU(), nn.Linear(2, 1))
+    given = InputFormat(bits=8, signed=True, exponent=-5)
+    codes = torch.randint(-128, 128, (6, 12, 2), generator=torch.Generator().manual_seed(1))
+    scheme, batch = Scheme(bits=Bits(input=kept)), codes * 2.0**-5
+    port = ports_of(network_graph(network_spec(quantize(net, scheme, batch, given)))).input
+    assert (port.format.bits, port.format.signed, int(port.format.exponent)) == (8, True, -5)
+    agree(net, scheme, batch, given)

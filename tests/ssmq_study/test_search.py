@@ -94,8 +94,12 @@ def test_single_tensors_have_widths_of_their_own_and_never_lose_to_roles(tmp_pat
     found = guided_within(bench, config, told, 300)
     scheme = Scheme.model_validate(found["scheme"])
     # A tensor that is the only one of its role is named by that.
-    assert scheme.tensors.keys() == single_tensors(config).keys() - {"encoder", "decoder"} and len({*scheme.tensors.values()}) > 1
-    assert found["bytes"] <= 300 and found["bytes"] == bench.fitted(config.model_copy(update={"scheme": scheme})).footprint().total
+    assert (
+        scheme.tensors.keys() == single_tensors(config).keys() - {"encoder", "decoder"} and len({*scheme.tensors.values()}) > 1
+    )
+    assert (
+        found["bytes"] <= 300 and found["bytes"] == bench.fitted(config.model_copy(update={"scheme": scheme})).footprint().total
+    )
     errors = {row["tensor"]: {int(w): e for w, e in row["error"].items()} for row in told["by_tensor"]}
     base, added = byte_table(config, {name: list(row) for name, row in errors.items()}, dict.fromkeys(errors, 6))
     assert with_bits(config, allocate(errors, base, added, 300)).scheme == scheme
