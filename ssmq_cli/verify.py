@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from . import options
-from .output import console, print_json
+from .output import console, errors, print_json
 
 NAME = "verify"
 FORMS = ("step", "dataflow", "sequence-dataflow")
@@ -46,14 +46,18 @@ def command(
 
 
 def agreements(network, graphs: Sequence, codes, slow_images: int, foreign: Sequence = ()) -> list[dict]:
-    """Rows of the agreement table: the network's two engines, those of its graphs and ``foreign`` ones, with a spinner."""
+    """Rows of the agreement table: the network's two engines, those of its graphs and ``foreign`` ones, a line for each when it begins."""
     from ssmq_export.from_network import network_engines
     from ssmq_export.verification.agreement import graph_engines, verify
 
     eager, fused = network_engines(network)
-    with console.status("verify") as status:
+    shown: list[str] = []
+    with errors.status("verify") as status:
 
         def told(engine: str, start: int) -> None:
+            if engine not in shown:
+                shown.append(engine)
+                errors.print(f"verify: {engine}")
             status.update(f"verify: {engine}, from sequence {start}")
 
         found = verify(eager, [fused, *graph_engines(*graphs), *foreign], codes, slow_images, told)

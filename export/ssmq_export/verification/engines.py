@@ -12,9 +12,12 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
+from onnx import helper
 
 from ..dataflow.keys import FORM_KEY, FORMATS_KEY, property_of
 from ..dataflow.ports import ports_of, values_of
@@ -52,14 +55,51 @@ def _as_computed() -> Iterator[None]:
             os.environ[SANITIZE] = before
 
 
+@contextmanager
+def _sessions_kept() -> Iterator[None]:
+    """qonnx makes a session of ONNX Runtime for a node each time it executes it; here one that it has made serves again."""
+    from qonnx.core import onnx_exec
+
+    runtime = onnx_exec.rt
+    onnx_exec.rt = SimpleNamespace(InferenceSession=cache(runtime.InferenceSession))
+    try:
+        yield
+    finally:
+        onnx_exec.rt = runtime
+
+
+def _executed(wrapper, feed: dict[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
+    """Every tensor of a graph, step after step; ``feed`` is what goes into the next one.
+
+    qonnx checks the graph at the first step; later it only executes the nodes.
+    """
+    from qonnx.core.onnx_exec import execute_node, execute_onnx
+
+    results = execute_onnx(wrapper, feed, return_full_exec_context=True)
+    versions = wrapper.get_opset_imports()
+    nodes = [(node, _around(node, wrapper.graph), versions.get(node.domain, 1)) for node in wrapper.graph.node]
+    while True:
+        yield results
+        results |= feed
+        for node, graph, version in nodes:
+            execute_node(node, results, graph, version)
+
+
+def _around(node: onnx.NodeProto, graph: onnx.GraphProto) -> onnx.GraphProto:
+    """A graph that says of the tensors of ``node`` what ``graph`` does: qonnx looks through all of them for every node."""
+    known = (*graph.input, *graph.output, *graph.value_info)
+    own = [info for info in known if info.name in (*node.input, *node.output)]
+    return helper.make_graph([], graph.name, [], [], value_info=own)
+
+
 @_as_computed()
+@_sessions_kept()
 def run_steps(model: onnx.ModelProto, codes: np.ndarray, tensors: list[str]) -> dict[str, np.ndarray]:
     """qonnx node by node, once a time step, the states looped back by hand; for step and dataflow graphs.
 
     Integer graphs are fed codes and their results are scaled back by the exponents in the metadata.
     """
     from qonnx.core.modelwrapper import ModelWrapper
-    from qonnx.core.onnx_exec import execute_onnx
 
     refuse_foreign(model.graph)
     _refuse_absent(model, tensors)
@@ -75,15 +115,15 @@ def run_steps(model: onnx.ModelProto, codes: np.ndarray, tensors: list[str]) -> 
         return np.ldexp(value.astype(np.float64), np.asarray(exponents[name])) if integers else value
 
     given = codes if integers else values_of(codes, ports.input.format.exponent)
-    context = {port.name: _typed(np.zeros((batch, port.channels)), model) for port in ports.kept}
+    feed = {port.name: _typed(np.zeros((batch, port.channels)), model) for port in ports.kept}
+    feed[ports.input.name] = _typed(given[:, 0], model)
     output = ports.output.name
     traces: dict[str, list[np.ndarray]] = {name: [] for name in (*tensors, output)}
-    for t in range(length):
-        feed = {ports.input.name: _typed(given[:, t], model), **context}
-        results = execute_onnx(wrapper, feed, return_full_exec_context=True)
+    for t, results in zip(range(1, length + 1), _executed(wrapper, feed), strict=False):
         for name in traces:
             traces[name].append(unscaled(name, results[name]).astype(np.float64))
-        context = {name: results[after] for name, after in ports.successors.items()}
+        feed |= {name: results[after] for name, after in ports.successors.items()}
+        feed[ports.input.name] = _typed(given[:, t % length], model)
     stacked = {name: np.stack(steps, axis=1) for name, steps in traces.items()}
     return {**stacked, output: stacked[output] if ports.output.each_step else stacked[output][:, -1]}
 
