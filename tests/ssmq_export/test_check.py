@@ -76,7 +76,7 @@ def remove_all_nodes(m):
 
 def close_a_loop(m):
     # The state's successor feeds the product that it depends on.
-    node(m, "Mul_a_re_x_re_0").input[0] = "blocks.0.ssm.x_re_next"
+    node(m, "Mul_blocks.0.ssm.a_re_x_re").input[0] = "blocks.0.ssm.x_re_next"
 
 
 def swap_order(m):
@@ -86,13 +86,13 @@ def swap_order(m):
 
 
 def produce_twice(m):
-    extra = copy.deepcopy(node(m, "Sub_ax_re_0"))
+    extra = copy.deepcopy(node(m, "Sub_blocks.0.ssm.ax_re"))
     extra.name = "again"
     m.graph.node.append(extra)
 
 
 def dangle(m):
-    node(m, "Sub_ax_re_0").input[1] = "nowhere"
+    node(m, "Sub_blocks.0.ssm.ax_re").input[1] = "nowhere"
 
 
 def free_port_shape(m):
@@ -100,11 +100,11 @@ def free_port_shape(m):
 
 
 def unknown_shape(m):
-    info(m, "ax_re_0").type.tensor_type.shape.dim[1].ClearField("dim_value")
+    info(m, "blocks.0.ssm.ax_re").type.tensor_type.shape.dim[1].ClearField("dim_value")
 
 
 def foreign_domain(m):
-    node(m, "Sub_ax_re_0").domain = "com.example"
+    node(m, "Sub_blocks.0.ssm.ax_re").domain = "com.example"
 
 
 def undeclared_domain(m):
@@ -114,31 +114,31 @@ def undeclared_domain(m):
 
 
 def recurrence_inside(m):
-    found = node(m, "Sub_ax_re_0")
+    found = node(m, "Sub_blocks.0.ssm.ax_re")
     found.op_type = "LSTM"
 
 
 def softmax(m):
-    found = node(m, "Add_logits")
+    found = node(m, "Add_decoder")
     found.op_type = "Softmax"
     del found.input[1:]
 
 
 def gemm(m):
-    node(m, "MatMul_encoder_product").op_type = "Gemm"
+    node(m, "MatMul_encoder.product").op_type = "Gemm"
 
 
 def matmul_of_streams(m):
-    found = node(m, "Mul_gated_0")
+    found = node(m, "Mul_blocks.0.mul")
     found.op_type = "MatMul"  # (1, heads) times (1, heads)
 
 
 def mismatched_join(m):
-    node(m, "Mul_gated_0").input[1] = "blocks.0.ssm.x_re_next"
+    node(m, "Mul_blocks.0.mul").input[1] = "blocks.0.ssm.x_re_next"
 
 
 def no_datatype(m):
-    kept = [a for a in m.graph.quantization_annotation if a.tensor_name != "ax_re_0"]
+    kept = [a for a in m.graph.quantization_annotation if a.tensor_name != "blocks.0.ssm.ax_re"]
     del m.graph.quantization_annotation[:]
     m.graph.quantization_annotation.extend(kept)
 
@@ -152,51 +152,51 @@ def float_datatype(m):
 
 
 def float_values(m):
-    replace(m, "bu_re_0_weight", lambda v: v + np.float32(0.25) * (v != 0))
+    replace(m, "blocks.0.ssm.bu_re_weight", lambda v: v + np.float32(0.25) * (v != 0))
 
 
 def values_outside_type(m):
-    annotate(m, "bu_re_0_weight", "INT2")
+    annotate(m, "blocks.0.ssm.bu_re_weight", "INT2")
 
 
 def unannotated_constant(m):
-    annotate(m, "u_0_thresholds", "FLOAT32")
+    annotate(m, "encoder_quant_thresholds", "FLOAT32")
 
 
 def wide_accumulator(m):
-    annotate(m, "sum_re_0", "INT26")
+    annotate(m, "blocks.0.ssm.sum_re", "INT26")
 
 
 def channels_first(m):
-    set_attribute(node(m, "MultiThreshold_u_0"), "data_layout", "NHWC")  # of two dimensions
+    set_attribute(node(m, "MultiThreshold_encoder_quant"), "data_layout", "NHWC")  # of two dimensions
 
 
 def unsorted_thresholds(m):
-    replace(m, "u_0_thresholds", lambda v: v[:, ::-1])
+    replace(m, "encoder_quant_thresholds", lambda v: v[:, ::-1])
 
 
 def wrong_threshold_rows(m):
-    replace(m, "u_0_thresholds", lambda v: np.repeat(v[:1], 7, axis=0))
+    replace(m, "encoder_quant_thresholds", lambda v: np.repeat(v[:1], 7, axis=0))
 
 
 def scaled_output(m):
-    set_attribute(node(m, "MultiThreshold_u_0"), "out_scale", 0.5)
+    set_attribute(node(m, "MultiThreshold_encoder_quant"), "out_scale", 0.5)
 
 
 def fractional_bias(m):
-    set_attribute(node(m, "MultiThreshold_u_0"), "out_bias", -7.5)
+    set_attribute(node(m, "MultiThreshold_encoder_quant"), "out_bias", -7.5)
 
 
 def narrow_output(m):
-    set_attribute(node(m, "MultiThreshold_u_0"), "out_dtype", "INT4")
+    set_attribute(node(m, "MultiThreshold_encoder_quant"), "out_dtype", "INT4")
 
 
 def float_output(m):
-    set_attribute(node(m, "MultiThreshold_u_0"), "out_dtype", "FLOAT32")
+    set_attribute(node(m, "MultiThreshold_encoder_quant"), "out_dtype", "FLOAT32")
 
 
 def external(m):
-    tensor = constant(m, "u_0_thresholds")
+    tensor = constant(m, "encoder_quant_thresholds")
     tensor.ClearField("raw_data")
     tensor.data_location = TensorProto.EXTERNAL
     tensor.external_data.add(key="location", value="../../secret")
@@ -207,42 +207,42 @@ def contradict_the_annotation(m):
 
 
 def computed_thresholds(m):
-    node(m, "MultiThreshold_u_0").input[1] = "blocks.0.ssm.x_re"
+    node(m, "MultiThreshold_encoder_quant").input[1] = "blocks.0.ssm.x_re"
 
 
 def unsigned_thresholds_that_fall(m):
-    replace(m, "u_0_thresholds", lambda v: np.arange(v.shape[1], dtype=np.uint8)[None, ::-1] // np.uint8(4))
+    replace(m, "encoder_quant_thresholds", lambda v: np.arange(v.shape[1], dtype=np.uint8)[None, ::-1] // np.uint8(4))
 
 
 def five_dimensions(m):
-    name = node(m, "MultiThreshold_u_0").input[0]
+    name = node(m, "MultiThreshold_encoder_quant").input[0]
     channels = info(m, name).type.tensor_type.shape.dim[-1].dim_value
     info(m, name).CopyFrom(helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 1, 1, 1, channels]))
 
 
 def half_precision(m):
-    annotate(m, "sum_re_0", "INT14")
-    info(m, "sum_re_0").type.tensor_type.elem_type = TensorProto.FLOAT16
+    annotate(m, "blocks.0.ssm.sum_re", "INT14")
+    info(m, "blocks.0.ssm.sum_re").type.tensor_type.elem_type = TensorProto.FLOAT16
 
 
 def type_without_a_name(m):
-    annotate(m, "ax_re_0", "INT 8")
+    annotate(m, "blocks.0.ssm.ax_re", "INT 8")
 
 
 def text_for_a_constant(m):
-    replace(m, "bu_re_0_weight", lambda v: np.full(v.shape, "a", object))
+    replace(m, "blocks.0.ssm.bu_re_weight", lambda v: np.full(v.shape, "a", object))
 
 
 def same_name_for_two_constants(m):
-    m.graph.initializer.append(constant(m, "bu_re_0_weight"))
+    m.graph.initializer.append(constant(m, "blocks.0.ssm.bu_re_weight"))
 
 
 def damaged_constant(m):
-    constant(m, "bu_re_0_weight").raw_data = constant(m, "bu_re_0_weight").raw_data[:-1]
+    constant(m, "blocks.0.ssm.bu_re_weight").raw_data = constant(m, "blocks.0.ssm.bu_re_weight").raw_data[:-1]
 
 
 def missing_operand(m):
-    del node(m, "Sub_ax_re_0").input[1]
+    del node(m, "Sub_blocks.0.ssm.ax_re").input[1]
 
 
 DATAFLOW_FAULTS = {
@@ -284,40 +284,40 @@ DATAFLOW_FAULTS = {
 
 
 def share_a_weight_quant(m):
-    other = node(m, "Mul_a_re_x_im_0")
-    other.input[1] = "a_re_x_re_0_weight"
+    other = node(m, "Mul_blocks.0.ssm.a_re_x_im")
+    other.input[1] = "blocks.0.ssm.a_re_x_re_weight"
 
 
 def shift_the_zero_point(m):
-    replace(m, "u_0_zero_point", lambda v: v + np.float32(3))
+    replace(m, "encoder_quant_zero_point", lambda v: v + np.float32(3))
 
 
 def round_down(m):
-    set_attribute(node(m, "Quant_u_0"), "rounding_mode", "FLOOR")
+    set_attribute(node(m, "Quant_encoder_quant"), "rounding_mode", "FLOOR")
 
 
 def odd_scale(m):
-    replace(m, "u_0_scale", lambda v: v * np.float32(0.3))
+    replace(m, "encoder_quant_scale", lambda v: v * np.float32(0.3))
 
 
 def computed_scale(m):
-    node(m, "Quant_u_0").input[1] = "encoder_sum"
+    node(m, "Quant_encoder_quant").input[1] = "encoder"
 
 
 def odd_width(m):
-    replace(m, "u_0_bits", lambda v: v + np.float32(0.5))
+    replace(m, "encoder_quant_bits", lambda v: v + np.float32(0.5))
 
 
 def computed_zero_point(m):
-    node(m, "Quant_u_0").input[2] = "u"
+    node(m, "Quant_encoder_quant").input[2] = "u"
 
 
 def text_for_a_width(m):
-    replace(m, "u_0_bits", lambda v: np.array(["eight"], object))
+    replace(m, "encoder_quant_bits", lambda v: np.array(["eight"], object))
 
 
 def float_weight(m):
-    node(m, "MatMul_encoder_product").input[1] = "encoder_weight_param"
+    node(m, "MatMul_encoder.product").input[1] = "encoder.weight_param"
 
 
 def float_data(m):
@@ -389,8 +389,8 @@ def test_one_fault_of_a_qonnx_graph_is_one_rule(graphs, fault):
 
 def test_warnings(graphs):
     model = with_batch(graphs["dataflow"], 4)
-    node(model, "Sub_ax_re_0").name = ""
-    node(model, "Add_sum_re_0").name = "Add_sum_im_0"
+    node(model, "Sub_blocks.0.ssm.ax_re").name = ""
+    node(model, "Add_blocks.0.ssm.sum_re").name = "Add_blocks.0.ssm.sum_im"
     findings = check_model(model)
     assert rules_of(findings, "warning") == {"node-names", "batch-size"}
     assert sum(f.severity != "info" for f in findings) == 2 + len(model.graph.input)
@@ -398,22 +398,24 @@ def test_warnings(graphs):
 
 def test_wide_thresholds_and_unrolling_are_warned_of(graphs):
     model = copy.deepcopy(graphs["dataflow"])
-    replace(model, "u_0_thresholds", lambda v: np.sort(np.repeat(v, 2, axis=1), axis=1)[:, :300])
-    set_attribute(node(model, "MultiThreshold_u_0"), "out_dtype", "INT10")
+    replace(model, "encoder_quant_thresholds", lambda v: np.sort(np.repeat(v, 2, axis=1), axis=1)[:, :300])
+    set_attribute(node(model, "MultiThreshold_encoder_quant"), "out_dtype", "INT10")
     annotate(model, "encoder_quant", "INT10")
     assert rules_of(check_model(model), "warning") == {"threshold-count"}
     model = copy.deepcopy(graphs["dataflow"])
     for k in range(40):
-        model.graph.node.append(helper.make_node("Mul", ["blocks.0.ssm.x_re", "a_re_x_re_0_factor"], [f"t{k}"], name=f"t{k}"))
+        model.graph.node.append(
+            helper.make_node("Mul", ["blocks.0.ssm.x_re", "blocks.0.ssm.a_re_x_re_factor"], [f"t{k}"], name=f"t{k}")
+        )
     assert "unrolled-recurrence" in rules_of(check_model(model), "warning")
 
 
 def test_containers_and_widths_that_finn_cannot_stream_are_warned_of(graphs):
     model = copy.deepcopy(graphs["dataflow"])
-    info(model, "ax_re_0").type.tensor_type.elem_type = TensorProto.DOUBLE
+    info(model, "blocks.0.ssm.ax_re").type.tensor_type.elem_type = TensorProto.DOUBLE
     assert rules_of(check_model(model), "warning") == {"float32-container"}
     model = copy.deepcopy(graphs["dataflow"])
-    annotate(model, "ax_re_0", "INT9000")
+    annotate(model, "blocks.0.ssm.ax_re", "INT9000")
     assert rules_of(check_model(model), "warning") == {"stream-width"}
 
 
@@ -424,7 +426,7 @@ def test_a_join_of_two_grids_is_warned_of(graphs):
     scales = [numpy_helper.to_array(constant(model, f"{name}_scale")) for name in joined.input]
     assert rules_of(check_model(model), "warning") == ({"grid-join"} if np.any(scales[0] != scales[1]) else set())
     for scale, expected in ((scales[0] * 2, {"grid-join"}), (scales[0], set())):
-        replace(model, "gate_0_scale", lambda v, scale=scale: scale)
+        replace(model, "blocks.0.gate_quant_scale", lambda v, scale=scale: scale)
         assert rules_of(check_model(model), "warning") == expected
 
 

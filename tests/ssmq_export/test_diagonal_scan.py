@@ -19,7 +19,9 @@ from ssmq_export.dataflow.diagonal_scan import output_range, scan
 from ssmq_export.dataflow.keys import SCAN_DOMAIN
 from ssmq_export.errors import ExportError
 from ssmq_export.estimates import estimate_graph, find_part
-from ssmq_export.from_network import step_graph, trace
+from ssmq_export.from_network import network_spec, step_graph, trace
+from ssmq_export.graphs.network_graph import network_graph
+from ssmq_export.graphs.network_spec import Recurrence
 from ssmq_export.lowering import collapse, lower
 from ssmq_export.verification.agreement import compare
 from ssmq_export.verification.engines import run_steps, run_whole
@@ -93,16 +95,16 @@ MORE = {
 @pytest.mark.parametrize("case", [*CASES, *MORE])
 def test_the_sequence_graph_gives_every_code(case):
     _, model = small_model(small_config(**{**CASES, **MORE}[case]))
-    codes = small_codes(6, 9, model.model.channels).numpy()
+    codes = small_codes(6, 9, model.shape.channels).numpy()
     graph = collapse(lower(step_graph(model.network)))
-    assert [node.op_type for node in graph.graph.node].count("DiagonalScan") == len(model.blocks)
+    assert [node.op_type for node in graph.graph.node].count("DiagonalScan") == model.shape.layers
     expected = trace(model.network, codes, "reference")
     tensors = [name for name in expected if name not in ("decoder", "mul_quant")]
     found = run_whole(graph, codes, tensors)
     agreement = compare("DiagonalScan", expected, found)
     assert (agreement.differing, agreement.first) == (0, "")
     # Every tensor of the step but the states, which are inside.
-    assert set(tensors) - set(found) == {f"x_{p}_next_{k}" for p in ("re", "im") for k in range(len(model.blocks))}
+    assert set(tensors) - set(found) == {f"blocks.{k}.ssm.x_{p}_next" for p in ("re", "im") for k in range(model.shape.layers)}
     onnx.checker.check_model(graph, full_check=True)
     assert [finding for finding in check_model(graph) if finding.severity == "error"] == []
 
@@ -185,18 +187,22 @@ def rewrite(tensor, change):
     ("tensor", "change", "message"),
     [
         (
-            "a_re_x_im_1_factor",
+            "blocks.1.ssm.a_re_x_im_factor",
             lambda v: v.__iadd__(1),
             "blocks.1.ssm.x_im_next: its sum and that of blocks.1.ssm.x_re_next are no complex",
         ),
         (
-            "bu_re_0_weight",
+            "blocks.0.ssm.bu_re_weight",
             lambda v: v.__setitem__((0, 5), 1),
             "blocks.0.ssm.x_re_next: its sum is not diagonal in encoder_quant",
         ),
-        ("cx_im_0_weight", lambda v: v.__setitem__((5, 0), 3), "blocks.0.ssm: is not a sum over the modes of each head"),
         (
-            "x_re_next_0_thresholds",
+            "blocks.0.ssm.cx_im_weight",
+            lambda v: v.__setitem__((5, 0), 3),
+            "blocks.0.ssm: is not a sum over the modes of each head",
+        ),
+        (
+            "blocks.0.ssm.x_re_next_thresholds",
             lambda v: v.__setitem__((0, 9), v[0, 10]),
             "blocks.0.ssm.x_re_next: the thresholds of channel 0 are no",
         ),
@@ -219,9 +225,9 @@ def test_an_undeclared_domain_is_refused(graph):
 
 def of_layer(change) -> onnx.ModelProto:
     """The step dataflow graph of a model whose first layer's parameters are changed before it is written."""
-    spec = describe(small_model(small_config())[1])
-    change(spec.layers[0])
-    return lower(step_graph(spec))
+    spec = network_spec(small_model(small_config())[1].network)
+    change(next(call.does for call in spec.calls if isinstance(call.does, Recurrence)))
+    return lower(network_graph(spec))
 
 
 def forgets_at_once(layer):
@@ -253,8 +259,8 @@ def test_parameters_of_zero_leave_a_diagonal_recurrence(change):
 def test_a_state_that_something_else_reads_is_named():
     """It would be a port that nothing feeds."""
     graph = lower(step_graph(small_model(small_config())[1].network))
-    next(node for node in graph.graph.node if node.output[0] == "cx_im_1").input[0] = "blocks.1.ssm.x_im"
-    with pytest.raises(ExportError, match="y_1: reads the states of the step before"):
+    next(node for node in graph.graph.node if node.output[0] == "blocks.1.ssm.cx_im").input[0] = "blocks.1.ssm.x_im"
+    with pytest.raises(ExportError, match="blocks.1.ssm_quant: reads the states of the step before"):
         collapse(graph)
 
 
@@ -284,16 +290,16 @@ def replaced(name, change):
 
 
 def shifted_too_far(model):
-    replaced("y_exact_0_shift", lambda v: v + 40)(model)
+    replaced("blocks.0.ssm_shift", lambda v: v + 40)(model)
     for note in model.graph.quantization_annotation:
-        if note.tensor_name == "y_exact_0_shift":
+        if note.tensor_name == "blocks.0.ssm_shift":
             note.quant_parameter_tensor_names[0].value = "UINT8"
 
 
 FAULTS = {
-    "scan-operands: c_re has the shape": replaced("y_exact_0_c_re", lambda v: v[:, :1]),
-    "scan-operands: d has the shape": replaced("y_exact_1_d", lambda v: v[:1]),
-    "scan-operands: a_re has the shape": replaced("y_exact_0_a_re", lambda v: v.reshape(-1)),
+    "scan-operands: c_re has the shape": replaced("blocks.0.ssm_c_re", lambda v: v[:, :1]),
+    "scan-operands: d has the shape": replaced("blocks.1.ssm_d", lambda v: v[:1]),
+    "scan-operands: a_re has the shape": replaced("blocks.0.ssm_a_re", lambda v: v.reshape(-1)),
     "scan-operands: a shift is no integer from 0": shifted_too_far,
     "scan-operands: state_bits is 70": lambda model: set_number(first_scan(model), "state_bits", 70),
     "operand-count: DiagonalScan has 8 of 9": lambda model: first_scan(model).input.pop(),

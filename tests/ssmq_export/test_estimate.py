@@ -68,7 +68,7 @@ def test_state_memories_hold_the_footprint_s_state(changes):
     model, quantized = dataflow(**changes)
     found = estimate_graph(model, ARTY).as_dict()
     states = [node for node in found["nodes"] if node["op"] == "State"]
-    assert len(states) == 2 * len(quantized.blocks) + 1
+    assert len(states) == 2 * quantized.shape.layers + 1
     assert sum(node["stored_bits"] for node in states) == 8 * quantized.footprint().state
     assert found["bytes"]["state"] == quantized.footprint().state
 

@@ -98,10 +98,10 @@ def test_what_we_write_can_be_read(tmp_path):
 def test_no_hostile_name_passes_the_door(kind):
     text = TEXTS[kind]
     for form, tensor in (
-        ("step", "ax_re_0"),
+        ("step", "blocks.0.ssm.ax_re"),
         ("step", "blocks.0.ssm.x_re"),
-        ("step", "encoder_weight_param"),
-        ("dataflow", "sum_re_1"),
+        ("step", "encoder.weight_param"),
+        ("dataflow", "blocks.1.ssm.sum_re"),
     ):
         assert "name" in refused(renamed(graph(form), tensor, text), form)
     for form in FORMS:
@@ -186,7 +186,7 @@ def prop(model, key: str, change) -> None:
 
 
 def outside(model):
-    tensor = constant(model, "encoder_weight_param")
+    tensor = constant(model, "encoder.weight_param")
     tensor.data_location = TensorProto.EXTERNAL
     tensor.external_data.add(key="location", value="weights.bin")
 
@@ -197,12 +197,12 @@ def sparse(model):
 
 
 def huge(model):
-    tensor = constant(model, "encoder_weight_param")
+    tensor = constant(model, "encoder.weight_param")
     tensor.dims[:] = [2**31, 2**31]
 
 
 def short(model):
-    tensor = constant(model, "encoder_weight_param")
+    tensor = constant(model, "encoder.weight_param")
     tensor.raw_data = tensor.raw_data[:-4]
 
 
@@ -246,18 +246,18 @@ def port_entry(name: str, change):
 
 
 STEP_FAULTS = {
-    "'encoder_weight_param': its values are stored outside the file, which is never opened": outside,
+    "'encoder.weight_param': its values are stored outside the file, which is never opened": outside,
     "z: a sparse constant": sparse,
-    r"encoder_weight_param: a constant of the shape \[2147483648, 2147483648\], which is none or too large": huge,
-    r"encoder_weight_param: a constant of the shape \[1, 4\] with 3 values": short,
-    "encoder_weight_param: a constant that is not finite": number("encoder_weight_param", np.nan),
-    "encoder_weight_param does not lie on its own grid": number("encoder_weight_param", 1e20),
-    "encoder_quant: its scale is not a power of two": number("u_0_scale", 0.3),
-    "encoder_quant: a Quant of 200 bits": number("u_0_bits", 200),
-    "encoder_quant: a Quant of 8 bits and zero point 1": number("u_0_zero_point", 1),
+    r"encoder.weight_param: a constant of the shape \[2147483648, 2147483648\], which is none or too large": huge,
+    r"encoder.weight_param: a constant of the shape \[1, 4\] with 3 values": short,
+    "encoder.weight_param: a constant that is not finite": number("encoder.weight_param", np.nan),
+    "encoder.weight_param does not lie on its own grid": number("encoder.weight_param", 1e20),
+    "encoder_quant: its scale is not a power of two": number("encoder_quant_scale", 0.3),
+    "encoder_quant: a Quant of 200 bits": number("encoder_quant_bits", 200),
+    "encoder_quant: a Quant of 8 bits and zero point 1": number("encoder_quant_zero_point", 1),
     "blocks.0.add: is made by 2 nodes": twice,
     "is computed from itself": circle,
-    "encoder_product: its operand gone is not computed": lambda m: m.graph.node.__getitem__(2).input.__setitem__(1, "gone"),
+    "encoder.product: its operand gone is not computed": lambda m: m.graph.node.__getitem__(2).input.__setitem__(1, "gone"),
     r"blocks.0.ssm.x_re: a port of the shape \[1, 0\]": of_port(
         "blocks.0.ssm.x_re", lambda t: t.shape.dim[1].ClearField("dim_value")
     ),
@@ -286,8 +286,8 @@ STEP_FAULTS = {
     "ssmq.formats is missing or damaged": lambda m: prop(
         m, "ssmq.formats", lambda f: f["encoder_quant"].update(exponent=10**30)
     ),
-    r"pool: has 4 channels, not \[5\] of ssmq.ports": port_entry("sum.kept", lambda ports, entry: entry.update(shape=[5])),
-    "pool: the inputs of the graph are not those in ssmq.ports": port_entry(
+    r"sum.kept: has 4 channels, not \[5\] of ssmq.ports": port_entry("sum.kept", lambda ports, entry: entry.update(shape=[5])),
+    "sum.kept: the inputs of the graph are not those in ssmq.ports": port_entry(
         "sum.kept", lambda ports, entry: ports.remove(entry)
     ),
     "ssmq.ports names 1 inputs and 0 outputs": port_entry("decoder", lambda ports, entry: ports.remove(entry)),
@@ -297,7 +297,7 @@ STEP_FAULTS = {
         "blocks.0.ssm.x_im", lambda ports, entry: ports.remove(entry)
     ),
     "not a real and an imaginary part of each": port_entry(
-        "blocks.1.ssm.x_im", lambda ports, entry: entry.update(recurrence="layer_0")
+        "blocks.1.ssm.x_im", lambda ports, entry: entry.update(recurrence="blocks.0.ssm")
     ),
     "blocks.0.ssm.x_im: its other part has another shape": port_entry(
         "blocks.0.ssm.x_im", lambda ports, entry: entry.update(shape=[3, 4])
@@ -308,9 +308,11 @@ STEP_FAULTS = {
     "blocks.0.ssm.x_re: what ssmq.ports says of it is no state": port_entry(
         "blocks.0.ssm.x_re", lambda ports, entry: entry.pop("successor")
     ),
-    "pool: what ssmq.ports says of it is no sum": port_entry("sum.kept", lambda ports, entry: entry.pop("initial")),
-    "logits: what ssmq.ports says of it is no output": port_entry("decoder", lambda ports, entry: entry.update(initial=0)),
-    "pool: what ssmq.ports says of it is no sum.": port_entry("sum.kept", lambda ports, entry: entry.update(each_step=True)),
+    "sum.kept: what ssmq.ports says of it is no sum": port_entry("sum.kept", lambda ports, entry: entry.pop("initial")),
+    "decoder: what ssmq.ports says of it is no output": port_entry("decoder", lambda ports, entry: entry.update(initial=0)),
+    "sum.kept: what ssmq.ports says of it is no sum.": port_entry(
+        "sum.kept", lambda ports, entry: entry.update(each_step=True)
+    ),
     "ssmq.ports is missing or damaged .*each_step": port_entry("decoder", lambda ports, entry: entry.update(each_step=False)),
     "u: what ssmq.ports says of it is no input": port_entry("u", lambda ports, entry: entry.update(part="re")),
     "gone, sum: the outputs of the graph are not": port_entry("sum.kept", lambda ports, entry: entry.update(successor="gone")),
@@ -339,7 +341,7 @@ def test_an_output_of_each_step_has_all_of_them():
     """What follows a ReduceSum has one."""
     model = graph("sequence-dataflow")
     port_entry("decoder", lambda ports, entry: entry.update(each_step=True))(model)
-    assert "logits: ssmq.ports calls it an output of each step, and it has one step" in refused(model, "sequence-dataflow")
+    assert "decoder: ssmq.ports calls it an output of each step, and it has one step" in refused(model, "sequence-dataflow")
 
 
 @pytest.mark.parametrize("length", ["0", "-1", "1e3", "9" * 30, "٣", "x"])
@@ -410,7 +412,17 @@ def test_what_changes_no_meaning_changes_no_code(change):
 
 
 @pytest.mark.parametrize(
-    "tensor", ["encoder_product", "ax_re_0", "bu_re_1", "sum_im_0", "blocks.0.ssm", "encoder_quant", "blocks.1.add", "decoder"]
+    "tensor",
+    [
+        "encoder.product",
+        "blocks.0.ssm.ax_re",
+        "blocks.1.ssm.bu_re",
+        "blocks.0.ssm.sum_im",
+        "blocks.0.ssm",
+        "encoder_quant",
+        "blocks.1.add",
+        "decoder",
+    ],
 )
 def test_a_type_that_cannot_hold_its_tensor_is_refused(tensor, tmp_path):
     """One bit less than it has, which the lowering made the narrowest."""
@@ -468,7 +480,7 @@ def of_floats(model):
 
 
 def computed(model):
-    next(node for node in model.graph.node if node.op_type == "Gather").input[0] = "y_0"
+    next(node for node in model.graph.node if node.op_type == "Gather").input[0] = "blocks.0.ssm_quant"
 
 
 @pytest.mark.parametrize("fault", [longer, unclipped, cast_only, of_places, places_out, of_floats, computed])

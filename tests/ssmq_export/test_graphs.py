@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import pytest
@@ -10,7 +12,8 @@ from ssmq_brevitas.config import load_config
 from ssmq_export.checks import check_model
 from ssmq_export.errors import ExportError
 from ssmq_export.exporting import FILES, export_graphs
-from ssmq_export.from_network import network_engines, step_graph, trace
+from ssmq_export.from_network import network_engines, network_spec, step_graph, trace
+from ssmq_export.graphs.network_graph import network_graph
 from ssmq_export.graphs.sequence_graph import sequence_graph
 from ssmq_export.lowering import collapse, lower
 from ssmq_export.verification.agreement import TRACED, Engine, compare, graph_engines, verify
@@ -37,7 +40,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_every_engine_gives_every_code(case):
     _, model = small_model(small_config(**CASES[case]))
-    codes = small_codes(6, 9, model.model.channels).numpy()
+    codes = small_codes(6, 9, model.shape.channels).numpy()
     step = step_graph(model.network)
     dataflow = lower(step)
     assert {t.name for t in step.graph.input} == {t.name for t in dataflow.graph.input}
@@ -80,16 +83,16 @@ def test_one_wrong_code_is_found_and_named():
 def test_export_writes_all_or_nothing(tmp_path):
     _, model = small_model(small_config(model=PAPER))
     codes = small_codes(3).numpy()
-    spec, reference = describe(model), trace(model.network, codes, "fused")
+    step, reference = step_graph(model.network), trace(model.network, codes, "fused")
     wrong = {name: value.copy() for name, value in reference.items()}
     wrong["blocks.0.add_quant"][1, 4, 0] += 1
     folder = tmp_path / "graphs"
     with pytest.raises(
-        ExportError, match="step graph differs from the model in 1 of .* first in blocks.0.add_quant, sequence 1, step 4"
+        ExportError, match=r"step graph differs from the model in 1 of .* first in blocks\.0\.add_quant, sequence 1, step 4"
     ):
-        export_graphs(step_graph(spec), wrong, codes, folder)
+        export_graphs(step, wrong, codes, folder)
     assert list(folder.iterdir()) == []
-    exported = export_graphs(step_graph(spec), reference, codes, folder)
+    exported = export_graphs(step, reference, codes, folder)
     assert sorted(path.name for path in folder.iterdir()) == sorted(FILES.values())
     assert all(agreement.codes > 0 and agreement.differing == 0 for agreement in exported.agreements)
 
@@ -110,9 +113,8 @@ def test_graph_size_does_not_depend_on_the_length():
     sizes = []
     for length in (20, 2000):
         _, model = small_model(small_config(model={**EDGE, "length": 20}))
-        spec = describe(model)
-        object.__setattr__(spec, "length", length)
-        sizes.append(len(sequence_graph(step_graph(spec)).graph.node))
+        spec = replace(network_spec(model.network), length=length)
+        sizes.append(len(sequence_graph(network_graph(spec)).graph.node))
     assert sizes[0] == sizes[1]
 
 
@@ -128,8 +130,8 @@ def test_no_weight_quantizer_is_shared():
 
 def test_a_float_model_is_not_exported():
     floating, _ = small_model(small_config())
-    with pytest.raises(ExportError, match="a float model has no codes"):
-        describe(floating)
+    with pytest.raises(ExportError, match="is not quantised: give it to ssmq_brevitas.quantize first"):
+        step_graph(floating.network)
 
 
 @pytest.mark.parametrize("preset", ["paper-h16", "edge-4x16"])
@@ -143,9 +145,9 @@ def test_presets_have_stable_port_names(preset):
     torch.manual_seed(0)
     noise = torch.randint(0, 256, (4, 784), dtype=torch.uint8)
     graph = step_graph(post_training(Model.floating(config).eval(), config, noise).network).graph
-    expected = ["u", *(f"x_{part}_{k}" for k in layers for part in ("re", "im")), "sum.kept"]
+    expected = ["u", *(f"blocks.{k}.ssm.x_{part}" for k in layers for part in ("re", "im")), "sum.kept"]
     assert [port.name for port in graph.input] == expected
-    following = ["decoder", *(f"x_{part}_next_{k}" for k in layers for part in ("re", "im")), "sum"]
+    following = ["decoder", *(f"blocks.{k}.ssm.x_{part}_next" for k in layers for part in ("re", "im")), "sum"]
     assert [port.name for port in graph.output] == following
 
 

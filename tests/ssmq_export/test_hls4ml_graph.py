@@ -127,7 +127,7 @@ def test_names_become_identifiers_no_two_alike_and_back(names):
 def test_names_of_torch_fx_are_told_as_they_are():
     config = small_config(model={"layers": 1, "activation": "relu"})
     wrapper = ModelWrapper(step_graph(small_model(config)[1].network))
-    for old, new in (("du_0", "layers.0.du"), ("cx_0", "layers_0_du")):
+    for old, new in (("blocks.0.ssm.du", "layers.0.du"), ("blocks.0.ssm.cx", "layers_0_du")):
         wrapper.rename_tensor(old, new)
     step = wrapper.model
     graph = hls_graph(step)

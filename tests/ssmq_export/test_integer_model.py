@@ -12,7 +12,7 @@ from conftest import LENGTH, small_codes, small_config, small_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import numpy_helper
-from ssmq_brevitas.checkpoint import save_checkpoint
+from ssmq_brevitas.checkpoint import load_checkpoint, save_checkpoint
 from ssmq_export.dataflow import rows as compiled
 from ssmq_export.errors import ExportError
 from ssmq_export.from_network import step_graph, trace
@@ -58,7 +58,7 @@ def edge() -> onnx.ModelProto:
 @pytest.mark.parametrize("case", CASES)
 def test_every_tensor_has_every_code(case, fused):
     model, _, dataflow = graphs(case)
-    codes = small_codes(5, 9, model.model.channels).numpy()
+    codes = small_codes(5, 9, model.shape.channels).numpy()
     tensors = [name for node in dataflow.graph.node for name in node.output if name != "decoder"]
     expected = run_steps(dataflow, codes, [*tensors, "blocks.0.ssm.x_re", "sum.kept"])
     integers = IntegerModel(dataflow, fused=fused)
@@ -96,7 +96,7 @@ def test_the_recurrence_is_recognised():
 @pytest.mark.parametrize("case", ["edge", "edge-3-channels", "paper", "widest-state"])
 def test_a_stream_gives_the_logits_of_every_prefix(case):
     model, _, dataflow = graphs(case)
-    integers, codes = IntegerModel(dataflow), small_codes(4, 3, model.model.channels).numpy()
+    integers, codes = IntegerModel(dataflow), small_codes(4, 3, model.shape.channels).numpy()
     for _ in range(2):
         integers.reset(4)
         for t in range(LENGTH):
@@ -219,7 +219,7 @@ def test_kernels_execute_any_thresholds(kind, bias, seed, double, fused):
 
 
 def counting_graph(thresholds: np.ndarray, bias: int, double: bool) -> onnx.ModelProto:
-    """sum = pool + u, level = MultiThreshold(sum), logits = level * 3."""
+    """sum = sum.kept + u, level = MultiThreshold(sum), decoder = level * 3."""
     helper, kind = onnx.helper, onnx.TensorProto.DOUBLE
     value = lambda name: helper.make_tensor_value_info(name, kind, [1, 1])  # noqa: E731
     nodes = [
@@ -251,13 +251,14 @@ def test_a_quantized_checkpoint_is_lowered_in_memory(tmp_path):
     floating, model = small_model(config)
     onnx.save(graphs("edge")[2], tmp_path / "dataflow.onnx")
     save_checkpoint(tmp_path / "model.safetensors", model)
+    loaded, _ = load_checkpoint(tmp_path / "model.safetensors")
     codes = small_codes(4).numpy()
     expected = IntegerModel(graphs("edge")[2]).forward(codes)
     assert np.array_equal(IntegerModel.load(tmp_path / "dataflow.onnx").forward(codes), expected)
-    assert np.array_equal(IntegerModel(dataflow_of_checkpoint(tmp_path / "model.safetensors")).forward(codes), expected)
+    assert np.array_equal(IntegerModel(lower(step_graph(loaded.network))).forward(codes), expected)
     save_checkpoint(tmp_path / "float.safetensors", floating)
-    with pytest.raises(ExportError, match="a float model has no codes"):
-        dataflow_of_checkpoint(tmp_path / "float.safetensors")
+    with pytest.raises(ExportError, match="is not quantised: give it to ssmq_brevitas.quantize first"):
+        step_graph(load_checkpoint(tmp_path / "float.safetensors")[0].network)
 
 
 REFUSED = ["step.onnx", "sequence.onnx", "garbage.onnx", "empty.onnx", "none.onnx"]
@@ -290,8 +291,8 @@ def test_tensors_that_are_no_integers_of_63_bits_are_named():
     messages = {"INT64": "needs more than 63 bits", "FLOAT32": "no integer type", None: "with no type"}
     for datatype, message in messages.items():
         model = edge()
-        annotate(model, "sum_re_1", datatype)
-        with pytest.raises(ExportError, match=f"^sum_re_1: .*{message}"):
+        annotate(model, "blocks.1.ssm.sum_re", datatype)
+        with pytest.raises(ExportError, match=f"^blocks.1.ssm.sum_re: .*{message}"):
             IntegerModel(model)
     model = edge()
     annotate(model, "blocks.0.ssm.x_re", "INT4")  # its successor keeps 8 bits
@@ -308,15 +309,15 @@ def test_damaged_graphs_are_refused_in_one_line():
         del model.graph.node[0]
 
     def wrong_shape(model):
-        (weight,) = [c for c in model.graph.initializer if c.name == "value_0_product_weight"]
+        (weight,) = [c for c in model.graph.initializer if c.name == "blocks.0.getitem.product_weight"]
         weight.CopyFrom(numpy_helper.from_array(np.zeros((3, 4), np.float32), weight.name))
 
     def falling(model):
-        (levels,) = [c for c in model.graph.initializer if c.name == "u_0_thresholds"]
+        (levels,) = [c for c in model.graph.initializer if c.name == "encoder_quant_thresholds"]
         levels.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(levels)[:, ::-1], levels.name))
 
     def fraction(model):
-        (levels,) = [c for c in model.graph.initializer if c.name == "u_0_thresholds"]
+        (levels,) = [c for c in model.graph.initializer if c.name == "encoder_quant_thresholds"]
         levels.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(levels) + 0.5, levels.name))
 
     def metadata(model):
@@ -330,12 +331,12 @@ def test_damaged_graphs_are_refused_in_one_line():
         model.graph.node[3].op_type = "Relu"
 
     cases = {
-        without_producer: "its operand encoder_product is not computed before it",
-        wrong_shape: "value_0_product: the shapes of its operands do not fit",
+        without_producer: "its operand encoder.product is not computed before it",
+        wrong_shape: "blocks.0.getitem.product: the shapes of its operands do not fit",
         falling: "encoder_quant: its thresholds must ascend",
-        fraction: "u_0_thresholds: a constant that is not integer",
+        fraction: "encoder_quant_thresholds: a constant that is not integer",
         metadata: "metadata ssmq.formats is missing or damaged",
-        small_sum: "sum: one step may leave the annotated range of pool",
+        small_sum: "sum: one step may leave the annotated range of sum.kept",
         foreign: "Relu is no operator of a dataflow graph",
     }
     for damage, message in cases.items():

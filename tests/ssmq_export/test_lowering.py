@@ -121,7 +121,7 @@ def test_a_float_path_without_quantizer_is_named():
             node.input[1] = "float_value"
     step.graph.node.insert(
         [n.name for n in step.graph.node].index("Add_blocks.0.add"),
-        helper.make_node("Sigmoid", ["mix_0_sum"], ["float_value"], name="stray"),
+        helper.make_node("Sigmoid", ["blocks.0.linear"], ["float_value"], name="stray"),
     )
     with pytest.raises(ExportError, match="node stray: a float Sigmoid reaches float_value with no quantiser"):
         lower(step)
@@ -131,7 +131,7 @@ def test_a_float_path_without_quantizer_is_named():
 def test_every_pass_keeps_every_code(case):
     _, model = small_model(small_config(**CASES[case]))
     step = step_graph(model.network)
-    proofs = list(prove(step, small_codes(3, channels=model.model.channels).numpy()[:, :6]))
+    proofs = list(prove(step, small_codes(3, channels=model.shape.channels).numpy()[:, :6]))
     assert [proof.name for proof in proofs] == [run.__name__ for run in PASSES]
     for proof in proofs:
         assert proof.agreement.differing == 0, (proof.name, proof.agreement.first)
@@ -154,7 +154,7 @@ def test_the_pass_that_changes_a_code_is_named(monkeypatch, tmp_path, capsys):
 
     def careless(graph):
         shifts(graph)
-        graph.constants["a_re_x_re_0_weight"][0] += 64
+        graph.constants["blocks.0.ssm.a_re_x_re_weight"][0] += 64
         return graph, True
 
     step = tmp_path / "step.onnx"
@@ -223,7 +223,7 @@ def test_with_batch_changes_only_varying_tensors():
     _, model = small_model(small_config())
     step = with_batch(step_graph(model.network), 7)
     shapes = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in step.graph.value_info}
-    assert shapes["encoder_quant"] == [7, 4] and shapes["b_re_0"] == [4, 12]
+    assert shapes["encoder_quant"] == [7, 4] and shapes["blocks.0.ssm.b_re"] == [4, 12]
 
 
 @pytest.mark.parametrize("width", [2, 8, TABLE_BITS])
@@ -231,9 +231,9 @@ def test_a_table_is_the_model_s_own_function_where_floats_need_to_be_double(widt
     """GELU behind sums too wide for float32, where ONNX Runtime has no erf: every code of y, not only those that occur."""
     bits = {"a": 12, "x": 12, "c": 10, "u": 12, "y": width}
     _, model = small_model(small_config(model={"activation": "gelu", "layers": 1}, bits=bits))
-    quantizers = part(model, "blocks.0.quantizers")
-    quantizers["y"].power.set_exponent(4 - width)  # from -8 on: the bend, and where 1 + erf comes next to 0 and to 2
-    quantizers["mix_in"].power.set_exponent(-4)
+    before, after = part(model, "blocks.0.ssm_quant"), part(model, "blocks.0.activation_quant")
+    before.power.set_exponent(4 - width)  # from -8 on: the bend, and where 1 + erf comes next to 0 and to 2
+    after.power.set_exponent(-4)
     step = step_graph(model.network)
     assert step.graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.DOUBLE
     found = {
@@ -243,7 +243,7 @@ def test_a_table_is_the_model_s_own_function_where_floats_need_to_be_double(widt
     }
     rows = {name: row for name, row in found.items() if name.endswith("_thresholds")}
     assert len(rows) == (1 if width == 2 else 2)  # the four codes of two bits do not show that GELU falls
-    fmt, result = quantizers["y"].format, quantizers["mix_in"].format
+    fmt, result = before.format, after.format
     codes = np.arange(fmt.low, fmt.high + 1)
     values = fmt.values(codes)
     expected = result.codes(values * (1 + erf(values / 2**0.5)) / 2)  # the definition, by another library's erf
@@ -252,7 +252,7 @@ def test_a_table_is_the_model_s_own_function_where_floats_need_to_be_double(widt
 
     def trained(y: np.ndarray) -> np.ndarray:
         with torch.no_grad():
-            return result.codes(quantizers["mix_in"](part(model, "blocks.0.activation")(torch.from_numpy(y))).numpy())
+            return result.codes(after(part(model, "blocks.0.activation")(torch.from_numpy(y))).numpy())
 
     assert np.array_equal(trained(values), expected)
     # A value alone takes another way through torch's erf than one among many.
@@ -260,12 +260,12 @@ def test_a_table_is_the_model_s_own_function_where_floats_need_to_be_double(widt
     assert [int(trained(values[k : k + 1])[0]) for k in some] == expected[some].tolist()
 
 
-@pytest.mark.parametrize("part", ["c", "d", "b"])
-def test_pruned_parameters_leave_the_graphs_whole(part):
+@pytest.mark.parametrize("name", ["c", "d", "b"])
+def test_pruned_parameters_leave_the_graphs_whole(name):
     """What is 0 in a whole layer is still read: by name in the graph, by a weight of 0 in its sums."""
     _, model = small_model(small_config(model={"layers": 1}, scheme={"equalise": False}))
     with torch.no_grad():
-        getattr(part(model, "blocks.0.ssm"), part).zero_()
+        getattr(part(model, "blocks.0.ssm"), name).zero_()
     dataflow = lower(step_graph(model.network))
     codes = small_codes(4).numpy()
     expected = trace(model.network, codes, "reference")
@@ -282,9 +282,9 @@ def test_a_quantizer_that_changes_nothing_keeps_its_codes_under_its_name():
     """An encoder's sum on the grid of u and inside its range; the input's codes, too, may be what the port carries."""
     config = small_config(model={"layers": 1}, bits={"input": 4, "encoder": 3, "bias": 6, "u": 8})
     _, model = small_model(config)
-    encoder, quantizers = model.network.encoder, model.quantizers
-    exponent = int(encoder.weight_power.exponent) + int(quantizers["input"].power.exponent)
-    quantizers["u"].power.set_exponent(exponent)
+    encoder = model.network.encoder
+    exponent = int(encoder.weight_power.exponent) + int(model.network.u_quant.power.exponent)
+    model.network.encoder_quant.power.set_exponent(exponent)
     encoder.bias_power.set_exponent(exponent)
     codes = small_codes(4).numpy()
     expected = trace(model.network, codes, "reference")

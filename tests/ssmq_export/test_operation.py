@@ -64,16 +64,16 @@ def test_a_whole_sequence_is_what_its_steps_are():
 
 def test_kinds_are_told_by_constants_and_by_proof():
     kinds = {operation.name: operation.kind for operation in operations(dataflow("edge"))}
-    assert kinds["MatMul_bu_re_0"] == "spread" and kinds["MatMul_cx_re_0"] == "gather"
-    assert kinds["MatMul_value_0_product"] == "dense" and kinds["Mul_gated_0"] == "product"
-    assert kinds["Add_blocks.0.add"] == "sum" and kinds["Mul_a_re_x_re_0"] == "scale"
-    assert kinds["MultiThreshold_x_re_next_0"] == "rounding"
+    assert kinds["MatMul_blocks.0.ssm.bu_re"] == "spread" and kinds["MatMul_blocks.0.ssm.cx_re"] == "gather"
+    assert kinds["MatMul_blocks.0.getitem.product"] == "dense" and kinds["Mul_blocks.0.mul"] == "product"
+    assert kinds["Add_blocks.0.add"] == "sum" and kinds["Mul_blocks.0.ssm.a_re_x_re"] == "scale"
+    assert kinds["MultiThreshold_blocks.0.ssm.x_re_next"] == "rounding"
     assert kinds["MultiThreshold_blocks.0.activation_quant"] == "thresholds", "batch norm is in them"
 
 
 def test_a_rounding_has_a_shifter_a_shift_and_no_memory_of_thresholds():
     read = {operation.name: operation for operation in operations(dataflow("edge"))}
-    rounding = read["MultiThreshold_x_re_next_0"]
+    rounding = read["MultiThreshold_blocks.0.ssm.x_re_next"]
     assert all(row.kind == ROUND for row in rounding.rows)
     assert {part.kind for part in rounding.parts} <= {"round", "shift", "add"}
     counted = read["MultiThreshold_blocks.0.activation_quant"]
@@ -143,11 +143,11 @@ def test_a_node_that_is_no_operation_is_named(op, weight, message):
         operations(unadmitted(op, weight))
 
 
-SOME = next(o for o in operations(dataflow("edge")) if o.name == "MatMul_value_0_product")
+SOME = next(o for o in operations(dataflow("edge")) if o.name == "MatMul_blocks.0.getitem.product")
 COUNTED = next(o for o in operations(dataflow("edge")) if o.name == "MultiThreshold_blocks.0.activation_quant")
 SUM = next(o for o in operations(dataflow("edge")) if o.name == "Add_blocks.0.add")
-SCALE = next(o for o in operations(dataflow("edge")) if o.name == "Mul_a_re_x_re_0")
-PRODUCT = next(o for o in operations(dataflow("edge")) if o.name == "Mul_gated_0")
+SCALE = next(o for o in operations(dataflow("edge")) if o.name == "Mul_blocks.0.ssm.a_re_x_re")
+PRODUCT = next(o for o in operations(dataflow("edge")) if o.name == "Mul_blocks.0.mul")
 
 
 @pytest.mark.parametrize(
