@@ -322,9 +322,9 @@ def float_weight(m):
 
 def float_data(m):
     # Brevitas leaves this where an activation has no output quantiser.
-    node(m, "Quant_input").op_type = "Sigmoid"
-    del node(m, "Quant_input").input[1:], node(m, "Quant_input").attribute[:]
-    node(m, "Quant_input").domain = ""
+    node(m, "Quant_u_quant").op_type = "Sigmoid"
+    del node(m, "Quant_u_quant").input[1:], node(m, "Quant_u_quant").attribute[:]
+    node(m, "Quant_u_quant").domain = ""
 
 
 def external_constant_node(m):

@@ -455,12 +455,12 @@ def gelu() -> onnx.ModelProto:
 
 
 def longer(model):
-    limit = constant(model, "gelu_0_last")
+    limit = constant(model, "blocks.0.activation_last")
     limit.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(limit) + 1, limit.name))
 
 
 def unclipped(model):
-    next(node for node in model.graph.node if node.op_type == "Cast").input[0] = "gelu_place_0"
+    next(node for node in model.graph.node if node.op_type == "Cast").input[0] = "blocks.0.activation.place"
 
 
 def cast_only(model):
@@ -468,15 +468,17 @@ def cast_only(model):
 
 
 def of_places(model):
-    model.graph.node.append(helper.make_node("Add", ["gelu_0_index", "gelu_0_index"], ["twice"], name="twice"))
+    model.graph.node.append(
+        helper.make_node("Add", ["blocks.0.activation_index", "blocks.0.activation_index"], ["twice"], name="twice")
+    )
 
 
 def places_out(model):
-    model.graph.output.append(helper.make_tensor_value_info("gelu_0_index", TensorProto.INT64, [1, 4]))
+    model.graph.output.append(helper.make_tensor_value_info("blocks.0.activation_index", TensorProto.INT64, [1, 4]))
 
 
 def of_floats(model):
-    next(node for node in model.graph.node if node.op_type == "Gather").input[1] = "gelu_0_inside"
+    next(node for node in model.graph.node if node.op_type == "Gather").input[1] = "blocks.0.activation_inside"
 
 
 def computed(model):

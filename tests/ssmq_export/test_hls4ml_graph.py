@@ -97,7 +97,8 @@ def test_a_result_past_the_53_bits_of_a_double_is_refused_and_one_of_53_is_not()
     def finer(places: int) -> int:
         """Bits of the type of D·u + C·x with the first head's D on a grid so much finer."""
         power.set_exponent(power.exponent - np.array([places, 0, 0, 0]))
-        return parsed(hls_graph(step_graph(model.network)).types["Add_blocks.0.ssm"]["result"])[1]
+        graph = hls_graph(step_graph(model.network))
+        return parsed(graph.types[graph.identifiers["Add_blocks.0.ssm"]]["result"])[1]
 
     width = finer(30)
     assert finer(53 - width) == 53

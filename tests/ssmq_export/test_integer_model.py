@@ -219,22 +219,22 @@ def test_kernels_execute_any_thresholds(kind, bias, seed, double, fused):
 
 
 def counting_graph(thresholds: np.ndarray, bias: int, double: bool) -> onnx.ModelProto:
-    """sum = sum.kept + u, level = MultiThreshold(sum), decoder = level * 3."""
+    """pool_next = pool + u, level = MultiThreshold(pool_next), logits = level * 3."""
     helper, kind = onnx.helper, onnx.TensorProto.DOUBLE
     value = lambda name: helper.make_tensor_value_info(name, kind, [1, 1])  # noqa: E731
     nodes = [
-        helper.make_node("Add", ["sum.kept", "u"], ["sum"]),
-        helper.make_node("MultiThreshold", ["sum", "t"], ["level"], out_bias=float(bias), out_scale=1.0),
-        helper.make_node("Mul", ["level", "three"], ["decoder"]),
+        helper.make_node("Add", ["pool", "u"], ["pool_next"]),
+        helper.make_node("MultiThreshold", ["pool_next", "t"], ["level"], out_bias=float(bias), out_scale=1.0),
+        helper.make_node("Mul", ["level", "three"], ["logits"]),
     ]
     constants = [
         numpy_helper.from_array(thresholds[None].astype(np.float64), "t"),
         numpy_helper.from_array(np.array([[3.0]]), "three"),
     ]
-    graph = helper.make_graph(nodes, "g", [value("u"), value("sum.kept")], [value("decoder"), value("sum")], constants)
+    graph = helper.make_graph(nodes, "g", [value("u"), value("pool")], [value("logits"), value("pool_next")], constants)
     graph.value_info.append(value("level"))
-    kinds = {"u": "UINT8", "sum.kept": "INT40" if double else "INT15", "sum": "INT41" if double else "INT16"}
-    kinds |= {"level": "INT16", "decoder": "INT18", "t": "INT48", "three": "UINT2"}
+    kinds = {"u": "UINT8", "pool": "INT40" if double else "INT15", "pool_next": "INT41" if double else "INT16"}
+    kinds |= {"level": "INT16", "logits": "INT18", "t": "INT48", "three": "UINT2"}
     for name, datatype in kinds.items():
         annotation = graph.quantization_annotation.add()
         annotation.tensor_name = name

@@ -94,13 +94,14 @@ def test_a_tabulated_activation_equals_the_graph_on_every_code(activation):
     step = step_graph(quantized.network)
     dataflow = lower(step)
     codes = np.arange(-128, 128)
-    fmt = part(quantized, "blocks.0.quantizers")["y"].format
-    out = part(quantized, "blocks.0.quantizers")["mix_in"].format
+    fmt = part(quantized, "blocks.0.ssm_quant").format
+    quantizer = part(quantized, "blocks.0.activation_quant")
+    out = quantizer.format
     import torch
 
     with torch.no_grad():
         y = torch.from_numpy(fmt.values(codes)).float()
-        expected = part(quantized, "blocks.0.quantizers")["mix_in"](part(quantized, "blocks.0.activation")(y)).numpy()
+        expected = quantizer(part(quantized, "blocks.0.activation")(y)).numpy()
     graph = {node.output[0]: node for node in dataflow.graph.node}
     constants = constants_of(dataflow.graph)
     join = graph["blocks.0.activation_quant"]

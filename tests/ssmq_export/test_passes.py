@@ -319,9 +319,9 @@ def network(g: GraphBuilder) -> None:
     g.node("Add", ["a", g.weight("term", weight([[1, -2]], -4))], "moved", 2)
     g.note_format("moved", fmt(6, -4))
     g.quant("moved", "b", fmt(3, -1), 2)
-    g.node("MatMul", ["b", g.weight("m", weight([[1, 2, 3], [-1, 0, 2]]))], "decoder", 3)
-    g.note_format("decoder", fmt(16, -1))
-    g.output("decoder", 3)
+    g.node("MatMul", ["b", g.weight("m", weight([[1, 2, 3], [-1, 0, 2]]))], "logits", 3)
+    g.note_format("logits", fmt(16, -1))
+    g.output("logits", 3)
 
 
 def test_a_proof_compares_every_coded_tensor_that_both_graphs_have():

@@ -7,6 +7,7 @@ serves two consumers. Tensors have the names of the network's submodules.
 2. Channels of codes are taken and put side by side by MatMuls with matrices of 0 and 1.
 3. A sum over time is a state that starts at 0.
 4. What follows the last step only is computed in every step; what counts is said by the output port.
+5. Limits of a function that the Quant behind it keeps to anyway are left to it: a ReLU before an unsigned one is no node.
 """
 
 from __future__ import annotations
@@ -97,6 +98,14 @@ class _Writer:
             return getattr(self, f"_{does}")(call, given)
         return getattr(self, f"_{type(does).__name__.lower()}")(call, given)
 
+    def _idle(self, name: str, low: float, high: float) -> bool:
+        """Whether the one reader of a tensor is a quantiser whose codes lie inside these limits."""
+        read = [call.does for call in self.spec.calls if name in call.inputs]
+        if len(read) != 1 or not isinstance(read[0], Format):
+            return False
+        fmt, scale = read[0], np.ldexp(1.0, read[0].exponent)
+        return bool(np.all(np.rint(low / scale) <= fmt.low) and np.all(np.rint(high / scale) >= fmt.high))
+
     def _given(self, call: Call, given: list[str]) -> str:
         self.g.note_format(call.name, call.does.format)
         return call.name
@@ -177,12 +186,14 @@ class _Writer:
         return getattr(self, f"_{call.does.name}")(call.name, given[0], call.does, call.channels)
 
     def _relu(self, name: str, source: str, function: Function, channels: int) -> str:
-        return self.g.node("Relu", [source], name, channels)
+        return source if self._idle(name, 0.0, np.inf) else self.g.node("Relu", [source], name, channels)
 
     def _clip(self, name: str, source: str, function: Function, channels: int) -> str:
         widest = np.finfo(self.g.dtype).max
-        limits = [self.g.constant(f"{name}.{end}", np.clip(value, -widest, widest))
-                  for end, value in zip(("low", "high"), function.numbers, strict=True)]  # fmt: skip
+        low, high = np.clip(function.numbers, -widest, widest).astype(self.g.dtype)
+        if self._idle(name, low, high):
+            return source
+        limits = [self.g.constant(f"{name}.low", low), self.g.constant(f"{name}.high", high)]
         return self.g.node("Clip", [source, *limits], name, channels)
 
     def _hard_sigmoid(self, name: str, source: str, function: Function, channels: int) -> str:
