@@ -189,22 +189,22 @@ def rewrite(tensor, change):
         (
             "blocks.1.ssm.a_re_x_im_factor",
             lambda v: v.__iadd__(1),
-            "blocks.1.ssm.x_im_next: its sum and that of blocks.1.ssm.x_re_next are no complex",
+            r"blocks\.1\.ssm\.x_im_next: its sum and that of blocks\.1\.ssm\.x_re_next are no complex",
         ),
         (
             "blocks.0.ssm.bu_re_weight",
             lambda v: v.__setitem__((0, 5), 1),
-            "blocks.0.ssm.x_re_next: its sum is not diagonal in encoder_quant",
+            r"blocks\.0\.ssm\.x_re_next: its sum is not diagonal in encoder_quant",
         ),
         (
             "blocks.0.ssm.cx_im_weight",
             lambda v: v.__setitem__((5, 0), 3),
-            "blocks.0.ssm: is not a sum over the modes of each head",
+            r"blocks\.0\.ssm: is not a sum over the modes of each head",
         ),
         (
             "blocks.0.ssm.x_re_next_thresholds",
             lambda v: v.__setitem__((0, 9), v[0, 10]),
-            "blocks.0.ssm.x_re_next: the thresholds of channel 0 are no",
+            r"blocks\.0\.ssm\.x_re_next: the thresholds of channel 0 are no",
         ),
     ],
 )
@@ -260,7 +260,7 @@ def test_a_state_that_something_else_reads_is_named():
     """It would be a port that nothing feeds."""
     graph = lower(step_graph(small_model(small_config())[1].network))
     next(node for node in graph.graph.node if node.output[0] == "blocks.1.ssm.cx_im").input[0] = "blocks.1.ssm.x_im"
-    with pytest.raises(ExportError, match="blocks.1.ssm_quant: reads the states of the step before"):
+    with pytest.raises(ExportError, match=r"blocks\.1\.ssm_quant: reads the states of the step before"):
         collapse(graph)
 
 

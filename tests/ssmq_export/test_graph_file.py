@@ -246,48 +246,48 @@ def port_entry(name: str, change):
 
 
 STEP_FAULTS = {
-    "'encoder.weight_param': its values are stored outside the file, which is never opened": outside,
+    r"'encoder\.weight_param': its values are stored outside the file, which is never opened": outside,
     "z: a sparse constant": sparse,
-    r"encoder.weight_param: a constant of the shape \[2147483648, 2147483648\], which is none or too large": huge,
-    r"encoder.weight_param: a constant of the shape \[1, 4\] with 3 values": short,
-    "encoder.weight_param: a constant that is not finite": number("encoder.weight_param", np.nan),
-    "encoder.weight_param does not lie on its own grid": number("encoder.weight_param", 1e20),
+    r"encoder\.weight_param: a constant of the shape \[2147483648, 2147483648\], which is none or too large": huge,
+    r"encoder\.weight_param: a constant of the shape \[1, 4\] with 3 values": short,
+    r"encoder\.weight_param: a constant that is not finite": number("encoder.weight_param", np.nan),
+    r"encoder\.weight_param does not lie on its own grid": number("encoder.weight_param", 1e20),
     "encoder_quant: its scale is not a power of two": number("encoder_quant_scale", 0.3),
     "encoder_quant: a Quant of 200 bits": number("encoder_quant_bits", 200),
     "encoder_quant: a Quant of 8 bits and zero point 1": number("encoder_quant_zero_point", 1),
-    "blocks.0.add: is made by 2 nodes": twice,
+    r"blocks\.0\.add: is made by 2 nodes": twice,
     "is computed from itself": circle,
-    "encoder.product: its operand gone is not computed": lambda m: m.graph.node.__getitem__(2).input.__setitem__(1, "gone"),
-    r"blocks.0.ssm.x_re: a port of the shape \[1, 0\]": of_port(
+    r"encoder\.product: its operand gone is not computed": lambda m: m.graph.node.__getitem__(2).input.__setitem__(1, "gone"),
+    r"blocks\.0\.ssm\.x_re: a port of the shape \[1, 0\]": of_port(
         "blocks.0.ssm.x_re", lambda t: t.shape.dim[1].ClearField("dim_value")
     ),
-    r"blocks.0.ssm.x_re: a port of the shape \[1, 1099511627776\]": of_port(
+    r"blocks\.0\.ssm\.x_re: a port of the shape \[1, 1099511627776\]": of_port(
         "blocks.0.ssm.x_re", lambda t: setattr(t.shape.dim[1], "dim_value", 2**40)
     ),
-    "blocks.0.ssm.x_re: a port that is no tensor of floats": of_port(
+    r"blocks\.0\.ssm\.x_re: a port that is no tensor of floats": of_port(
         "blocks.0.ssm.x_re", lambda t: setattr(t, "elem_type", TensorProto.STRING)
     ),
     "the shapes of its operands do not fit": of_port("blocks.0.ssm.x_re", lambda t: setattr(t.shape.dim[1], "dim_value", 13)),
     "brings functions": function,
     "of ONNX opset 12, 13 to": lambda m: setattr(m.opset_import[0], "version", 12),
     "of ONNX IR version 99": lambda m: setattr(m, "ir_version", 99),
-    "ssmq.formats is missing or damaged .blocks.0.ssm.x_re.exponent": lambda m: prop(
+    r"ssmq.formats is missing or damaged .blocks\.0\.ssm\.x_re\.exponent": lambda m: prop(
         m, "ssmq.formats", lambda f: f["blocks.0.ssm.x_re"].update(exponent="1")
     ),
-    "blocks.0.ssm.x_re: its exponent in ssmq.formats is not that of blocks.0.ssm.x_re_next": lambda m: prop(
+    r"blocks\.0\.ssm\.x_re: its exponent in ssmq.formats is not that of blocks\.0\.ssm\.x_re_next": lambda m: prop(
         m, "ssmq.formats", lambda f: f["blocks.0.ssm.x_re"].update(exponent=-3)
     ),
     "encoder_quant: its format in ssmq.formats is not that of its Quant": lambda m: prop(
         m, "ssmq.formats", lambda f: f["encoder_quant"].update(bits=7)
     ),
-    "blocks.0.ssm.x_re: 2 exponents in ssmq.formats for its channels": lambda m: prop(
+    r"blocks\.0\.ssm\.x_re: 2 exponents in ssmq.formats for its channels": lambda m: prop(
         m, "ssmq.formats", lambda f: f["blocks.0.ssm.x_re"].update(exponent=[-7, -7])
     ),
     "ssmq.formats is missing or damaged": lambda m: prop(
         m, "ssmq.formats", lambda f: f["encoder_quant"].update(exponent=10**30)
     ),
-    r"sum.kept: has 4 channels, not \[5\] of ssmq.ports": port_entry("sum.kept", lambda ports, entry: entry.update(shape=[5])),
-    "sum.kept: the inputs of the graph are not those in ssmq.ports": port_entry(
+    r"sum\.kept: has 4 channels, not \[5\] of ssmq.ports": port_entry("sum.kept", lambda ports, entry: entry.update(shape=[5])),
+    r"sum\.kept: the inputs of the graph are not those in ssmq.ports": port_entry(
         "sum.kept", lambda ports, entry: ports.remove(entry)
     ),
     "ssmq.ports names 1 inputs and 0 outputs": port_entry("decoder", lambda ports, entry: ports.remove(entry)),
@@ -299,24 +299,24 @@ STEP_FAULTS = {
     "not a real and an imaginary part of each": port_entry(
         "blocks.1.ssm.x_im", lambda ports, entry: entry.update(recurrence="blocks.0.ssm")
     ),
-    "blocks.0.ssm.x_im: its other part has another shape": port_entry(
+    r"blocks\.0\.ssm\.x_im: its other part has another shape": port_entry(
         "blocks.0.ssm.x_im", lambda ports, entry: entry.update(shape=[3, 4])
     ),
-    r"blocks.0.ssm.x_re: a shape of 1 dimensions": port_entry(
+    r"blocks\.0\.ssm\.x_re: a shape of 1 dimensions": port_entry(
         "blocks.0.ssm.x_re", lambda ports, entry: entry.update(shape=[12])
     ),
-    "blocks.0.ssm.x_re: what ssmq.ports says of it is no state": port_entry(
+    r"blocks\.0\.ssm\.x_re: what ssmq.ports says of it is no state": port_entry(
         "blocks.0.ssm.x_re", lambda ports, entry: entry.pop("successor")
     ),
-    "sum.kept: what ssmq.ports says of it is no sum": port_entry("sum.kept", lambda ports, entry: entry.pop("initial")),
+    r"sum\.kept: what ssmq.ports says of it is no sum": port_entry("sum.kept", lambda ports, entry: entry.pop("initial")),
     "decoder: what ssmq.ports says of it is no output": port_entry("decoder", lambda ports, entry: entry.update(initial=0)),
-    "sum.kept: what ssmq.ports says of it is no sum.": port_entry(
+    r"sum\.kept: what ssmq.ports says of it is no sum.": port_entry(
         "sum.kept", lambda ports, entry: entry.update(each_step=True)
     ),
     "ssmq.ports is missing or damaged .*each_step": port_entry("decoder", lambda ports, entry: entry.update(each_step=False)),
     "u: what ssmq.ports says of it is no input": port_entry("u", lambda ports, entry: entry.update(part="re")),
     "gone, sum: the outputs of the graph are not": port_entry("sum.kept", lambda ports, entry: entry.update(successor="gone")),
-    "blocks.0.ssm.x_re: its shape or type is not that of sum": port_entry(
+    r"blocks\.0\.ssm\.x_re: its shape or type is not that of sum": port_entry(
         "blocks.0.ssm.x_re",
         lambda ports, entry: (entry.update(successor="sum"), ports[-2].update(successor="blocks.0.ssm.x_re_next")),
     ),

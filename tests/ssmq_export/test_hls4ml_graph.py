@@ -103,7 +103,7 @@ def test_a_result_past_the_53_bits_of_a_double_is_refused_and_one_of_53_is_not()
     width = finer(30)
     assert finer(53 - width) == 53
     with pytest.raises(
-        ExportError, match=r"blocks.0.ssm: an exact result needs 54 bits, more than the 53 .* narrow the tensors"
+        ExportError, match=r"blocks\.0\.ssm: an exact result needs 54 bits, more than the 53 .* narrow the tensors"
     ):
         finer(1)
 

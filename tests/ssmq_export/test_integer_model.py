@@ -292,11 +292,13 @@ def test_tensors_that_are_no_integers_of_63_bits_are_named():
     for datatype, message in messages.items():
         model = edge()
         annotate(model, "blocks.1.ssm.sum_re", datatype)
-        with pytest.raises(ExportError, match=f"^blocks.1.ssm.sum_re: .*{message}"):
+        with pytest.raises(ExportError, match=rf"^blocks\.1\.ssm\.sum_re: .*{message}"):
             IntegerModel(model)
     model = edge()
     annotate(model, "blocks.0.ssm.x_re", "INT4")  # its successor keeps 8 bits
-    with pytest.raises(ExportError, match="blocks.0.ssm.x_re_next: its codes leave the annotated range of blocks.0.ssm.x_re"):
+    with pytest.raises(
+        ExportError, match=r"blocks\.0\.ssm\.x_re_next: its codes leave the annotated range of blocks\.0\.ssm\.x_re"
+    ):
         IntegerModel(model).forward(np.zeros((1, 1), np.uint8))
     model = edge()
     annotate(model, "sum.kept", "INT63")
@@ -331,12 +333,12 @@ def test_damaged_graphs_are_refused_in_one_line():
         model.graph.node[3].op_type = "Relu"
 
     cases = {
-        without_producer: "its operand encoder.product is not computed before it",
-        wrong_shape: "blocks.0.getitem.product: the shapes of its operands do not fit",
+        without_producer: r"its operand encoder\.product is not computed before it",
+        wrong_shape: r"blocks\.0\.getitem\.product: the shapes of its operands do not fit",
         falling: "encoder_quant: its thresholds must ascend",
         fraction: "encoder_quant_thresholds: a constant that is not integer",
         metadata: "metadata ssmq.formats is missing or damaged",
-        small_sum: "sum: one step may leave the annotated range of sum.kept",
+        small_sum: r"sum: one step may leave the annotated range of sum\.kept",
         foreign: "Relu is no operator of a dataflow graph",
     }
     for damage, message in cases.items():
