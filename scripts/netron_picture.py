@@ -1,6 +1,6 @@
 """A graph in Netron, as `ssmq view` serves it, in headless Chromium: for docs/netron.png and the test of `ssmq view`.
 
-python scripts/netron_picture.py runs/default/sequence-dataflow.onnx DiagonalScan_y_exact_0 docs/netron.png
+python scripts/netron_picture.py runs/default/sequence-dataflow.onnx DiagonalScan_blocks.0.ssm docs/netron.png
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def test_training_knows_nothing_of_graphs_or_hardware():
 
 def test_export_needs_torch_in_one_place_only():
     users = {path for path, names in imports("export/ssmq_export").items() if names & {"torch", "ssmq_brevitas"}}
-    assert users == {"from_model.py", "from_network.py"}
+    assert users == {"from_network.py"}
 
 
 # The rooms of the export package from the ground up: each may import those of the lines above it, and what stands alone.
@@ -49,7 +49,6 @@ ROOMS = (
     {"verification"},
     {"exporting"},
     {"from_network"},
-    {"from_model"},
 )
 
 

@@ -1,7 +1,7 @@
 """hls4ml as an engine: the step graph as fixed-point C++, compiled and run on this machine.
 
     with tempfile.TemporaryDirectory() as folder:
-        traces = build(onnx.load("step.onnx"), Path(folder) / "hls").run(codes, ["x_re_next_0", "pool_next"])
+        traces = build(onnx.load("step.onnx"), Path(folder) / "hls").run(codes, ["blocks.0.ssm.x_re_next", "sum"])
 
 Every type is wide enough for every exact sum and product, computed from the graph's formats; the only rounding is that
 of the Quant nodes, half to even. So the C++ gives the codes that qonnx gives, and ``run_hls4ml`` is one more engine to
