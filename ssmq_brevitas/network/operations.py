@@ -237,7 +237,10 @@ class _Reader:
             if not isinstance(index, int) or not -len(found.parts) <= index < len(found.parts):
                 raise SsmqError(f"{_place(node)}: takes part {index!r} of {len(found.parts)}")
             start, stop = found.parts[index]
-            return self._add(node, "slice", self.found[found.inputs[0]], channels=stop - start, first=start)
+            source = self.found[found.inputs[0]]
+            # Parts are called after the whole: ``linear_0``, ``linear_1``.
+            path = _place(node) if "called" in node.meta else f"{source.path}_{index % len(found.parts)}"
+            return self._add(node, "slice", source, channels=stop - start, first=start, path=path)
         return self._indexed(node, self._source(given, node), index if isinstance(index, tuple) else (index,))
 
     def _indexed(self, node: fx.Node, source: Operation, index: tuple) -> Operation:

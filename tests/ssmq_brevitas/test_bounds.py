@@ -96,7 +96,7 @@ def needed(model) -> dict[str, int]:
         mix, grid = linear_sums(part(model, f"{path}.linear"), part(model, f"{path}.activation_quant"))
         found |= {f"{path}.ssm.x": width_of(*state), f"{path}.ssm": width_of(*y), f"{path}.linear": width_of(mix, grid)}
         if model.shape.gate != "none":
-            value, gate = part(model, f"{path}.getitem_quant"), part(model, f"{path}.gate_quant")
+            value, gate = part(model, f"{path}.linear_0_quant"), part(model, f"{path}.gate_quant")
             mix = torch.stack([v * g for v, g in product(ends(value), ends(gate))])
             grid = value.format.exponent + gate.format.exponent
             found[f"{path}.mul"] = width_of(mix, grid)

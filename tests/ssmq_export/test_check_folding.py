@@ -171,7 +171,7 @@ def test_sarif_names_rules_levels_and_places(hardware, tmp_path):
 )
 def test_the_folding_that_a_node_keeps_divides_its_channels(key, value, message):
     model = lower(step_graph(small_model(small_config())[1].network))
-    node = next(node for node in model.graph.node if node.name == "MatMul_blocks.0.getitem.product")
+    node = next(node for node in model.graph.node if node.name == "MatMul_blocks.0.linear_0.product")
     node.metadata_props.add(key=key, value=value)
     findings = [(f.node, f.message) for f in check_model(model) if f.rule == "folding"]
     assert findings == ([(node.name, message)] if message else [])

@@ -311,7 +311,7 @@ def test_damaged_graphs_are_refused_in_one_line():
         del model.graph.node[0]
 
     def wrong_shape(model):
-        (weight,) = [c for c in model.graph.initializer if c.name == "blocks.0.getitem.product_weight"]
+        (weight,) = [c for c in model.graph.initializer if c.name == "blocks.0.linear_0.product_weight"]
         weight.CopyFrom(numpy_helper.from_array(np.zeros((3, 4), np.float32), weight.name))
 
     def falling(model):
@@ -334,7 +334,7 @@ def test_damaged_graphs_are_refused_in_one_line():
 
     cases = {
         without_producer: r"its operand encoder\.product is not computed before it",
-        wrong_shape: r"blocks\.0\.getitem\.product: the shapes of its operands do not fit",
+        wrong_shape: r"blocks\.0\.linear_0\.product: the shapes of its operands do not fit",
         falling: "encoder_quant: its thresholds must ascend",
         fraction: "encoder_quant_thresholds: a constant that is not integer",
         metadata: "metadata ssmq.formats is missing or damaged",

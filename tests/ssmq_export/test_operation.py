@@ -65,7 +65,7 @@ def test_a_whole_sequence_is_what_its_steps_are():
 def test_kinds_are_told_by_constants_and_by_proof():
     kinds = {operation.name: operation.kind for operation in operations(dataflow("edge"))}
     assert kinds["MatMul_blocks.0.ssm.bu_re"] == "spread" and kinds["MatMul_blocks.0.ssm.cx_re"] == "gather"
-    assert kinds["MatMul_blocks.0.getitem.product"] == "dense" and kinds["Mul_blocks.0.mul"] == "product"
+    assert kinds["MatMul_blocks.0.linear_0.product"] == "dense" and kinds["Mul_blocks.0.mul"] == "product"
     assert kinds["Add_blocks.0.add"] == "sum" and kinds["Mul_blocks.0.ssm.a_re_x_re"] == "scale"
     assert kinds["MultiThreshold_blocks.0.ssm.x_re_next"] == "rounding"
     assert kinds["MultiThreshold_blocks.0.activation_quant"] == "thresholds", "batch norm is in them"
@@ -143,7 +143,7 @@ def test_a_node_that_is_no_operation_is_named(op, weight, message):
         operations(unadmitted(op, weight))
 
 
-SOME = next(o for o in operations(dataflow("edge")) if o.name == "MatMul_blocks.0.getitem.product")
+SOME = next(o for o in operations(dataflow("edge")) if o.name == "MatMul_blocks.0.linear_0.product")
 COUNTED = next(o for o in operations(dataflow("edge")) if o.name == "MultiThreshold_blocks.0.activation_quant")
 SUM = next(o for o in operations(dataflow("edge")) if o.name == "Add_blocks.0.add")
 SCALE = next(o for o in operations(dataflow("edge")) if o.name == "Mul_blocks.0.ssm.a_re_x_re")
