@@ -69,7 +69,7 @@ def test_finn_maps_every_node_and_computes_every_code(case, tmp_path):
     assert {n.domain.rpartition(".")[0] for n in final.node} == {"finn.custom_op.fpgadataflow"}
     assert check_file(tmp_path / "build" / "finn.onnx") == []  # the streams of states are duplicated too
 
-    codes = small_codes(3, 5, model.model.channels).numpy()[2:]  # the first two are black and white
+    codes = small_codes(3, 5, model.shape.channels).numpy()[2:]  # the first two are black and white
     # FINN takes a quarter of a second a step and layer; logits are compared where a sequence is whole.
     steps = LENGTH if case in ("8-bit, 1 layer", "3 input channels") else 8
     found = finn.run_hardware_ops(graph, codes[:, :steps])
@@ -135,7 +135,7 @@ def test_what_finn_would_refuse_is_named_by_our_rule(tmp_path):
     values = onnx.numpy_helper.to_array(thresholds)[:, ::-1].copy()
     thresholds.CopyFrom(onnx.numpy_helper.from_array(values, thresholds.name))
     onnx.save(graph, path)
-    with pytest.raises(ExportError, match="1 legality errors, first threshold-order at MultiThreshold_u_0"):
+    with pytest.raises(ExportError, match="1 legality errors, first threshold-order at MultiThreshold_encoder_quant"):
         finn.compile_graph(path, "xc7z020clg400-1", 100.0, 10.0, tmp_path / "build")
     assert not (tmp_path / "build").exists()
 

@@ -122,14 +122,14 @@ def test_the_command_leaves_a_project_that_compiles(tmp_path):
 @needs_tools
 def test_a_failing_compiler_is_one_error_with_the_names_of_the_graph(plain, tmp_path, monkeypatch):
     fake = tmp_path / "g++"
-    fake.write_text("#!/bin/sh\necho 'ssmq_step.cpp:1:2: error: no such thing as du_0_of'\necho '1 error generated'\nexit 1\n")
+    fake.write_text("#!/bin/sh\necho 'ssmq_step.cpp:1:2: error: no such thing as blocks_0_ssm_du_of'\necho '1 error generated'\nexit 1\n")
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     wrapper = ModelWrapper(copy.deepcopy(plain))
-    wrapper.rename_tensor("du_0", "du.0.of")
+    wrapper.rename_tensor("blocks.0.ssm.du", "blocks.0.ssm.du.of")
     with pytest.raises(ExportError) as failure:
         hls4ml.build(wrapper.model, tmp_path / "project")
-    assert str(failure.value) == "hls4ml failed: ssmq_step.cpp:1:2: error: no such thing as du.0.of"
+    assert str(failure.value) == "hls4ml failed: ssmq_step.cpp:1:2: error: no such thing as blocks.0.ssm.du.of"
 
 
 def test_what_is_missing_is_named_with_its_install_line(plain, tmp_path, monkeypatch):

@@ -69,7 +69,7 @@ def test_the_attributes_of_our_operator_can_be_read(files, tmp_path):
         "PE",
         "state_bits",
         "encoder_quant",
-        "y_exact_0_shift",
+        "blocks.0.ssm_shift",
     } <= shown
     assert (tmp_path / "netron.png").stat().st_size > 10_000
 
