@@ -21,6 +21,7 @@ from torch import fx, nn
 from .dataflow.format import Format
 from .dataflow.keys import VERSIONS_KEY
 from .dataflow.ports import ports_of, values_of
+from .dataflow.sequences import batch_codes, noise
 from .errors import ExportError
 from .exporting import Exported, export_graphs
 from .graphs.network_graph import network_graph
@@ -132,15 +133,11 @@ def export(network: fx.GraphModule, folder: Path | str, batch: torch.Tensor | No
     codes. Raises ExportError, and leaves nothing behind, for a network that is not quantised or a code that differs.
     """
     step = step_graph(network)
-    port = ports_of(step).input
+    port, about = ports_of(step).input, quantized_of(network)
     if batch is None:
-        about = quantized_of(network)
-        shape = (TRIED, about.steps, about.channels)
-        codes = np.random.default_rng(0).integers(port.format.low, port.format.high + 1, shape)
+        codes = noise(port, TRIED, about.steps)
     else:
-        scaled = np.rint(np.ldexp(np.asarray(batch, np.float64), -port.format.exponent))
-        codes = scaled.clip(port.format.low, port.format.high)
-    codes = codes.astype(np.int32)
+        codes = batch_codes(batch, port, about.steps)
     return export_graphs(step, trace(network, codes, "fused"), codes, Path(folder))
 
 

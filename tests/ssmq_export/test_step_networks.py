@@ -15,8 +15,9 @@ from ssmq_export.finn import run_hardware_ops
 from ssmq_export.graphs.sequence_graph import sequence_graph
 from ssmq_export.integer import IntegerModel
 from ssmq_export.lowering import collapse, lower
-from ssmq_export.verification.agreement import compare, graph_engines
+from ssmq_export.verification.agreement import compare
 from ssmq_export.verification.engines import run_sequence, run_steps, run_whole
+from ssmq_export.verification.graphs import graph_engines
 from ssmq_export.verification.proof import prove
 from step_graphs import Network, fmt
 from step_networks import NETWORKS, branches, detector, network

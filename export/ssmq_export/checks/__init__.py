@@ -36,7 +36,7 @@ def check(graph: onnx.ModelProto | Path | str) -> Findings:
     >>> gain = helper.make_tensor("gain", TensorProto.FLOAT, [4], [1.0] * 4)
     >>> findings = check(helper.make_model(helper.make_graph([norm], "g", [x], [y], [gain])))
     >>> findings.legal, findings[0].rule, findings[0].node
-    (False, 'dataflow-operator', 'norm')
+    (False, 'hardware-op', 'norm')
     """
     return check_model(graph) if isinstance(graph, onnx.ModelProto) else check_file(graph)
 

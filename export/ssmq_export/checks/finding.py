@@ -27,7 +27,7 @@ class Finding:
 
 
 class Findings(list[Finding]):
-    """What the checker has to say of one graph, in the catalogue's order; as text, a line a finding and the verdict.
+    """What the checker has to say of one graph, in the catalogue's order; as text, each with how to fix it, and the verdict.
 
     ``legal`` is whether nothing stands in the way: no finding is an error.
     """
@@ -37,10 +37,11 @@ class Findings(list[Finding]):
         return not any(finding.severity == "error" for finding in self)
 
     def __str__(self) -> str:
-        lines = [
-            f"{f.severity} {f.rule} at {f.node or f.tensor or 'the graph'}: {f.message}. {f.fix}".replace("\n", "\\n")
-            for f in self
-        ]
+        lines = []
+        for finding in self:
+            place = finding.node or finding.tensor or "the graph"
+            lines.append(f"{finding.severity} {finding.rule} at {place}: {finding.message}".replace("\n", "\\n"))
+            lines.append(f"    {finding.fix}".replace("\n", "\\n"))
         counts = Counter(finding.severity for finding in self)
         told = ", ".join(f"{count} {kind}{'s' * (count > 1)}" for kind, count in counts.items())
         lines.append(("legal" if self.legal else "illegal") + (f" ({told})" if told else ""))
