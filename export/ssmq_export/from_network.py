@@ -130,7 +130,21 @@ def export(network: fx.GraphModule, folder: Path | str, batch: torch.Tensor | No
     """Write the graphs of a quantised network into ``folder``: step, sequence, dataflow and sequence-dataflow ``.onnx``.
 
     Each is executed and compared with the network, code by code, on the sequences of ``batch`` ``(B, T, C)``, or on random
-    codes. Raises ExportError, and leaves nothing behind, for a network that is not quantised or a code that differs.
+    codes. Values of a batch lie on the input's grid or are rounded to it. The result names the files, prints as a table and has
+    how each compared. Raises ExportError, and leaves nothing behind, for a network that is not quantised, a batch of another
+    shape or without finite numbers, a folder that cannot be written, or a code that differs.
+
+    >>> import tempfile, torch
+    >>> from ssmq_brevitas import S4D, Scheme, quantize
+    >>> from ssmq_export import export
+    >>> network = torch.nn.Sequential(torch.nn.Linear(1, 2), S4D(2, modes=2), torch.nn.Linear(2, 3)).eval()
+    >>> x = torch.randn(8, 20, 1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     exported = export(quantize(network, Scheme(), x), folder, x)
+    >>> [path.name for path in exported.paths.values()]
+    ['step.onnx', 'sequence.onnx', 'dataflow.onnx', 'sequence-dataflow.onnx']
+    >>> [found.differing for found in exported.agreements]
+    [0, 0, 0, 0]
     """
     step = step_graph(network)
     port, about = ports_of(step).input, quantized_of(network)

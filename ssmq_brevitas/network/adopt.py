@@ -52,6 +52,20 @@ def adopt(module: nn.Module, example: torch.Tensor) -> fx.GraphModule:
 
     Raises SsmqError naming the submodule and what to set: an operand that must be codes and is none, a scale that is no
     power of two, a rounding that is not half to even, a sum that the float type does not hold exactly.
+
+    >>> import torch
+    >>> from brevitas import nn as qnn
+    >>> from brevitas.quant import Int8ActPerTensorFixedPoint, Int8WeightPerTensorFixedPoint
+    >>> from ssmq_brevitas import QuantS4D, adopt
+    >>> network = torch.nn.Sequential(
+    ...     qnn.QuantIdentity(act_quant=Int8ActPerTensorFixedPoint),
+    ...     QuantS4D(2, modes=2, output_quant=Int8ActPerTensorFixedPoint),
+    ...     qnn.QuantLinear(2, 3, bias=False, weight_quant=Int8WeightPerTensorFixedPoint),
+    ... )
+    >>> x = torch.randn(8, 20, 2)
+    >>> y = network.train()(x)  # the activations find their ranges
+    >>> torch.equal(adopt(network, x)(x), network.eval()(x))
+    True
     """
     refuse_batch(example, "the example")
     original = copy.deepcopy(module).eval() if isinstance(module, nn.Module) else module

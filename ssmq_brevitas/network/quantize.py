@@ -36,6 +36,16 @@ def quantize(
 
     Raises SsmqError naming the submodule or tensor: one that cannot be traced or has no exact integer form, parameters or a
     batch that are no finite numbers, a pattern of the scheme that fits nothing, a sum that cannot be exact.
+
+    >>> import torch
+    >>> from ssmq_brevitas import S4D, Scheme, quantize
+    >>> network = torch.nn.Sequential(torch.nn.Linear(1, 2), S4D(2, modes=2), torch.nn.Linear(2, 3)).eval()
+    >>> x = torch.randn(8, 20, 1)
+    >>> quantized = quantize(network, Scheme(tensors={"1.c": 6}), x)
+    >>> quantized(x).shape
+    torch.Size([8, 20, 3])
+    >>> [name for name, _ in quantized.named_children()]
+    ['0', '1', '2', 'input_quant', '0_quant', '1_quant']
     """
     found = batch if isinstance(batch, Calibration) else None
     if found is None:

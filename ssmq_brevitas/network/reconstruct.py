@@ -29,6 +29,16 @@ def reconstruct(network: fx.GraphModule, floating: nn.Module, batch: torch.Tenso
 
     ``floating`` is the module that was quantised. Returns ``network``, in the float type that its sums need. Raises SsmqError
     when one cannot be exact, or for a batch of another shape.
+
+    >>> import torch
+    >>> from ssmq_brevitas import S4D, Scheme, quantize, reconstruct
+    >>> network = torch.nn.Sequential(torch.nn.Linear(1, 2), S4D(2, modes=2), torch.nn.Linear(2, 3)).eval()
+    >>> x = torch.randn(8, 20, 1)
+    >>> rough = quantize(network, Scheme(bits={"c": 3, "decoder": 3}), x)
+    >>> before = (rough(x) - network(x)).square().mean()
+    >>> fitted = reconstruct(rough, network, x)
+    >>> bool((fitted(x) - network(x)).square().mean() < before)
+    True
     """
     about = quantized_of(network)
     if batch.dim() != 3 or batch.shape[1:] != (about.steps, about.channels) or not len(batch):

@@ -48,7 +48,31 @@ def convert(
     original's by more than float rounding, with the argument to look at.
     Source: Gu et al., arXiv 2206.11893; names of state-spaces/s4.
 
-        ours = convert(S4Model(d_input=1, d_output=10), torch.randn(2, 784, 1))
+    >>> import torch
+    >>> from torch import nn
+    >>> from ssmq_brevitas import convert
+    >>> class Kernel(nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         for name, shape in {"C": (2, 3, 2), "log_dt": (2,), "log_A_real": (2, 3), "A_imag": (2, 3)}.items():
+    ...             setattr(self, name, nn.Parameter(torch.rand(shape) - 1))
+    ...     def forward(self, steps):
+    ...         A, dt = torch.complex(-self.log_A_real.exp(), self.A_imag), self.log_dt.exp()[:, None]
+    ...         C = torch.view_as_complex(self.C) * ((dt * A).exp() - 1) / A
+    ...         return 2 * (C[..., None] * (dt * A)[..., None].mul(torch.arange(steps)).exp()).sum(1).real
+    >>> class Published(nn.Module):  # the minimal S4D: (B, H, T) to (y, None)
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.kernel, self.D = Kernel(), nn.Parameter(torch.ones(2))
+    ...         self.activation, self.output_linear = nn.GELU(), nn.Sequential(nn.Conv1d(2, 4, 1), nn.GLU(dim=1))
+    ...     def forward(self, u):
+    ...         steps = u.shape[2]
+    ...         spectrum = torch.fft.rfft(self.kernel(steps), 2 * steps) * torch.fft.rfft(u, 2 * steps)
+    ...         y = torch.fft.irfft(spectrum, 2 * steps)[..., :steps] + self.D[:, None] * u
+    ...         return self.output_linear(self.activation(y)), None
+    >>> layer, u = Published().eval(), torch.randn(4, 2, 30)
+    >>> torch.allclose(convert(layer, u)(u)[0], layer(u)[0], atol=1e-5)
+    True
     """
     if not isinstance(module, nn.Module):
         raise SsmqError(f"only a torch.nn.Module is converted, not {type(module).__name__}")

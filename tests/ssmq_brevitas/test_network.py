@@ -211,3 +211,24 @@ def test_the_tensors_of_a_network_and_their_roles_are_told(network, batch):
     for name in roles:
         scheme = Scheme(parameterisation="log_polar", tensors={name: 7})
         assert quantize(network, scheme, calibrate(network, batch)) is not None
+
+
+NOTES = {
+    "an array": ({"x": torch.zeros(2)}, "its note is no JSON .*Tensor"),
+    "infinite": ({"x": float("inf")}, "its note is no JSON"),
+    "a circle": ({}, "its note is no JSON .*[Cc]ircular"),
+    "a set": ({"x": {1}}, "its note is no JSON .*set"),
+    "a list": ([1], "its note must be an object .* not list"),
+    "text": ("trained", "its note must be an object .* not str"),
+}
+
+
+@pytest.mark.parametrize("case", NOTES)
+def test_a_note_that_no_file_holds_is_refused_and_nothing_is_written(case, tmp_path):
+    note, message = NOTES[case]
+    if case == "a circle":
+        note["x"] = note
+    quantized = quantize(nn.Sequential(nn.Linear(1, 2), nn.ReLU()), Scheme(), torch.randn(4, 5, 1))
+    with pytest.raises(SsmqError, match=rf"n\.safetensors is not written: {message}"):
+        save(tmp_path / "n.safetensors", quantized, note)
+    assert not list(tmp_path.iterdir())

@@ -167,8 +167,7 @@ def test_codes_and_values_of_the_integer_model_are_the_networks(folder):
     x = 3 * batch()  # beyond the range of the calibration
     codes = model.codes(x)
     assert codes.min() == -128 and codes.max() == 127
-    output = model.graph.ports.output.name
     with torch.no_grad():
-        assert np.array_equal(model.values(output, model.forward(codes)), quantized(x).numpy())
+        assert np.array_equal(model.values(model.forward(codes)), quantized(x).numpy())
     model.reset(batch=6)
     assert np.array_equal(model.step(model.codes(x[:, 0])), model.forward(codes)[:, 0])

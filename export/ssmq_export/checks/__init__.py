@@ -31,6 +31,7 @@ def check(graph: onnx.ModelProto | Path | str) -> Findings:
     Raises ExportError for a file that is missing or no ONNX model. Files that it names are never opened.
 
     >>> from onnx import TensorProto, helper
+    >>> from ssmq_export import check
     >>> x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in "xy")
     >>> norm = helper.make_node("LayerNormalization", ["x", "gain"], ["y"], name="norm")
     >>> gain = helper.make_tensor("gain", TensorProto.FLOAT, [4], [1.0] * 4)
