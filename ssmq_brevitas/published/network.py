@@ -32,16 +32,17 @@ def convert(
     """A copy of ``module`` in which every published S4D layer is our :class:`~ssmq_brevitas.s4d.S4D`, weights kept.
 
     Layers are known by the names and shapes of their parameters, wherever they stand and whatever their class: the
-    minimal S4D, and ``S4Block(mode="s4d")`` of releases 2 to 4 with zero-order hold, one channel, one direction. A layer
+    minimal S4D, and ``S4Block(mode="s4d")`` of releases 2 to 4 with one channel and one direction. A layer
     gives what it gave, ``(y, None)``, and becomes a :class:`ConvertedS4D` of parts that torch.fx traces; all else keeps its
     names and parameters. ``module`` stays as it is.
 
     ``example`` is an input of ``module``: each layer is then compared with the original on what it sees there, and on noise
     of that length; else on noise of 96 steps. A kernel cut at ``l_max`` shows only in a longer example.
 
-    What parameters do not tell is named as the layers name it: ``real_transform``, ``imag_transform`` and ``dt_transform``
-    (``"exp"``, ``"none"``, ``"relu"``, ``"sigmoid"``, ``"softplus"``), ``dt_fast``, ``bandlimit``. ``activation`` and
-    ``final_act`` are the layer's own modules where it has them, and named where they are functions.
+    What parameters do not tell is named as the layers name it: ``discretization`` (``"zoh"``, or ``"bilinear"``, which becomes
+    the zero-order hold of the same Ā and B̄, exactly, and is trained as that), ``real_transform``, ``imag_transform`` and
+    ``dt_transform`` (``"exp"``, ``"none"``, ``"relu"``, ``"sigmoid"``, ``"softplus"``), ``dt_fast``, ``bandlimit``.
+    ``activation`` and ``final_act`` are the layer's own modules where it has them, and named where they are functions.
 
     Dropout keeps its rate, that of kernels goes. Raises SsmqError naming the layer: one that is no S4D (DPLR, selective,
     S5, LRU, bidirectional, several channels, gated), weights that are no numbers, or outputs that differ from the
