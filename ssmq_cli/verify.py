@@ -18,7 +18,7 @@ FORMS = ("step", "dataflow", "sequence-dataflow")
 
 @options.takes_data
 def command(
-    folder: Annotated[Path, typer.Argument(help="Folder of `ssmq run` or `ssmq export`: graphs and checkpoint.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of `ssmq run` or `ssmq export`, or of a network's own export.")],
     images: Annotated[int, typer.Option(help="Test sequences for the fast engines.", **options.COUNT)] = 1000,
     slow_images: Annotated[
         int, typer.Option(help="Test sequences for the engines that go node by node.", **options.COUNT)

@@ -75,6 +75,7 @@ def adopt(module: nn.Module, example: torch.Tensor) -> fx.GraphModule:
     True
     """
     refuse_batch(example, "the example")
+    _refuse_unranged(module)
     refuse_unsupported(module)
     original = _with_norms_on_grids(copy.deepcopy(module).eval())
     given, network = trace(original), trace(original)
@@ -95,6 +96,12 @@ def adopt(module: nn.Module, example: torch.Tensor) -> fx.GraphModule:
     network.meta[META] = Quantized(None, example.shape[1], example.shape[2], signed, ())
     _refuse_different(wanted, _run(network, example), chains)
     return network
+
+
+def _refuse_unranged(module: nn.Module) -> None:
+    for path, part in module.named_modules() if isinstance(module, nn.Module) else ():
+        if isinstance(part, QuantS4D) and part.state.scale.isnan().any():
+            raise SsmqError(f"{path} (QuantS4D): the range of its states is not known yet: run a batch in training mode")
 
 
 def _with_norms_on_grids(module: nn.Module) -> nn.Module:

@@ -66,7 +66,10 @@ def save(path: Path | str, network: fx.GraphModule, note: dict | None = None) ->
         "input_format": about.input_format and about.input_format.model_dump(mode="json"),
         "note": note,
     }
-    write_tensors(Path(path), tensors, NETWORK, content)
+    try:
+        write_tensors(Path(path), tensors, NETWORK, content)
+    except OSError as error:
+        raise SsmqError(f"{path} is not written: {error.strerror}: give another place") from error
 
 
 def load(path: Path | str, module: nn.Module) -> fx.GraphModule:

@@ -11,6 +11,7 @@ import torch
 from torch import fx, nn
 
 from ..config import Scheme
+from ..errors import SsmqError
 from ..fitting import fit_layer, fit_linear
 from ..formats import fit_exponent
 from ..input_format import InputFormat
@@ -56,6 +57,8 @@ def quantize(
         found = observed(network, batch)
     else:
         network, names = structure(module, scheme, found.example, found.input_signed, found.input_format)
+        if found.samples.keys() != {place.path for place in quantized_of(network).places}:
+            raise SsmqError("the calibration is of another network: give one that calibrate made of this module")
     with torch.no_grad():
         replaced = replace(network, operations(network, found.example), names)
         names.refuse_unused()

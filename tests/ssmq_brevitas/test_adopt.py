@@ -28,6 +28,7 @@ from ssmq_brevitas.network.operations import operations
 from ssmq_brevitas.network.structure import quantized_of
 from ssmq_brevitas.network.widths import Widths
 from ssmq_brevitas.norm import QuantBatchNorm1d
+from ssmq_brevitas.quant_s4d import QuantS4D
 from ssmq_brevitas.quantizers import UnitIntScale
 from torch import nn
 from torch.nn import functional as F
@@ -375,6 +376,12 @@ def test_a_scale_of_s4d_that_is_no_power_of_two_is_named():
     network.s4d.c_quant.power.scale.fill_(0.3)
     with pytest.raises(SsmqError, match=r"^s4d.c_quant.*power of two, not 0.3"):
         adopt(network, torch.rand(2, 8, 2))
+
+
+def test_a_network_that_saw_nothing_is_to_be_run():
+    network = nn.Sequential(act(scaling_impl_type="const", scaling_init=1.0), QuantS4D(3, 2))
+    with pytest.raises(SsmqError, match=r"^1 \(QuantS4D\): the range of its states is not known yet: run a batch in training"):
+        adopt(network, batch())
 
 
 def test_a_network_that_saw_nothing_but_zeros_is_to_be_trained():

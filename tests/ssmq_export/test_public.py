@@ -171,3 +171,9 @@ def test_codes_and_values_of_the_integer_model_are_the_networks(folder):
         assert np.array_equal(model.values(model.forward(codes)), quantized(x).numpy())
     model.reset(batch=6)
     assert np.array_equal(model.step(model.codes(x[:, 0])), model.forward(codes)[:, 0])
+
+
+@pytest.mark.parametrize("values", [[[1.0], [1.0, 2.0]], "text", [float("nan")]], ids=["ragged", "text", "NaN"])
+def test_what_are_no_numbers_have_no_codes(values, folder):
+    with pytest.raises(ExportError, match="^input: .*numbers"):
+        IntegerModel(folder / "dataflow.onnx").codes(values)

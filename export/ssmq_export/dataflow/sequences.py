@@ -32,7 +32,10 @@ def nearest_codes(values, port: Port) -> np.ndarray:
     """The codes int32 of the input ``port`` that are nearest to ``values``, an array or a torch tensor of any shape; what
     lies beyond its range becomes its end."""
     # A room that knows no torch: its tensors are told by what they can do.
-    found = np.asarray(values.detach().cpu().double() if hasattr(values, "detach") else values)
+    try:
+        found = np.asarray(values.detach().cpu().double() if hasattr(values, "detach") else values)
+    except ValueError as error:
+        raise ExportError(f"{port.name}: must be an array of numbers ({error})") from error
     if found.dtype.kind not in "fiub" or not np.isfinite(found).all():
         raise ExportError(f"{port.name}: holds values that are no finite numbers: look at what makes them")
     scaled = np.rint(np.ldexp(found.astype(np.float64), -port.format.exponent))
