@@ -37,8 +37,8 @@ class InputFormat(Section):
     >>> network = torch.nn.Sequential(torch.nn.Linear(1, 2), torch.nn.ReLU())
     >>> scheme = Scheme(bits={"input": 12})
     >>> quantized = quantize(network, scheme, codes * 2.0**-11, sensor)
-    >>> str(sensor), quantized.input_quant.format.exponent
-    ('12 bits signed times 2^-11', np.int64(-11))
+    >>> str(sensor), int(quantized.input_quant.format.exponent)
+    ('12 bits signed times 2^-11', -11)
     """
 
     bits: Annotated[int, Field(ge=2, le=16)]
