@@ -75,7 +75,9 @@ def structure(
         return min(wanted, input_format.bits) if input_format is not None and role == "input" else wanted
 
     places = insert(network, example, input_signed, width)
-    network.meta[META] = Quantized(scheme, example.shape[1], example.shape[2], input_signed, tuple(places), input_format, names.roles)
+    network.meta[META] = Quantized(
+        scheme, example.shape[1], example.shape[2], input_signed, tuple(places), input_format, names.roles
+    )
     return network, names
 
 
