@@ -17,7 +17,7 @@ from brevitas.quant import (
     Uint8ActPerTensorFixedPoint,
 )
 from ssmq_brevitas import QuantS4D, adopt
-from ssmq_export.from_network import export
+from ssmq_export import export
 from torch import nn
 
 GRIDS = {"weight_quant": Int8WeightPerTensorFixedPoint, "bias_quant": Int8BiasPerTensorFixedPointInternalScaling}

@@ -9,8 +9,7 @@ import sys
 
 import torch
 from ssmq_brevitas import S4D, Scheme, quantize, save
-from ssmq_export.from_network import export
-from ssmq_export.integer import IntegerModel
+from ssmq_export import IntegerModel, export
 from torch import nn
 
 
@@ -62,8 +61,8 @@ def main(folder: str) -> None:
     exported = export(quantized, folder, x[:4])
     save(f"{folder}/detector.safetensors", quantized)
 
-    model = IntegerModel.load(exported.paths["dataflow"])
-    codes = quantized.x_quant.format.codes(x[:1].numpy()).astype("int32")
+    model = IntegerModel(exported.paths["dataflow"])
+    codes = model.codes(x[:1])
     streamed = [model.step(codes[:, t])[0, 0] for t in range(codes.shape[1])]
     assert streamed == model.forward(codes)[0, :, 0].tolist()
     print(f"streamed {len(streamed)} steps, detected in {sum(code > 0 for code in streamed)}")

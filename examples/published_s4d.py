@@ -8,11 +8,9 @@ user's own. It learns which of two frequencies a noisy sequence holds.
 
 import sys
 
-import onnx
 import torch
 from ssmq_brevitas import Scheme, convert, quantize
-from ssmq_export.checks import check_model
-from ssmq_export.from_network import export
+from ssmq_export import check, export
 from torch import nn
 
 
@@ -97,8 +95,7 @@ def main(folder: str) -> None:
     exported = export(quantized, folder, x[:4])
     for found in exported.agreements:
         print(f"{found.engine}: {found.codes} codes, {found.differing} differing")
-    findings = check_model(onnx.load(exported.paths["dataflow"]))
-    print(f"FINN-style: {sum(finding.severity == 'error' for finding in findings)} errors of {len(findings)} findings")
+    print(f"FINN-style: {check(exported.paths['dataflow'])}")
 
 
 if __name__ == "__main__":

@@ -95,6 +95,12 @@ class Bits(Section):
 
     ``b`` is used where B̄ is not a power of two (see ``Scheme``). ``norm`` is that of batch norm's gain and offset, as they are in evaluation.
     ``input`` is how many bits of an input's code are kept, the first ones; floats become codes of so many.
+
+    Raises pydantic's ValidationError, a ValueError, naming a width that is none.
+
+    >>> from ssmq_brevitas import Bits
+    >>> Bits(c=6, x=10).c, Bits().bias
+    (6, 16)
     """
 
     a: Width = 8
@@ -124,6 +130,14 @@ class Scheme(Section):
     shift, without a multiplier, and not trained, since C has all of its freedom. ``activation_range``, in files ``range``,
     chooses activation exponents: ``mse`` (least squared error) or ``percentile`` (99.999 %). ``tensors`` gives single tensors
     of a network another width or grid than their role has (see ``ssmq_brevitas.network.names``).
+
+    Raises pydantic's ValidationError, a ValueError, naming the key; a pattern that fits no tensor is told by ``quantize``.
+    Polar grids: |Ā| < 1 holds by construction, as in LRU (Orvieto et al., arXiv 2303.06349).
+
+    >>> from ssmq_brevitas import Bits, Scheme
+    >>> scheme = Scheme(parameterisation="log_polar", bits=Bits(x=10), tensors={"blocks.*.s4d.c": 4, "blocks.0.s4d.c": 6})
+    >>> scheme.bits.x, scheme.bits.c, scheme.granularity
+    (10, 8, 'tensor')
     """
 
     parameterisation: Literal["discrete", "continuous", "frozen", "polar", "log_polar"] = "discrete"

@@ -2,7 +2,15 @@
 
 
 class SsmqError(Exception):
-    """Bad input or a refused operation: says what is wrong, where, and what to do."""
+    """Bad input or a refused operation: says what is wrong, where, and what to do, in one line.
+
+    >>> from ssmq_brevitas import S4D, SsmqError
+    >>> try:
+    ...     S4D(heads=0)
+    ... except SsmqError as error:
+    ...     print(error)
+    S4D needs heads and modes from 1 and 0 < dt_min <= dt_max, not heads=0, modes=32, dt_min=0.001, dt_max=0.1
+    """
 
 
 class Interrupted(SsmqError):

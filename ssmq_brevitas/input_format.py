@@ -25,7 +25,21 @@ PIECE = 2**20
 
 
 class InputFormat(Section):
-    """Codes of ``bits`` bits, two's complement if ``signed``, that stand for multiples of ``2**exponent``."""
+    """Codes of ``bits`` bits, two's complement if ``signed``, that stand for multiples of ``2**exponent``.
+
+    ``quantize`` takes it for inputs that are codes already, such as a sensor's: the graphs read them as they are. Raises
+    pydantic's ValidationError, a ValueError, naming what is out of range.
+
+    >>> import torch
+    >>> from ssmq_brevitas import InputFormat, Scheme, quantize
+    >>> codes = torch.randint(-2048, 2048, (8, 20, 1))
+    >>> sensor = InputFormat(bits=12, signed=True, exponent=-11)
+    >>> network = torch.nn.Sequential(torch.nn.Linear(1, 2), torch.nn.ReLU())
+    >>> scheme = Scheme(bits={"input": 12})
+    >>> quantized = quantize(network, scheme, codes * 2.0**-11, sensor)
+    >>> str(sensor), int(quantized.input_quant.format.exponent)
+    ('12 bits signed times 2^-11', -11)
+    """
 
     bits: Annotated[int, Field(ge=2, le=16)]
     signed: bool

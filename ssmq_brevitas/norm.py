@@ -61,7 +61,7 @@ class QuantBatchNorm1d(nn.BatchNorm1d):
     def __init__(self, found: nn.BatchNorm1d, bits: int | None):
         super().__init__(found.num_features, found.eps, found.momentum, found.affine, found.track_running_stats)
         self.bits = bits
-        self.load_state_dict(found.state_dict())
+        self.to(found.running_var).load_state_dict(found.state_dict())
         self.train(found.training)
 
     def gain_and_offset(self) -> tuple[torch.Tensor, torch.Tensor]:

@@ -211,6 +211,19 @@ class QuantS4D(nn.Module):
         }
 
     def forward(self, u: torch.Tensor | QuantTensor) -> torch.Tensor | QuantTensor:
+        """``y`` ``(B, T, H)`` of whole sequences ``u`` ``(B, T, H)``, the states starting at 0.
+
+        Exact, in units of 2**exponent of the finest product, or what ``output_quant`` makes of it. Raises SsmqError for another
+        shape, values on no power-of-two grid, and states whose range nobody has chosen.
+
+        >>> import torch
+        >>> from brevitas.nn import QuantIdentity
+        >>> from brevitas.quant import Int8ActPerTensorFixedPoint
+        >>> from ssmq_brevitas import QuantS4D
+        >>> u = QuantIdentity(act_quant=Int8ActPerTensorFixedPoint, return_quant_tensor=True)(torch.randn(4, 20, 2))
+        >>> QuantS4D(heads=2, modes=3)(u).shape
+        torch.Size([4, 20, 2])
+        """
         u = exact_values("QuantS4D's input", u, self.training)
         refuse_shape("QuantS4D", u, "B", "T", self.heads)
         self._find_range(u)
@@ -242,7 +255,16 @@ class QuantS4D(nn.Module):
     def step(self, u_t: torch.Tensor | QuantTensor, state: torch.Tensor) -> tuple[torch.Tensor | QuantTensor, torch.Tensor]:
         """One time step: ``u_t`` ``(B, H)`` and the state's codes before it to ``y_t`` ``(B, H)`` and the codes after it.
 
-        Equal to ``forward`` in the last code, however long the stream.
+        Equal to ``forward`` in the last code, however long the stream. Raises SsmqError for another shape, and in training mode
+        as long as nobody has chosen the states' range.
+
+        >>> import torch
+        >>> from ssmq_brevitas import QuantS4D
+        >>> layer, u = QuantS4D(heads=2, modes=3), torch.randint(-8, 8, (4, 20, 2)) / 8
+        >>> y = layer(u)  # finds the states' range
+        >>> y_0, state = layer.eval().step(u[:, 0], layer.initial_state(batch=4))
+        >>> torch.equal(y_0, y[:, 0]), state.dtype, state.shape
+        (True, torch.int32, torch.Size([4, 2, 3, 2]))
         """
         u_t = exact_values("QuantS4D's input", u_t, self.training)
         refuse_shape("QuantS4D.step", u_t, "B", self.heads)

@@ -147,6 +147,13 @@ class S4D(nn.Module):
         return (left @ right).flatten(1)[:, :length]
 
     def forward(self, u: torch.Tensor) -> torch.Tensor:
+        """``y`` ``(B, T, H)`` of whole sequences ``u`` ``(B, T, H)``, the states starting at 0. SsmqError for another shape.
+
+        >>> import torch
+        >>> from ssmq_brevitas import S4D
+        >>> S4D(heads=4, modes=8)(torch.randn(2, 100, 4)).shape
+        torch.Size([2, 100, 4])
+        """
         refuse_shape("S4D", u, "B", "T", self.heads)
         if self.mode == "convolution":
             return self._convolution(u)
@@ -166,7 +173,14 @@ class S4D(nn.Module):
         """One time step: ``u_t`` ``(B, H)`` and the state before it to ``y_t`` ``(B, H)`` and the state after it.
 
         Equal to the convolution to float rounding, however long the stream: the state and Ā are kept in double precision,
-        since what a step rounds the next ones repeat.
+        since what a step rounds the next ones repeat. Raises SsmqError for another shape.
+
+        >>> import torch
+        >>> from ssmq_brevitas import S4D
+        >>> layer = S4D(heads=4, modes=8)
+        >>> y_0, state = layer.step(torch.ones(2, 4), layer.initial_state(batch=2))
+        >>> y_0.shape, state.shape, state.dtype
+        (torch.Size([2, 4]), torch.Size([2, 4, 8]), torch.complex128)
         """
         refuse_shape("S4D.step", u_t, "B", self.heads)
         refuse_shape("S4D.step's state", state, u_t.shape[0], self.heads, self.modes)

@@ -30,9 +30,15 @@ DAMAGE = (SafetensorError, KeyError, TypeError, ValueError, RuntimeError)
 
 
 def write_tensors(path: Path, tensors: dict[str, torch.Tensor], kind: str, content: dict) -> None:
-    """Write ``tensors`` with the JSON object ``content``; ``kind`` tells what the file is."""
+    """Write ``tensors`` with the JSON object ``content``; ``kind`` tells what the file is. Raises SsmqError for no JSON."""
+    try:
+        described = json.dumps({"kind": kind, **content}, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise SsmqError(
+            f"{path} is not written: its note is no JSON ({error}): give text, finite numbers, lists and dicts of them"
+        ) from error
     # One metadata entry: safetensors writes several in no fixed order, and equal models shall be equal files.
-    metadata = {METADATA: json.dumps({"kind": kind, **content}, allow_nan=False)}
+    metadata = {METADATA: described}
     write_whole(Path(path), save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, metadata=metadata))
 
 

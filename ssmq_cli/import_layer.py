@@ -20,7 +20,7 @@ def command(
     checkpoint: Annotated[Path, typer.Argument(help="A safetensors file of weights, from state-spaces/s4.")],
     layer: Annotated[str | None, typer.Option(help="Path of the layer, as s4_layers.0; without it, layers are listed.")] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File for the layer.")] = None,
-    discretization: Annotated[str, typer.Option(help="The layer's disc: zoh.", **_PANEL)] = "zoh",
+    discretization: Annotated[str, typer.Option(help="The layer's disc: zoh or bilinear.", **_PANEL)] = "zoh",
     real_transform: Annotated[str, typer.Option(help=f"Of A's real part: {_TRANSFORM}", **_PANEL)] = "exp",
     imag_transform: Annotated[str, typer.Option(help=f"Of A's imaginary part: {_TRANSFORM}", **_PANEL)] = "none",
     dt_transform: Annotated[str, typer.Option(help=f"Of the step: {_TRANSFORM}", **_PANEL)] = "exp",

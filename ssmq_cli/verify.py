@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from . import options
-from .output import console, errors, print_json
+from .output import console, errors, print_json, say
 
 NAME = "verify"
 FORMS = ("step", "dataflow", "sequence-dataflow")
@@ -18,7 +18,7 @@ FORMS = ("step", "dataflow", "sequence-dataflow")
 
 @options.takes_data
 def command(
-    folder: Annotated[Path, typer.Argument(help="Folder of `ssmq run` or `ssmq export`: graphs and checkpoint.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of `ssmq run` or `ssmq export`, or of a network's own export.")],
     images: Annotated[int, typer.Option(help="Test sequences for the fast engines.", **options.COUNT)] = 1000,
     slow_images: Annotated[
         int, typer.Option(help="Test sequences for the engines that go node by node.", **options.COUNT)
@@ -31,26 +31,56 @@ def command(
 
     FINN's hardware operators and hls4ml's C++ take part where finn-plus, hls4ml and g++ are installed; they show their
     states and logits only. An engine that fails is a row that says why. Exit code 1 if one code differs or an engine fails.
+    The graphs of a network of one's own, which do not name their data, are compared with each other, on random codes.
     """
+    from ssmq_export.dataflow.keys import CONFIG_KEY, property_of
     from ssmq_export.door.graph_file import load_graph
+    from ssmq_export.verification.graphs import foreign_engines
 
-    model = _model(folder)
+    _refuse_no_folder(folder)
     graphs = [load_graph(folder / f"{form}.onnx", form) for form in FORMS]
-    codes = load(model.config).x_test[:images].numpy()
-    rows = agreements(model.network, graphs, codes, slow_images, _foreign(*graphs[:2]))
+    foreign = foreign_engines(*graphs[:2])
+    if property_of(graphs[0], CONFIG_KEY) is None:
+        rows = _among_themselves(graphs, images, slow_images, foreign)
+    else:
+        model = _model(folder)
+        codes = load(model.config).x_test[:images].numpy()
+        rows = agreements(model.network, graphs, codes, slow_images, foreign)
     if as_json:
         print_json({"engines": rows})
     else:
         console.print(agreement_table(rows))
+        if property_of(graphs[0], CONFIG_KEY) is None:
+            say("random codes: the graphs do not say which data they are for")
     raise typer.Exit(0 if agree(rows) else 1)
 
 
 def agreements(network, graphs: Sequence, codes, slow_images: int, foreign: Sequence = ()) -> list[dict]:
-    """Rows of the agreement table: the network's two engines, those of its graphs and ``foreign`` ones, a line for each when it begins."""
+    """Rows of the agreement table: the network's two engines, those of its graphs and ``foreign`` ones."""
     from ssmq_export.from_network import network_engines
-    from ssmq_export.verification.agreement import graph_engines, verify
+    from ssmq_export.verification.graphs import graph_engines
 
     eager, fused = network_engines(network)
+    return _compared(eager, [fused, *graph_engines(*graphs), *foreign], codes, slow_images)
+
+
+def _among_themselves(graphs: Sequence, images: int, slow_images: int, foreign: Sequence) -> list[dict]:
+    """As ``agreements``, without a model: ONNX Runtime's codes of the step graph are those of reference."""
+    from ssmq_export.dataflow.keys import length_of
+    from ssmq_export.dataflow.ports import ports_of
+    from ssmq_export.dataflow.sequences import noise
+    from ssmq_export.verification.graphs import graphs_alone
+
+    reference, others = graphs_alone(*graphs)
+    return _compared(
+        reference, [*others, *foreign], noise(ports_of(graphs[0]).input, images, length_of(graphs[0])), slow_images
+    )
+
+
+def _compared(reference, others: Sequence, codes, slow_images: int) -> list[dict]:
+    """The rows, and on the terminal a line for each engine when it begins."""
+    from ssmq_export.verification.agreement import compare_engines
+
     shown: list[str] = []
     with errors.status("verify") as status:
 
@@ -60,22 +90,8 @@ def agreements(network, graphs: Sequence, codes, slow_images: int, foreign: Sequ
                 errors.print(f"verify: {engine}")
             status.update(f"verify: {engine}, from sequence {start}")
 
-        found = verify(eager, [fused, *graph_engines(*graphs), *foreign], codes, slow_images, told)
+        found = compare_engines(reference, others, codes, slow_images, told)
     return [row.as_dict() for row in found]
-
-
-def _foreign(step, dataflow) -> list:
-    """FINN's and hls4ml's engines, as far as they are installed."""
-    from ssmq_export import finn, hls4ml
-    from ssmq_export.verification.agreement import Engine
-
-    engines = []
-    if finn.available():
-        engines.append(Engine("FINN hardware ops", lambda codes, names: finn.run_hardware_ops(dataflow, codes), slow=True))
-    if hls4ml.available():
-        run = hls4ml.run_hls4ml
-        engines.append(Engine("hls4ml C++", lambda codes, names: run(step, codes, names), slow=True))
-    return engines
 
 
 def agree(rows: list[dict]) -> bool:
@@ -96,13 +112,18 @@ def agreement_table(rows: list[dict]) -> Table:
     return table
 
 
+def _refuse_no_folder(folder: Path) -> None:
+    from ssmq_brevitas.errors import SsmqError
+
+    if not folder.is_dir():
+        raise SsmqError(f"{folder}: no such folder: give one that ssmq run or ssmq export has written")
+
+
 def _model(folder: Path):
     """The one quantised checkpoint in ``folder``."""
     from ssmq_brevitas.checkpoint import load_checkpoint
     from ssmq_brevitas.errors import SsmqError
 
-    if not folder.is_dir():
-        raise SsmqError(f"{folder}: no such folder: give one that ssmq run or ssmq export has written")
     # A kill leaves the state of a training beside its checkpoints.
     paths = [path for path in sorted(folder.glob("*.safetensors")) if not path.stem.endswith("-state")]
     quantized = [model for model in (load_checkpoint(path)[0] for path in paths) if model.quantized]

@@ -58,12 +58,14 @@ class Detector(nn.Module):
 class Joined(nn.Module):
     """Two branches of one value, joined and quantised."""
 
-    def __init__(self, how: str, branches: list[nn.Module], quantizer: nn.Module):
+    def __init__(self, how: str, branches: list[nn.Module], quantizer: nn.Module, add: nn.Module | None):
         super().__init__()
-        self.how, self.branches, self.quantizer = how, nn.ModuleList(branches), quantizer
+        self.how, self.branches, self.quantizer, self.add = how, nn.ModuleList(branches), quantizer, add
 
     def forward(self, x):
         left, right = (branch(x) for branch in self.branches)
+        if self.add is not None:
+            return self.quantizer(self.add(left, right))
         return self.quantizer(left * right if self.how == "mul" else left + right if self.how == "add" else left - right)
 
 
@@ -141,9 +143,11 @@ def _part(draw, heads: int, depth: int) -> nn.Module:
         return nn.Sequential(
             _quantizer(draw, "identity"), QuantS4D(heads, draw(st.integers(1, 3)), **widths, **output), _quantizer(draw)
         )
-    how = draw(st.sampled_from(["add", "sub", "mul"]))
+    how = draw(st.sampled_from(["add", "sub", "mul", "layer"]))
+    grids = {"input_quant": draw(st.sampled_from([None, SIGNED])), "output_quant": draw(st.sampled_from([None, SIGNED]))}
+    add = qnn.QuantEltwiseAdd(**grids, input_bit_width=_bits(draw), output_bit_width=_bits(draw)) if how == "layer" else None
     first = _quantizer(draw, "identity") if kind == "residual" else _part(draw, heads, depth - 1)
-    return Joined(how, [first, _part(draw, heads, depth - 1)], _quantizer(draw))
+    return Joined(how, [first, _part(draw, heads, depth - 1)], _quantizer(draw), add)
 
 
 @st.composite

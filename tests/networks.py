@@ -188,11 +188,14 @@ def networks(draw) -> tuple[nn.Module, torch.Tensor]:
     torch.manual_seed(draw(st.integers(0, 2**31)))
     channels, heads, outputs = (draw(st.integers(1, top)) for top in (3, 5, 3))
     heads += 1
+    # What comes first reads the input itself: S4D, a norm, a function, a skip over any of them.
+    bare = draw(st.booleans())
+    channels = heads if bare else channels
     ending = draw(st.sampled_from(["mean", "sum", "last", "steps"]))
     parts = [_layer(draw, heads, True, 2) for _ in range(draw(st.integers(1, 4)))]
     tail = [_layer(draw, heads, False, 0) for _ in range(draw(st.integers(0, 1)))] if ending != "steps" else []
     decoder = nn.Linear(heads, outputs) if draw(st.booleans()) else nn.Identity()
-    network = Drawn(nn.Linear(channels, heads), parts, ending, tail, decoder)
+    network = Drawn(nn.Identity() if bare else nn.Linear(channels, heads), parts, ending, tail, decoder)
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, nn.BatchNorm1d) and module.affine:

@@ -2,4 +2,12 @@
 
 
 class ExportError(Exception):
-    """Bad input or a refused operation: says what is wrong, where, and what to do."""
+    """Bad input or a refused operation: says what is wrong, where, and what to do, in one line.
+
+    >>> from ssmq_export import ExportError, check
+    >>> try:
+    ...     check("missing.onnx")
+    ... except ExportError as error:
+    ...     print(error)
+    missing.onnx: no such file; give the path of an .onnx file
+    """

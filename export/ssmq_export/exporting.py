@@ -14,6 +14,7 @@ from .errors import ExportError
 from .graphs.sequence_graph import sequence_graph
 from .integer import IntegerModel
 from .lowering import collapse, lower
+from .tables import text_table
 from .verification.agreement import Agreement, compare
 from .verification.engines import run_sequence, run_steps, run_whole
 from .verification.proof import prove
@@ -30,11 +31,18 @@ STEPS = 8
 
 @dataclass(frozen=True)
 class Exported:
-    """The written graphs and how each compared with the model, in the order of ``FILES``."""
+    """The written graphs and how each compared with the model, in the order of ``FILES``; as text, a table."""
 
     paths: dict[str, Path]
     nodes: dict[str, int]
     agreements: list[Agreement]
+
+    def __str__(self) -> str:
+        rows = [
+            (str(self.paths[form]), self.nodes[form], row.codes, row.differing)
+            for form, row in zip(FILES, self.agreements, strict=True)
+        ]
+        return text_table(("graph", "nodes", "codes compared", "differing"), rows)
 
 
 def export_graphs(graph: onnx.ModelProto, reference: dict[str, np.ndarray], codes: np.ndarray, folder: Path) -> Exported:

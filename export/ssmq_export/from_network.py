@@ -21,6 +21,7 @@ from torch import fx, nn
 from .dataflow.format import Format
 from .dataflow.keys import VERSIONS_KEY
 from .dataflow.ports import ports_of, values_of
+from .dataflow.sequences import batch_codes, noise
 from .errors import ExportError
 from .exporting import Exported, export_graphs
 from .graphs.network_graph import network_graph
@@ -129,18 +130,28 @@ def export(network: fx.GraphModule, folder: Path | str, batch: torch.Tensor | No
     """Write the graphs of a quantised network into ``folder``: step, sequence, dataflow and sequence-dataflow ``.onnx``.
 
     Each is executed and compared with the network, code by code, on the sequences of ``batch`` ``(B, T, C)``, or on random
-    codes. Raises ExportError, and leaves nothing behind, for a network that is not quantised or a code that differs.
+    codes. Values of a batch lie on the input's grid or are rounded to it. The result names the files, prints as a table and has
+    how each compared. Raises ExportError, and leaves nothing behind, for a network that is not quantised, a batch of another
+    shape or without finite numbers, a folder that cannot be written, or a code that differs.
+
+    >>> import tempfile, torch
+    >>> from ssmq_brevitas import S4D, Scheme, quantize
+    >>> from ssmq_export import export
+    >>> network = torch.nn.Sequential(torch.nn.Linear(1, 2), S4D(2, modes=2), torch.nn.Linear(2, 3)).eval()
+    >>> x = torch.randn(8, 20, 1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     exported = export(quantize(network, Scheme(), x), folder, x)
+    >>> [path.name for path in exported.paths.values()]
+    ['step.onnx', 'sequence.onnx', 'dataflow.onnx', 'sequence-dataflow.onnx']
+    >>> [found.differing for found in exported.agreements]
+    [0, 0, 0, 0]
     """
     step = step_graph(network)
-    port = ports_of(step).input
+    port, about = ports_of(step).input, quantized_of(network)
     if batch is None:
-        about = quantized_of(network)
-        shape = (TRIED, about.steps, about.channels)
-        codes = np.random.default_rng(0).integers(port.format.low, port.format.high + 1, shape)
+        codes = noise(port, TRIED, about.steps)
     else:
-        scaled = np.rint(np.ldexp(np.asarray(batch, np.float64), -port.format.exponent))
-        codes = scaled.clip(port.format.low, port.format.high)
-    codes = codes.astype(np.int32)
+        codes = batch_codes(batch, port, about.steps)
     return export_graphs(step, trace(network, codes, "fused"), codes, Path(folder))
 
 

@@ -31,8 +31,9 @@ from ssmq_export.estimates import estimate_graph, find_part
 from ssmq_export.hls4ml.graph import hls_graph
 from ssmq_export.integer import IntegerModel
 from ssmq_export.lowering import collapse, lower
-from ssmq_export.verification.agreement import compare, graph_engines, verify
+from ssmq_export.verification.agreement import compare, compare_engines
 from ssmq_export.verification.engines import run_steps
+from ssmq_export.verification.graphs import graph_engines
 from ssmq_study.cards import load_card
 from ssmq_study.report.kinds import load_results
 from ssmq_study.row_files import Settings, finished
@@ -86,7 +87,7 @@ def read_lower(path: Path, seeds: Path) -> None:
 
 
 def read_integer(path: Path, seeds: Path) -> None:
-    model = IntegerModel.load(path)
+    model = IntegerModel(path)
     codes = _codes(model.graph.ports.input.channels)
     expected = run_steps(load_graph(path, "dataflow"), codes, [])
     found = compare("integer model", expected, model.trace(codes, []))
@@ -106,7 +107,7 @@ def read_verify(path: Path, seeds: Path) -> None:
     damaged = path.stem.partition("-")[2]
     graphs = [load_graph(path if form == damaged else seeds / "graph" / f"{name}-{form}.onnx", form) for form in forms]
     first, *others = graph_engines(*graphs)
-    rows = verify(first, others, _codes(), 1)
+    rows = compare_engines(first, others, _codes(), 1)
     _finite([row.as_dict() for row in rows])
 
 

@@ -1,29 +1,35 @@
 """From a network that was written and trained with Brevitas' own layers to one that exports: nothing is quantised anew.
 
-1. What is no function of exact arithmetic (sigmoids, GELU, a mean over 20 steps) becomes a module that every engine repeats.
-2. Every layer of Brevitas becomes this package's, at its path, with the format and the values that it computed with.
-3. Quantisers that change no code go.
+1. A batch norm of torch, which libraries evaluate in different orders, becomes one product and one sum a value, of numbers of
+   16 bits.
+2. What is no function of exact arithmetic (sigmoids, GELU, a mean over 20 steps) becomes a module that every engine repeats.
+3. A sum that is a layer (QuantEltwiseAdd) becomes what it is made of.
+4. Every layer of Brevitas becomes this package's, at its path, with the format and the values that it computed with.
+5. Quantisers that change no code go.
 
-The result computes the very values of the network that was given, which is tried on the example.
+But for the batch norms the result computes the very values of the network that was given, which is tried on the example.
 """
 
 from __future__ import annotations
 
 import copy
+import operator
 from dataclasses import replace
 
 import torch
+from brevitas.nn import QuantEltwiseAdd
 from brevitas.nn.mixin import QuantLayerMixin
 from torch import fx, nn
 
 from ..activations import Table
 from ..bounds import FLOAT32_BITS, refuse_wide
+from ..config import Bits
 from ..errors import SsmqError
 from ..formats import Format
 from ..norm import QuantBatchNorm1d
 from ..quant_s4d import QuantS4D
 from ..quantizers import Quantizer
-from .brevitas_layers import Seen, known, parts, plain
+from .brevitas_layers import Seen, known, parts, plain, sum_parts
 from .calibrate import refuse_batch
 from .exact_functions import evaluated, exact_functions
 from .insert import through
@@ -31,7 +37,7 @@ from .needs import needed, readers, state
 from .operations import Operation, operations
 from .spread import free_path, owner, spread
 from .structure import META, Quantized
-from .trace import trace
+from .trace import refuse_unsupported, trace
 from .widths import Widths
 
 _IS = {
@@ -48,17 +54,35 @@ def adopt(module: nn.Module, example: torch.Tensor) -> fx.GraphModule:
     """``module`` of Brevitas' quantised layers and ``QuantS4D`` as a network that exports, with the same values.
 
     ``example`` ``(B, T, C)`` are sequences like those that it was trained on; sequences keep their length. The result is in
-    evaluation mode and in the float type of ``module``, which stays as it was.
+    evaluation mode and in the float type of ``module``, which stays as it was. Only a ``BatchNorm1d`` is not quantised yet: its
+    gain and offset are rounded to 16 bits a channel, as ``quantize`` does, so that a code may differ where it is all but a tie.
 
     Raises SsmqError naming the submodule and what to set: an operand that must be codes and is none, a scale that is no
     power of two, a rounding that is not half to even, a sum that the float type does not hold exactly.
+
+    >>> import torch
+    >>> from brevitas import nn as qnn
+    >>> from brevitas.quant import Int8ActPerTensorFixedPoint, Int8WeightPerTensorFixedPoint
+    >>> from ssmq_brevitas import QuantS4D, adopt
+    >>> network = torch.nn.Sequential(
+    ...     qnn.QuantIdentity(act_quant=Int8ActPerTensorFixedPoint),
+    ...     QuantS4D(2, modes=2, output_quant=Int8ActPerTensorFixedPoint),
+    ...     qnn.QuantLinear(2, 3, bias=False, weight_quant=Int8WeightPerTensorFixedPoint),
+    ... )
+    >>> x = torch.randn(8, 20, 2)
+    >>> y = network.train()(x)  # the activations find their ranges
+    >>> torch.equal(adopt(network, x)(x), network.eval()(x))
+    True
     """
     refuse_batch(example, "the example")
-    original = copy.deepcopy(module).eval() if isinstance(module, nn.Module) else module
+    _refuse_unranged(module)
+    refuse_unsupported(module)
+    original = _with_norms_on_grids(copy.deepcopy(module).eval())
     given, network = trace(original), trace(original)
     double = torch.float64 in {value.dtype for value in original.parameters()}
     example = example.double() if double else example.float()
     spread(exact_functions(network, example.shape[1], double), example.shape[1])
+    _spread_sums(network, double)
     _refuse_float(operations(network, example))
     seen = Seen(original)
     wanted = _run(given, example)
@@ -74,6 +98,48 @@ def adopt(module: nn.Module, example: torch.Tensor) -> fx.GraphModule:
     return network
 
 
+def _refuse_unranged(module: nn.Module) -> None:
+    for path, part in module.named_modules() if isinstance(module, nn.Module) else ():
+        if isinstance(part, QuantS4D) and part.state.scale.isnan().any():
+            raise SsmqError(f"{path} (QuantS4D): the range of its states is not known yet: run a batch in training mode")
+
+
+def _with_norms_on_grids(module: nn.Module) -> nn.Module:
+    """``module`` with its batch norms of torch replaced, in place."""
+    made: dict[nn.Module, QuantBatchNorm1d] = {}
+    for path, found in list(module.named_modules(remove_duplicate=False)):
+        # Without statistics of its own it is refused, as everywhere.
+        if path and type(found) is nn.BatchNorm1d and found.running_var is not None:
+            made[found] = made.get(found) or QuantBatchNorm1d(found, Bits().norm)
+            module.set_submodule(path, made[found])
+    return module
+
+
+def _spread_sums(network: fx.GraphModule, double: bool) -> None:
+    """A ``QuantEltwiseAdd`` as its input quantiser on both tensors, the sum and its output quantiser, in place."""
+    for node in list(network.graph.nodes):
+        layer = network.get_submodule(node.target) if node.op == "call_module" else None
+        if not isinstance(layer, QuantEltwiseAdd) or len(node.args) != 2 or node.kwargs:
+            continue
+        before, behind = (_put_chain(network, node.target, part) for part in sum_parts(node.target, layer, double))
+        with network.graph.inserting_before(node):
+            terms = tuple(_called(network, before, term, layer) for term in node.args)
+            total = network.graph.call_function(operator.add, terms)
+            total.meta = {**node.meta, "called": "sum"}
+            value = _called(network, behind, total, layer)
+        node.replace_all_uses_with(value)
+        network.graph.erase_node(node)
+    network.recompile()
+
+
+def _called(network: fx.GraphModule, chain: list[str], value: fx.Node, layer: nn.Module) -> fx.Node:
+    """``value`` through the modules at the paths of ``chain``, which stand for ``layer``."""
+    for path in chain:
+        value = network.graph.call_module(path, (value,))
+        value.meta = {"nn_module_stack": {path: (path, type(layer))}}
+    return value
+
+
 def _refuse_float(found: list[Operation]) -> None:
     for op in found:
         kind = type(op.module).__name__
@@ -82,11 +148,6 @@ def _refuse_float(found: list[Operation]) -> None:
             raise SsmqError(f"{op.path} ({kind}): is not quantised: {advice}")
         if op.kind == "s4d" and not isinstance(op.module, QuantS4D):
             raise SsmqError(f"{op.path} ({kind}): is not quantised: use QuantS4D")
-        if isinstance(op.module, nn.BatchNorm1d) and not isinstance(op.module, QuantBatchNorm1d):
-            raise SsmqError(
-                f"{op.path} ({kind}): libraries evaluate it in different orders: put QuantBatchNorm1d(it, bits) in its place, "
-                f"one product and one sum a value"
-            )
         for name, part in op.module.named_modules() if op.kind == "s4d" else ():
             if hasattr(type(part), "format") and not name.startswith("output_quant"):
                 try:
@@ -136,11 +197,8 @@ def _convert(network: fx.GraphModule, seen: Seen, double: bool) -> dict[str, lis
             continue
         if node.target not in chains:
             chains[node.target] = _put_chain(network, node.target, parts(node.target, layer, seen, double))
-        value = node.args[0]
         with network.graph.inserting_before(node):
-            for path in chains[node.target]:
-                value = network.graph.call_module(path, (value,))
-                value.meta = {"nn_module_stack": {path: (path, type(layer))}}
+            value = _called(network, chains[node.target], node.args[0], layer)
         node.replace_all_uses_with(value)
         network.graph.erase_node(node)
     network.recompile()

@@ -65,6 +65,11 @@ def parts(path: str, layer: nn.Module, seen: Seen, double: bool) -> list[tuple[s
     return [*_act(path, layer, "input", double), ("", _linear(path, layer, seen)), *_act(path, layer, "output", double)]
 
 
+def sum_parts(path: str, layer: QuantLayerMixin, double: bool) -> tuple[list[tuple[str, nn.Module]], ...]:
+    """Of a sum that quantises: what each of its terms goes through, and what their sum does."""
+    return _act(path, layer, "input", double), _act(path, layer, "output", double)
+
+
 def known(layer: nn.Module) -> bool:
     """Whether ``parts`` knows what ``layer`` is."""
     linear = isinstance(layer, QuantWeightBiasInputOutputLayer) and isinstance(layer, (nn.Linear, nn.Conv1d))

@@ -43,6 +43,15 @@ def calibrate(module: nn.Module, batch: torch.Tensor, input_format: InputFormat 
     (their values are given, code times 2**exponent); without it a format is fitted to the values. ``module`` stays as it was.
 
     Raises SsmqError as ``quantize`` does.
+
+    >>> import torch
+    >>> from ssmq_brevitas import S4D, Scheme, calibrate, footprint, quantize
+    >>> network = torch.nn.Sequential(torch.nn.Linear(1, 2), S4D(2, modes=2), torch.nn.Linear(2, 3)).eval()
+    >>> x = torch.randn(8, 20, 1)
+    >>> seen = calibrate(network, x)
+    >>> narrow, wide = (footprint(quantize(network, Scheme(tensors={"1.c": bits}), seen)) for bits in (4, 8))
+    >>> wide.parameters - narrow.parameters  # bytes: C is 2 x 2 complex numbers, 4 bits less each part
+    4.0
     """
     refuse_batch(batch, "the calibration batch")
     batch = batch.detach().float()

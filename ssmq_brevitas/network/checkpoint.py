@@ -32,7 +32,25 @@ class _About(BaseModel):
 
 
 def save(path: Path | str, network: fx.GraphModule, note: dict | None = None) -> None:
-    """Write a quantised network; ``note`` is free JSON. Raises SsmqError for a float one, or numbers that are not finite."""
+    """Write a quantised network into a safetensors file, whole or not at all: its tensors, scheme and the shape of its input.
+
+    ``note`` is a free JSON object. The module's own code stays the user's, see ``load``. Raises SsmqError for a network that is
+    not quantised or was adopted, numbers that are not finite, a note that is no JSON and a place that cannot be written.
+
+    >>> import tempfile, torch
+    >>> from ssmq_brevitas import Scheme, load, quantize, save
+    >>> network = torch.nn.Sequential(torch.nn.Linear(1, 2), torch.nn.GELU())
+    >>> quantized = quantize(network, Scheme(), torch.randn(8, 20, 1))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(f"{folder}/network.safetensors", quantized, note={"accuracy": 0.9})
+    ...     again = load(f"{folder}/network.safetensors", network)
+    >>> x = torch.randn(2, 20, 1)
+    >>> torch.equal(again(x), quantized(x))
+    True
+    """
+    note = {} if note is None else note
+    if not isinstance(note, dict):
+        raise SsmqError(f"{path} is not written: its note must be an object (a dict), not {type(note).__name__}")
     about = quantized_of(network)
     if about.scheme is None:
         raise SsmqError(f"{path} is not written: the network was adopted, it has no scheme: save the state of your own module")
@@ -46,15 +64,30 @@ def save(path: Path | str, network: fx.GraphModule, note: dict | None = None) ->
         "channels": about.channels,
         "input_signed": about.input_signed,
         "input_format": about.input_format and about.input_format.model_dump(mode="json"),
-        "note": note or {},
+        "note": note,
     }
-    write_tensors(Path(path), tensors, NETWORK, content)
+    try:
+        write_tensors(Path(path), tensors, NETWORK, content)
+    except OSError as error:
+        raise SsmqError(f"{path} is not written: {error.strerror}: give another place") from error
 
 
 def load(path: Path | str, module: nn.Module) -> fx.GraphModule:
     """The network that ``save`` wrote, built around ``module``: the float module that was quantised, whatever its weights.
 
-    In evaluation mode. Raises SsmqError naming the file and the tensor if ``module`` is another network.
+    In evaluation mode. Raises SsmqError naming the file if it is none of ``save``'s, and the tensor if ``module`` is another
+    network.
+
+    >>> import tempfile, torch
+    >>> from ssmq_brevitas import Scheme, load, quantize, save
+    >>> def made():
+    ...     return torch.nn.Sequential(torch.nn.Linear(1, 2), torch.nn.GELU())
+    >>> quantized = quantize(made(), Scheme(), torch.randn(8, 20, 1))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(f"{folder}/network.safetensors", quantized)
+    ...     again = load(f"{folder}/network.safetensors", made())  # of other weights
+    >>> torch.equal(again.get_submodule("0").weight, quantized.get_submodule("0").weight)
+    True
     """
     path = Path(path)
     tensors, content = read_tensors(path, NETWORK)

@@ -17,7 +17,20 @@ from .widths import Widths
 
 
 def footprint(network: fx.GraphModule) -> Footprint:
-    """Count a quantised network. Raises SsmqError for a float one."""
+    """Bytes of a quantised network: ``parameters``, ``state``, ``total`` and ``fp32_total``, the same count in float32.
+
+    Every number counts at its own width, codes not rounded up to whole bytes. Raises SsmqError for a float network.
+
+    >>> import torch
+    >>> from ssmq_brevitas import S4D, Scheme, footprint, quantize
+    >>> network = torch.nn.Sequential(torch.nn.Linear(1, 2), S4D(2, modes=2), torch.nn.Linear(2, 3)).eval()
+    >>> x = torch.randn(8, 20, 1)
+    >>> found = footprint(quantize(network, Scheme(bits={"x": 6}), x))
+    >>> found.state  # 2 heads, 2 modes, re and im, 6 bits each
+    6.0
+    >>> found.total < found.fp32_total / 3
+    True
+    """
     about = quantized_of(network)
     found = operations(network, about.example)
     widths = Widths(found, about.steps)

@@ -11,6 +11,7 @@ import torch
 from torch import fx, nn
 
 from ..config import Scheme
+from ..errors import SsmqError
 from ..fitting import fit_layer, fit_linear
 from ..formats import fit_exponent
 from ..input_format import InputFormat
@@ -36,6 +37,16 @@ def quantize(
 
     Raises SsmqError naming the submodule or tensor: one that cannot be traced or has no exact integer form, parameters or a
     batch that are no finite numbers, a pattern of the scheme that fits nothing, a sum that cannot be exact.
+
+    >>> import torch
+    >>> from ssmq_brevitas import S4D, Scheme, quantize
+    >>> network = torch.nn.Sequential(torch.nn.Linear(1, 2), S4D(2, modes=2), torch.nn.Linear(2, 3)).eval()
+    >>> x = torch.randn(8, 20, 1)
+    >>> quantized = quantize(network, Scheme(tensors={"1.c": 6}), x)
+    >>> quantized(x).shape
+    torch.Size([8, 20, 3])
+    >>> [name for name, _ in quantized.named_children()]
+    ['0', '1', '2', 'input_quant', '0_quant', '1_quant']
     """
     found = batch if isinstance(batch, Calibration) else None
     if found is None:
@@ -46,6 +57,8 @@ def quantize(
         found = observed(network, batch)
     else:
         network, names = structure(module, scheme, found.example, found.input_signed, found.input_format)
+        if found.samples.keys() != {place.path for place in quantized_of(network).places}:
+            raise SsmqError("the calibration is of another network: give one that calibrate made of this module")
     with torch.no_grad():
         replaced = replace(network, operations(network, found.example), names)
         names.refuse_unused()

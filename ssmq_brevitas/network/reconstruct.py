@@ -6,6 +6,7 @@ The fit is a least-squares problem with one solution (see ``ssmq_brevitas.readou
 
 from __future__ import annotations
 
+import copy
 from types import SimpleNamespace
 
 import torch
@@ -14,6 +15,8 @@ from torch import fx, nn
 from ..errors import SsmqError
 from ..fitting import fit_readout
 from ..readouts import BATCH, fit_rows, fit_states, seen
+from ..s4d import S4D
+from .calibrate import refuse_batch
 from .operations import Operation, operations
 from .structure import float_type, quantized_of, settle
 from .widths import Widths
@@ -28,15 +31,27 @@ def reconstruct(network: fx.GraphModule, floating: nn.Module, batch: torch.Tenso
     """Fit a post-training quantised ``network`` to ``floating`` on sequences ``batch`` ``(B, T, C)``; in place.
 
     ``floating`` is the module that was quantised. Returns ``network``, in the float type that its sums need. Raises SsmqError
-    when one cannot be exact, or for a batch of another shape.
+    when one cannot be exact, for a batch of another shape, and for another module.
+
+    >>> import torch
+    >>> from ssmq_brevitas import S4D, Scheme, quantize, reconstruct
+    >>> network = torch.nn.Sequential(torch.nn.Linear(1, 2), S4D(2, modes=2), torch.nn.Linear(2, 3)).eval()
+    >>> x = torch.randn(8, 20, 1)
+    >>> rough = quantize(network, Scheme(bits={"c": 3, "decoder": 3}), x)
+    >>> before = (rough(x) - network(x)).square().mean()
+    >>> fitted = reconstruct(rough, network, x)
+    >>> bool((fitted(x) - network(x)).square().mean() < before)
+    True
     """
     about = quantized_of(network)
-    if batch.dim() != 3 or batch.shape[1:] != (about.steps, about.channels) or not len(batch):
+    refuse_batch(batch, "the batch")
+    if batch.shape[1:] != (about.steps, about.channels):
         wanted = f"(B, {about.steps}, {about.channels})"
         raise SsmqError(f"the batch must be {wanted}, as the calibration batch was, not {tuple(batch.shape)}")
     found = operations(network, about.example)
     widths = Widths(found, about.steps)
-    floating = floating.eval()
+    _refuse_another(floating, found)
+    floating = copy.deepcopy(floating).eval()
     with torch.no_grad():
         for operation in found:
             if operation.kind == "s4d":
@@ -48,6 +63,18 @@ def reconstruct(network: fx.GraphModule, floating: nn.Module, batch: torch.Tenso
             feeding = SimpleNamespace(format=widths.format(operation.inputs[0]))
             _fit_output(network, floating, operation, batch[:rows], feeding)
     return settle(network)
+
+
+def _refuse_another(floating: nn.Module, found: list[Operation]) -> None:
+    """Raise SsmqError naming the layer that ``floating`` lacks, or has of another size."""
+    layers = dict(floating.named_modules()) if isinstance(floating, nn.Module) else {}
+    kinds = {"s4d": (S4D, "c"), "linear": ((nn.Linear, nn.Conv1d), "weight")}
+    for operation in found:
+        if operation.kind in kinds:
+            kind, name = kinds[operation.kind]
+            layer, shape = layers.get(operation.path), operation.module.get_parameter(name).shape
+            if not isinstance(layer, kind) or layer.get_parameter(name).shape != shape:
+                raise SsmqError(f"{operation.path}: is another layer in the float module: give the one that was quantised")
 
 
 def _outputs(found: list[Operation]) -> list[Operation]:

@@ -87,11 +87,15 @@ def owner(node: fx.Node) -> str:
 
 def free_path(module: fx.GraphModule, wanted: str) -> str:
     """``wanted``, or with a number behind it, such that no submodule or parameter has the name."""
-    taken = {name for name, _ in [*module.named_modules(), *module.named_parameters(), *module.named_buffers()]}
-    path, count = wanted, 1
-    while path in taken:
-        path, count = f"{wanted}_{count}", count + 1
-    return path
+    *owners, name = wanted.split(".")
+    place: nn.Module | None = module
+    for owner in owners:
+        place = place._modules.get(owner) if place is not None else None
+    taken = {*place._modules, *place._parameters, *place._buffers} if place is not None else ()
+    free, count = name, 1
+    while free in taken:
+        free, count = f"{name}_{count}", count + 1
+    return ".".join((*owners, free))
 
 
 def spread(network: fx.GraphModule, length: int) -> fx.GraphModule:

@@ -6,12 +6,14 @@ import copy
 from dataclasses import dataclass, field
 
 import torch
+from brevitas.nn.mixin import QuantLayerMixin
 from torch import fx, nn
 
 from ..bounds import FLOAT32_BITS, refuse_wide
 from ..config import Scheme
 from ..errors import SsmqError
 from ..input_format import InputFormat
+from ..quant_s4d import QuantS4D
 from .insert import Place, insert
 from .names import Names
 from .operations import operations
@@ -62,6 +64,7 @@ def structure(
     module: nn.Module, scheme: Scheme, example: torch.Tensor, input_signed: bool, input_format: InputFormat | None = None
 ) -> tuple[fx.GraphModule, Names]:
     """A copy of ``module`` as a graph, with its quantisers in their places and float layers. Raises SsmqError."""
+    _refuse_quantized(module)
     refuse_unsupported(module)
     network = spread(trace(copy.deepcopy(module).float().eval()), example.shape[1])
     names = Names(scheme, operations(network, example))
@@ -72,8 +75,19 @@ def structure(
         return min(wanted, input_format.bits) if input_format is not None and role == "input" else wanted
 
     places = insert(network, example, input_signed, width)
-    network.meta[META] = Quantized(scheme, example.shape[1], example.shape[2], input_signed, tuple(places), input_format, names.roles)
+    network.meta[META] = Quantized(
+        scheme, example.shape[1], example.shape[2], input_signed, tuple(places), input_format, names.roles
+    )
     return network, names
+
+
+def _refuse_quantized(module: nn.Module) -> None:
+    if META in getattr(module, "meta", {}):
+        raise SsmqError("the network is quantised already: give the float module that it was made from")
+    for path, part in module.named_modules() if isinstance(module, nn.Module) else ():
+        if isinstance(part, (QuantS4D, QuantLayerMixin)):
+            kind = type(part).__name__
+            raise SsmqError(f"{path} ({kind}): is quantised already: networks of such layers go through adopt")
 
 
 def empty(

@@ -104,6 +104,6 @@ def _advice(build: Build, conventions: Conventions, u: torch.Tensor, y: torch.Te
             except SsmqError:  # no numbers under this convention
                 continue
     return (
-        "look at the layer's disc and l_max (only zero-order hold and whole kernels are converted), and give what it was made "
-        "with as real_transform, imag_transform, dt_transform, dt_fast, bandlimit, activation, final_act"
+        "look at the layer's l_max (only whole kernels are converted), and give what it was made with as discretization, "
+        "real_transform, imag_transform, dt_transform, dt_fast, bandlimit, activation, final_act"
     )

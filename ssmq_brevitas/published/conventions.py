@@ -7,6 +7,8 @@
 2. State matrices that several heads share are repeated.
 3. Where every mode has a Δ of its own, Δ_n = r_n Δ, A takes r_n, and C too: (Ā - 1) / A must stay what it was.
 4. ``bandlimit`` sets C to zero where Δ |Im A| / 2π is half of it or more.
+5. The bilinear Ā = (1 + ΔA/2) / (1 - ΔA/2) is the exponential of another ΔA, 2 atanh(ΔA/2), which lies left of the imaginary
+   axis as ΔA does; B̄ = Δ / (1 - ΔA/2) goes into C.
 
 Source: state-spaces/s4; Gu et al., arXiv 2206.11893.
 """
@@ -58,10 +60,10 @@ class Conventions:
     final_act: str | None = None
 
     def __post_init__(self):
-        if self.discretization in ("bilinear", "dss"):
+        if self.discretization == "dss":
             raise SsmqError(
-                f"discretization={self.discretization!r}: only a layer with zero-order hold ('zoh') is converted: "
-                f"train it on with disc='zoh'"
+                "discretization='dss': scales its outputs by the length of the sequence, which no recurrence knows: train it "
+                "with disc='zoh' or 'bilinear'"
             )
         if self.bandlimit is not None and not (type(self.bandlimit) in (int, float) and 0 < self.bandlimit < math.inf):
             raise SsmqError(f"bandlimit must be a number above 0 or None, not {self.bandlimit!r}")
@@ -77,7 +79,7 @@ class Conventions:
 
 
 CHOICES: dict[str, tuple] = {
-    "discretization": ("zoh",),
+    "discretization": ("zoh", "bilinear"),
     "real_transform": tuple(TRANSFORMS),
     "imag_transform": tuple(TRANSFORMS),
     "dt_transform": tuple(TRANSFORMS),
@@ -105,8 +107,17 @@ def parameters(found: Found, state: Mapping[str, torch.Tensor], conventions: Con
     if log_dt.shape[1] > 1:
         spread = log_dt - log_dt.mean(dim=1, keepdim=True)
         log_a_re, a_im, c = log_a_re + spread, a_im * torch.exp(spread), c * torch.exp(spread)
+    if conventions.discretization == "bilinear":
+        log_a_re, a_im, c = _held(log_dt.mean(dim=1, keepdim=True).exp(), log_a_re, a_im, c)
     made = {"log_dt": log_dt.mean(dim=1), "log_a_re": log_a_re, "a_im": a_im, "c": torch.view_as_real(c)}
     return {**made, "d": given["D"].reshape(heads)}
+
+
+def _held(dt: torch.Tensor, log_a_re: torch.Tensor, a_im: torch.Tensor, c: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """A and C whose zero-order hold is the bilinear recurrence of those that are given."""
+    half = dt * torch.complex(-torch.exp(log_a_re), a_im) / 2
+    dt_a = 2 * torch.atanh(half)
+    return torch.log(-dt_a.real / dt), dt_a.imag / dt, c * dt_a / (2 * half)
 
 
 def _logarithm(found: Found, name: str, values: torch.Tensor, argument: str, conventions: Conventions) -> torch.Tensor:

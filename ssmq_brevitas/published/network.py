@@ -32,23 +32,48 @@ def convert(
     """A copy of ``module`` in which every published S4D layer is our :class:`~ssmq_brevitas.s4d.S4D`, weights kept.
 
     Layers are known by the names and shapes of their parameters, wherever they stand and whatever their class: the
-    minimal S4D, and ``S4Block(mode="s4d")`` of releases 2 to 4 with zero-order hold, one channel, one direction. A layer
+    minimal S4D, and ``S4Block(mode="s4d")`` of releases 2 to 4 with one channel and one direction. A layer
     gives what it gave, ``(y, None)``, and becomes a :class:`ConvertedS4D` of parts that torch.fx traces; all else keeps its
     names and parameters. ``module`` stays as it is.
 
     ``example`` is an input of ``module``: each layer is then compared with the original on what it sees there, and on noise
     of that length; else on noise of 96 steps. A kernel cut at ``l_max`` shows only in a longer example.
 
-    What parameters do not tell is named as the layers name it: ``real_transform``, ``imag_transform`` and ``dt_transform``
-    (``"exp"``, ``"none"``, ``"relu"``, ``"sigmoid"``, ``"softplus"``), ``dt_fast``, ``bandlimit``. ``activation`` and
-    ``final_act`` are the layer's own modules where it has them, and named where they are functions.
+    What parameters do not tell is named as the layers name it: ``discretization`` (``"zoh"``, or ``"bilinear"``, which becomes
+    the zero-order hold of the same Ā and B̄, exactly, and is trained as that), ``real_transform``, ``imag_transform`` and
+    ``dt_transform`` (``"exp"``, ``"none"``, ``"relu"``, ``"sigmoid"``, ``"softplus"``), ``dt_fast``, ``bandlimit``.
+    ``activation`` and ``final_act`` are the layer's own modules where it has them, and named where they are functions.
 
     Dropout keeps its rate, that of kernels goes. Raises SsmqError naming the layer: one that is no S4D (DPLR, selective,
     S5, LRU, bidirectional, several channels, gated), weights that are no numbers, or outputs that differ from the
     original's by more than float rounding, with the argument to look at.
     Source: Gu et al., arXiv 2206.11893; names of state-spaces/s4.
 
-        ours = convert(S4Model(d_input=1, d_output=10), torch.randn(2, 784, 1))
+    >>> import torch
+    >>> from torch import nn
+    >>> from ssmq_brevitas import convert
+    >>> class Kernel(nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         for name, shape in {"C": (2, 3, 2), "log_dt": (2,), "log_A_real": (2, 3), "A_imag": (2, 3)}.items():
+    ...             setattr(self, name, nn.Parameter(torch.rand(shape) - 1))
+    ...     def forward(self, steps):
+    ...         A, dt = torch.complex(-self.log_A_real.exp(), self.A_imag), self.log_dt.exp()[:, None]
+    ...         C = torch.view_as_complex(self.C) * ((dt * A).exp() - 1) / A
+    ...         return 2 * (C[..., None] * (dt * A)[..., None].mul(torch.arange(steps)).exp()).sum(1).real
+    >>> class Published(nn.Module):  # the minimal S4D: (B, H, T) to (y, None)
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.kernel, self.D = Kernel(), nn.Parameter(torch.ones(2))
+    ...         self.activation, self.output_linear = nn.GELU(), nn.Sequential(nn.Conv1d(2, 4, 1), nn.GLU(dim=1))
+    ...     def forward(self, u):
+    ...         steps = u.shape[2]
+    ...         spectrum = torch.fft.rfft(self.kernel(steps), 2 * steps) * torch.fft.rfft(u, 2 * steps)
+    ...         y = torch.fft.irfft(spectrum, 2 * steps)[..., :steps] + self.D[:, None] * u
+    ...         return self.output_linear(self.activation(y)), None
+    >>> layer, u = Published().eval(), torch.randn(4, 2, 30)
+    >>> torch.allclose(convert(layer, u)(u)[0], layer(u)[0], atol=1e-5)
+    True
     """
     if not isinstance(module, nn.Module):
         raise SsmqError(f"only a torch.nn.Module is converted, not {type(module).__name__}")

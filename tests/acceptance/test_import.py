@@ -63,7 +63,7 @@ def test_a_layer_is_written_as_the_options_say(folder, tmp_path):
             ["net.safetensors", "--layer", "s4_layers.0", "--out", "OUT", "--real-transform", "x"],
             "real_transform must be one of",
         ),
-        (["net.safetensors", "--layer", "s4_layers.0", "--out", "OUT", "--discretization", "bilinear"], "zero-order hold"),
+        (["net.safetensors", "--layer", "s4_layers.0", "--out", "OUT", "--discretization", "dss"], "no recurrence knows"),
         (["net.pt"], "weights_only=True"),
         (["net.safetensors", "--layer", "s4_layers.0", "--out", "/proc/layer"], "/proc/layer"),
     ],

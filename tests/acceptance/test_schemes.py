@@ -23,7 +23,8 @@ from ssmq_export.checks import check_model
 from ssmq_export.exporting import export_graphs
 from ssmq_export.from_network import network_engines, step_graph, trace
 from ssmq_export.hls4ml import project
-from ssmq_export.verification.agreement import Agreement, Engine, graph_engines, verify
+from ssmq_export.verification.agreement import Agreement, Engine, compare_engines
+from ssmq_export.verification.graphs import graph_engines
 
 SEQUENCES = 6
 DOZEN = (3, 16, 22, 25, 29, 34, 43, 49, 51, 52, 54, 57)
@@ -95,13 +96,13 @@ def compared(number: int, folder: Path, foreign: bool) -> list[Agreement]:
     step, dataflow, whole = (onnx.load(exported.paths[form]) for form in ("step", "dataflow", "sequence-dataflow"))
     assert [f for graph in (dataflow, whole) for f in check_model(graph) if f.severity == "error"] == []
     eager, fused = network_engines(model.network)
-    rows = verify(eager, [fused, *graph_engines(step, dataflow, whole)], codes, SEQUENCES)
+    rows = compare_engines(eager, [fused, *graph_engines(step, dataflow, whole)], codes, SEQUENCES)
     if foreign:
         others = [
             Engine("hls4ml", lambda codes, names: hls4ml.run_hls4ml(step, codes, names)),
             Engine("FINN", lambda codes, names: finn.run_hardware_ops(dataflow, codes)),
         ]
-        rows += verify(eager, others, codes[1:3], 2)[1:]  # white and noise: FINN takes a second a sequence and more
+        rows += compare_engines(eager, others, codes[1:3], 2)[1:]  # white and noise: FINN takes a second a sequence and more
     return rows
 
 

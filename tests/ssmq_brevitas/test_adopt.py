@@ -20,6 +20,7 @@ from brevitas.quant import (
 from brevitas.quant.fixed_point import Int8WeightPerChannelFixedPoint
 from brevitas_networks import GRIDS, SIGNED, UNSIGNED, Detector
 from ssmq_brevitas.activations import Table
+from ssmq_brevitas.config import Bits
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.network.adopt import adopt
 from ssmq_brevitas.network.checkpoint import save
@@ -27,6 +28,7 @@ from ssmq_brevitas.network.operations import operations
 from ssmq_brevitas.network.structure import quantized_of
 from ssmq_brevitas.network.widths import Widths
 from ssmq_brevitas.norm import QuantBatchNorm1d
+from ssmq_brevitas.quant_s4d import QuantS4D
 from ssmq_brevitas.quantizers import UnitIntScale
 from torch import nn
 from torch.nn import functional as F
@@ -148,6 +150,16 @@ TAKEN = {
         nn.Sequential(act(), nn.GELU(approximate="tanh"), act(), Two(lambda x: F.silu(x).relu(), nn.Identity()), act())
     ),
     "a convolution": lambda: Around(nn.Sequential(act(), qnn.QuantConv1d(4, 4, 1, **GRIDS), act()), call=turned),
+    "a sum that is a layer": lambda: Around(
+        nn.Sequential(Two(qnn.QuantEltwiseAdd(SIGNED, SIGNED, input_bit_width=6), act(), act(bit_width=4)), act(bit_width=5))
+    ),
+    "a sum that is a layer, twice": lambda: Around(
+        nn.Sequential(
+            Two(shared := qnn.QuantEltwiseAdd(None, SIGNED, return_quant_tensor=True), act(), act(bit_width=4)),
+            Two(shared, nn.Identity(), act()),
+            act(),
+        )
+    ),
     "a norm of this package": lambda: Around(nn.Sequential(QuantBatchNorm1d(nn.BatchNorm1d(4), 8), act()), call=turned),
 }
 
@@ -169,6 +181,37 @@ def test_an_adopted_network_gives_the_values_of_the_one_that_was_given(name):
     about = quantized_of(adopted)
     assert (about.steps, about.channels, about.input_signed) == (12, 3, False)
     assert max(Widths(operations(adopted, about.example), about.steps).accumulators().values()) <= 24
+
+
+NORMED = {
+    "channels first": lambda norm: Around(nn.Sequential(norm, act()), call=turned),
+    "of a quantised tensor": lambda norm: Around(nn.Sequential(act(return_quant_tensor=True), norm, act()), call=turned),
+    "after the mean": lambda norm: Around(pool=nn.Sequential(act(), norm, act())),
+    "called twice": lambda norm: Around(nn.Sequential(norm, act(), norm, act()), call=turned),
+    "in float64": lambda norm: Around(nn.Sequential(norm, act()), call=turned).double(),
+}
+
+
+@pytest.mark.parametrize("name", NORMED)
+def test_a_batch_norm_of_torch_is_taken_on_the_grid_that_quantize_gives_it(name):
+    torch.manual_seed(0)
+    network = NORMED[name](norm := nn.BatchNorm1d(4))
+    x = batch().to(next(network.parameters()).dtype)
+    trained(network, x)
+    with torch.no_grad():
+        norm.weight.copy_(torch.tensor([-1.0, 0.7, 1.3, 0.0]))
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    adopted = adopt(network, x)
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items()) and type(norm) is nn.BatchNorm1d
+    (path,) = (path for path, part in network.named_modules() if part is norm)
+    on_grid = adopted.get_submodule(path)
+    assert on_grid.bits == Bits().norm and torch.equal(on_grid.running_var, norm.running_var)
+    assert not [part for part in adopted.modules() if type(part) is nn.BatchNorm1d]
+    for other, part in list(network.named_modules(remove_duplicate=False)):
+        if part is norm:
+            network.set_submodule(other, on_grid)
+    wanted = network(x)
+    assert torch.equal(adopted(x), wanted) and wanted.std() > 0
 
 
 # What is refused, what the message must say, and the same network with what it says.
@@ -212,10 +255,15 @@ REFUSED = {
         r"part.1 \(Linear\): is not quantised: use QuantLinear",
         lambda: Around(nn.Sequential(act(), linear(), act())),
     ),
-    "a float norm": (
-        lambda: Around(nn.Sequential(nn.BatchNorm1d(4), act()), call=turned),
-        r"part.0 \(BatchNorm1d\).*QuantBatchNorm1d",
-        lambda: Around(nn.Sequential(QuantBatchNorm1d(nn.BatchNorm1d(4), 8), act()), call=turned),
+    "a norm without statistics": (
+        lambda: Around(nn.Sequential(nn.BatchNorm1d(4, track_running_stats=False), act()), call=turned),
+        r"part.0: takes the statistics of what it is given: set track_running_stats=True",
+        None,
+    ),
+    "a float scale of a sum": (
+        lambda: Around(nn.Sequential(Two(qnn.QuantEltwiseAdd(Int8ActPerTensorFloat, SIGNED), act(), act(bit_width=4)))),
+        r"part.0.join \(QuantEltwiseAdd\): the scale of its input quantiser is 0\.\d+, no power of two: set input_restrict",
+        lambda: Around(nn.Sequential(Two(qnn.QuantEltwiseAdd(SIGNED, SIGNED), act(), act(bit_width=4)))),
     ),
     "another rounding": (
         lambda: Around(act(float_to_int_impl_type=FloatToIntImplType.FLOOR)),
@@ -328,6 +376,12 @@ def test_a_scale_of_s4d_that_is_no_power_of_two_is_named():
     network.s4d.c_quant.power.scale.fill_(0.3)
     with pytest.raises(SsmqError, match=r"^s4d.c_quant.*power of two, not 0.3"):
         adopt(network, torch.rand(2, 8, 2))
+
+
+def test_a_network_that_saw_nothing_is_to_be_run():
+    network = nn.Sequential(act(scaling_impl_type="const", scaling_init=1.0), QuantS4D(3, 2))
+    with pytest.raises(SsmqError, match=r"^1 \(QuantS4D\): the range of its states is not known yet: run a batch in training"):
+        adopt(network, batch())
 
 
 def test_a_network_that_saw_nothing_but_zeros_is_to_be_trained():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import brevitas.nn as qnn
 import pytest
 import torch
 from networks import Residual, settled
@@ -14,7 +15,9 @@ from ssmq_brevitas.network.footprint import footprint
 from ssmq_brevitas.network.quantize import quantize
 from ssmq_brevitas.network.reconstruct import reconstruct
 from ssmq_brevitas.network.structure import quantized_of
+from ssmq_brevitas.quant_s4d import QuantS4D
 from ssmq_brevitas.quantizers import Quantizer
+from ssmq_brevitas.s4d import S4D
 from torch import nn
 
 
@@ -211,3 +214,80 @@ def test_the_tensors_of_a_network_and_their_roles_are_told(network, batch):
     for name in roles:
         scheme = Scheme(parameterisation="log_polar", tensors={name: 7})
         assert quantize(network, scheme, calibrate(network, batch)) is not None
+
+
+NOTES = {
+    "an array": ({"x": torch.zeros(2)}, "its note is no JSON .*Tensor"),
+    "infinite": ({"x": float("inf")}, "its note is no JSON"),
+    "a circle": ({}, "its note is no JSON .*[Cc]ircular"),
+    "a set": ({"x": {1}}, "its note is no JSON .*set"),
+    "a list": ([1], "its note must be an object .* not list"),
+    "text": ("trained", "its note must be an object .* not str"),
+}
+
+
+@pytest.mark.parametrize("case", NOTES)
+def test_a_note_that_no_file_holds_is_refused_and_nothing_is_written(case, tmp_path):
+    note, message = NOTES[case]
+    if case == "a circle":
+        note["x"] = note
+    quantized = quantize(nn.Sequential(nn.Linear(1, 2), nn.ReLU()), Scheme(), torch.randn(4, 5, 1))
+    with pytest.raises(SsmqError, match=rf"n\.safetensors is not written: {message}"):
+        save(tmp_path / "n.safetensors", quantized, note)
+    assert not list(tmp_path.iterdir())
+
+
+def small() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(1, 2), S4D(2, 2), nn.Linear(2, 3)).eval()
+
+
+SEQUENCES = torch.randn(4, 20, 1, generator=torch.Generator().manual_seed(1))
+MISTAKES = {
+    "quantised twice": (lambda q: quantize(q, Scheme(), SEQUENCES), "the network is quantised already: give the float module"),
+    "calibrated when quantised": (lambda q: calibrate(q, SEQUENCES), "the network is quantised already"),
+    "a quantised layer inside": (
+        lambda q: quantize(nn.Sequential(nn.Linear(1, 2), QuantS4D(2, 2)), Scheme(), SEQUENCES),
+        r"1 \(QuantS4D\): is quantised already: .* adopt",
+    ),
+    "a layer of Brevitas inside": (
+        lambda q: quantize(nn.Sequential(S4D(1, 2), qnn.QuantLinear(1, 2)), Scheme(), SEQUENCES),
+        r"1 \(QuantLinear\): is quantised already: .* adopt",
+    ),
+    "another network's calibration": (
+        lambda q: quantize(small(), Scheme(), calibrate(nn.Sequential(nn.Linear(1, 2), nn.ReLU()), SEQUENCES)),
+        "the calibration is of another network",
+    ),
+    "no module": (lambda q: reconstruct(q, None, SEQUENCES), "0: is another layer in the float module: give the one"),
+    "a module without its layers": (lambda q: reconstruct(q, small()[:1], SEQUENCES), "1: is another layer"),
+    "a module with another layer": (
+        lambda q: reconstruct(q, nn.Sequential(nn.Linear(1, 2), nn.Linear(2, 2), nn.Linear(2, 3)), SEQUENCES),
+        "1: is another layer",
+    ),
+    "a module of other sizes": (
+        lambda q: reconstruct(q, nn.Sequential(nn.Linear(1, 3), S4D(3, 2), nn.Linear(3, 3)), SEQUENCES),
+        "0: is another layer",
+    ),
+    "a module that is quantised": (lambda q: reconstruct(q, q, SEQUENCES), "1: is another layer"),
+    "no tensor": (lambda q: reconstruct(q, small(), SEQUENCES.numpy()), "the batch must be a tensor"),
+    "no numbers": (lambda q: reconstruct(q, small(), SEQUENCES / 0), "the batch holds values that are no finite numbers"),
+    "a folder": (lambda q: save("folder", q), "folder is not written: Is a directory: give another place"),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_a_mistake_ends_in_a_message_and_changes_nothing(case, tmp_path, monkeypatch):
+    call, message = MISTAKES[case]
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path)
+    quantized = quantize(small(), Scheme(), SEQUENCES)
+    before = {name: value.clone() for name, value in quantized.state_dict().items()}
+    with pytest.raises(SsmqError, match=f"^{message}"):
+        call(quantized)
+    assert all(torch.equal(value, before[name]) for name, value in quantized.state_dict().items())
+
+
+def test_reconstruction_leaves_the_float_module_in_its_mode():
+    floating = small().train()
+    reconstruct(quantize(floating, Scheme(), SEQUENCES), floating, SEQUENCES)
+    assert all(part.training for part in floating.modules())

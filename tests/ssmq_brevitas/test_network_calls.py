@@ -146,3 +146,14 @@ def test_where_data_decide_is_said_with_file_and_line(batch):
 def test_what_is_no_module_is_refused(batch):
     with pytest.raises(SsmqError, match="must be a torch.nn.Module, not builtin"):
         quantize(torch.relu, WIDE, batch)
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_a_tensor_of_the_modules_own_with_the_name_of_a_function_is_refused_as_any(trained):
+    module = Called(lambda m, x: torch.relu(m.a(x)) * m.relu)
+    if trained:
+        module.relu = nn.Parameter(torch.ones(6))
+    else:
+        module.register_buffer("relu", torch.ones(6))
+    with pytest.raises(SsmqError, match="^relu: is a tensor of the module's own"):
+        quantize(module, Scheme(), torch.randn(4, 10, 6))

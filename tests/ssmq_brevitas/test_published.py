@@ -84,6 +84,23 @@ def test_a_transform_that_gives_no_positive_number_is_refused(argument):
         convert(layer, **{argument: "none"})
 
 
+@pytest.mark.parametrize(
+    "made", [{}, {"tied": False, "copies": 2}, {"bandlimit": 0.2}, {"dt_fast": True, "real_transform": "softplus"}]
+)
+def test_a_bilinear_layer_is_the_hold_of_another_state_matrix(made):
+    """From slow modes to those of a Δ |A| far above 1, where the bilinear Ā is nearly -1."""
+    torch.manual_seed(1)
+    layer = Block(6, 4, disc="bilinear", **made).double()
+    given = {name: value for name, value in made.items() if name not in ("tied", "copies")}
+    with torch.no_grad():
+        dt = layer.layer.kernel.inv_dt
+        dt.copy_((dt + torch.linspace(0, 4, 6)[:, None]) if not made.get("dt_fast") else dt)
+    found = convert(layer, discretization="bilinear", **given)
+    assert difference(layer, found, torch.randn(2, 6, 200, dtype=torch.float64)) < ROUNDING
+    a_bar, *_ = found.s4d.discrete()
+    assert a_bar.abs().max() < 1
+
+
 def test_fast_steps_and_a_band_limit_are_arguments():
     torch.manual_seed(2)
     layer = Block(4, 16, dt_fast=True, bandlimit=0.2).double()
@@ -103,7 +120,8 @@ def test_fast_steps_and_a_band_limit_are_arguments():
         ({}, {"dt_transform": "sigmoid"}, "with dt_transform='exp' they agree"),
         ({}, {"activation": "relu"}, "with activation='gelu' they agree|with activation=None they agree"),
         ({}, {"final_act": "id"}, "with final_act=None they agree"),
-        ({"disc": "bilinear"}, {}, "look at the layer's disc"),
+        ({"disc": "bilinear"}, {}, "with discretization='bilinear' they agree"),
+        ({}, {"discretization": "bilinear"}, "with discretization='zoh' they agree"),
         ({"longest": 20}, {}, "l_max"),
     ],
 )

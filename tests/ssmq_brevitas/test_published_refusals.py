@@ -127,12 +127,21 @@ def test_steps_past_what_numbers_hold_are_refused():
         convert(layer)
 
 
+def test_a_bilinear_mode_that_forgets_all_in_one_step_has_no_hold():
+    layer = Block(4, 3, disc="bilinear", real_transform="none")
+    with torch.no_grad():  # ΔA = -2 of mode 0: its Ā is 0, the exponential of nothing
+        layer.layer.kernel.inv_dt.fill_(0.0)
+        layer.layer.kernel.A_real[:, 0] = 2.0
+        layer.layer.kernel.A_imag[:, 0] = 0.0
+    with pytest.raises(SsmqError, match="past what float32 holds, taken for discretization bilinear"):
+        convert(layer, discretization="bilinear", real_transform="none")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"discretization": "bilinear"}, "discretization='bilinear': only a layer with zero-order hold"),
-        ({"discretization": "dss"}, "discretization='dss': only a layer with zero-order hold"),
-        ({"discretization": "euler"}, "discretization must be one of 'zoh', not 'euler'"),
+        ({"discretization": "dss"}, "discretization='dss': scales its outputs by the length of the sequence"),
+        ({"discretization": "euler"}, "discretization must be one of 'zoh', 'bilinear', not 'euler'"),
         ({"real_transform": "cube"}, "real_transform must be one of 'exp', 'none', .*, not 'cube'"),
         ({"activation": "mish"}, "activation must be one of None, 'id', .*, not 'mish'"),
         ({"dt_fast": "yes"}, "dt_fast must be one of False, True, not 'yes'"),

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
-import importlib
-
 import pytest
 import torch
 from ssmq_brevitas.errors import SsmqError
@@ -81,9 +78,3 @@ def test_inputs_of_another_shape_are_refused():
 def test_sizes_that_make_no_layer_are_refused(sizes):
     with pytest.raises(SsmqError, match="S4D needs heads and modes from 1"):
         S4D(**{"heads": 2, **sizes})
-
-
-@pytest.mark.parametrize("module", ["s4d", "quant_s4d"])
-def test_the_examples_of_the_docstrings_run(module):
-    found = doctest.testmod(importlib.import_module(f"ssmq_brevitas.{module}"))
-    assert found.attempted and not found.failed

@@ -16,8 +16,9 @@ from ssmq_export.from_network import network_engines, network_spec, step_graph, 
 from ssmq_export.graphs.network_graph import network_graph
 from ssmq_export.graphs.sequence_graph import sequence_graph
 from ssmq_export.lowering import collapse, lower
-from ssmq_export.verification.agreement import TRACED, Engine, compare, graph_engines, verify
+from ssmq_export.verification.agreement import TRACED, Engine, compare, compare_engines
 from ssmq_export.verification.engines import run_sequence
+from ssmq_export.verification.graphs import graph_engines
 
 PAPER = {"norm": "none", "activation": "hard_gelu", "gate": "hard_sigmoid"}
 EDGE = {"norm": "batch", "activation": "relu", "gate": "hard_sigmoid"}
@@ -45,7 +46,7 @@ def test_every_engine_gives_every_code(case):
     dataflow = lower(step)
     assert {t.name for t in step.graph.input} == {t.name for t in dataflow.graph.input}
     eager, fused = network_engines(model.network)
-    rows = verify(eager, [fused, *graph_engines(step, dataflow, collapse(dataflow))], codes, slow_sequences=6)
+    rows = compare_engines(eager, [fused, *graph_engines(step, dataflow, collapse(dataflow))], codes, slow_sequences=6)
     assert len(rows) == 7
     for found in rows:
         assert (found.differing, found.first, found.sequences) == (0, "", 6), found.engine
@@ -171,7 +172,7 @@ def test_verify_finds_the_one_code_that_differs():
         Engine("wrong", traced("wrong", 2)),
         Engine("slow", traced("slow", 2), slow=True),
     ]
-    rows = {row.engine: row for row in verify(Engine("reference", traced("reference", 1)), others, codes, 30)}
+    rows = {row.engine: row for row in compare_engines(Engine("reference", traced("reference", 1)), others, codes, 30)}
     whole = len(codes) * (5 * 2 + 3)
     assert seen == {"reference": len(codes), "right": len(codes), "wrong": len(codes), "slow": 30}
     assert (rows["right"].codes, rows["right"].differing) == (whole, 0)
@@ -196,12 +197,12 @@ def test_an_engine_that_fails_is_a_row_and_the_others_are_compared():
 
     misshapen = Engine("misshapen", lambda some, tensors: {"x": np.zeros((len(some), 5, 7)), "decoder": np.zeros((1, 2))})
     others = [Engine("failing", failing), misshapen, Engine("right", run)]
-    reference, failed, wrong, right = verify(Engine("reference", run), others, np.concatenate([codes, codes]), 0)
+    reference, failed, wrong, right = compare_engines(Engine("reference", run), others, np.concatenate([codes, codes]), 0)
     assert (failed.failed, failed.codes, failed.sequences, failed.agrees) == ("no room left", 0, 0, False)
     assert calls == [TRACED, TRACED, 2] and "broadcast" in wrong.failed and not wrong.agrees
     assert (right.codes, right.sequences) == (reference.codes, 2 * len(codes)) and right.agrees
     with pytest.raises(RuntimeError):  # without a reference there is no table
-        verify(Engine("reference", failing), others, codes[:3], 0)
+        compare_engines(Engine("reference", failing), others, codes[:3], 0)
 
 
 def test_an_integer_model_that_refuses_the_graph_is_a_row_too():
@@ -212,6 +213,6 @@ def test_an_integer_model_that_refuses_the_graph_is_a_row_too():
     note = next(note for note in dataflow.graph.quantization_annotation if note.tensor_name == "u")
     note.quant_parameter_tensor_names[0].value = "UINT7"
     eager, _ = network_engines(model.network)
-    rows = {row.engine: row for row in verify(eager, graph_engines(step, dataflow, whole), small_codes(3).numpy(), 1)}
+    rows = {row.engine: row for row in compare_engines(eager, graph_engines(step, dataflow, whole), small_codes(3).numpy(), 1)}
     assert "UINT7" in rows["integer model"].failed
     assert [name for name, row in rows.items() if not row.agrees] == ["integer model"]

@@ -254,7 +254,7 @@ def test_a_quantized_checkpoint_is_lowered_in_memory(tmp_path):
     loaded, _ = load_checkpoint(tmp_path / "model.safetensors")
     codes = small_codes(4).numpy()
     expected = IntegerModel(graphs("edge")[2]).forward(codes)
-    assert np.array_equal(IntegerModel.load(tmp_path / "dataflow.onnx").forward(codes), expected)
+    assert np.array_equal(IntegerModel(tmp_path / "dataflow.onnx").forward(codes), expected)
     assert np.array_equal(IntegerModel(lower(step_graph(loaded.network))).forward(codes), expected)
     save_checkpoint(tmp_path / "float.safetensors", floating)
     with pytest.raises(ExportError, match="is not quantised: give it to ssmq_brevitas.quantize first"):
@@ -272,7 +272,7 @@ def test_what_cannot_run_is_refused_in_one_line(name, tmp_path):
     (tmp_path / "garbage.onnx").write_bytes(b"\x93not a graph" * 40)
     (tmp_path / "empty.onnx").write_bytes(b"")
     with pytest.raises(ExportError, match=name) as error:
-        IntegerModel.load(tmp_path / name)
+        IntegerModel(tmp_path / name)
     assert "\n" not in str(error.value)
     if name.endswith(".onnx"):
         assert "give the dataflow.onnx" in str(error.value)

@@ -15,8 +15,9 @@ from ssmq_export.finn import run_hardware_ops
 from ssmq_export.graphs.sequence_graph import sequence_graph
 from ssmq_export.integer import IntegerModel
 from ssmq_export.lowering import collapse, lower
-from ssmq_export.verification.agreement import compare, graph_engines
+from ssmq_export.verification.agreement import compare
 from ssmq_export.verification.engines import run_sequence, run_steps, run_whole
+from ssmq_export.verification.graphs import graph_engines
 from ssmq_export.verification.proof import prove
 from step_graphs import Network, fmt
 from step_networks import NETWORKS, branches, detector, network
@@ -45,10 +46,10 @@ def agree(net: Network, step: onnx.ModelProto) -> None:
     bare = run_sequence(sequence_graph(step), codes)
     assert bare.keys() == {output} and np.array_equal(bare[output], expected[output])
     for integers in (IntegerModel(dataflow), IntegerModel(dataflow, fused=False)):
-        whole = integers.values(output, integers.forward(codes))
+        whole = integers.values(integers.forward(codes))
         stream = np.stack([integers.step(codes[:, t]) for t in range(codes.shape[1])], axis=1)
         assert np.array_equal(whole, expected[output])
-        assert np.array_equal(integers.values(output, stream), net.values[output])
+        assert np.array_equal(integers.values(stream), net.values[output])
 
 
 @pytest.mark.parametrize("double", [False, True], ids=["single", "double"])
@@ -100,7 +101,7 @@ def test_codes_out_of_the_input_s_format_are_refused_by_every_engine(told):
 def test_codes_of_any_integer_type_are_the_same_codes(dtype):
     net = network()
     integers = IntegerModel(lower(detector(True)(net)))
-    assert np.array_equal(integers.values("result", integers.forward(net.codes.astype(dtype))), net.values["result"])
+    assert np.array_equal(integers.values(integers.forward(net.codes.astype(dtype))), net.values["result"])
 
 
 def test_a_tensor_called_as_the_sequence_graph_calls_its_own():

@@ -64,7 +64,7 @@ def test_five_lines_of_onnx_runtime_stream_every_code(case, tmp_path):
             assert np.array_equal(np.stack(found[name]), values[0]), name
             assert len(np.unique(values)) > 8, name
     for logits, u in zip(found["decoder"], codes[0], strict=True):
-        assert np.array_equal(logits, integers.values("decoder", integers.step(u[None]))[0])
+        assert np.array_equal(logits, integers.values(integers.step(u[None]))[0])
 
 
 def test_readers_leave_the_function_aside_and_refuse_any_other():

@@ -28,6 +28,30 @@ def input_codes(codes: np.ndarray, port: Port, *axes: str) -> np.ndarray:
     raise ExportError(f"codes of {port.name} must be integers from {low} to {high}, ({shape}) and not empty, these are {found}")
 
 
+def nearest_codes(values, port: Port) -> np.ndarray:
+    """The codes int32 of the input ``port`` that are nearest to ``values``, an array or a torch tensor of any shape; what
+    lies beyond its range becomes its end."""
+    # A room that knows no torch: its tensors are told by what they can do.
+    try:
+        found = np.asarray(values.detach().cpu().double() if hasattr(values, "detach") else values)
+    except ValueError as error:
+        raise ExportError(f"{port.name}: must be an array of numbers ({error})") from error
+    if found.dtype.kind not in "fiub" or not np.isfinite(found).all():
+        raise ExportError(f"{port.name}: holds values that are no finite numbers: look at what makes them")
+    scaled = np.rint(np.ldexp(found.astype(np.float64), -port.format.exponent))
+    return scaled.clip(port.format.low, port.format.high).astype(np.int32)
+
+
+def batch_codes(batch, port: Port, steps: int) -> np.ndarray:
+    """As ``nearest_codes`` of a batch of values ``(B, steps, C)``, as the network takes them."""
+    shape = tuple(getattr(batch, "shape", ()))
+    if len(shape) != 3 or shape[1:] != (steps, port.channels) or not shape[0]:
+        wanted = f"(B, {steps}, {port.channels})"
+        told = shape if hasattr(batch, "shape") else type(batch).__name__
+        raise ExportError(f"the batch must be a tensor {wanted} of sequences, as the calibration batch was, not {told}")
+    return nearest_codes(batch, port)
+
+
 def noise(port: Port, count: int, steps: int) -> np.ndarray:
     """Codes ``(count, steps, C)`` of the input ``port``: random, and in the last of several sequences the highest."""
     low, high = port.format.low, port.format.high

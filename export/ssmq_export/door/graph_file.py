@@ -40,6 +40,11 @@ def load_graph(path: Path | str, *forms: str) -> onnx.ModelProto:
         raise ExportError(f"{path}: {error}") from error
 
 
+def graph_of(graph: onnx.ModelProto | Path | str, *forms: str) -> onnx.ModelProto:
+    """``graph`` itself, or that of the file that it names, of one of ``forms``."""
+    return graph if isinstance(graph, onnx.ModelProto) else load_graph(graph, *forms)
+
+
 def save_graph(model: onnx.ModelProto, path: Path) -> None:
     """Write ``model`` whole or not at all; folders on the way are made."""
     try:

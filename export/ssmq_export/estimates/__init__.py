@@ -1,7 +1,6 @@
 """Estimates of a dataflow graph on a part, without any vendor tool: cycles, LUT, FF, DSP, block RAM of every node.
 
-    estimate = estimate_graph(load_graph("dataflow.onnx", "dataflow"), find_part("xc7z020clg400-1"), fps=1000)
-    estimate.as_dict()
+    print(estimate("dataflow.onnx", "xc7z020clg400-1", fps=1000))
 
 What each node does is said by its ``Operation``; ``cost`` says what that takes at a folding (from ``primitives``), ``timing``
 how fast the whole recurrence steps, ``choice`` chooses the foldings. Elementwise operators, states and the buffers of forks
@@ -11,6 +10,7 @@ are counted: they are nearly all of a state-space model.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import onnx
 
@@ -18,7 +18,9 @@ from ..dataflow.folding import cycles, fold, foldings_of, latency
 from ..dataflow.graph import DataflowGraph
 from ..dataflow.keys import DATAFLOW, FORM_KEY, length_of, property_of
 from ..door import admit, refuse_narrow
+from ..door.graph_file import graph_of
 from ..errors import ExportError
+from ..tables import text_table
 from .choice import Folded, fold_for_part, fold_for_rate, sequential
 from .parts import PARTS, RESOURCES, Part, find_part
 from .timing import Timing
@@ -26,12 +28,12 @@ from .timing import Timing
 # Rates and clocks that are asked for; MHz as well as sequences a second.
 LEAST, MOST = 1e-3, 1e9
 
-__all__ = ["PARTS", "RESOURCES", "Estimate", "estimate_graph", "find_part", "folded_graph"]
+__all__ = ["PARTS", "RESOURCES", "Estimate", "estimate", "estimate_graph", "find_part", "folded_graph"]
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A graph at its foldings on ``part``."""
+    """A graph at its foldings on ``part``; ``as_dict`` has all numbers, the text those of every node and the whole."""
 
     part: Part
     clock_mhz: float
@@ -44,6 +46,14 @@ class Estimate:
     @property
     def sequences_per_second(self) -> float:
         return self.clock_mhz * 1e6 / self.timing.per_sequence(self.folded.graph.length)
+
+    def __str__(self) -> str:
+        found = self.as_dict()
+        rows = [[node[key] for key in ("name", "kind", "lanes", "cycles", *RESOURCES)] for node in found["nodes"]]
+        rows += [["total", "", "", "", *found["total"].values()], [self.part.name, "", "", "", *found["available"].values()]]
+        table = text_table(("node", "as", "lanes", "cycles", *RESOURCES), rows)
+        rate = f"{self.sequences_per_second:,.1f} sequences a second at {self.clock_mhz:g} MHz"
+        return f"{table}\n{found['cycles_per_step']:,} cycles a step, {rate}"
 
     def as_dict(self) -> dict:
         """``nodes``, ``total``, ``cycles_per_step``, ``cycles_per_sequence`` and what explains them."""
@@ -82,14 +92,42 @@ class Estimate:
         }
 
 
+def estimate(
+    graph: onnx.ModelProto | Path | str,
+    part: str = "xc7z020clg400-1",
+    *,
+    fps: float | None = None,
+    clock_mhz: float = 100.0,
+    fastest: bool = False,
+) -> Estimate:
+    """Cycles, LUT, FF, DSP and block RAM of a dataflow graph, or of the file that it is in, on a part, without a vendor tool.
+
+    ``part`` is a Xilinx 7-series, UltraScale+ or Lattice ECP5 part, ``fps`` in sequences a second. Nodes are folded as the
+    graph says, or do one operation a cycle each, unless ``fps`` asks for a rate or ``fastest`` for the most that fits.
+
+    Raises ExportError for an unknown part, a graph that is not integer all through, and when what is asked for is impossible,
+    naming the node or the resource. The cost model is measured against nothing but FINN's and the makers' own numbers.
+
+    >>> import tempfile, torch
+    >>> from ssmq_brevitas import Scheme, quantize
+    >>> from ssmq_export import estimate, export
+    >>> network = torch.nn.Sequential(torch.nn.Linear(1, 2), torch.nn.ReLU()).eval()
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     exported = export(quantize(network, Scheme(), torch.randn(4, 5, 1)), folder)
+    ...     found = estimate(exported.paths["dataflow"], "xc7z020clg400-1", fps=1000)
+    >>> found.sequences_per_second >= 1000
+    True
+    """
+    model = graph_of(graph, *DATAFLOW)
+    return estimate_graph(model, find_part(part), fps=fps, clock_mhz=clock_mhz, fastest=fastest)
+
+
 def estimate_graph(
     model: onnx.ModelProto, part: Part, *, fps: float | None = None, clock_mhz: float = 100.0, fastest: bool = False
 ) -> Estimate:
     """Estimate a dataflow graph.
 
-    Nodes are folded as the graph says, or do one operation a cycle each, unless ``fps`` asks for that many sequences a
-    second or ``fastest`` for as many as the part allows. Raises ExportError for a graph that is not integer all through, and when what is asked for
-    is impossible, naming the node or the resource.
+    As ``estimate``, of a model and a part that were found already.
     """
     if property_of(model, FORM_KEY) == "step":
         raise ExportError("a step graph has no integer datatype; estimate the dataflow.onnx that `ssmq export` writes")

@@ -10,9 +10,9 @@ import onnx
 
 from ..dataflow.graph import DataflowGraph
 from ..dataflow.ports import values_of
-from ..dataflow.sequences import input_codes
+from ..dataflow.sequences import input_codes, nearest_codes
 from ..door import admit
-from ..door.graph_file import load_graph
+from ..door.graph_file import graph_of
 from ..errors import ExportError
 from . import kernels
 from .program import Program
@@ -26,27 +26,56 @@ TRACED = 64
 
 
 class IntegerModel:
-    """Runs a dataflow graph bit-exactly, on integers only.
+    """Runs a dataflow graph, or the file ``dataflow.onnx`` that it is in, on integers only, code for code.
 
-    ``fused=False`` executes the graph node by node, the path that the fused one is tested against.
+    Inputs and outputs are codes, value / 2**exponent of their port: ``codes`` and ``values`` translate. Whole sequences go
+    through ``forward``, a stream through ``step``; both give the same codes. ``fused=False`` executes the graph node by node,
+    the path that the fused one is tested against.
+
+    Raises ExportError for a graph that is no dataflow graph of this program.
+
+    >>> import tempfile, torch
+    >>> from ssmq_brevitas import S4D, Scheme, quantize
+    >>> from ssmq_export import IntegerModel, export
+    >>> network = torch.nn.Sequential(torch.nn.Linear(1, 2), S4D(2, modes=2), torch.nn.Linear(2, 3)).eval()
+    >>> x = torch.randn(4, 20, 1)
+    >>> quantized = quantize(network, Scheme(), x)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model = IntegerModel(export(quantized, folder).paths["dataflow"])
+    >>> codes = model.codes(x)
+    >>> output = model.forward(codes)
+    >>> torch.equal(torch.from_numpy(model.values(output)), quantized(x).double())
+    True
+    >>> all((model.step(codes[:, t]) == output[:, t]).all() for t in range(20))
+    True
     """
 
-    def __init__(self, graph: onnx.ModelProto, fused: bool = True):
-        self.graph = DataflowGraph(admit(graph, "dataflow"))
+    def __init__(self, graph: onnx.ModelProto | Path | str, fused: bool = True):
+        self.graph = DataflowGraph(admit(graph_of(graph, "dataflow"), "dataflow"))
         self.fused = fused
         self._programs: dict[tuple[str, ...], Program] = {}
         self.reset(0)
 
-    @classmethod
-    def load(cls, path: Path | str) -> IntegerModel:
-        """Read a dataflow ``.onnx`` file."""
-        return cls(load_graph(path, "dataflow"))
+    def codes(self, values) -> np.ndarray:
+        """Codes int32 of the input nearest to ``values``, an array or a tensor of any shape; beyond the range, its end."""
+        return nearest_codes(values, self.graph.ports.input)
 
     def forward(self, codes: np.ndarray) -> np.ndarray:
         """Codes int64 of the output for whole sequences, codes ``(B, T, C)`` of the input; states start at 0.
 
         ``(B, T, channels)`` for an output a step, else ``(B, channels)``. With one input channel the last dimension may be
-        left out, here and wherever codes are given.
+        left out, here and wherever codes are given. Raises ExportError for another shape, and codes out of the input's format.
+
+        >>> import tempfile, torch
+        >>> from ssmq_brevitas import S4D, Scheme, quantize
+        >>> from ssmq_export import IntegerModel, export
+        >>> network = torch.nn.Sequential(torch.nn.Linear(1, 2), S4D(2, modes=2), torch.nn.Linear(2, 3)).eval()
+        >>> x = torch.randn(4, 20, 1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model = IntegerModel(export(quantize(network, Scheme(), x), folder).paths["dataflow"])
+        >>> output = model.forward(model.codes(x))
+        >>> output.shape, output.dtype
+        ((4, 20, 3), dtype('int64'))
         """
         codes = self._given(codes, "B", "T")
         program = self._program((), codes.shape[1])
@@ -61,7 +90,20 @@ class IntegerModel:
     def step(self, u: np.ndarray) -> np.ndarray:
         """Codes int64 ``(B, channels)`` of the output after one more step of every sequence, ``u`` ``(B, C)``.
 
-        The first call after construction sets the batch; to change it, or to start again, call ``reset``.
+        The first call after construction sets the batch; to change it, or to start again, call ``reset``. Raises ExportError
+        for another batch or shape, and codes out of the input's format.
+
+        >>> import tempfile, torch
+        >>> from ssmq_brevitas import S4D, Scheme, quantize
+        >>> from ssmq_export import IntegerModel, export
+        >>> network = torch.nn.Sequential(torch.nn.Linear(1, 2), S4D(2, modes=2), torch.nn.Linear(2, 3)).eval()
+        >>> x = torch.randn(4, 20, 1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model = IntegerModel(export(quantize(network, Scheme(), x), folder).paths["dataflow"])
+        >>> first = model.step(model.codes(x[:, 0]))
+        >>> model.reset(batch=4)
+        >>> (model.step(model.codes(x[:, 0])) == first).all(), first.shape
+        (np.True_, (4, 3))
         """
         u = self._given(u, "B")
         if not self._batch:
@@ -93,12 +135,13 @@ class IntegerModel:
             outputs.append(self._output(self._run(program, some, *_no_states(program), trace)))
             columns = np.split(trace, np.cumsum(widths)[:-1], axis=2) if widths else []
             for name, part in zip(program.traced, columns, strict=True):
-                result[name][start : start + TRACED] = self.values(name, part)
+                result[name][start : start + TRACED] = self.values(part, name)
         output = self.graph.ports.output.name
-        return {**result, output: self.values(output, np.concatenate(outputs))}
+        return {**result, output: self.values(np.concatenate(outputs))}
 
-    def values(self, name: str, codes: np.ndarray) -> np.ndarray:
-        """What ``codes`` of tensor ``name`` stand for, float64: code * 2**exponent."""
+    def values(self, codes: np.ndarray, name: str | None = None) -> np.ndarray:
+        """What ``codes`` of the output, or of tensor ``name``, stand for, float64: code * 2**exponent."""
+        name = name or self.graph.ports.output.name
         if name not in self.graph.exponents:
             raise ExportError(f"{name}: the graph's metadata do not say which values its codes stand for: trace another tensor")
         return values_of(codes, self.graph.exponents[name])

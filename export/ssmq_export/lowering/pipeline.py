@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import onnx
 
 from ..dataflow.keys import FORM_KEY
 from ..door import admit_part
+from ..door.graph_file import graph_of
 from ..errors import ExportError
 from .align import align
 from .clean import clean
@@ -21,9 +23,24 @@ from .shifts import shifts
 PASSES: tuple[Pass, ...] = (clean, fold, align, shifts, datatypes, layout)
 
 
-def lower(step: onnx.ModelProto) -> onnx.ModelProto:
-    """Lower a step graph. Raises ExportError naming the first node that has no integer form."""
-    *_, (_, dataflow) = pass_by_pass(step)
+def lower(graph: onnx.ModelProto | Path | str) -> onnx.ModelProto:
+    """The integer dataflow graph that computes the codes of a step graph, which is given or named by its file.
+
+    Every node of it is a hardware operator on integers, channels last; nothing is executed here, `ssmq lower` and ``export``
+    do that. Raises ExportError for a graph that is no step graph of this program, naming the first node that has no integer
+    form.
+
+    >>> import tempfile, torch
+    >>> from ssmq_brevitas import Scheme, quantize
+    >>> from ssmq_export import check, export, lower
+    >>> network = torch.nn.Sequential(torch.nn.Linear(1, 2), torch.nn.ReLU()).eval()
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     exported = export(quantize(network, Scheme(), torch.randn(4, 5, 1)), folder)
+    ...     dataflow = lower(exported.paths["step"])
+    >>> [node.op_type for node in dataflow.graph.node], check(dataflow).legal
+    (['MatMul', 'MultiThreshold'], True)
+    """
+    *_, (_, dataflow) = pass_by_pass(graph_of(graph, "step"))
     return dataflow
 
 

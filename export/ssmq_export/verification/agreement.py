@@ -5,14 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cache
 
 import numpy as np
-import onnx
 
-from ..graphs.sequence_graph import sequence_graph
-from ..integer import IntegerModel
-from . import engines
+from ..tables import text_table
 
 Trace = dict[str, np.ndarray]
 # Sequences traced at once: a trace of 784 steps of a thousand tensors' elements is some 600 MB.
@@ -65,6 +61,21 @@ class Agreement:
         )
 
 
+class Agreements(list[Agreement]):
+    """One row an engine, the reference first; as text, a table. ``agree`` is whether every engine ran and no code differs."""
+
+    @property
+    def agree(self) -> bool:
+        return all(row.agrees for row in self)
+
+    def __str__(self) -> str:
+        rows = [
+            (row.engine, row.sequences, row.codes, row.differing, f"failed: {row.failed}" if row.failed else row.first)
+            for row in self
+        ]
+        return text_table(("engine", "sequences", "codes", "differing", "first difference"), rows)
+
+
 def compare(engine: str, reference: Trace, other: Trace, start: int = 0) -> Agreement:
     """Compare two traces, tensors of steps ``(B, T, channels)`` and of the end ``(B, channels)``, over the steps both have.
 
@@ -99,13 +110,13 @@ def steps(trace: Trace) -> int | None:
     return next((value.shape[1] for value in trace.values() if value.ndim == 3), None)
 
 
-def verify(
+def compare_engines(
     reference: Engine,
     others: Sequence[Engine],
     codes: np.ndarray,
     slow_sequences: int,
     on_engine: Callable[[str, int], None] = lambda engine, start: None,
-) -> list[Agreement]:
+) -> Agreements:
     """Run every engine over ``codes`` ``(B, T, ...)``, slow ones over the first ``slow_sequences``, and compare.
 
     The first row is the reference itself. An engine that raises an exception is a row that says so, and is given no more
@@ -128,7 +139,7 @@ def verify(
             found.append(_compared(engine, some, tensors, expected, start))
         for row in found:
             rows[row.engine] = rows[row.engine] + row if row.engine in rows and not row.failed else row
-    return list(rows.values())
+    return Agreements(rows.values())
 
 
 def _compared(engine: Engine, codes: np.ndarray, tensors: list[str], expected: Trace, start: int) -> Agreement:
@@ -148,25 +159,3 @@ def _chunks(sequences: int, slow_sequences: int) -> list[tuple[int, int]]:
         edges |= set(range(first, last, TRACED))
     ordered = sorted(edges)
     return list(zip(ordered, ordered[1:], strict=False))
-
-
-def graph_engines(step: onnx.ModelProto, dataflow: onnx.ModelProto, sequence_dataflow: onnx.ModelProto) -> list[Engine]:
-    """The engines that run exported graphs."""
-
-    @cache
-    def integers() -> IntegerModel:
-        return IntegerModel(dataflow)
-
-    return [
-        Engine("qonnx step", lambda codes, names: engines.run_steps(step, codes, names), slow=True),
-        Engine(
-            "ONNX Runtime Scan",
-            lambda codes, names: engines.run_sequence(sequence_graph(step, tuple(names)), codes),
-        ),
-        Engine("dataflow graph", lambda codes, names: engines.run_steps(dataflow, codes, names), slow=True),
-        Engine(
-            "dataflow graph (DiagonalScan)",
-            lambda codes, names: engines.run_whole(sequence_dataflow, codes, names),
-        ),
-        Engine("integer model", lambda codes, names: integers().trace(codes, names)),
-    ]

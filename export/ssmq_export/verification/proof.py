@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import onnx
 
-from ..dataflow.keys import FORMATS_KEY, property_of
 from ..dataflow.ports import ports_of
 from ..dataflow.sequences import noise
 from ..lowering.pipeline import pass_by_pass
 from .agreement import Agreement, compare
 from .engines import run_steps
+from .graphs import coded
 
 STEPS = 24
 
@@ -35,19 +34,8 @@ def prove(step: onnx.ModelProto, codes: np.ndarray | None = None) -> Iterator[Pr
     """
     if codes is None:
         codes = noise(ports_of(step).input, 2, STEPS)
-    wanted = [node.output[0] for node in step.graph.node if node.output[0] in _coded(step)]
+    wanted = [node.output[0] for node in step.graph.node if node.output[0] in coded(step)]
     expected = run_steps(step, codes, wanted)
     for name, model in pass_by_pass(step):
-        tensors = [tensor for tensor in wanted if tensor in _coded(model)]
+        tensors = [tensor for tensor in wanted if tensor in coded(model)]
         yield Proof(name, model, compare(name, expected, run_steps(model, codes, tensors)))
-
-
-def _coded(model: onnx.ModelProto) -> set[str]:
-    """Tensors of ``model`` that are coded and no constants."""
-    graph = model.graph
-    fixed = {tensor.name for tensor in graph.initializer}
-    for node in graph.node:
-        if all(name in fixed for name in node.input):
-            fixed.update(node.output)
-    computed = {name for node in graph.node for name in node.output}
-    return (computed & json.loads(property_of(model, FORMATS_KEY)).keys()) - fixed - {ports_of(model).output.name}
