@@ -123,6 +123,8 @@ def _after(network: fx.GraphModule, value: Operation, path: str, module: Quantiz
     quantized = Operation(call.name, "quantizer", (value.name,), value.axes, value.channels, path, module)
     after: list[Operation] = []
     for operation in found:
-        inputs = tuple(call.name if name == value.name else name for name in operation.inputs)
-        after += [replace(operation, inputs=inputs), *([quantized] if operation.name == value.name else [])]
+        if value.name in operation.inputs:
+            inputs = tuple(call.name if name == value.name else name for name in operation.inputs)
+            operation = replace(operation, inputs=inputs)
+        after += [operation, quantized] if operation.name == value.name else [operation]
     return after

@@ -71,25 +71,25 @@ def _sessions_kept() -> Iterator[None]:
 def _executed(wrapper, feed: dict[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
     """Every tensor of a graph, step after step; ``feed`` is what goes into the next one.
 
-    qonnx checks the graph at the first step; later it only executes the nodes.
+    What qonnx's own ``execute_onnx`` does, but for its checks of the graph, which come once and not at every step.
     """
-    from qonnx.core.onnx_exec import execute_node, execute_onnx
+    from qonnx.core.onnx_exec import execute_node
 
-    results = execute_onnx(wrapper, feed, return_full_exec_context=True)
     versions = wrapper.get_opset_imports()
-    nodes = [(node, _around(node, wrapper.graph), versions.get(node.domain, 1)) for node in wrapper.graph.node]
+    known = {info.name: info for info in (*wrapper.graph.input, *wrapper.graph.output, *wrapper.graph.value_info)}
+    nodes = [(node, _around(node, known), versions.get(node.domain, 1)) for node in wrapper.graph.node]
+    tensors = wrapper.make_empty_exec_context()
     while True:
-        yield results
-        results |= feed
+        tensors |= feed
         for node, graph, version in nodes:
-            execute_node(node, results, graph, version)
+            execute_node(node, tensors, graph, version)
+        yield tensors
 
 
-def _around(node: onnx.NodeProto, graph: onnx.GraphProto) -> onnx.GraphProto:
-    """A graph that says of the tensors of ``node`` what ``graph`` does: qonnx looks through all of them for every node."""
-    known = (*graph.input, *graph.output, *graph.value_info)
-    own = [info for info in known if info.name in (*node.input, *node.output)]
-    return helper.make_graph([], graph.name, [], [], value_info=own)
+def _around(node: onnx.NodeProto, known: dict[str, onnx.ValueInfoProto]) -> onnx.GraphProto:
+    """A graph of the tensors of ``node`` alone: qonnx looks through all that it is given, for every node."""
+    own = [known[name] for name in dict.fromkeys((*node.input, *node.output)) if name in known]
+    return helper.make_graph([], "around", [], [], value_info=own)
 
 
 @_as_computed()
