@@ -138,7 +138,7 @@ def accuracy(run: Run) -> Iterator[list[str]]:
         model, _ = load_checkpoint(path)
         x, y = run.data.x_test[: run.some(40)], run.data.y_test[: run.some(40)]
         integer = IntegerModel(lower(step_graph(model.network)))
-        wanted = torch.from_numpy(integer.values(integer.graph.ports.output.name, integer.forward(x.numpy())))
+        wanted = torch.from_numpy(integer.values(integer.forward(x.numpy())))
         model = model.to(run.device)
         with torch.no_grad():
             found = torch.cat([model(part.to(run.device)).cpu() for part in x.split(250)])
