@@ -122,7 +122,9 @@ def test_the_command_leaves_a_project_that_compiles(tmp_path):
 @needs_tools
 def test_a_failing_compiler_is_one_error_with_the_names_of_the_graph(plain, tmp_path, monkeypatch):
     fake = tmp_path / "g++"
-    fake.write_text("#!/bin/sh\necho 'ssmq_step.cpp:1:2: error: no such thing as blocks_0_ssm_du_of'\necho '1 error generated'\nexit 1\n")
+    fake.write_text(
+        "#!/bin/sh\necho 'ssmq_step.cpp:1:2: error: no such thing as blocks_0_ssm_du_of'\necho '1 error generated'\nexit 1\n"
+    )
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     wrapper = ModelWrapper(copy.deepcopy(plain))

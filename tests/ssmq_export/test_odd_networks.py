@@ -95,3 +95,25 @@ def test_codes_that_lose_places_are_taken_as_they_are(kept):
     port = ports_of(network_graph(network_spec(quantize(net, scheme, batch, given)))).input
     assert (port.format.bits, port.format.signed, int(port.format.exponent)) == (8, True, -5)
     agree(net, scheme, batch, given)
+
+
+@pytest.mark.parametrize("join", [torch.add, torch.sub], ids=["sum", "difference"])
+@pytest.mark.parametrize("swapped", [False, True])
+def test_signed_and_unsigned_are_joined_in_the_order_that_finn_sizes_right(join, swapped):
+    """FINN's ElementwiseAdd and ElementwiseSub give a signed and, after it, an unsigned operand of equal widths one bit less
+    than their result needs (finn-plus 1.6.1, ``_derive_out_dtype``)."""
+    torch.manual_seed(0)
+    net = Written(
+        lambda net, x: net.c(join(*[net.a(x), torch.sigmoid(net.b(x))][:: -1 if swapped else 1]).relu()),
+        a=nn.Linear(2, 3), b=nn.Linear(2, 3), c=nn.Linear(3, 2),
+    )  # fmt: skip
+    batch = torch.randn(6, 5, 2, generator=torch.Generator().manual_seed(0))
+    scheme = Scheme(bits=Bits(activation=3, u=3))
+    agree(net, scheme, batch)
+    graph = lower(network_graph(network_spec(quantize(net, scheme, batch)))).graph
+    types = {a.tensor_name: a.quant_parameter_tensor_names[0].value for a in graph.quantization_annotation}
+    constants = {tensor.name for tensor in graph.initializer}
+    joins = [n for n in graph.node if n.op_type in ("Add", "Sub") and not constants & {*n.input}]
+    assert joins
+    for node in joins:
+        assert not (types[node.input[0]].startswith("INT") and types[node.input[1]].startswith("UINT")), node.name

@@ -3,12 +3,16 @@
 1. Nodes stand in the order of computation, each named after its operator and its result.
 2. A constant is named after the tensor it makes: ``T_weight``, ``T_factor``, ``T_term``, ``T_thresholds``.
 3. Channels are last: MultiThreshold says so (NC).
+4. Of a signed and an unsigned tensor the unsigned one is the first in a sum: of equal widths FINN counts the result of the
+   other order one bit short. A difference of the two becomes the sum of the signed one and -1 times the other.
 """
 
 from __future__ import annotations
 
+import numpy as np
 from onnx import NodeProto, helper
 
+from ..dataflow.datatype import integer_range, integer_type
 from .contract import a_pass, ordered, sums_products_and_thresholds
 from .graph import Graph
 
@@ -17,6 +21,7 @@ ROLES = {"MatMul": "weight", "Mul": "factor", "Add": "term", "Sub": "term", "Mul
 
 @a_pass(requires=(sums_products_and_thresholds,), ensures=(ordered,))
 def layout(graph: Graph) -> None:
+    _order_operands(graph)
     graph.nodes = _ordered(graph)
     constants, places = {}, {}
     for node in graph.nodes:
@@ -33,6 +38,30 @@ def layout(graph: Graph) -> None:
                 node.input[k] = named
     graph.constants = constants
     graph.datatypes.update({name: known for name, known in places.items() if known is not None})
+
+
+def _order_operands(graph: Graph) -> None:
+    exact = {node.output[0] for node in graph.nodes if node.op_type == "MultiThreshold"} | {*graph.inputs}
+    for node in list(graph.nodes):
+        if node.op_type not in ("Add", "Sub") or not all(name in graph.datatypes for name in node.input):
+            continue
+        if not all(graph.varies(name) for name in node.input):
+            continue
+        first, second = node.input
+        left, right = (integer_range(graph.datatypes[name]) for name in node.input)
+        if not left[0] < 0 <= right[0]:
+            continue
+        if node.op_type == "Add":
+            node.input[:] = [second, first]
+        # FINN finds widths of its own for what is computed.
+        elif right[1] - right[0] == left[1] - left[0] or not {first, second} <= exact:
+            turned = f"{node.output[0]}_turned"
+            factor = graph.constant(f"{turned}_factor", np.array(-1.0))
+            graph.datatypes |= {factor: integer_type(-1, -1), turned: integer_type(-right[1], 0)}
+            graph.exponents[turned] = graph.exponents[second]
+            graph.nodes.append(graph.node("Mul", [second, factor], turned, graph.channels(second)))
+            node.op_type = "Add"
+            node.input[:] = [first, turned]
 
 
 def _ordered(graph: Graph) -> list[NodeProto]:
