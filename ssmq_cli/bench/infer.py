@@ -16,6 +16,7 @@ from ..output import console, print_json, say
 from .timing import described, machine
 
 NAME = "infer"
+EXAMPLE = "ssmq bench infer zoo:edge-4x16-w6a8 --images 1000"
 # ONNX Runtime is timed on all images at the best of these batch sizes.
 BATCHES = (128, 512, 1000, 2000)
 
