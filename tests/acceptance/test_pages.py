@@ -1,6 +1,6 @@
 """Every block of code on every page runs, in order, in a folder that holds what the README's code leaves.
 
-A comment before a block says which are ``slow``, which only ``shown`` and which end in an ``exit`` code.
+A comment before a block says which are ``slow``, which only ``shown``, which ``raises`` and which end in an ``exit`` code.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from pathlib import Path
 import pytest
 from command_line import ssmq
 from pages import PAGES, README, ROOT, Block, blocks, parse
+from ssmq_brevitas.errors import SsmqError
+from ssmq_export.errors import ExportError
 
-RUNS = ("", "exit")
+RUNS = ("", "raises", "exit")
 
 
 def run(page: Path, folder: Path, marks: tuple[str, ...]) -> str:
@@ -30,12 +32,27 @@ def run(page: Path, folder: Path, marks: tuple[str, ...]) -> str:
             if block.kind not in marks:
                 continue
             if block.language == "python":
-                exec(compile(block.text, f"{page.name}:{block.line}", "exec"), names)
+                python(block, names)
             elif block.title:
                 Path(block.title).write_text(block.text)
             elif block.language == "sh":
                 shell(block, folder)
     return printed.getvalue()
+
+
+def python(block: Block, names: dict) -> None:
+    code = compile(block.text, f"{block.page.name}:{block.line}", "exec")
+    if block.kind != "raises":
+        exec(code, names)
+        return
+    with pytest.raises((SsmqError, ExportError)) as error:
+        exec(code, names)
+    assert says(str(error.value), block), error.value
+
+
+def says(told: str, block: Block) -> bool:
+    """Whether a failure says what the heading above its block quotes."""
+    return block.message is None or bool(re.search(".*".join(map(re.escape, block.message.split("…"))), told))
 
 
 def shell(block: Block, folder: Path) -> None:
@@ -48,8 +65,9 @@ def shell(block: Block, folder: Path) -> None:
             assert program == "python", f"{block.page.name}:{block.line}: not run by the tests: {program}"
             found = subprocess.run([sys.executable, *words], cwd=folder, capture_output=True, text=True, env=os.environ)
             code, told = found.returncode, found.stdout + found.stderr
-        last = number == len(block.commands)
-        assert code == (wanted if last else 0), f"{block.page.name}:{block.line}: {program} {' '.join(words)}: {told}"
+        code_wanted = wanted if number == len(block.commands) else 0
+        assert code == code_wanted, f"{block.page.name}:{block.line}: {program} {' '.join(words)}: {told}"
+        assert not code or says(told, block), told
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +88,12 @@ def test_the_readmes_code_exports_four_graphs_that_agree(started):
     folder, printed = started
     assert printed.count(" 0 differing") == 4 and "bytes instead of" in printed
     assert {path.stem for path in (folder / "graphs").glob("*.onnx")} == {"step", "sequence", "dataflow", "sequence-dataflow"}
+
+
+def test_every_message_of_the_troubleshooting_page_is_provoked_there():
+    page = ROOT / "docs" / "troubleshooting.md"
+    quoted = re.findall(r"^### `([^`]+)`$", page.read_text(), re.MULTILINE)
+    assert quoted == [block.message for block in blocks(page) if block.kind in ("raises", "exit")]
 
 
 def with_code(*kinds: str) -> list[Path]:
