@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+import ssmq_brevitas
 from pages import ROOT
 
 pytest.importorskip("mkdocs", reason="pip install 'ssmq-brevitas[docs]'")
@@ -18,6 +19,8 @@ def test_the_site_is_built_without_a_warning(tmp_path):
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0 and "WARNING" not in done.stderr, done.stderr
     page = (tmp_path / "api.html").read_text()
-    assert 'id="ssmq_brevitas.quantize"' in page and "&gt;&gt;&gt;" in page, "names and their examples are there"
+    for name in ssmq_brevitas.__all__:
+        assert f'id="ssmq_brevitas.{name}"' in page
+    assert '<span class="gp">&gt;&gt;&gt; </span>' in page, "examples are blocks of code"
     for built in tmp_path.glob("*.html"):
         assert "fonts.googleapis" not in built.read_text(), "a page asks nobody for anything"
