@@ -22,5 +22,6 @@ def test_the_site_is_built_without_a_warning(tmp_path):
     for name in ssmq_brevitas.__all__:
         assert f'id="ssmq_brevitas.{name}"' in page
     assert '<span class="gp">&gt;&gt;&gt; </span>' in page, "examples are blocks of code"
+    assert '<h2 id="start">' in (tmp_path / "index.html").read_text(), "the start is told on the first page too"
     for built in tmp_path.glob("*.html"):
         assert "fonts.googleapis" not in built.read_text(), "a page asks nobody for anything"
