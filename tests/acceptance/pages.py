@@ -64,12 +64,16 @@ def blocks(page: Path) -> list[Block]:
 
 
 def parse(words: list[str]) -> None:
-    """Parse the words behind ``ssmq`` as the command line does, and run nothing. Raises what it raises."""
+    """Parse the words behind ``ssmq`` as the command line does, and run nothing. Raises what it raises.
+
+    A name of the zoo is no path: it is given where a command looks it up.
+    """
     command, words = typer.main.get_command(app), list(words)
     while words and hasattr(command, "commands") and not words[0].startswith("-"):
         assert words[0] in command.commands, f"no command {words[0]}"
         command = command.commands[words.pop(0)]
     try:
-        command.make_context("ssmq", words)
+        given = command.make_context("ssmq", words).params.values()
+        assert not [value for value in given if isinstance(value, Path) and str(value).startswith("zoo:")]
     except typer.Exit as done:  # --help, --version
         assert done.exit_code == 0

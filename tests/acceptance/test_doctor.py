@@ -88,6 +88,14 @@ def test_doctor_finds_the_data(tmp_path):
         (tmp_path / doctor.MNIST).touch()
 
 
+@pytest.mark.parametrize("package", ["torch", "numpy"])
+def test_doctor_works_beside_a_broken_package(tmp_path, package):
+    (tmp_path / f"{package}.py").write_text("raise ImportError('no such library')")
+    paths = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    done = subprocess.run([SSMQ, "doctor"], env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "") and "torch cannot be imported" in done.stdout
+
+
 def test_programs_that_say_little_are_found_by_their_place(tmp_path, monkeypatch):
     for name, line in (
         ("g++", "echo g++ 9.9; echo more"),
