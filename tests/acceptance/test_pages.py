@@ -21,6 +21,7 @@ from ssmq_brevitas.errors import SsmqError
 from ssmq_export.errors import ExportError
 
 RUNS = ("", "raises", "exit")
+PROGRAMS = {"python": sys.executable, "ssmq": str(Path(sys.executable).parent / "ssmq")}
 
 
 def run(page: Path, folder: Path, marks: tuple[str, ...]) -> str:
@@ -58,12 +59,13 @@ def says(told: str, block: Block) -> bool:
 def shell(block: Block, folder: Path) -> None:
     wanted = int(block.mark.split(" ")[1]) if block.kind == "exit" else 0
     for number, (program, *words) in enumerate(block.commands, start=1):
-        if program == "ssmq":
+        if program == "ssmq" and block.kind != "slow":
             done = ssmq(*words, cwd=folder)
             code, told = done.code, done.out + done.err
         else:
-            assert program == "python", f"{block.page.name}:{block.line}: not run by the tests: {program}"
-            found = subprocess.run([sys.executable, *words], cwd=folder, capture_output=True, text=True, env=os.environ)
+            assert program in PROGRAMS, f"{block.page.name}:{block.line}: not run by the tests: {program}"
+            command = [PROGRAMS[program], *words]
+            found = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=os.environ)
             code, told = found.returncode, found.stdout + found.stderr
         code_wanted = wanted if number == len(block.commands) else 0
         assert code == code_wanted, f"{block.page.name}:{block.line}: {program} {' '.join(words)}: {told}"
