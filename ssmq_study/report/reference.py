@@ -44,8 +44,8 @@ def _kind(annotation) -> type[Section] | None:
 
 
 def _section(title: str, section: type[Section]) -> str:
-    """The docstring and the keys of a section; nothing of one that only holds others."""
-    about = " ".join((section.__doc__ or "").replace("``", "`").split())
+    """The docstring, without its example, and the keys of a section; nothing of one that only holds others."""
+    about = " ".join((section.__doc__ or "").split(">>>")[0].replace("``", "`").split())
     schema = section.model_json_schema()
     lines = [
         [code(f"`{key}`"), _values(schema["properties"][key], schema), _default(schema["properties"][key])]
