@@ -13,7 +13,7 @@ _DOCTEST = re.compile(r"^>>> .*(?:\n(?!\s*$).*)*", re.MULTILINE)
 class ApiPages(griffe.Extension):
     def on_module(self, *, mod: griffe.Module, **kwargs: object) -> None:
         if mod.is_package and not mod.parent:
-            mod.exports = list(getattr(importlib.import_module(mod.path), "__all__", ()))
+            mod.exports = list(importlib.import_module(mod.path).__all__)
 
     def on_object(self, *, obj: griffe.Object, **kwargs: object) -> None:
         if obj.docstring:
