@@ -15,6 +15,7 @@ from . import options
 from .output import console, print_json, say
 
 NAME = "check"
+EXAMPLE = "ssmq check graphs/dataflow.onnx"
 _COLOURS = {"error": "red", "warning": "yellow", "info": "cyan"}
 # Rows of the table: nobody reads more, and a terminal takes seconds to lay them out.
 ROWS = 100

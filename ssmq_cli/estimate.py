@@ -12,6 +12,7 @@ from . import options
 from .output import console, print_json, say
 
 NAME = "estimate"
+EXAMPLE = "ssmq estimate graphs/dataflow.onnx --target xc7z020clg400-1 --fps 1000"
 
 
 def command(

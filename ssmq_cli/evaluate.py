@@ -12,6 +12,7 @@ from .output import errors, print_json, say
 from .tables import show
 
 NAME = "evaluate"
+EXAMPLE = "ssmq evaluate zoo:edge-4x16-w6a8"
 
 
 @options.takes_data

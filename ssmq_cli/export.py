@@ -13,6 +13,7 @@ from . import options
 from .output import console
 
 NAME = "export"
+EXAMPLE = "ssmq export zoo:edge-4x10n4-w4a6 --out graphs"
 
 
 @options.takes_data

@@ -12,6 +12,7 @@ from . import options
 from .output import console, print_json, say
 
 NAME = "finn"
+EXAMPLE = "ssmq finn graphs/dataflow.onnx --part xc7z020clg400-1 --fps 1000 --out build"
 
 
 def command(

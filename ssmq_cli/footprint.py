@@ -11,6 +11,7 @@ from . import options
 from .output import console, print_json
 
 NAME = "footprint"
+EXAMPLE = "ssmq footprint zoo:edge-4x16-w6a8"
 
 
 def command(

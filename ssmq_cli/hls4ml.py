@@ -14,6 +14,7 @@ from . import options
 from .output import console, print_json, say
 
 NAME = "hls4ml"
+EXAMPLE = "ssmq hls4ml graphs/step.onnx --images 2 --out hls"
 
 
 @options.takes_data

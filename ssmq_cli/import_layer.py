@@ -12,6 +12,7 @@ from . import options
 from .output import console, print_json, say
 
 NAME = "import"
+EXAMPLE = "ssmq import s4.safetensors --layer s4_layers.0 --out layer.safetensors"
 _PANEL = {"rich_help_panel": "What the weights do not tell"}
 _TRANSFORM = "exp, none, relu, sigmoid or softplus."
 

@@ -11,6 +11,7 @@ from rich.table import Table
 from .output import console
 
 NAME = "lower"
+EXAMPLE = "ssmq lower graphs/step.onnx --out lowered.onnx --dump-passes passes"
 
 
 def command(

@@ -22,6 +22,11 @@ Seed = Annotated[int, typer.Option(help="Seed of initialisation and shuffling.",
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
+def example(command: str) -> str:
+    """What stands below the options in ``--help``."""
+    return f"Example: {command}"
+
+
 def number(least: float, most: float) -> dict:
     """Settings of an option whose value is a number in this range: neither infinity nor NaN is one.
 

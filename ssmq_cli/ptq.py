@@ -13,6 +13,7 @@ from . import options
 from .output import console, say
 
 NAME = "ptq"
+EXAMPLE = "ssmq ptq zoo:edge-2x16 --preset edge-2x16 --out ptq.safetensors"
 
 
 @options.takes_data

@@ -17,6 +17,7 @@ from .trained import trained
 from .verify import FORMS, agree, agreement_table, agreements
 
 NAME = "run"
+EXAMPLE = "ssmq run --out runs/first"
 # Sequences for the engines that go node by node; the table says how many each had.
 SLOW_IMAGES = 4
 NAIVE = {"equalise": False, "granularity": "tensor", "parameterisation": "discrete", "activation_range": "percentile"}

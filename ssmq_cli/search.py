@@ -15,6 +15,7 @@ from .output import console, print_json, say
 from .tables import show
 
 NAME = "search"
+EXAMPLE = "ssmq search zoo:edge-2x16 --budget 3500 --out runs/search"
 # Budgets of a front by the integer program.
 POINTS = 16
 

@@ -13,6 +13,7 @@ from .output import console, print_json, say
 from .tables import show
 
 NAME = "sensitivity"
+EXAMPLE = "ssmq sensitivity zoo:edge-2x16 --widths 4,6,8 --plot map.png"
 
 
 @options.takes_data

@@ -11,7 +11,11 @@ from . import options
 from .output import json_text, say
 from .tables import show
 
-app = typer.Typer(help="Studies: many trainings as rows that are run once each.", no_args_is_help=True)
+PAPER = "ssmq study paper --quick --out runs/quick"
+FRONTIER = "ssmq study frontier --list --out runs/frontier"
+app = typer.Typer(
+    help="Studies: many trainings as rows that are run once each.", no_args_is_help=True, epilog=options.example(PAPER)
+)
 
 
 @app.callback()
@@ -26,7 +30,7 @@ DataRoot = Annotated[Path | None, typer.Option(help="Folder of MNIST instead of 
 ListRows = Annotated[bool, typer.Option("--list", help="Name the rows and what is finished; run nothing.")]
 
 
-@app.command()
+@app.command(epilog=options.example(PAPER))
 def paper(
     out: Out,
     rows: Rows = None,
@@ -50,7 +54,7 @@ def paper(
     _run(study, out, rows or (study.quick.rows if quick else ["*"]), workers, data_root, list_rows, short)
 
 
-@app.command()
+@app.command(epilog=options.example(FRONTIER))
 def frontier(
     out: Out, rows: Rows = None, workers: Workers = 1, data_root: DataRoot = None, list_rows: ListRows = False
 ) -> None:

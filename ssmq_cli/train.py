@@ -13,6 +13,7 @@ from .output import say
 from .trained import trained
 
 NAME = "train"
+EXAMPLE = "ssmq train --preset edge-2x16 --from zoo:edge-2x16 --out runs/qat"
 
 
 @options.takes_data

@@ -13,6 +13,7 @@ from . import options
 from .output import console, errors, print_json, say
 
 NAME = "verify"
+EXAMPLE = "ssmq verify graphs --images 100 --slow-images 1"
 FORMS = ("step", "dataflow", "sequence-dataflow")
 
 

@@ -12,6 +12,7 @@ from .options import located
 from .output import say
 
 NAME = "view"
+EXAMPLE = "ssmq view graphs/dataflow.onnx"
 
 
 def command(

@@ -1,4 +1,4 @@
-"""The zoo as a table."""
+"""The zoo as a table, and beside what the paper reports at the same widths."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from ssmq_brevitas.zoo import PREFIX, zoo_models
 
 from .cards import Card, load_card
 from .knobs import POLAR_GRIDS
+from .rows import load_study
 from .table import Table, percent
 
 
@@ -25,6 +26,27 @@ def zoo_table() -> Table:
             numbers = f"{card.bytes['total']:,.0f}", f"{entry.correct:,} / {entry.images:,}", percent(entry.accuracy)
             lines.append([PREFIX + card.name, scheme, f"{entry.data['name']}", *numbers])
     return Table("The model zoo", ["model", "scheme", "data", "bytes", "correct", "accuracy %"], lines, 3)
+
+
+def paper_table() -> Table:
+    """Accuracy against bytes on all test images of MNIST, and what the paper reports of as many heads at these widths."""
+    lines = []
+    for card in sorted(zoo_cards(), key=lambda card: card.bytes["total"]):
+        for entry in card.measured:
+            if entry.data["name"] == "MNIST":
+                scheme, paper = _described(card.config.scheme), _paper(card)
+                lines.append([PREFIX + card.name, scheme, f"{card.bytes['total']:,.0f}", percent(entry.accuracy), paper])
+    return Table("Accuracy against bytes", ["model", "scheme", "bytes", "accuracy %", "the paper's"], lines, 2)
+
+
+def _paper(card: Card) -> str:
+    """What the headline table of the paper has for this model, which is of one layer there."""
+    bits, heads = card.config.scheme.bits, card.config.model.heads
+    a = bits.a_magnitude if card.config.scheme.parameterisation in POLAR_GRIDS else bits.a
+    widths = f"W{bits.linear}A{bits.activation}"
+    labels = {f"QAT {widths} Ā{a} x{bits.x}"} | ({"QAT W8A8"} if (widths, a, bits.x) == ("W8A8", 8, 8) else set())
+    found = [entry.paper for entry in load_study("paper").headline if f"-h{heads}-" in entry.row and entry.label in labels]
+    return f"{found[0]:.2f}" if found and card.config.model.layers == 1 else "–"
 
 
 def _described(scheme: Scheme) -> str:

@@ -9,7 +9,8 @@ from pathlib import Path
 import ssmq_export.checks  # noqa: F401  (registers the rules)
 from ssmq_export.checks.catalogue import catalogue_markdown
 from ssmq_study.report.kinds import load_results
-from ssmq_study.report.page import rendered_readme
+from ssmq_study.report.page import SHIPPED, pages, rendered
+from ssmq_study.report.reference import reference_markdown
 
 ROOT = Path(__file__).parents[1]
 
@@ -107,8 +108,20 @@ def test_the_page_of_rules_is_up_to_date():
     assert (ROOT / "docs" / "rules.md").read_text() == catalogue_markdown()
 
 
-def test_the_readme_shows_the_stored_results():
+def test_the_reference_of_configurations_is_up_to_date():
+    """Written by ``python -m ssmq_study.report.reference > docs/configuration.md``."""
+    assert (ROOT / "docs" / "configuration.md").read_text() == reference_markdown()
+
+
+def test_the_pages_show_the_stored_results():
     """Written by ``ssmq report --readme README.md``."""
-    readme, results = (ROOT / "README.md").read_text(), load_results(ROOT / "results")
-    assert rendered_readme(readme, results) == readme
-    assert set(re.findall(r"<!-- (\w[\w-]*) -->", readme)) <= {result.name for result in results} | {"zoo"}
+    results = load_results(ROOT / "results")
+    for page in pages(ROOT / "README.md"):
+        text = page.read_text()
+        assert rendered(text, results) == text, page
+        sections = set(re.findall(r"^<!-- /([\w.+-]+) -->$", text, re.MULTILINE))
+        assert sections <= {result.name for result in results} | SHIPPED.keys(), page
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 200

@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 from rich.table import Table
 
@@ -15,7 +14,11 @@ from .. import options
 from ..output import console, print_json, say
 from .timing import described, machine
 
+if TYPE_CHECKING:
+    import numpy as np
+
 NAME = "infer"
+EXAMPLE = "ssmq bench infer zoo:edge-4x16-w6a8 --images 1000"
 # ONNX Runtime is timed on all images at the best of these batch sizes.
 BATCHES = (128, 512, 1000, 2000)
 
@@ -23,7 +26,12 @@ BATCHES = (128, 512, 1000, 2000)
 @options.takes_data
 def command(
     checkpoint: Annotated[
-        Path | None, typer.Argument(help="Quantised checkpoint; the preset's, quantised without training, if none.")
+        Path | None,
+        typer.Argument(
+            parser=options.located,
+            metavar="CHECKPOINT",
+            help="Quantised checkpoint, or zoo:NAME; the preset's, quantised without training, if none.",
+        ),
     ] = None,
     preset: options.Preset = "edge-4x16",
     images: Annotated[
@@ -37,6 +45,7 @@ def command(
 
     Both give the logits of every sequence; one that differs ends the benchmark.
     """
+    import numpy as np
     from ssmq_brevitas.errors import SsmqError
     from ssmq_export.from_network import step_graph
     from ssmq_export.integer import IntegerModel
@@ -71,6 +80,7 @@ def command(
 
 def _onnx_runtime(step, codes: np.ndarray) -> tuple[float, int, np.ndarray]:
     """Seconds for all sequences at the best batch size, that size, and the logits."""
+    import numpy as np
     from ssmq_export.dataflow.ports import ports_of, values_of
     from ssmq_export.dataflow.sequences import input_codes
     from ssmq_export.functions.runtime import session

@@ -10,6 +10,7 @@ from ..output import console, print_json
 from .timing import Device, described, finishing, machine, medians, refuse_missing
 
 NAME = "float"
+EXAMPLE = "ssmq bench float --quick"
 # heads, modes, batch, length.
 SIZES = [(64, 32, 64, 784), (16, 32, 64, 784), (64, 8, 64, 784), (64, 32, 4, 16384), (128, 32, 32, 256)]
 

@@ -13,6 +13,7 @@ from ..output import console, print_json
 from .timing import Device, described, finishing, machine, medians, refuse_missing
 
 NAME = "scan"
+EXAMPLE = "ssmq bench scan --quick"
 # heads, modes, batch, length: sequential MNIST at three sizes, then growth at one number of steps a call.
 SIZES = [(64, 8, 64, 784), (64, 32, 64, 784), (16, 32, 64, 784)]
 GROWTH = [(64, 8, 2**16 // length, length) for length in (256, 1024, 4096, 16384)]

@@ -13,6 +13,7 @@ from .scan import LOOP_LIMIT
 from .timing import Device, described, finishing, machine, medians, refuse_missing
 
 NAME = "train"
+EXAMPLE = "ssmq bench train edge-2x16"
 PRESETS = ("paper-h16", "edge-2x16", "edge-4x16", "paper-h64")
 
 

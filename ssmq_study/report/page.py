@@ -1,4 +1,4 @@
-"""Rendering: sections of a README, its pictures, and the HTML page."""
+"""Rendering: sections of the README and of docs/, their pictures, and the HTML page."""
 
 from __future__ import annotations
 
@@ -12,20 +12,25 @@ from markdown_it import MarkdownIt
 from ssmq_brevitas.files import write_whole
 
 from ..rows import load_study
-from ..zoo_table import zoo_cards, zoo_table
+from ..zoo_table import paper_table, zoo_cards, zoo_table
 from .kinds import KINDS, Result
 from .pictures import eigenvalue_grids, measured_points, overview
 
+# Sections whose numbers are those of the models that come with the package.
+SHIPPED = {"zoo": zoo_table, "zoo-paper": paper_table}
 
-def rendered_readme(readme: str, results: list[Result]) -> str:
-    """``readme`` with every ``<!-- name -->`` section filled from the result, or the zoo, of that name."""
-    texts = {result.name: result.text for result in results} | {"zoo": lambda: zoo_table().markdown()}
+
+def rendered(page: str, results: list[Result]) -> str:
+    """``page`` with every ``<!-- name -->`` section filled from the result, or the zoo, of that name."""
+    texts = {result.name: result.text for result in results}
+    texts |= {name: lambda table=table: table().markdown() for name, table in SHIPPED.items()}
 
     def filled(section: re.Match) -> str:
         name = section[1]
-        return f"<!-- {name} -->\n{texts[name]()}\n<!-- /{name} -->" if name in texts else section[0]
+        # A table is one only behind an empty line.
+        return f"<!-- {name} -->\n\n{texts[name]()}\n\n<!-- /{name} -->" if name in texts else section[0]
 
-    return re.sub(r"<!-- ([\w.+-]+) -->.*?<!-- /\1 -->", filled, readme, flags=re.DOTALL)
+    return re.sub(r"<!-- ([\w.+-]+) -->.*?<!-- /\1 -->", filled, page, flags=re.DOTALL)
 
 
 def draw(results: list[Result], folder: Path, suffix: str, only: set[str] | None = None) -> dict[str, list[Path]]:
@@ -48,11 +53,19 @@ def draw(results: list[Result], folder: Path, suffix: str, only: set[str] | None
     return drawn
 
 
-def write_readme(readme: Path, results: list[Result]) -> None:
-    """Fill the sections of a README and draw the pictures of results that it shows from docs/."""
-    text = readme.read_text()
-    write_whole(readme, rendered_readme(text, results).encode())
-    draw(results, readme.parent / "docs", ".png", only=set(re.findall(r'src="docs/([^"]+)"', text)))
+def pages(readme: Path) -> list[Path]:
+    """A README and the pages of docs/ beside it."""
+    return [readme, *sorted((readme.parent / "docs").glob("*.md"))]
+
+
+def write_pages(readme: Path, results: list[Result]) -> None:
+    """Fill the sections of a README and of the pages in docs/ beside it, and draw the pictures of results that they show."""
+    shown: set[str] = set()
+    for page in pages(readme):
+        text = page.read_text()
+        write_whole(page, rendered(text, results).encode())
+        shown |= set(re.findall(r'src="(?:docs/)?([^"/]+)"', text))
+    draw(results, readme.parent / "docs", ".png", only=shown)
 
 
 def write_page(out: Path, results: list[Result]) -> None:

@@ -1,4 +1,4 @@
-"""The examples, run as a user runs them, and the README's first code."""
+"""The examples, run as a user runs them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SAID = {
     "published_s4d.py": [
         r"after training (0\.[89]|1\.0)",
         r"(?s)(graph: [1-9]\d* codes, 0 differing.*){4}",
-        r"(?s)FINN-style: .*\nlegal",
+        r"FINN-style: 0 errors",
     ],
     "brevitas_network.py": [r"accuracy (0\.[89]|1\.0)", r"(?s)(graph: [1-9]\d* codes, 0 differing.*){4}"],
     "detector.py": [r"quantised: (0\.9|1\.0)", r"streamed 96 steps, detected in [1-9]"],
@@ -35,14 +35,4 @@ def test_an_example_runs_and_leaves_its_graphs(name, tmp_path):
     said = run(str(ROOT / "examples" / name), str(tmp_path / "graphs"), folder=tmp_path)
     for pattern in SAID[name]:
         assert re.search(pattern, said), (pattern, said)
-    assert {path.name for path in (tmp_path / "graphs").glob("*.onnx")} == GRAPHS
-
-
-def test_the_first_code_of_the_readme_runs(tmp_path):
-    code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
-    (tmp_path / "first.py").write_text(code)
-    said = run("first.py", folder=tmp_path)
-    assert re.search(r"step\.onnx +\d+ +[\d,]+ +0\n", said), said
-    assert len(re.findall(r"(qonnx step|dataflow graph|integer model) +\d+ +[\d,]+ +0\n", said)) == 3, said
-    assert re.search(r"(?m)^legal", said) and re.search(r"sequences a second at 100 MHz", said), said
     assert {path.name for path in (tmp_path / "graphs").glob("*.onnx")} == GRAPHS

@@ -102,13 +102,6 @@ def test_unknown_preset_names_a_near_one():
         load_config("paper-h17")
 
 
-def test_the_readmes_example_is_valid(tmp_path):
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    (tmp_path / "mine.toml").write_text(readme.split("```toml\n")[1].split("```")[0])
-    config = load_config(tmp_path / "mine.toml")
-    assert config.scheme.parameterisation == "log_polar" and config.scheme.bits.a_magnitude == 4
-
-
 def test_a_table_past_16_bits_is_refused_before_anything_is_trained():
     """Thresholds of a monotone function have no such bound."""
     wide = {"scheme": {"bits": {"y": 17}}}

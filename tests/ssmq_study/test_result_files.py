@@ -15,7 +15,7 @@ from mutations import mutated
 from ssmq_brevitas.errors import SsmqError
 from ssmq_study.json_file import LIMIT
 from ssmq_study.report.kinds import KINDS, load_result, load_results
-from ssmq_study.report.page import draw, rendered_readme, write_page, write_readme
+from ssmq_study.report.page import draw, rendered, write_page, write_pages
 from ssmq_study.table import Table, escaped
 
 RESULTS = Path(__file__).parents[2] / "results"
@@ -47,8 +47,8 @@ def test_hostile_texts_are_shown_as_they_are_and_nothing_more(tmp_path):
         # Heading, note, heading of the column and cell; backticks around code are not seen.
         assert [seen(html.unescape(part)) for part in parts].count(seen(text)) == 4, text
         readme = f"<!-- own-{number} -->\n<!-- /own-{number} -->\nkept\n"
-        done = rendered_readme(readme, results)
-        assert rendered_readme(done, results) == done and done.endswith(f"<!-- /own-{number} -->\nkept\n")
+        done = rendered(readme, results)
+        assert rendered(done, results) == done and done.endswith(f"<!-- /own-{number} -->\nkept\n")
         assert done.count("<") == 2, text
 
 
@@ -64,8 +64,8 @@ def test_a_section_is_filled_by_the_result_of_exactly_its_name(tmp_path):
         shutil.copy(RESULTS / "zoo-graphs.json", tmp_path / f"{name}.json")
     shutil.copy(RESULTS / "run.json", tmp_path / "run.json")
     readme = "".join(f"<!-- {name} -->\nold\n<!-- /{name} -->\n" for name in ("run", "r.n", "rXn"))
-    done = rendered_readme(readme, load_results(tmp_path))
-    sections = re.findall(r"<!-- (\S+) -->\n(.*?)\n<!-- /\1 -->", done, flags=re.DOTALL)
+    done = rendered(readme, load_results(tmp_path))
+    sections = re.findall(r"<!-- (\S+) -->\n\n(.*?)\n\n<!-- /\1 -->", done, flags=re.DOTALL)
     assert [name for name, _ in sections] == ["run", "r.n", "rXn"]
     assert "| stage |" in sections[0][1] and "FINN maps" in sections[1][1] == sections[2][1]
 
@@ -84,7 +84,7 @@ def test_the_same_report_twice_is_the_same_files(tmp_path):
         (folder / "docs").mkdir(parents=True)
         (folder / "README.md").write_text('<!-- run --><!-- /run --><img src="docs/run-accuracy-bytes.png">')
         results = [load_result(RESULTS / f"{name}.json") for name in ("run", "search-edge-2x16", "bench-scan")]
-        write_readme(folder / "README.md", results)
+        write_pages(folder / "README.md", results)
         write_page(folder / "report.html", results)
         draw(results[:1], folder, ".pdf", only={"run-accuracy-bytes.pdf"})
         written.append({path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()})
