@@ -99,6 +99,7 @@ module ssmq_affine #(
         always_ff @(posedge clk) if (en) sum <= SB'(met) + SB'(term);
       end else begin : g_factor
         wire signed [IN_BITS+FACTOR_BITS:0] scaled;
+        wire unused_high = &{1'b0, scaled};
         wire signed [TERM_BITS-1:0] term;
         ssmq_multiply #(
             .A_BITS(IN_BITS + 1),

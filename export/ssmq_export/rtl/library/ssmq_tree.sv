@@ -16,6 +16,7 @@ module ssmq_tree #(
 
   for (genvar i = 0; i < COUNT; i++) begin : g_term
     wire signed [IN_BITS-1:0] term = terms[i*IN_BITS+:IN_BITS];
+    wire unused_high = &{1'b0, term};
     assign sums[0][i*OUT_BITS+:OUT_BITS] = OUT_BITS'(term);
   end
   for (genvar level = 0; level < LEVELS; level++) begin : g_level

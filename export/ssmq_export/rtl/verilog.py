@@ -1,0 +1,75 @@
+"""A design as the text of its top level."""
+
+from __future__ import annotations
+
+from .build import Design
+from .netlist import Cell, Stream
+from .timing import Through
+
+WIRES = ("valid", "ready", "data", "last")
+
+
+def top_level(design: Design, name: str, heading: str) -> str:
+    """The module ``name``: its ports, the streams, and an instance a cell."""
+    inside = [stream for cell in design.cells for stream in cell.outputs.values() if stream is not design.result]
+    lines = [*(f"// {line}" for line in heading.splitlines()), f"module {name} ("]
+    lines += ["    input  wire clk,", "    input  wire rst,"]
+    lines += _ports("in", design.given, "input ", "output") + _ports("out", design.result, "output", "input ")
+    lines[-1] = lines[-1].rstrip(",")
+    lines.append(");")
+    for stream in inside:
+        lines.append(f"  wire {stream.name}_valid, {stream.name}_ready, {stream.name}_last;")
+        lines.append(f"  wire {_range(stream.width)}{stream.name}_data;")
+    outer = {design.given.name: "in", design.result.name: "out"}
+    for cell in design.cells:
+        lines += ["", *_instance(cell, outer)]
+    return "\n".join([*lines, "endmodule", ""])
+
+
+def _range(width: int) -> str:
+    return f"[{width - 1}:0] "
+
+
+def _ports(name: str, stream: Stream, forward: str, backward: str) -> list[str]:
+    comment = (
+        f"// {stream.channels} channels, {stream.lanes} a beat, {'signed' if stream.signed else 'unsigned'} {stream.bits} bits"
+    )
+    return [
+        f"    {comment}",
+        f"    {forward} wire {name}_valid,",
+        f"    {backward} wire {name}_ready,",
+        f"    {forward} wire {_range(stream.width)}{name}_data,",
+        f"    {forward} wire {name}_last,",
+    ]
+
+
+def _instance(cell: Cell, outer: dict[str, str]) -> list[str]:
+    settings = [f"      .{key}({value})" for key, value in cell.parameters.items()]
+    settings += [f'      .{key}("{rom.name}.mem")' for key, rom in cell.roms.items()]
+    wires = [(port, outer.get(stream.name, stream.name)) for port, stream in cell.inputs.items()]
+    outputs = [outer.get(stream.name, stream.name) for stream in cell.outputs.values()]
+    pins = [f"      .{port}_{wire}({name}_{wire})" for port, name in wires for wire in WIRES]
+    if cell.module == "ssmq_fork":
+        first = outputs[0]
+        pins += [f"      .out_{wire}({{{', '.join(f'{name}_{wire}' for name in reversed(outputs))}}})" for wire in WIRES[:2]]
+        pins += [f"      .out_{wire}({first}_{wire})" for wire in WIRES[2:]]
+    else:
+        pins += [f"      .out_{wire}({outputs[0]}_{wire})" for wire in WIRES]
+    if cell.module != "ssmq_last_step":
+        pins += ["      .clk(clk)", "      .rst(rst)"]
+    others = [f"  assign {{{name}_last, {name}_data}} = {{{outputs[0]}_last, {outputs[0]}_data}};" for name in outputs[1:]]
+    return [
+        f"  // {_told(cell)}",
+        f"  {cell.module} #(",
+        ",\n".join(settings),
+        f"  ) {cell.name} (",
+        ",\n".join(pins),
+        "  );",
+        *others,
+    ]
+
+
+def _told(cell: Cell) -> str:
+    timing: Through = cell.timing
+    given, made = (" and ".join(stream.name for stream in streams.values()) for streams in (cell.inputs, cell.outputs))
+    return f"{given} -> {made}: latency {timing.latency}, interval {cell.interval}"
