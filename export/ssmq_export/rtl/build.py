@@ -17,6 +17,7 @@ import numpy as np
 from ..dataflow.folding import Folding
 from ..dataflow.graph import DataflowGraph
 from ..dataflow.operation import COUNTS, MATRICES, Operation
+from ..dataflow.ranges import Range
 from ..errors import ExportError
 from . import library
 from .affine import line_of
@@ -39,31 +40,31 @@ class Design:
 def build(graph: DataflowGraph, foldings: list[Folding]) -> Design:
     """The cells of a sequence graph. Raises ExportError for what has no module, naming its tensor."""
     port = graph.ports.output
-    builder = Builder(graph.operations, port.name)
-    given = builder.enter(graph.ports.input.name, graph.channels[graph.ports.input.name], graph.limits[graph.ports.input.name])
+    builder = Builder(graph.operations, (port.name,))
+    name = graph.ports.input.name
+    given = builder.enter(name, tuple(np.full(graph.channels[name], end, np.int64) for end in graph.limits[name]))
     for operation, folding in zip(graph.operations, foldings, strict=True):
         builder.visit(operation, folding.lanes)
     return Design(builder.cells, given, builder.leave(port.name, bool(port.each_step)))
 
 
 class Builder:
-    """Cells and streams so far; ``outside`` is the tensor that leaves."""
+    """Cells and streams so far; the tensors ``outside`` leave."""
 
-    def __init__(self, operations: list[Operation], outside: str):
+    def __init__(self, operations: list[Operation], outside: tuple[str, ...]):
         self.names = Names()
         self.cells: list[Cell] = []
         self.readers = Counter(name for operation in operations for name in operation.inputs)
-        self.readers[outside] += 1
+        self.readers.update(outside)
         self.consumers = {name: operation for operation in operations for name in operation.inputs}
         # Of a tensor, the streams that its readers have not taken yet.
         self.waiting: dict[str, list[Stream]] = {}
         # Of a shifted tensor that a sum shifts: by how much.
         self.shifts: dict[str, int] = {}
 
-    def enter(self, name: str, channels: int, limits: tuple[int, int]) -> Stream:
+    def enter(self, name: str, limits: Range) -> Stream:
         """The stream that comes from outside, a channel a beat."""
-        ends = tuple(np.full(channels, end, np.int64) for end in limits)
-        stream = stream_of(self.names.of(name), ends, 1)
+        stream = stream_of(self.names.of(name), limits, 1)
         self._offer(name, stream)
         return stream
 

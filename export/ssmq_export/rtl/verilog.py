@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from .build import Design
 from .netlist import Cell, Stream
 from .timing import Through
 
 WIRES = ("valid", "ready", "data", "last")
 
 
-def top_level(design: Design, name: str, heading: str) -> str:
-    """The module ``name``: its ports, the streams, and an instance a cell."""
-    inside = [stream for cell in design.cells for stream in cell.outputs.values() if stream is not design.result]
+def top_level(cells: list[Cell], given: dict[str, Stream], result: dict[str, Stream], name: str, heading: str) -> str:
+    """The module ``name``: its streams by the prefix of their ports, those inside, and an instance a cell."""
+    outer = {stream.name: port for port, stream in {**given, **result}.items()}
+    inside = [stream for cell in cells for stream in cell.outputs.values() if stream.name not in outer]
     lines = [*(f"// {line}" for line in heading.splitlines()), f"module {name} ("]
     lines += ["    input  wire clk,", "    input  wire rst,"]
-    lines += _ports("in", design.given, "input ", "output") + _ports("out", design.result, "output", "input ")
+    for port, stream in given.items():
+        lines += _ports(port, stream, "input ", "output")
+    for port, stream in result.items():
+        lines += _ports(port, stream, "output", "input ")
     lines[-1] = lines[-1].rstrip(",")
     lines.append(");")
     for stream in inside:
         lines.append(f"  wire {stream.name}_valid, {stream.name}_ready, {stream.name}_last;")
         lines.append(f"  wire {_range(stream.width)}{stream.name}_data;")
-    outer = {design.given.name: "in", design.result.name: "out"}
-    for cell in design.cells:
+    for cell in cells:
         lines += ["", *_instance(cell, outer)]
     return "\n".join([*lines, "endmodule", ""])
 
