@@ -1,11 +1,13 @@
 """When every beat moves, and the queues that follow from it.
 
 With input always there and output always taken, a chain of stream modules settles to the interval of its slowest part. A
-queue is needed where ways from one tensor meet again, in front of the join, on the way that is shorter: as deep as the
-beats that wait there when steps come at that interval.
+queue is needed where ways from one tensor meet again, in front of the join, on the way that is shorter, and in front of
+what takes beats unevenly: as deep as the beats that wait there when steps come at that interval.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
@@ -43,29 +45,33 @@ def total_cycles(design: Design, sequences: int, steps: int) -> tuple[int, int]:
 
 
 def queued(design: Design) -> Design:
-    """``design`` with the queues in front of its joins."""
-    spacing = np.zeros((SETTLED, design.given.beats), np.int64)
-    spacing += interval(design) * np.arange(SETTLED)[:, None] + np.arange(design.given.beats)
-    times = {design.given.name: serial(spacing.reshape(-1))}
-    cells: list[Cell] = []
-    for cell in design.cells:
-        if len(cell.inputs) > 1:
-            cell = _with_queues(cell, times, cells)
+    """``design`` with the queues that it needs."""
+    spacing = interval(design) * np.arange(SETTLED)[:, None] + np.arange(design.given.beats)
+    return Design(with_queues(design.cells, {design.given.name: serial(spacing.reshape(-1))}), design.given, design.result)
+
+
+def with_queues(cells: list[Cell], times: dict[str, np.ndarray]) -> list[Cell]:
+    """``cells`` with queues in front of those that keep beats waiting; ``times`` in which the given ones come."""
+    found: list[Cell] = []
+    for cell in cells:
+        if len(cell.inputs) > 1 or cell.timing.uneven:
+            cell = _with_queues(cell, times, found)
         leaving = departures(cell, times, 1)
         times |= {stream.name: leaving for stream in cell.outputs.values()}
-        cells.append(cell)
-    return Design(cells, design.given, design.result)
+        found.append(cell)
+    return found
 
 
 def _with_queues(cell: Cell, times: dict[str, np.ndarray], cells: list[Cell]) -> Cell:
-    taken = np.maximum.reduce([times[stream.name] for stream in cell.inputs.values()])
+    arrivals = np.maximum.reduce([times[stream.name] for stream in cell.inputs.values()])
+    taken = cell.timing.taken(arrivals)
     inputs = dict(cell.inputs)
     for port, stream in cell.inputs.items():
         # Beats that came before beat k is taken, itself not counted.
         waiting = np.searchsorted(times[stream.name], taken) - np.arange(len(taken))
         if (most := int(waiting.max())) > 0:
             inputs[port] = _queue(stream, most, times, cells)
-    return Cell(cell.name, cell.module, cell.timing, inputs, cell.outputs, cell.parameters, cell.roms)
+    return replace(cell, inputs=inputs)
 
 
 def _queue(stream: Stream, beats: int, times: dict[str, np.ndarray], cells: list[Cell]) -> Stream:

@@ -27,7 +27,17 @@ class Through:
 
     latency: int
 
+    @property
+    def uneven(self) -> bool:
+        """Whether it may keep a beat waiting although it is no slower than what comes, so that others behind it wait too."""
+        return False
+
+    def taken(self, arrivals: np.ndarray) -> np.ndarray:
+        """When beats are taken that have arrived."""
+        return arrivals
+
     def departures(self, arrivals: np.ndarray, sequences: int) -> np.ndarray:
+        """When beats leave."""
         return arrivals + self.latency
 
     def interval(self, beats: int) -> int:
@@ -51,8 +61,15 @@ class Parts(Through):
 
     count: int = 1
 
+    @property
+    def uneven(self):
+        return True
+
+    def taken(self, arrivals):
+        return serial(arrivals, self.count)
+
     def departures(self, arrivals, sequences):
-        taken = serial(arrivals, self.count)
+        taken = self.taken(arrivals)
         return (taken[:, None] + self.latency + np.arange(self.count)).reshape(-1)
 
     def interval(self, beats):
@@ -81,11 +98,17 @@ class Scanned(Through):
     beats: int = 1
     groups: int = 1
 
-    def departures(self, arrivals, sequences):
+    @property
+    def uneven(self):
+        return self.beats > 1 and self.beats * self.groups < SCAN_LOOP
+
+    def taken(self, arrivals):
         gaps = np.full(self.beats, self.groups)
         gaps[-1] += max(0, SCAN_LOOP - self.beats * self.groups)
-        taken = serial(arrivals, np.tile(gaps, len(arrivals) // self.beats))
-        return taken + self.latency + self.groups
+        return serial(arrivals, np.tile(gaps, len(arrivals) // self.beats))
+
+    def departures(self, arrivals, sequences):
+        return self.taken(arrivals) + self.latency + self.groups
 
     def interval(self, beats):
         return max(beats * self.groups, SCAN_LOOP)

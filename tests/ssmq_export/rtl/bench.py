@@ -13,7 +13,7 @@ from ssmq_export.dataflow.operation import Operation
 from ssmq_export.dataflow.rows import compile_rows
 from ssmq_export.rtl.build import Builder
 from ssmq_export.rtl.netlist import Stream
-from ssmq_export.rtl.schedule import departures
+from ssmq_export.rtl.schedule import departures, with_queues
 from ssmq_export.rtl.simulator import LIBRARY, Pins, Simulator, compiled
 from ssmq_export.rtl.verilog import top_level
 
@@ -63,7 +63,7 @@ class Bench:
 
     def foretold(self, case: Case) -> np.ndarray:
         """The cycles in which the beats of a case leave."""
-        times = {case.streams[name].name: np.arange(codes.size) for name, codes in case.codes.items()}
+        times = arrivals([case])
         for cell in self.builder.cells:
             if all(stream.name in times for stream in cell.inputs.values()):
                 leaving = departures(cell, times, SEQUENCES)
@@ -85,6 +85,7 @@ def bench(cases: list[Case], folder: Path, library: Path = LIBRARY) -> Bench:
         for operation, lanes in zip(case.operations, case.lanes, strict=True):
             builder.visit(operation, lanes)
         case.streams["out"] = outputs[f"case{number}_out"] = builder.leave(case.operations[-1].output, case.each_step)
+    builder.cells = with_queues(builder.cells, arrivals(cases))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "bench.sv").write_text(top_level(builder.cells, inputs, outputs, "bench", "all cases"))
     for cell in builder.cells:
@@ -93,6 +94,11 @@ def bench(cases: list[Case], folder: Path, library: Path = LIBRARY) -> Bench:
     pins = [[Pins(port, stream) for port, stream in side.items()] for side in (inputs, outputs)]
     sources = [folder / "bench.sv", *sorted(library.glob("*.sv"))]
     return Bench(cases, builder, compiled("bench", folder, sources, *pins, folder / "build", optimise="-O1"))
+
+
+def arrivals(cases: list[Case]) -> dict[str, np.ndarray]:
+    """An element a cycle."""
+    return {case.streams[name].name: np.arange(codes.size) for case in cases for name, codes in case.codes.items()}
 
 
 def span(channels: int, low: int, high: int):

@@ -75,6 +75,7 @@ module ssmq_affine #(
   for (genvar lane = 0; lane < LANES; lane++) begin : g_lane
     wire [IN_BITS-1:0] code = in_data[lane*IN_BITS+:IN_BITS];
     wire signed [IN_BITS:0] x = {IN_SIGNED != 0 && code[IN_BITS-1], code};
+    wire unused_high = &{1'b0, x};
     wire [WORD-1:0] word = words[lane*WORD+:WORD];
     logic signed [SB-1:0] sum;
 
@@ -85,7 +86,6 @@ module ssmq_affine #(
       always_ff @(posedge clk) if (en) sum <= SB'(x) * ALL + MORE;
     end else begin : g_file
       wire signed [IN_BITS:0] met;
-      wire unused = &{1'b0, met};
       ssmq_delay #(
           .BITS  (IN_BITS + 1),
           .CYCLES(2)
@@ -99,7 +99,7 @@ module ssmq_affine #(
         always_ff @(posedge clk) if (en) sum <= SB'(met) + SB'(term);
       end else begin : g_factor
         wire signed [IN_BITS+FACTOR_BITS:0] scaled;
-        wire unused_high = &{1'b0, scaled};
+        wire unused_product = &{1'b0, scaled};
         wire signed [TERM_BITS-1:0] term;
         ssmq_multiply #(
             .A_BITS(IN_BITS + 1),

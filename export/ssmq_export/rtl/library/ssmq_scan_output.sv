@@ -19,6 +19,7 @@ module ssmq_scan_output #(
   localparam int PB = STATE_BITS + C_BITS;
   wire [MODES*(PB+1)-1:0] terms;
   wire [OUT_BITS-1:0] sum;
+  wire unused_high = &{1'b0, direct};
 
   for (genvar mode = 0; mode < MODES; mode++) begin : g_mode
     wire signed [PB-1:0] re, im;
