@@ -19,9 +19,11 @@ from . import (
     lower,
     ptq,
     report,
+    rtl,
     run,
     search,
     sensitivity,
+    simulate,
     study,
     train,
     verify,
@@ -36,6 +38,8 @@ app = typer.Typer(
     add_completion=False,
 )
 COMMANDS = (run, train, import_layer, ptq, footprint, export, lower, check, verify, estimate, finn, hls4ml) + (
+    rtl,
+    simulate,
     sensitivity,
     search,
     evaluate,

@@ -37,10 +37,13 @@ class Design:
     result: Stream
 
 
-def build(graph: DataflowGraph, foldings: list[Folding]) -> Design:
-    """The cells of a sequence graph. Raises ExportError for what has no module, naming its tensor."""
+def build(graph: DataflowGraph, foldings: list[Folding], names: Names) -> Design:
+    """The cells of a sequence graph; ``names`` are shared by designs that lie beside each other.
+
+    Raises ExportError for what has no module, naming its tensor.
+    """
     port = graph.ports.output
-    builder = Builder(graph.operations, (port.name,))
+    builder = Builder(graph.operations, (port.name,), names)
     name = graph.ports.input.name
     given = builder.enter(name, tuple(np.full(graph.channels[name], end, np.int64) for end in graph.limits[name]))
     for operation, folding in zip(graph.operations, foldings, strict=True):
@@ -51,8 +54,8 @@ def build(graph: DataflowGraph, foldings: list[Folding]) -> Design:
 class Builder:
     """Cells and streams so far; the tensors ``outside`` leave."""
 
-    def __init__(self, operations: list[Operation], outside: tuple[str, ...]):
-        self.names = Names()
+    def __init__(self, operations: list[Operation], outside: tuple[str, ...], names: Names):
+        self.names = names
         self.cells: list[Cell] = []
         self.readers = Counter(name for operation in operations for name in operation.inputs)
         self.readers.update(outside)
@@ -64,7 +67,7 @@ class Builder:
 
     def enter(self, name: str, limits: Range) -> Stream:
         """The stream that comes from outside, a channel a beat."""
-        stream = stream_of(self.names.of(name), limits, 1)
+        stream = stream_of(self.names.new(name), limits, 1)
         self._offer(name, stream)
         return stream
 
@@ -104,7 +107,7 @@ class Builder:
             self._join(operation, lanes[0])
         elif kind == "running sum":
             given = self.take(operation.inputs[0], lanes[0])
-            output = stream_of(self.names.of(operation.output), operation.limits, lanes[0], True)
+            output = stream_of(self.names.new(operation.output), operation.limits, lanes[0], True)
             self._offer(operation.output, self._put(library.running_sum, given, output))
         elif kind in COUNTS:
             self._count(operation, lanes[0])
@@ -196,7 +199,7 @@ class Builder:
         self._put(library.affine, stream, output, ones, ones * operation.bias)
 
     def _output(self, operation: Operation, lanes: int, given: Stream) -> Stream:
-        return stream_of(self.names.of(operation.output), operation.limits, lanes, given.once)
+        return stream_of(self.names.new(operation.output), operation.limits, lanes, given.once)
 
     def _like(self, stream: Stream, suffix: str, **changes) -> Stream:
         fields = {**stream.__dict__, **changes}

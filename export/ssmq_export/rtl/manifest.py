@@ -18,7 +18,8 @@ from .netlist import Cell, Stream
 from .schedule import interval, total_cycles
 
 MANIFEST = "manifest.json"
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,79}$")]
+NAME = r"^[A-Za-z][A-Za-z0-9_]{0,79}$"
+Name = Annotated[str, Field(pattern=NAME)]
 Count = Annotated[int, Field(ge=1, le=1 << 32)]
 TIMINGS = {cls.__name__: cls for cls in (timing.Through, *timing.Through.__subclasses__())}
 

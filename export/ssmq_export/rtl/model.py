@@ -29,7 +29,7 @@ class RtlModel:
 
     def __init__(self, folder: Path | str, trace: Path | None = None):
         require_tools()
-        self.folder, self.trace = Path(folder), trace
+        self.folder, self.trace = Path(folder).absolute(), trace
         self.manifest = load_manifest(self.folder)
         self.design = self.manifest.design()
         self.cycles: int | None = None

@@ -22,38 +22,33 @@ TAKEN = frozenset(
     wait_order wand weak weak0 weak1 while wildcard wire with within wor xnor xor clk rst
     """.split()
 )
+# What is appended to the name of a stream or of an operation.
+SUFFIXES = (
+    "valid", "ready", "data", "last", "a", "c", "d", "register", "fork", "widen", "narrow", "replay", "last_step", "argmax",
+    "queued", "queued_valid", "queued_ready", "queued_data", "queued_last", "queued_register", "queued_fifo",
+)  # fmt: skip
 
 
 class Names:
     """Identifiers, each given once: letters, digits and underscores, as long as a file's name may be."""
 
-    def __init__(self) -> None:
-        self._given: dict[str, str] = {}
+    def __init__(self, *taken: str) -> None:
         self._used: set[str] = set(TAKEN)
-        for port in ("in", "out"):
-            self._use(port)
-
-    def of(self, tensor: str) -> str:
-        """The identifier of a tensor, the same whenever it is asked for."""
-        if tensor not in self._given:
-            self._given[tensor] = self.new(tensor)
-        return self._given[tensor]
+        for name in ("in", "out", *taken):
+            self._used |= _derived(name)
 
     def new(self, wanted: str) -> str:
         """An identifier like ``wanted`` that nothing else has; files tell no upper from lower case everywhere."""
         plain = re.sub(r"_+", "_", re.sub(r"[^A-Za-z0-9_]", "_", wanted, flags=re.ASCII))[:60].strip("_")
         plain = plain if plain[:1].isalpha() else f"t_{plain}".rstrip("_")
         name, number = plain, 1
-        while {name.lower(), *_wires(name)} & self._used:
+        while _derived(name) & self._used:
             number += 1
             name = f"{plain}_{number}"
-        self._use(name)
+        self._used |= _derived(name)
         return name
 
-    def _use(self, name: str) -> None:
-        self._used |= {name.lower(), *_wires(name)}
 
-
-def _wires(name: str) -> set[str]:
-    """What the wires of a stream are called."""
-    return {f"{name}_{wire}".lower() for wire in ("valid", "ready", "data", "last")}
+def _derived(name: str) -> set[str]:
+    """Names that are made from one: of a stream's wires, of the instances and memories around it."""
+    return {name.lower(), *(f"{name}_{suffix}".lower() for suffix in SUFFIXES)}

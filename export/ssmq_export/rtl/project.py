@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -14,17 +15,19 @@ from ..dataflow.folding import Folding, foldings_of
 from ..dataflow.graph import DataflowGraph
 from ..dataflow.sequences import noise
 from ..door import admit
+from ..door.graph_file import save_graph
 from ..errors import ExportError
 from .build import Design, build
 from .evaluate import evaluated
-from .manifest import MANIFEST, Manifest, manifest_of
+from .manifest import MANIFEST, NAME, Manifest, manifest_of
+from .names import TAKEN, Names
 from .packaging import core_file, packaging_script, readme, self_test
 from .schedule import queued
 from .simulator import LIBRARY
 from .verilog import top_level
 
 # What the design itself is, in ``RTL``; the library's modules and the memories lie beside it.
-RTL, TEST, TOP = "rtl", "test", "network"
+RTL, TEST, TOP, GRAPH = "rtl", "test", "network", "graph.onnx"
 TESTED_SEQUENCES, TESTED_STEPS = 2, 24
 
 
@@ -35,6 +38,8 @@ def write_rtl(model: onnx.ModelProto, folder: Path, name: str = TOP) -> Manifest
     behind, for a graph that the checker refuses, an operation without RTL, lanes that do not divide, and a folder that
     holds something else.
     """
+    if not re.fullmatch(NAME, name) or name.lower() in TAKEN or name.lower().startswith("ssmq_"):
+        raise ExportError(f"{name!r} is no name for a module: give letters, digits and underscores, none of Verilog's words")
     model = admit(model, "sequence-dataflow")
     _refuse_illegal(model)
     _refuse_other(folder)
@@ -42,11 +47,12 @@ def write_rtl(model: onnx.ModelProto, folder: Path, name: str = TOP) -> Manifest
     foldings = foldings_of(model, graph.operations)
     if foldings is None:
         foldings = [Folding((1,) * len(operation.dims)) for operation in graph.operations]
-    design = queued(build(graph, foldings))
+    design = queued(build(graph, foldings, Names(name)))
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".rtl-") as scratch:
         made = Path(scratch) / "rtl"
         manifest = _write(graph, design, made, name)
+        save_graph(model, made / GRAPH)
         if folder.exists():
             folder.replace(Path(scratch) / "earlier")
         made.replace(folder)

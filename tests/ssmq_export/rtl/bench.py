@@ -12,7 +12,8 @@ from ssmq_export.dataflow.hardware import Part, ScanShape
 from ssmq_export.dataflow.operation import Operation
 from ssmq_export.dataflow.rows import compile_rows
 from ssmq_export.rtl.build import Builder
-from ssmq_export.rtl.netlist import Stream
+from ssmq_export.rtl.names import Names
+from ssmq_export.rtl.netlist import Cell, Stream
 from ssmq_export.rtl.schedule import departures, with_queues
 from ssmq_export.rtl.simulator import LIBRARY, Pins, Simulator, compiled
 from ssmq_export.rtl.verilog import top_level
@@ -41,64 +42,71 @@ class Case:
 
 @dataclass
 class Bench:
+    """Cases as they lie beside each other, and the cells of each."""
+
     cases: list[Case]
-    builder: Builder
+    cells: list[list[Cell]]
     simulator: Simulator
 
     def run(self, gap: float = 0.0, stall: float = 0.0, seed: int = 0):
         """Per case: codes ``(B, T, channels)``, flags ``(B, T, beats)`` and the cycles of its beats."""
-        given, counts = [], []
-        for case in self.cases:
-            for codes in case.codes.values():
-                last = np.zeros(codes.shape, np.int64)
-                last[:, -1] = 1
-                given.append((codes.reshape(-1, 1), last.reshape(-1)))
-            counts.append(case.expected().size)
-        found = self.simulator.run(given, counts, gap=gap, stall=stall, seed=seed, patience=4000)
+        given = [elements(codes) for case in self.cases for codes in case.codes.values()]
         shapes = [case.expected().shape for case in self.cases]
+        counts = [int(np.prod(shape)) for shape in shapes]
+        found = self.simulator.run(given, counts, gap=gap, stall=stall, seed=seed, patience=4000)
         return [
             (beats.elements.reshape(shape), beats.last.reshape(shape), beats.cycles)
             for beats, shape in zip(found, shapes, strict=True)
         ]
 
-    def foretold(self, case: Case) -> np.ndarray:
+    def foretold(self, number: int) -> np.ndarray:
         """The cycles in which the beats of a case leave."""
-        times = arrivals([case])
-        for cell in self.builder.cells:
-            if all(stream.name in times for stream in cell.inputs.values()):
-                leaving = departures(cell, times, SEQUENCES)
-                times |= {stream.name: leaving for stream in cell.outputs.values()}
+        case = self.cases[number]
+        times = arrivals(case)
+        for cell in self.cells[number]:
+            leaving = departures(cell, times, SEQUENCES)
+            times |= {stream.name: leaving for stream in cell.outputs.values()}
         return times[case.streams["out"].name]
 
 
+def elements(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Codes ``(B, T, channels)`` as beats of one element, and their flags."""
+    last = np.zeros(codes.shape, np.int64)
+    last[:, -1] = 1
+    return codes.reshape(-1, 1), last.reshape(-1)
+
+
 def bench(cases: list[Case], folder: Path, library: Path = LIBRARY) -> Bench:
-    """All cases in one model; their tensors have names of their own."""
-    operations = [operation for case in cases for operation in case.operations]
-    builder = Builder(operations, tuple(case.operations[-1].output for case in cases))
-    inputs, outputs = {}, {}
+    """All cases in one model."""
+    names, cells, inputs, outputs = Names(), [], {}, {}
     for number, case in enumerate(cases):
+        builder = Builder(case.operations, (case.operations[-1].output,), names)
         for k, name in enumerate(case.codes):
-            (limits,) = {
-                id(s): s for o in case.operations for n, s in zip(o.inputs, o.sources, strict=True) if n == name
-            }.values()
+            limits = next(s for o in case.operations for n, s in zip(o.inputs, o.sources, strict=True) if n == name)
             case.streams[name] = inputs[f"case{number}_in{k}"] = builder.enter(name, limits)
         for operation, lanes in zip(case.operations, case.lanes, strict=True):
             builder.visit(operation, lanes)
         case.streams["out"] = outputs[f"case{number}_out"] = builder.leave(case.operations[-1].output, case.each_step)
-    builder.cells = with_queues(builder.cells, arrivals(cases))
+        cells.append(with_queues(builder.cells, arrivals(case)))
+    return Bench(cases, cells, side_by_side(cells, inputs, outputs, folder, library))
+
+
+def side_by_side(cells: list[list[Cell]], inputs, outputs, folder: Path, library: Path = LIBRARY) -> Simulator:
+    """Designs compiled as one model; streams by the prefix of their ports."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "bench.sv").write_text(top_level(builder.cells, inputs, outputs, "bench", "all cases"))
-    for cell in builder.cells:
+    every = [cell for some in cells for cell in some]
+    (folder / "bench.sv").write_text(top_level(every, inputs, outputs, "bench", "all cases"))
+    for cell in every:
         for rom in cell.roms.values():
             (folder / f"{rom.name}.mem").write_text(rom.text())
     pins = [[Pins(port, stream) for port, stream in side.items()] for side in (inputs, outputs)]
     sources = [folder / "bench.sv", *sorted(library.glob("*.sv"))]
-    return Bench(cases, builder, compiled("bench", folder, sources, *pins, folder / "build", optimise="-O1"))
+    return compiled("bench", folder, sources, *pins, folder / "build", optimise="-O1")
 
 
-def arrivals(cases: list[Case]) -> dict[str, np.ndarray]:
+def arrivals(case: Case) -> dict[str, np.ndarray]:
     """An element a cycle."""
-    return {case.streams[name].name: np.arange(codes.size) for case in cases for name, codes in case.codes.items()}
+    return {case.streams[name].name: np.arange(codes.size) for name, codes in case.codes.items()}
 
 
 def span(channels: int, low: int, high: int):

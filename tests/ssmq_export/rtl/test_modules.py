@@ -162,4 +162,4 @@ def test_every_code_and_every_flag(benches, runs, name, pauses):
 def test_beats_leave_when_the_table_says(benches, runs, name):
     number = NAMES.index(name)
     _, _, cycles = runs[0.0, 0.0][number]
-    np.testing.assert_array_equal(cycles, benches.foretold(benches.cases[number]))
+    np.testing.assert_array_equal(cycles, benches.foretold(number))

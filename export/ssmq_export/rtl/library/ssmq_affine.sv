@@ -86,6 +86,7 @@ module ssmq_affine #(
       always_ff @(posedge clk) if (en) sum <= SB'(x) * ALL + MORE;
     end else begin : g_file
       wire signed [IN_BITS:0] met;
+      wire unused_bits = &{1'b0, met};
       ssmq_delay #(
           .BITS  (IN_BITS + 1),
           .CYCLES(2)

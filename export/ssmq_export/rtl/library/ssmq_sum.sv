@@ -43,6 +43,7 @@ module ssmq_sum #(
     wire [B_BITS-1:0] b = b_data[lane*B_BITS+:B_BITS];
     wire signed [A_BITS+A_SHIFT:0] left = {A_SIGNED != 0 && a[A_BITS-1], a, {A_SHIFT{1'b0}}};
     wire signed [B_BITS+B_SHIFT:0] right = {B_SIGNED != 0 && b[B_BITS-1], b, {B_SHIFT{1'b0}}};
+    wire unused_high = &{1'b0, left, right};
     always_ff @(posedge clk)
       if (en)
         out_data[lane*OUT_BITS+:OUT_BITS] <= SUBTRACT != 0 ? OUT_BITS'(left) - OUT_BITS'(right) : OUT_BITS'(left) + OUT_BITS'(right);
