@@ -16,8 +16,8 @@ simulator.py, harness.cpp, model.py                 Verilator, and the model tha
 
 from __future__ import annotations
 
-from .model import RtlModel
+from .model import RtlModel, run_rtl
 from .project import write_rtl
 from .simulator import INSTALL, available, require_tools
 
-__all__ = ["INSTALL", "RtlModel", "available", "require_tools", "write_rtl"]
+__all__ = ["INSTALL", "RtlModel", "available", "require_tools", "run_rtl", "write_rtl"]

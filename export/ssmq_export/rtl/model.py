@@ -9,10 +9,12 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+import onnx
 
+from ..dataflow.ports import ports_of, values_of
 from ..errors import ExportError
 from .manifest import MANIFEST, load_manifest
-from .project import RTL
+from .project import RTL, write_rtl
 from .schedule import total_cycles
 from .simulator import Pins, Simulator, compiled, require_tools
 
@@ -128,3 +130,12 @@ class RtlModel:
             shutil.rmtree(home, ignore_errors=True)
             build.replace(home)
         return Simulator(home / "obj" / "simulate", self.folder / RTL, given, result)
+
+
+def run_rtl(model: onnx.ModelProto, codes: np.ndarray) -> dict[str, np.ndarray]:
+    """As ``engines.run_whole``, in simulated hardware: values of the output, which alone leaves it."""
+    with tempfile.TemporaryDirectory(prefix="ssmq-rtl-") as scratch:
+        write_rtl(model, Path(scratch) / "rtl")
+        found = RtlModel(Path(scratch) / "rtl").forward(codes)
+    output = ports_of(model).output
+    return {output.name: values_of(found, output.format.exponent)}
