@@ -49,13 +49,15 @@ class Line:
 def line_of(operation: Operation) -> Line | None:
     """The line that a counting operation is over the whole range of its input, None if it is none."""
     ((lows, highs),) = operation.sources
+    reached = operation.evaluate(lows), operation.evaluate(highs)
+    clip = int(reached[0].min()), int(reached[1].max())
     known: dict[tuple, _Channel] = {}
     channels = []
     for c, ends in enumerate(zip(lows.tolist(), highs.tolist(), strict=True)):
         thresholds = operation.constant[c if len(operation.constant) > 1 else 0]
         key = thresholds.tobytes(), ends
         if key not in known:
-            known[key] = _Channel(thresholds, operation.bias, *ends)
+            known[key] = _Channel(thresholds, operation.bias, *ends, clip)
         channels.append(known[key])
     shift = 0
     for channel in known.values():
@@ -64,7 +66,7 @@ def line_of(operation: Operation) -> Line | None:
             if shift > FINEST:
                 return None
     found = _common(channels, shift)
-    line = Line(*found, shift, operation.bias, operation.bias + operation.constant.shape[1])
+    line = Line(*found, shift, *clip)
     return line if _equal(line, operation) else None
 
 
@@ -88,15 +90,16 @@ def _equal(line: Line, operation: Operation) -> bool:
 
 
 class _Channel:
-    """The inequalities of one channel for inputs ``low .. high``."""
+    """The inequalities of one channel for inputs ``low .. high``, but for those that clipping meets."""
 
-    def __init__(self, thresholds: np.ndarray, bias: int, low: int, high: int):
+    def __init__(self, thresholds: np.ndarray, bias: int, low: int, high: int, clip: tuple[int, int]):
         levels = bias + 1 + np.arange(len(thresholds))
         at = np.clip(thresholds, low, high + 1)
         # Of levels that every input reaches the highest binds, of those that none reaches the lowest; ``reach`` lists
         # inputs that reach a level, ``miss`` those that do not.
         inner = (at > low) & (at <= high)
         always, never = np.flatnonzero(at <= low)[-1:], np.flatnonzero(at > high)[:1]
+        always, never = always[levels[always] > clip[0]], never[levels[never] <= clip[1]]
         self.reach = np.concatenate([at[inner], np.full(len(always), low)])
         self.reached = np.concatenate([levels[inner], levels[always]])
         self.miss = np.concatenate([at[inner] - 1, np.full(len(never), high)])

@@ -24,8 +24,8 @@ from .affine import line_of
 from .names import Names
 from .netlist import Cell, Stream, stream_of
 
-# Thresholds a channel that a search finds; each level is a memory of its own.
-SEARCHED = 16
+# Words of the largest table; levels of the deepest search, each of which is a memory of its own.
+TABULATED, SEARCHED = 1 << 11, 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,28 +173,32 @@ class Builder:
         line, given = line_of(operation), self.take(operation.inputs[0], lanes)
         output = self._output(operation, lanes, given)
         inner = output.named(self.names.new(f"{output.name}_rounded"))
+        thresholds = _distinct(operation)
         if line is not None:
             self._put(library.affine, given, inner, line.factor, line.term, line)
+        elif len(thresholds) << given.bits <= TABULATED:
+            patterns = np.arange(1 << given.bits)
+            codes = np.where(patterns >> (given.bits - 1) & given.signed, patterns - (1 << given.bits), patterns)
+            reached = [np.searchsorted(row, codes, side="right") for row in thresholds]
+            self._put(library.table, given, inner, operation.bias + np.stack(reached))
         else:
-            self._search(operation, given, inner)
+            self._search(operation, thresholds, given, inner)
         self._offer(operation.output, self._put(library.register, inner, output))
 
-    def _search(self, operation: Operation, code: Stream, output: Stream) -> None:
+    def _search(self, operation: Operation, thresholds: np.ndarray, code: Stream, output: Stream) -> None:
         """Thresholds past the last are larger than every code."""
-        levels = operation.constant.shape[1].bit_length()
+        levels = thresholds.shape[1].bit_length()
         if levels > SEARCHED:
-            raise ExportError(f"{operation.output}: a search of {operation.constant.shape[1]:,} thresholds has no RTL")
-        ((low, high),) = operation.sources
-        never = int(high.max()) + 1
-        padding = np.full((operation.channels, (1 << levels) - 1 - operation.constant.shape[1]), never)
-        given = np.broadcast_to(operation.constant, (operation.channels, operation.constant.shape[1]))
-        thresholds = np.concatenate([np.clip(given, int(low.min()), never), padding], axis=1)
+            raise ExportError(f"{operation.output}: a search of {thresholds.shape[1]:,} thresholds has no RTL")
+        never = int(operation.sources[0][1].max()) + 1
+        padding = np.full((len(thresholds), (1 << levels) - 1 - thresholds.shape[1]), never)
+        every = np.concatenate([thresholds, padding], axis=1)
         stream = code
         for known in range(levels):
             bits = known + 1 + (code.bits if known + 1 < levels else 0)
             found = self._like(code, f"level_{known + 1}", bits=bits, signed=False)
             step = 1 << (levels - known)
-            stream = self._put(library.search, stream, found, code, known, thresholds[:, step // 2 - 1 :: step])
+            stream = self._put(library.search, stream, found, code, known, every[:, step // 2 - 1 :: step])
         ones = np.ones(operation.channels, np.int64)
         self._put(library.affine, stream, output, ones, ones * operation.bias)
 
@@ -217,3 +221,10 @@ class Builder:
             streams = [stream.named(self.names.new(f"{stream.name}_{k}")) for k in range(count)]
             self.cells.append(library.fork(stream, streams))
         self.waiting[tensor] = streams
+
+
+def _distinct(operation: Operation) -> np.ndarray:
+    """Thresholds ``(1 or channels, n)`` within reach of the input, one row where all channels have the same."""
+    ((low, high),) = operation.sources
+    rows = np.clip(operation.constant, int(low.min()), int(high.max()) + 1)
+    return rows[:1] if np.all(rows == rows[0]) else rows

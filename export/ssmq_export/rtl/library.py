@@ -125,13 +125,21 @@ def running_sum(given: Stream, output: Stream) -> Cell:
     return Cell(output.name, "ssmq_running_sum", LastStep(1, given.beats), {"in": given}, {"out": output}, parameters)
 
 
+def table(given: Stream, output: Stream, codes: np.ndarray) -> Cell:
+    """``codes`` ``(1 or channels, 2**given.bits)``, by the bits of what comes."""
+    rom = Rom(output.name, codes.reshape(-1, 1), (output.bits,))
+    parameters = {"LANES": given.lanes, "BEATS": given.beats, "IN_BITS": given.bits, "OUT_BITS": output.bits}
+    parameters |= {"COMMON": int(len(codes) == 1)}
+    return Cell(output.name, "ssmq_table", Through(2), {"in": given}, {"out": output}, parameters, {"FILE": rom})
+
+
 def search(given: Stream, output: Stream, code: Stream, known: int, thresholds: np.ndarray) -> Cell:
-    """One level; ``code`` is what is searched for, ``thresholds`` ``(channels, 2**known)``."""
+    """One level; ``code`` is what is searched for, ``thresholds`` ``(1 or channels, 2**known)``."""
     final = output.bits == known + 1
     bits = _bits(thresholds)
     rom = Rom(output.name, thresholds.reshape(-1, 1), (bits,))
     parameters = {"LANES": given.lanes, "BEATS": given.beats, "CODE_BITS": code.bits, "CODE_SIGNED": int(code.signed)}
-    parameters |= {"KNOWN": known, "FINAL": int(final), "THRESHOLD_BITS": bits}
+    parameters |= {"KNOWN": known, "FINAL": int(final), "COMMON": int(len(thresholds) == 1), "THRESHOLD_BITS": bits}
     return Cell(output.name, "ssmq_search", Through(3), {"in": given}, {"out": output}, parameters, {"FILE": rom})
 
 

@@ -101,7 +101,7 @@ def side_by_side(cells: list[list[Cell]], inputs, outputs, folder: Path, library
             (folder / f"{rom.name}.mem").write_text(rom.text())
     pins = [[Pins(port, stream) for port, stream in side.items()] for side in (inputs, outputs)]
     sources = [folder / "bench.sv", *sorted(library.glob("*.sv"))]
-    return compiled("bench", folder, sources, *pins, folder / "build", optimise="-O1")
+    return compiled("bench", folder, sources, *pins, folder / "build", optimise="-O0")
 
 
 def arrivals(case: Case) -> dict[str, np.ndarray]:

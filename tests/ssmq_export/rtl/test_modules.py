@@ -61,7 +61,7 @@ def counting_cases(rng):
     offsets = numbers(rng, (4, 1), -40, 40)
     slopes = numbers(rng, (4, 1), 9, 30)
     lines = (slopes * (levels + 0.5)).astype(np.int64) + offsets
-    curve = np.sort(numbers(rng, (4, 13), -200, 200), axis=1)
+    curve = np.sort(numbers(rng, (4, 13), -200, 200), axis=1) * 9
     for name, thresholds, bias, lanes in (
         ("round", rounding_thresholds(levels, 3), -8, 1),
         ("exact", levels[None] + 0, -8, 1),
@@ -70,12 +70,20 @@ def counting_cases(rng):
         ("lines", lines, 0, 4),
         ("curve", curve, -3, 1),
         ("curves", curve, 100, 2),
+        ("one_curve", curve[:1], 0, 2),
     ):
-        one = counting(f"{name}_y", f"{name}_x", wide, thresholds, bias)
-        codes = drawn(rng, wide)
+        source = span(4, -2000, 2000) if "curve" in name else wide
+        one = counting(f"{name}_y", f"{name}_x", source, thresholds, bias)
+        codes = drawn(rng, source)
         # Ties and the codes beside them.
-        codes[0] = np.clip(rng.choice((thresholds + numbers(rng, (1, 1), -1, 1)).reshape(-1), codes[0].shape), -300, 300)
+        codes[0] = np.clip(
+            rng.choice((thresholds + numbers(rng, (1, 1), -1, 1)).reshape(-1), codes[0].shape), *(end[0] for end in source)
+        )
         yield Case(name, [one], [(lanes,)], {f"{name}_x": codes})
+    # Of few codes a table is made.
+    for name, rows, source, lanes in (("table", 4, span(4, -30, 31), 2), ("one_table", 1, span(4, 0, 300), 1)):
+        one = counting(f"{name}_y", f"{name}_x", source, np.sort(numbers(rng, (rows, 9), -20, 200), axis=1), -4)
+        yield Case(name, [one], [(lanes,)], {f"{name}_x": drawn(rng, source)})
 
 
 def linear_cases(rng):

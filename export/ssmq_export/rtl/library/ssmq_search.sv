@@ -1,7 +1,7 @@
 // One level of a binary search for how many thresholds a code has reached, for functions that no line gives.
 // A lane comes in as {index, code}, KNOWN bits of the index found so far, and leaves with one bit more, with FINAL = 1
-// without its code. FILE: the thresholds of this level, 2**KNOWN a channel, channel by channel; a threshold that is not
-// there is larger than every code. Latency 3, interval 1.
+// without its code. FILE: the thresholds of this level, 2**KNOWN a channel, channel by channel, or once if channels have
+// them in COMMON; a threshold that is not there is larger than every code. Latency 3, interval 1.
 module ssmq_search #(
     parameter int LANES = 1,
     parameter int BEATS = 4,
@@ -9,6 +9,7 @@ module ssmq_search #(
     parameter int CODE_SIGNED = 1,
     parameter int KNOWN = 0,
     parameter int FINAL = 0,
+    parameter int COMMON = 0,
     parameter int THRESHOLD_BITS = 9,
     parameter FILE = "search.mem",
     parameter int IN_BITS = KNOWN + CODE_BITS,
@@ -25,7 +26,7 @@ module ssmq_search #(
     output wire [LANES*OUT_BITS-1:0]  out_data,
     output wire                       out_last
 );
-  localparam int DEPTH = LANES * BEATS << KNOWN;
+  localparam int DEPTH = (COMMON != 0 ? 1 : LANES * BEATS) << KNOWN;
   localparam int AW = DEPTH > 1 ? $clog2(DEPTH) : 1;
   localparam int CW = BEATS > 1 ? $clog2(BEATS) : 1;
   localparam int CB = (CODE_BITS + 1 > THRESHOLD_BITS ? CODE_BITS + 1 : THRESHOLD_BITS);
@@ -52,7 +53,7 @@ module ssmq_search #(
     wire [IN_BITS-1:0] given = in_data[lane*IN_BITS+:IN_BITS];
     wire [IN_BITS-1:0] met;
     wire [THRESHOLD_BITS-1:0] word;
-    wire [AW-1:0] channel = AW'(beat) * AW'(LANES) + AW'(lane);
+    wire [AW-1:0] channel = COMMON != 0 ? '0 : AW'(beat) * AW'(LANES) + AW'(lane);
     wire [AW-1:0] address;
     wire signed [THRESHOLD_BITS-1:0] threshold = word;
     wire signed [CODE_BITS:0] code = {CODE_SIGNED != 0 && met[CODE_BITS-1], met[CODE_BITS-1:0]};
