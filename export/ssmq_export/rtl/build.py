@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import gcd
 
 import numpy as np
@@ -47,7 +47,7 @@ def build(graph: DataflowGraph, foldings: list[Folding], names: Names) -> Design
     name = graph.ports.input.name
     given = builder.enter(name, tuple(np.full(graph.channels[name], end, np.int64) for end in graph.limits[name]))
     for operation, folding in zip(graph.operations, foldings, strict=True):
-        builder.visit(operation, folding.lanes)
+        builder.visit(operation, folding.lanes, folding.use_dsp)
     return Design(builder.cells, given, builder.leave(port.name, bool(port.each_step)))
 
 
@@ -62,6 +62,7 @@ class Builder:
         self.consumers = {name: operation for operation in operations for name in operation.inputs}
         # Of a tensor, the streams that its readers have not taken yet.
         self.waiting: dict[str, list[Stream]] = {}
+        self.style = 0
         # Of a shifted tensor that a sum shifts: by how much.
         self.shifts: dict[str, int] = {}
 
@@ -91,7 +92,9 @@ class Builder:
                 stream = self._put(change, stream, self._like(stream, f"by_{wanted}", lanes=wanted))
         return stream
 
-    def visit(self, operation: Operation, lanes: tuple[int, ...]) -> None:
+    def visit(self, operation: Operation, lanes: tuple[int, ...], use_dsp: bool = True) -> None:
+        """Add the cells of ``operation``, whose multipliers are those of the device or LUTs."""
+        self.style = int(not use_dsp)
         kind = operation.kind
         if kind in MATRICES:
             # A spread has one product an output, whatever its inputs.
@@ -147,7 +150,7 @@ class Builder:
             raise ExportError(f"{operation.output}: it joins a tensor of every step and one of the last step, which has no RTL")
         output = self._output(operation, lanes, streams[0])
         if operation.kind == "product":
-            cell = library.product(*streams, output)
+            cell = self._styled(library.product(*streams, output))
         else:
             shifts = tuple(self.shifts.get(name, 0) for name in operation.inputs)
             cell = library.add(*streams, output, shifts, operation.sign)
@@ -210,8 +213,13 @@ class Builder:
         return Stream(**{**fields, "name": self.names.new(f"{stream.name}_{suffix}")})
 
     def _put(self, make, given: Stream, output: Stream, *more) -> Stream:
-        self.cells.append(make(given, output, *more))
+        self.cells.append(self._styled(make(given, output, *more)))
         return output
+
+    def _styled(self, cell: Cell) -> Cell:
+        if not self.style or cell.module not in library.MULTIPLYING:
+            return cell
+        return replace(cell, parameters={**cell.parameters, "STYLE": self.style})
 
     def _offer(self, tensor: str, stream: Stream) -> None:
         """Give every reader of ``tensor`` a stream of its own."""

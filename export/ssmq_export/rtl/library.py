@@ -9,6 +9,8 @@ from .netlist import Cell, Rom, Stream
 from .timing import SCAN_LATENCY, LastStep, Parts, Replayed, Scanned, Several, Through
 
 INT32 = 1 << 31
+# Modules that hold multipliers, with a parameter STYLE.
+MULTIPLYING = frozenset({"ssmq_affine", "ssmq_matvec", "ssmq_product", "ssmq_scan"})
 
 
 def _bits(values: np.ndarray) -> int:

@@ -116,6 +116,8 @@ sequence may follow at once. `rst` is synchronous and active high. The output co
 
 A step takes {interval:,} cycles; the first one leaves after {latency:,}.{sequence}
 
+`families/` holds modules that take the place of those of the same name where a device family has a better one.
+
 Memories are read with `$readmemh` by bare names: run tools in `rtl/`, or put the `.mem` files where they run.
 
 * `ssmq simulate .` runs it in Verilator against test data.

@@ -27,7 +27,7 @@ from .simulator import LIBRARY
 from .verilog import top_level
 
 # What the design itself is, in ``RTL``; the library's modules and the memories lie beside it.
-RTL, TEST, TOP, GRAPH = "rtl", "test", "network", "graph.onnx"
+RTL, TEST, TOP, GRAPH, FAMILIES = "rtl", "test", "network", "graph.onnx", "families"
 TESTED_SEQUENCES, TESTED_STEPS = 2, 24
 
 
@@ -79,6 +79,9 @@ def _write(graph: DataflowGraph, design: Design, folder: Path, name: str) -> Man
     modules = {cell.module for cell in design.cells}
     for path in sorted(LIBRARY.glob("*.sv")):
         shutil.copyfile(path, folder / RTL / path.name)
+    for path in sorted(LIBRARY.glob("*/*.sv")):
+        (folder / FAMILIES / path.parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, folder / FAMILIES / path.parent.name / path.name)
     for cell in design.cells:
         for rom in cell.roms.values():
             (folder / RTL / f"{rom.name}.mem").write_text(rom.text())

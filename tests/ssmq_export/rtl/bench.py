@@ -30,6 +30,7 @@ class Case:
     lanes: list[tuple[int, ...]]
     codes: dict[str, np.ndarray]
     each_step: bool = True
+    use_dsp: bool = True
     streams: dict[str, Stream] = field(default_factory=dict)
 
     def expected(self) -> np.ndarray:
@@ -76,19 +77,25 @@ def elements(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return codes.reshape(-1, 1), last.reshape(-1)
 
 
-def bench(cases: list[Case], folder: Path, library: Path = LIBRARY) -> Bench:
-    """All cases in one model."""
-    names, cells, inputs, outputs = Names(), [], {}, {}
-    for number, case in enumerate(cases):
+def bench(cases: list[Case], folder: Path, library: Path = LIBRARY, wanted=lambda cells: True) -> Bench:
+    """All cases whose cells are ``wanted`` in one model."""
+    names, kept, cells, inputs, outputs = Names(), [], [], {}, {}
+    for case in cases:
+        number = len(kept)
         builder = Builder(case.operations, (case.operations[-1].output,), names)
-        for k, name in enumerate(case.codes):
+        for name in case.codes:
             limits = next(s for o in case.operations for n, s in zip(o.inputs, o.sources, strict=True) if n == name)
-            case.streams[name] = inputs[f"case{number}_in{k}"] = builder.enter(name, limits)
+            case.streams[name] = builder.enter(name, limits)
         for operation, lanes in zip(case.operations, case.lanes, strict=True):
-            builder.visit(operation, lanes)
-        case.streams["out"] = outputs[f"case{number}_out"] = builder.leave(case.operations[-1].output, case.each_step)
+            builder.visit(operation, lanes, case.use_dsp)
+        case.streams["out"] = builder.leave(case.operations[-1].output, case.each_step)
+        if not wanted(builder.cells):
+            continue
+        inputs |= {f"case{number}_in{k}": case.streams[name] for k, name in enumerate(case.codes)}
+        outputs[f"case{number}_out"] = case.streams["out"]
+        kept.append(case)
         cells.append(with_queues(builder.cells, arrivals(case)))
-    return Bench(cases, cells, side_by_side(cells, inputs, outputs, folder, library))
+    return Bench(kept, cells, side_by_side(cells, inputs, outputs, folder, library))
 
 
 def side_by_side(cells: list[list[Cell]], inputs, outputs, folder: Path, library: Path = LIBRARY) -> Simulator:

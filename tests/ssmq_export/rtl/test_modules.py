@@ -138,10 +138,20 @@ def cases(seed: int) -> list[Case]:
         found.append(Case(name, [one], [(lanes,)], {f"{name}_x": drawn(rng, source)}))
     ending = operation("offset", "ending_y", {"ending_x": span(3, 0, 7)}, span(3, 1, 8), constant=np.array([1]))
     found.append(Case("ending", [ending], [(1,)], {"ending_x": drawn(rng, span(3, 0, 7))}, each_step=False))
-    return found
+    # Multipliers of LUTs, an even and an odd number of rows.
+    luts = [
+        scan_case("lut_scan", rng, 3, 4, (1, 1), drive="product"),
+        joined("lut_gate", rng, "product", span(4, -32, 31), span(4, 0, 63), 1),
+        joined("lut_gates", rng, "product", span(4, -32, 31), span(4, -64, 63), 1),
+    ]
+    for case in luts:
+        case.use_dsp = False
+    return [*found, *luts]
 
 
 NAMES = [case.name for case in cases(0)]
+# Shares of cycles in which the inputs and the outputs pause.
+PAUSES = {"steady": (0.0, 0.0), "stalled": (0.3, 0.5), "starved": (0.6, 0.1)}
 
 
 @pytest.fixture(scope="module")
@@ -151,11 +161,11 @@ def benches(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def runs(benches):
-    return {pauses: benches.run(*pauses, seed=7) for pauses in ((0.0, 0.0), (0.3, 0.5), (0.6, 0.1))}
+    return {pauses: benches.run(*pauses, seed=7) for pauses in PAUSES.values()}
 
 
 @needs_tools
-@pytest.mark.parametrize("pauses", [(0.0, 0.0), (0.3, 0.5), (0.6, 0.1)], ids=["steady", "stalled", "starved"])
+@pytest.mark.parametrize("pauses", PAUSES.values(), ids=PAUSES)
 @pytest.mark.parametrize("name", NAMES)
 def test_every_code_and_every_flag(benches, runs, name, pauses):
     number = NAMES.index(name)
@@ -169,5 +179,5 @@ def test_every_code_and_every_flag(benches, runs, name, pauses):
 @pytest.mark.parametrize("name", NAMES)
 def test_beats_leave_when_the_table_says(benches, runs, name):
     number = NAMES.index(name)
-    _, _, cycles = runs[0.0, 0.0][number]
+    _, _, cycles = runs[PAUSES["steady"]][number]
     np.testing.assert_array_equal(cycles, benches.foretold(number))
