@@ -69,7 +69,7 @@ def test_simulate_fails_where_a_memory_is_not_what_it_was(small, tmp_path):
     path = folder / "rtl" / "logits.mem"
     path.write_text("".join(f"{int(line, 16) ^ 1:x}\n" for line in path.read_text().split()))
     done = ssmq("simulate", folder, "--images", 3, "--dataset", f"npz:{small[0] / 'data.npz'}")
-    assert done.code == 1 and "first difference: logits, sequence 0" in done.out
+    assert done.code == 1 and "first difference: logits, sequence 0, step 0, channel 0" in done.out
 
 
 def test_the_same_graph_gives_the_same_files(small, tmp_path):

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import gcd
 
 import numpy as np
@@ -30,11 +30,12 @@ TABULATED, SEARCHED = 1 << 11, 16
 
 @dataclass(frozen=True, eq=False)
 class Design:
-    """``cells`` in an order in which every stream is made before it is read."""
+    """``cells`` in an order in which every stream is made before it is read; ``tensors`` by the names of their streams."""
 
     cells: list[Cell]
     given: Stream
     result: Stream
+    tensors: dict[str, str] = field(default_factory=dict)
 
 
 def build(graph: DataflowGraph, foldings: list[Folding], names: Names) -> Design:
@@ -48,7 +49,7 @@ def build(graph: DataflowGraph, foldings: list[Folding], names: Names) -> Design
     given = builder.enter(name, tuple(np.full(graph.channels[name], end, np.int64) for end in graph.limits[name]))
     for operation, folding in zip(graph.operations, foldings, strict=True):
         builder.visit(operation, folding.lanes, folding.use_dsp)
-    return Design(builder.cells, given, builder.leave(port.name, bool(port.each_step)))
+    return Design(builder.cells, given, builder.leave(port.name, bool(port.each_step)), builder.tensors)
 
 
 class Builder:
@@ -62,6 +63,7 @@ class Builder:
         self.consumers = {name: operation for operation in operations for name in operation.inputs}
         # Of a tensor, the streams that its readers have not taken yet.
         self.waiting: dict[str, list[Stream]] = {}
+        self.tensors: dict[str, str] = {}
         self.style = 0
         # Of a shifted tensor that a sum shifts: by how much.
         self.shifts: dict[str, int] = {}
@@ -82,7 +84,9 @@ class Builder:
 
     def take(self, tensor: str, lanes: int) -> Stream:
         """A stream of ``tensor`` for one of its readers."""
-        stream = self.waiting[tensor].pop(0)
+        return self._in_lanes(self.waiting[tensor].pop(0), lanes)
+
+    def _in_lanes(self, stream: Stream, lanes: int) -> Stream:
         if stream.lanes == lanes:
             return stream
         # By way of a beat that both divide, so that neither side waits for the other.
@@ -161,8 +165,7 @@ class Builder:
         """The one channel of a tensor as ``channels`` equal ones."""
         stream = self.take(tensor, 1)
         stream = self._put(library.replay, stream, self._like(stream, "repeated", channels=channels), channels)
-        self.waiting[f"{tensor} "] = [stream]
-        return self.take(f"{tensor} ", lanes)
+        return self._in_lanes(stream, lanes)
 
     def _matrix(self, operation: Operation, weight: np.ndarray, pe: int, simd: int) -> None:
         given = self.take(operation.inputs[0], simd)
@@ -223,6 +226,7 @@ class Builder:
 
     def _offer(self, tensor: str, stream: Stream) -> None:
         """Give every reader of ``tensor`` a stream of its own."""
+        self.tensors[stream.name] = tensor
         count = self.readers[tensor]
         streams = [stream]
         if count > 1:

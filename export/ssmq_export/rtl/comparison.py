@@ -12,7 +12,7 @@ import onnx
 
 from ..dataflow.graph import DataflowGraph
 from ..door.graph_file import load_graph
-from .evaluate import evaluated
+from .evaluate import evaluated, traced
 from .model import RtlModel
 from .project import GRAPH
 
@@ -54,16 +54,25 @@ def compare_rtl(
     tell(f"{len(codes)} sequences")
     found = model.forward(codes, gap=stalls, stall=stalls)
     ran = time.perf_counter()
-    expected = evaluated(DataflowGraph(graph), codes)
-    unequal = found != expected
-    first = _place(unequal, model) if unequal.any() else ""
+    known = DataflowGraph(graph)
+    unequal = found != evaluated(known, codes)
+    if unequal.any():
+        tell("what differs first")
+    first = _place(unequal, codes, known, model) if unequal.any() else ""
     return Comparison(
         len(codes), unequal.size, int(np.count_nonzero(unequal)), first, model.cycles,
         None if stalls else model.expected_cycles, compiled - began, ran - compiled,
     )  # fmt: skip
 
 
-def _place(unequal: np.ndarray, model: RtlModel) -> str:
-    place = [int(index) for index in np.argwhere(unequal)[0]]
-    step = f", step {place[1]}" if len(place) == 3 else ""
-    return f"{model.manifest.result.tensor}, sequence {place[0]}{step}, channel {place[-1]}"
+def _place(unequal: np.ndarray, codes: np.ndarray, graph: DataflowGraph, model: RtlModel) -> str:
+    """The first tensor, in the order of computation, that differs in the first sequence whose output does; its earliest
+    step, and there its first channel."""
+    sequence = int(np.argmax(unequal.reshape(len(unequal), -1).any(axis=1)))
+    some = codes[sequence : sequence + 1]
+    expected, output = traced(graph, some), model.manifest.result.tensor
+    for tensor, found in model.tensors(some).items():
+        if (other := expected[tensor] != found).any():
+            _, step, channel = (int(index) for index in np.argwhere(other)[0])
+            return f"{tensor}, sequence {sequence}, step {step}, channel {channel}"
+    return f"{output}, sequence {sequence}, channel {int(np.argwhere(unequal[sequence])[0][-1])}"

@@ -1,7 +1,8 @@
 // Drives the streams of a model and writes down what comes: `simulate GIVEN RESULT SEED GAP STALL PATIENCE [TRACE]`.
 //
 // GIVEN: of every input the number of beats, then beats of {elements.., last}; of every output the number of beats that
-// must come. RESULT: of every output, beats of {elements.., last, cycle}, then the cycle in which the first beat was taken.
+// must come. RESULT: of every output, beats of {elements.., last, cycle}, of every tap their number and beats of
+// {elements.., cycle}, then the cycle in which the first beat was taken.
 // All numbers are int64. GAP and STALL: of 256 cycles, in how many an input has nothing or an output takes nothing.
 // PATIENCE: cycles without any beat after which the model is stuck, and which it is watched for more beats at the end.
 #include <cstdint>
@@ -40,6 +41,13 @@ void set_bits(VlWide<N>& data, int first, int count, uint64_t word) {
         uint32_t& part = data[(first + i) / 32];
         part = (word >> i) & 1 ? part | one : part & ~one;
     }
+}
+
+template <class T>
+int64_t element_of(const T& data, const Shape& shape, int lane) {
+    const uint64_t word = bits_of(data, lane * shape.bits, shape.bits);
+    const bool negative = shape.is_signed && shape.bits < 64 && (word >> (shape.bits - 1)) & 1;
+    return negative ? int64_t(word | (~uint64_t(0) << shape.bits)) : int64_t(word);
 }
 
 struct Random {
@@ -87,6 +95,7 @@ int main(int count, char** words) {
 
     std::vector<Input> inputs(INPUTS);
     std::vector<Output> outputs(OUTPUTS);
+    std::vector<Numbers> taps(TAPPED);
     size_t at = 0;
     for (int i = 0; i < INPUTS; i++) {
         const size_t size = given.at(at++) * (IN[i].lanes + 1);
@@ -149,12 +158,7 @@ int main(int count, char** words) {
                     return;
                 }
                 Numbers beat;
-                for (int lane = 0; lane < OUT[i].lanes; lane++) {
-                    const int width = OUT[i].bits;
-                    const uint64_t word = bits_of(data, lane * width, width);
-                    const bool negative = OUT[i].is_signed && (word >> (width - 1)) & 1;
-                    beat.push_back(negative && width < 64 ? int64_t(word | (~uint64_t(0) << width)) : int64_t(word));
-                }
+                for (int lane = 0; lane < OUT[i].lanes; lane++) beat.push_back(element_of(data, OUT[i], lane));
                 beat.push_back(last);
                 if (!output.standing.empty() && output.standing != beat) fail("a beat changed while it was stalled", i, cycle);
                 output.standing = beat;
@@ -167,6 +171,11 @@ int main(int count, char** words) {
                 moved = cycle;
             });
         }
+        each_tap(model, [&](int i, auto& valid, auto& ready, auto& data, auto&) {
+            if (!running || !valid || !ready) return;
+            for (int lane = 0; lane < TAP[i].lanes; lane++) taps[i].push_back(element_of(data, TAP[i], lane));
+            taps[i].push_back(cycle);
+        });
         model.clk = 1;
         model.eval();
 #ifdef TRACE
@@ -181,6 +190,11 @@ int main(int count, char** words) {
     std::FILE* file = std::fopen(words[2], "wb");
     if (!file) fail("no result file", 0, cycle);
     for (const Output& output : outputs) std::fwrite(output.beats.data(), sizeof(int64_t), output.beats.size(), file);
+    for (const Numbers& tap : taps) {
+        const int64_t size = tap.size();
+        std::fwrite(&size, sizeof(size), 1, file);
+        std::fwrite(tap.data(), sizeof(int64_t), tap.size(), file);
+    }
     const int64_t began = first;
     std::fwrite(&began, sizeof(began), 1, file);
     return std::fclose(file) ? 1 : 0;

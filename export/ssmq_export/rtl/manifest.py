@@ -73,7 +73,9 @@ class CellEntry(_Entry):
 class Manifest(_Entry):
     """Cycles: ``interval`` between two steps, ``latency`` from the first beat of a step to its last output where nothing
     else is on the way, ``cycles`` of the first sequence of ``length`` steps, ``further`` of each that follows.
-    ``longest``: steps after which a running sum may leave its type; None if none can."""
+
+    ``tensors``: what streams carry, in the order of computation. ``longest``: steps after which a running sum may leave
+    its type; None if none can."""
 
     version: Literal[1] = 1
     top: Name
@@ -88,6 +90,7 @@ class Manifest(_Entry):
     cycles: Count | None
     further: Count | None
     streams: dict[Name, StreamEntry]
+    tensors: dict[Name, str]
     cells: list[CellEntry]
     files: list[str]
 
@@ -125,6 +128,7 @@ def manifest_of(graph: DataflowGraph, design: Design, top: str, files: list[str]
         cycles=first,
         further=further,
         streams={name: StreamEntry(**{k: v for k, v in asdict(s).items() if k != "name"}) for name, s in streams.items()},
+        tensors=design.tensors,
         cells=[_cell(cell) for cell in design.cells],
         files=files,
     )

@@ -17,6 +17,7 @@ from .manifest import MANIFEST, load_manifest
 from .project import RTL, write_rtl
 from .schedule import total_cycles
 from .simulator import Pins, Simulator, compiled, require_tools
+from .verilog import with_taps
 
 SIMULATION = "simulation"
 STAMP = "stamp.json"
@@ -45,16 +46,10 @@ class RtlModel:
         ``gap`` and ``stall``: shares of the cycles in which no input is offered and no output is taken.
         """
         codes = self._given(codes)
-        batch, steps, channels = codes.shape
-        last = np.zeros(codes.shape, np.int64)
-        last[:, -1] = 1
+        batch, steps, _ = codes.shape
+        settings = {"gap": gap, "stall": stall, "seed": seed, "trace": self.trace, "patience": self._patience(gap, stall)}
+        (found,) = self._simulator.run(*self._vectors(codes), **settings)
         result = self.design.result
-        beats = batch * (steps if self.manifest.each_step else 1) * result.beats
-        lanes = self.design.given.lanes
-        (found,) = self._simulator.run(
-            [(codes.reshape(-1, lanes), last.reshape(-1, lanes)[:, 0])],
-            [beats], gap=gap, stall=stall, seed=seed, trace=self.trace, patience=self._patience(gap, stall),
-        )  # fmt: skip
         self.cycles = int(found.cycles[-1]) + 1
         self.expected_cycles = total_cycles(self.design, batch, steps)[0]
         self._refuse_flags(found.last, batch)
@@ -77,6 +72,13 @@ class RtlModel:
         found = self.forward(np.stack([*self._steps, u], axis=1))
         self._steps, self._batch = [*self._steps, u], len(u)
         return found[:, -1] if self.manifest.each_step else found
+
+    def _vectors(self, codes: np.ndarray):
+        """What the simulator is given, and how many beats must come."""
+        last = np.zeros(codes.shape, np.int64)
+        last[:, -1] = 1
+        lanes, steps = self.design.given.lanes, codes.shape[1] if self.manifest.each_step else 1
+        return [(codes.reshape(-1, lanes), last.reshape(-1, lanes)[:, 0])], [len(codes) * steps * self.design.result.beats]
 
     def _patience(self, gap: float, stall: float) -> int:
         """Cycles that may pass between two beats at a port: all steps of the longest sequence where one output ends it."""
@@ -102,34 +104,48 @@ class RtlModel:
         if not np.all(flags[:, -1]) or np.any(flags[:, :-1]):
             raise ExportError("the simulated hardware marks the wrong steps as the last ones of their sequences")
 
+    def tensors(self, codes: np.ndarray) -> dict[str, np.ndarray]:
+        """Codes ``(B, T or 1, channels)`` of every tensor that a stream inside carries, from a build of its own."""
+        codes = self._given(codes)
+        outer = (self.design.given.name, self.design.result.name)
+        streams = [self.manifest.streams[name].stream(name) for name in self.manifest.tensors if name not in outer]
+        with tempfile.TemporaryDirectory(prefix="ssmq-rtl-") as scratch:
+            top = self.folder / RTL / f"{self.manifest.top}.sv"
+            seen = Path(scratch) / top.name
+            seen.write_text(with_taps(top.read_text(), streams))
+            sources = [seen if path == top else path for path in self._sources()]
+            taps = [Pins(f"tap_{stream.name}", stream) for stream in streams]
+            simulator = self._build(sources, Path(scratch) / SIMULATION, taps=taps)
+            simulator.run(*self._vectors(codes), patience=self._patience(0, 0))
+        found = simulator.tapped
+        return {self.manifest.tensors[s.name]: found[s.name].reshape(len(codes), -1, s.channels) for s in streams}
+
+    def _sources(self) -> list[Path]:
+        return sorted((self.folder / RTL).glob("*.sv"))
+
     def _compiled(self) -> Simulator:
         """Compiled once for what the sources hold; a folder that is there is whole."""
-        sources = sorted((self.folder / RTL).glob("*.sv"))
-        given, result = [Pins("in", self.design.given)], [Pins("out", self.design.result)]
-        digest = sha256(b"".join(path.read_bytes() for path in (*sources, self.folder / MANIFEST))).hexdigest()
+        digest = sha256(b"".join(path.read_bytes() for path in (*self._sources(), self.folder / MANIFEST))).hexdigest()
         stamp = {"sources": digest, "trace": self.trace is not None}
         home = self.folder / SIMULATION
         try:
             if json.loads((home / STAMP).read_text()) == stamp:
-                return Simulator(home / "obj" / "simulate", self.folder / RTL, given, result)
+                return Simulator(home / "obj" / "simulate", self.folder / RTL, *self._pins())
         except (OSError, ValueError):
             pass
         with tempfile.TemporaryDirectory(dir=self.folder, prefix=".simulation-") as scratch:
             build = Path(scratch) / SIMULATION
-            compiled(
-                self.manifest.top,
-                self.folder / RTL,
-                sources,
-                given,
-                result,
-                build,
-                optimise="-O3",
-                trace=self.trace is not None,
-            )
+            self._build(self._sources(), build, trace=self.trace is not None)
             (build / STAMP).write_text(json.dumps(stamp))
             shutil.rmtree(home, ignore_errors=True)
             build.replace(home)
-        return Simulator(home / "obj" / "simulate", self.folder / RTL, given, result)
+        return Simulator(home / "obj" / "simulate", self.folder / RTL, *self._pins())
+
+    def _build(self, sources: list[Path], build: Path, **more) -> Simulator:
+        return compiled(self.manifest.top, self.folder / RTL, sources, *self._pins(), build, optimise="-O3", **more)
+
+    def _pins(self) -> tuple[list[Pins], list[Pins]]:
+        return [Pins("in", self.design.given)], [Pins("out", self.design.result)]
 
 
 def run_rtl(model: onnx.ModelProto, codes: np.ndarray) -> dict[str, np.ndarray]:

@@ -47,7 +47,7 @@ def total_cycles(design: Design, sequences: int, steps: int) -> tuple[int, int]:
 def queued(design: Design) -> Design:
     """``design`` with the queues that it needs."""
     spacing = interval(design) * np.arange(SETTLED)[:, None] + np.arange(design.given.beats)
-    return Design(with_queues(design.cells, {design.given.name: serial(spacing.reshape(-1))}), design.given, design.result)
+    return replace(design, cells=with_queues(design.cells, {design.given.name: serial(spacing.reshape(-1))}))
 
 
 def with_queues(cells: list[Cell], times: dict[str, np.ndarray]) -> list[Cell]:

@@ -62,10 +62,12 @@ class Beats:
 
 
 class Simulator:
-    """A compiled top level. ``folder`` holds its sources and memories."""
+    """A compiled top level. ``folder`` holds its sources and memories; ``tapped`` by name the elements that the streams
+    among ``taps`` carried in the last run."""
 
-    def __init__(self, program: Path, folder: Path, inputs: Sequence[Pins], outputs: Sequence[Pins]):
-        self.program, self.folder, self.inputs, self.outputs = program, folder, inputs, outputs
+    def __init__(self, program: Path, folder: Path, inputs: Sequence[Pins], outputs: Sequence[Pins], taps: Sequence[Pins] = ()):
+        self.program, self.folder, self.inputs, self.outputs, self.taps = program, folder, inputs, outputs, taps
+        self.tapped: dict[str, np.ndarray] = {}
 
     def run(
         self, given: Sequence[tuple[np.ndarray, np.ndarray]], expected: Sequence[int], *,
@@ -96,17 +98,21 @@ class Simulator:
             rows = numbers[at : at + count * (lanes + 2)].reshape(count, lanes + 2)
             at += rows.size
             found.append(Beats(rows[:, :lanes], rows[:, lanes], rows[:, lanes + 1] - began))
+        for pins in self.taps:
+            size, lanes = int(numbers[at]), pins.stream.lanes
+            self.tapped[pins.stream.name] = numbers[at + 1 : at + 1 + size].reshape(-1, lanes + 1)[:, :lanes].reshape(-1)
+            at += 1 + size
         return found
 
 
 def compiled(
     top: str, folder: Path, sources: Sequence[Path], inputs: Sequence[Pins], outputs: Sequence[Pins], build: Path, *,
-    optimise: str = "-O2", trace: bool = False,
+    taps: Sequence[Pins] = (), optimise: str = "-O2", trace: bool = False,
 ) -> Simulator:  # fmt: skip
     """Compile ``sources`` of which ``top`` is the top module, in ``build``; ``folder`` holds the memories."""
     require_tools()
     build.mkdir(parents=True, exist_ok=True)
-    (build / "ports.h").write_text(_ports_header(top, inputs, outputs))
+    (build / "ports.h").write_text(_ports_header(inputs, outputs, taps))
     options = [*OPTIONS, *(["--trace-vcd", "-CFLAGS", "-DTRACE"] if trace else [])]
     flags = f"{optimise} -I{build.absolute()}"
     command = [
@@ -134,17 +140,19 @@ def compiled(
     if done.returncode:
         problems = [line for line in (done.stderr + done.stdout).splitlines() if line.startswith("%") or "error:" in line]
         raise ExportError(f"Verilator: {(problems or [last_words(done, '')])[0]}")
-    return Simulator(build / "obj" / "simulate", folder, inputs, outputs)
+    return Simulator(build / "obj" / "simulate", folder, inputs, outputs, taps)
 
 
-def _ports_header(top: str, inputs: Sequence[Pins], outputs: Sequence[Pins]) -> str:
+def _ports_header(inputs: Sequence[Pins], outputs: Sequence[Pins], taps: Sequence[Pins]) -> str:
     lines = ['#include "Vmodel.h"', "using Model = Vmodel;", "struct Shape { int lanes, bits; bool is_signed; };"]
-    for word, table, pins in (("input", "IN", inputs), ("output", "OUT", outputs)):
+    for word, table, count, pins in (
+        ("input", "IN", "INPUTS", inputs), ("output", "OUT", "OUTPUTS", outputs), ("tap", "TAP", "TAPPED", taps)
+    ):  # fmt: skip
         shapes = [f"{{{p.stream.lanes}, {p.stream.bits}, {str(p.stream.signed).lower()}}}" for p in pins]
         calls = [
             f"    act({i}, {', '.join(f'model.{p.prefix}_{wire}' for wire in ('valid', 'ready', 'data', 'last'))});"
             for i, p in enumerate(pins)
         ]
-        lines += [f"constexpr int {table}PUTS = {len(pins)};", f"constexpr Shape {table}[] = {{{', '.join(shapes)}}};"]
+        lines += [f"constexpr int {count} = {len(pins)};", f"constexpr Shape {table}[] = {{{', '.join(shapes or ['{}'])}}};"]
         lines += ["template <class Act>", f"void each_{word}(Model& model, Act act) {{", *calls, "}"]
     return "\n".join([*lines, ""])

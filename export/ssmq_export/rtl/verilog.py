@@ -28,6 +28,18 @@ def top_level(cells: list[Cell], given: dict[str, Stream], result: dict[str, Str
     return "\n".join([*lines, "endmodule", ""])
 
 
+def with_taps(text: str, streams: list[Stream]) -> str:
+    """A top level with outputs ``tap_*`` that show the handshakes of ``streams`` inside it."""
+    ports, wires = [], []
+    for stream in streams:
+        for wire in WIRES:
+            width = _range(stream.width) if wire == "data" else ""
+            ports.append(f",\n    output wire {width}tap_{stream.name}_{wire}")
+            wires.append(f"  assign tap_{stream.name}_{wire} = {stream.name}_{wire};\n")
+    head, tail = text.split("\n);\n", 1)
+    return head + "".join(ports) + "\n);\n" + tail.removesuffix("endmodule\n") + "".join(wires) + "endmodule\n"
+
+
 def _range(width: int) -> str:
     return f"[{width - 1}:0] "
 

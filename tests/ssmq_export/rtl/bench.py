@@ -11,6 +11,7 @@ from ssmq_export.dataflow.diagonal_scan import output_ranges
 from ssmq_export.dataflow.hardware import Part, ScanShape
 from ssmq_export.dataflow.operation import Operation
 from ssmq_export.dataflow.rows import compile_rows
+from ssmq_export.rtl import library as library_cells
 from ssmq_export.rtl.build import Builder
 from ssmq_export.rtl.names import Names
 from ssmq_export.rtl.netlist import Cell, Stream
@@ -31,6 +32,7 @@ class Case:
     codes: dict[str, np.ndarray]
     each_step: bool = True
     use_dsp: bool = True
+    argmax: bool = False
     streams: dict[str, Stream] = field(default_factory=dict)
 
     def expected(self) -> np.ndarray:
@@ -38,7 +40,8 @@ class Case:
         for operation in self.operations:
             known[operation.output] = operation.evaluate(*(known[name] for name in operation.inputs))
         found = known[self.operations[-1].output]
-        return found if self.each_step else found[:, -1:]
+        found = found if self.each_step else found[:, -1:]
+        return found.argmax(axis=2)[..., None] if self.argmax else found
 
 
 @dataclass
@@ -88,7 +91,11 @@ def bench(cases: list[Case], folder: Path, library: Path = LIBRARY, wanted=lambd
             case.streams[name] = builder.enter(name, limits)
         for operation, lanes in zip(case.operations, case.lanes, strict=True):
             builder.visit(operation, lanes, case.use_dsp)
-        case.streams["out"] = builder.leave(case.operations[-1].output, case.each_step)
+        case.streams["out"] = result = builder.leave(case.operations[-1].output, case.each_step)
+        if case.argmax:
+            place = Stream(names.new("place"), 1, 1, max(1, (result.beats - 1).bit_length()), False, result.once)
+            builder.cells.append(library_cells.argmax(result, place))
+            case.streams["out"] = place
         if not wanted(builder.cells):
             continue
         inputs |= {f"case{number}_in{k}": case.streams[name] for k, name in enumerate(case.codes)}

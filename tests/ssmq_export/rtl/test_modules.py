@@ -51,6 +51,16 @@ def joined(name, rng, kind, left, right, lanes, sign=1, shift=None):
     return Case(name, operations, [(lanes,)] * len(operations), codes)
 
 
+def residual(name, rng, matrix_lanes, lanes):
+    """A tensor with three readers, two ways of which are longer than the third: x + (W x - x)."""
+    source = span(4, -8, 7)
+    x, wx, less, y = (f"{name}_{part}" for part in ("x", "wx", "less", "y"))
+    one = dense(wx, x, source, numbers(rng, (4, 4), -8, 7))
+    two = operation("sum", less, {wx: one.limits, x: source}, ranges.total(one.limits, source, -1), sign=-1)
+    three = operation("sum", y, {x: source, less: two.limits}, ranges.total(source, two.limits, 1))
+    return Case(name, [one, two, three], [matrix_lanes, (lanes,), (lanes,)], {x: drawn(rng, source)})
+
+
 def rounding_thresholds(levels, shift):
     return first_inputs(levels, shift, True)[None]
 
@@ -138,6 +148,14 @@ def cases(seed: int) -> list[Case]:
         found.append(Case(name, [one], [(lanes,)], {f"{name}_x": drawn(rng, source)}))
     ending = operation("offset", "ending_y", {"ending_x": span(3, 0, 7)}, span(3, 1, 8), constant=np.array([1]))
     found.append(Case("ending", [ending], [(1,)], {"ending_x": drawn(rng, span(3, 0, 7))}, each_step=False))
+    found += [residual("residual", rng, (1, 1), 1), residual("residual_lanes", rng, (2, 4), 4)]
+    for name, source in (
+        ("argmax", span(5, -8, 7)),
+        ("argmax_one", span(1, 0, 7)),
+        ("argmax_high", span(4, 0, 3)),
+    ):
+        one = operation("offset", f"{name}_y", {f"{name}_x": source}, source, constant=np.array([0]))
+        found.append(Case(name, [one], [(1,)], {f"{name}_x": drawn(rng, source)}, argmax=True))
     # Multipliers of LUTs, an even and an odd number of rows.
     luts = [
         scan_case("lut_scan", rng, 3, 4, (1, 1), drive="product"),
