@@ -14,8 +14,8 @@ MULTIPLYING = frozenset({"ssmq_affine", "ssmq_matvec", "ssmq_product", "ssmq_sca
 
 
 def _bits(values: np.ndarray) -> int:
-    """Bits of a signed word that holds every one of ``values``."""
-    return max(int(values.max(initial=0)), ~int(values.min(initial=0)), 0).bit_length() + 1
+    """Bits of a signed word that holds every one of ``values``, two at least."""
+    return max(int(values.max(initial=0)), ~int(values.min(initial=0)), 1).bit_length() + 1
 
 
 def _power(least: int) -> int:

@@ -77,11 +77,11 @@ module ssmq_affine #(
     wire signed [IN_BITS:0] x = {IN_SIGNED != 0 && code[IN_BITS-1], code};
     wire unused_high = &{1'b0, x};
     wire [WORD-1:0] word = words[lane*WORD+:WORD];
-    logic signed [SB-1:0] sum;
+    logic [SB-1:0] sum;
 
     if (COMMON != 0) begin : g_common
-      localparam logic signed [SB-1:0] ALL = SB'(FACTOR);
-      localparam logic signed [SB-1:0] MORE = SB'(TERM);
+      localparam logic [SB-1:0] ALL = SB'(FACTOR);
+      localparam logic [SB-1:0] MORE = SB'(TERM);
       wire unused = &{1'b0, word};
       always_ff @(posedge clk) if (en) sum <= SB'(x) * ALL + MORE;
     end else begin : g_file

@@ -6,11 +6,11 @@ module ssmq_multiply #(
     parameter int B_BITS = 8,
     parameter int STYLE  = 0
 ) (
-    input  wire                             clk,
-    input  wire                             en,
-    input  wire signed  [       A_BITS-1:0] a,
-    input  wire signed  [       B_BITS-1:0] b,
-    output logic signed [A_BITS+B_BITS-1:0] product
+    input  wire                      clk,
+    input  wire                      en,
+    input  wire  [       A_BITS-1:0] a,
+    input  wire  [       B_BITS-1:0] b,
+    output logic [A_BITS+B_BITS-1:0] product
 );
   localparam int PB = A_BITS + B_BITS;
   logic signed [A_BITS-1:0] a_held;
@@ -22,7 +22,7 @@ module ssmq_multiply #(
     end
 
   if (STYLE == 0) begin : g_block
-    logic signed [PB-1:0] first;
+    logic [PB-1:0] first;
     always_ff @(posedge clk)
       if (en) begin
         first   <= a_held * b_held;

@@ -38,7 +38,7 @@ module ssmq_product #(
   for (genvar lane = 0; lane < LANES; lane++) begin : g_lane
     wire [A_BITS-1:0] a = a_data[lane*A_BITS+:A_BITS];
     wire [B_BITS-1:0] b = b_data[lane*B_BITS+:B_BITS];
-    wire signed [A_BITS+B_BITS+1:0] product;
+    wire [A_BITS+B_BITS+1:0] product;
     wire unused = &{1'b0, product};
     ssmq_multiply #(
         .A_BITS(A_BITS + 1),
@@ -49,6 +49,6 @@ module ssmq_product #(
         .b({B_SIGNED != 0 && b[B_BITS-1], b}),
         .*
     );
-    assign out_data[lane*OUT_BITS+:OUT_BITS] = OUT_BITS'(product);
+    assign out_data[lane*OUT_BITS+:OUT_BITS] = product[OUT_BITS-1:0];
   end
 endmodule

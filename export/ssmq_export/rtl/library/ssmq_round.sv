@@ -9,10 +9,10 @@ module ssmq_round #(
     parameter int LOW      = -128,
     parameter int HIGH     = 127
 ) (
-    input  wire                       clk,
-    input  wire                       en,
-    input  wire signed  [IN_BITS-1:0] biased,
-    output logic       [OUT_BITS-1:0] out
+    input  wire                 clk,
+    input  wire                 en,
+    input  wire  [ IN_BITS-1:0] biased,
+    output logic [OUT_BITS-1:0] out
 );
   // One bit more than is left, so that LOW and HIGH fit into the comparisons.
   localparam int LEFT = IN_BITS - SHIFT;

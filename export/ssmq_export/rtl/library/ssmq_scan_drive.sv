@@ -11,9 +11,9 @@ module ssmq_scan_drive #(
     input  wire                          clk,
     input  wire signed  [    U_BITS-1:0] u,
     input  wire         [    B_BITS-1:0] b,
-    output logic signed [  OUT_BITS-1:0] drive
+    output logic        [  OUT_BITS-1:0] drive
 );
-  localparam logic signed [OUT_BITS-1:0] HALF = SHIFT == 0 ? '0 : OUT_BITS'(1) << (SHIFT - 1);
+  localparam logic [OUT_BITS-1:0] HALF = SHIFT == 0 ? '0 : OUT_BITS'(1) << (SHIFT - 1);
 
   if (KIND == 0) begin : g_none
     wire unused = &{1'b0, clk, u, b};
@@ -22,12 +22,12 @@ module ssmq_scan_drive #(
     // By the low bits of k first, then by the high ones.
     localparam int KB = B_BITS - 1;
     localparam int LB = KB < 2 ? KB : 2;
-    logic signed [OUT_BITS-1:0] fine, coarse, biased;
+    logic [OUT_BITS-1:0] fine, coarse, biased;
     logic [KB-1:0] k;
     always_ff @(posedge clk) begin
-      fine <= b[KB] ? OUT_BITS'(u) <<< (B_BASE + 32'(b[LB-1:0])) : '0;
+      fine <= b[KB] ? OUT_BITS'(u) << (B_BASE + 32'(b[LB-1:0])) : '0;
       k <= b[KB-1:0] >> LB;
-      coarse <= fine <<< (32'(k) << LB);
+      coarse <= fine << (32'(k) << LB);
       biased <= coarse + HALF;
       drive <= biased;
     end

@@ -23,7 +23,7 @@ module ssmq_scan_output #(
 
   for (genvar mode = 0; mode < MODES; mode++) begin : g_mode
     wire signed [PB-1:0] re, im;
-    logic signed [PB:0] difference;
+    logic [PB:0] difference;
     ssmq_multiply #(
         .A_BITS(STATE_BITS),
         .B_BITS(C_BITS),

@@ -14,20 +14,20 @@ module ssmq_scan_update #(
     parameter int STYLE = 0
 ) (
     input  wire                           clk,
-    input  wire signed  [STATE_BITS-1:0]  x_re,
-    input  wire signed  [STATE_BITS-1:0]  x_im,
-    input  wire signed  [    A_BITS-1:0]  a_re,
-    input  wire signed  [    A_BITS-1:0]  a_im,
+    input  wire         [STATE_BITS-1:0]  x_re,
+    input  wire         [STATE_BITS-1:0]  x_im,
+    input  wire         [    A_BITS-1:0]  a_re,
+    input  wire         [    A_BITS-1:0]  a_im,
     input  wire         [    B_BITS-1:0]  b_re,
     input  wire         [    B_BITS-1:0]  b_im,
-    input  wire signed  [    U_BITS-1:0]  u,
+    input  wire         [    U_BITS-1:0]  u,
     output wire         [STATE_BITS-1:0]  next_re,
     output wire         [STATE_BITS-1:0]  next_im
 );
   localparam int PB = A_BITS + STATE_BITS;
   wire signed [PB-1:0] re_re, im_im, re_im, im_re;
-  wire signed [SUM_BITS-1:0] drive_re, drive_im;
-  logic signed [SUM_BITS-1:0] turned_re, turned_im, sum_re, sum_im;
+  wire [SUM_BITS-1:0] drive_re, drive_im;
+  logic [SUM_BITS-1:0] turned_re, turned_im, sum_re, sum_im;
 
   ssmq_multiply #(.A_BITS(A_BITS), .B_BITS(STATE_BITS), .STYLE(STYLE))
       p_re_re (.en(1'b1), .a(a_re), .b(x_re), .product(re_re), .*),

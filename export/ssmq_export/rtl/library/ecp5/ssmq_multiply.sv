@@ -5,16 +5,16 @@ module ssmq_multiply #(
     parameter int B_BITS = 8,
     parameter int STYLE  = 0
 ) (
-    input  wire                             clk,
-    input  wire                             en,
-    input  wire signed  [       A_BITS-1:0] a,
-    input  wire signed  [       B_BITS-1:0] b,
-    output wire signed  [A_BITS+B_BITS-1:0] product
+    input  wire                      clk,
+    input  wire                      en,
+    input  wire  [       A_BITS-1:0] a,
+    input  wire  [       B_BITS-1:0] b,
+    output wire  [A_BITS+B_BITS-1:0] product
 );
   localparam int PB = A_BITS + B_BITS;
   if (STYLE == 0 && A_BITS <= 18 && B_BITS <= 18) begin : g_block
-    wire [17:0] x = 18'(a);
-    wire [17:0] y = 18'(b);
+    wire [17:0] x = {{19 - A_BITS{a[A_BITS-1]}}, a[A_BITS-2:0]};
+    wire [17:0] y = {{19 - B_BITS{b[B_BITS-1]}}, b[B_BITS-2:0]};
     wire [35:0] p;
     assign product = p[PB-1:0];
     MULT18X18D #(
@@ -54,7 +54,7 @@ module ssmq_multiply #(
   end else begin : g_inferred
     logic signed [A_BITS-1:0] a_held;
     logic signed [B_BITS-1:0] b_held;
-    logic signed [PB-1:0] first, second;
+    logic [PB-1:0] first, second;
     assign product = second;
     always_ff @(posedge clk)
       if (en) begin
