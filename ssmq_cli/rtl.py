@@ -17,18 +17,30 @@ NAME = "rtl"
 def command(
     graph: Annotated[Path, typer.Argument(help="A sequence dataflow graph (sequence-dataflow.onnx of ssmq export).")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the RTL; an earlier one is replaced.")],
+    fps: Annotated[
+        float | None, typer.Option(help="Fold for so many sequences a second (with --target).", **options.RATE)
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="Part that --fps is for, as in ssmq estimate.")] = None,
+    clock: Annotated[float, typer.Option(help="Clock in MHz that --fps is for.", **options.MEGAHERTZ)] = 100.0,
     name: Annotated[str, typer.Option(help="Name of the top level.")] = "network",
     as_json: options.AsJson = False,
 ) -> None:
     """Write sources, memories, a manifest, a self-test, and packaging for FuseSoC and Vivado.
 
-    The folding is the one that the graph keeps (`ssmq estimate --write`), one lane a node without. `ssmq simulate` runs
-    what was written.
+    The folding is the one that the graph keeps (`ssmq estimate --write`), one lane a node without, unless --fps chooses
+    one. `ssmq simulate` runs what was written.
     """
     from ssmq_export.door.graph_file import load_graph
+    from ssmq_export.errors import ExportError
+    from ssmq_export.estimates import estimate_graph, find_part, folded_graph
     from ssmq_export.rtl import write_rtl
 
-    manifest = write_rtl(load_graph(graph, "sequence-dataflow"), out, name)
+    model = load_graph(graph, "sequence-dataflow")
+    if (fps is None) != (target is None):
+        raise ExportError("--fps and --target belong together: give both, or neither for the folding that the graph keeps")
+    if fps is not None:
+        model = folded_graph(model, estimate_graph(model, find_part(target), fps=fps, clock_mhz=clock))
+    manifest = write_rtl(model, out, name)
     if as_json:
         print_json(manifest.model_dump(mode="json"))
         return

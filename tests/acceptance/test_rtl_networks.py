@@ -82,7 +82,9 @@ def check(networks: list[Network], folder: Path) -> None:
 
 
 @pytest.mark.skipif(not rtl.available(), reason=rtl.INSTALL)
-@pytest.mark.parametrize("numbers", [(2,), *(pytest.param((k,), marks=pytest.mark.slow) for k in range(COUNT) if k != 2)], ids=str)
+@pytest.mark.parametrize(
+    "numbers", [(2,), *(pytest.param((k,), marks=pytest.mark.slow) for k in range(COUNT) if k != 2)], ids=str
+)
 def test_every_code_and_every_cycle(numbers, tmp_path):
     names = Names()
     check([network(k, folding, names) for k in numbers for folding in range(FOLDINGS)], tmp_path)

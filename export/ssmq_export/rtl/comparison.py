@@ -13,6 +13,7 @@ import onnx
 from ..dataflow.graph import DataflowGraph
 from ..door.graph_file import load_graph
 from .evaluate import evaluated, traced
+from .manifest import load_manifest
 from .model import RtlModel
 from .project import GRAPH
 
@@ -40,6 +41,7 @@ class Comparison:
 
 def graph_of(folder: Path) -> onnx.ModelProto:
     """The graph that a folder of RTL was made from."""
+    load_manifest(folder)
     return load_graph(folder / GRAPH, "sequence-dataflow")
 
 

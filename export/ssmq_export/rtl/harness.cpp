@@ -123,7 +123,7 @@ int main(int count, char** words) {
     size_t missing = 0;
     for (const Output& output : outputs) missing += output.expected;
     model.rst = 1;
-    for (const long long resets = 4; cycle - moved < patience || cycle < resets; cycle++) {
+    for (const long long resets = 1; cycle - moved < patience || cycle < resets; cycle++) {
         const bool running = cycle >= resets;
         model.clk = 0;
         model.rst = !running;

@@ -167,14 +167,17 @@ def load_manifest(folder: Path) -> Manifest:
     """The manifest in ``folder``, or one message that says why there is none."""
     path = folder / MANIFEST
     advice = "give a folder that `ssmq rtl` has written"
+    if not path.is_file():
+        raise ExportError(f"{path}: no such file: {advice}")
     try:
         found = Manifest.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise ExportError(f"{path}: cannot be read ({error.strerror}): {advice}") from error
+        found.design()
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the file"
         raise ExportError(f"{path}: {place}: {first['msg']}: {advice}") from error
+    except (KeyError, TypeError) as error:
+        raise ExportError(f"{path}: an instance has a stream or a timing that is not there: {advice}") from error
     missing = [name for name in found.files if not (folder / name).is_file()]
     if missing:
         raise ExportError(f"{folder / missing[0]}: missing: generate the folder again with `ssmq rtl`")

@@ -116,7 +116,7 @@ module ssmq_scan #(
   for (genvar head = 0; head < HEADS; head++) begin : g_head
     wire [IN_BITS-1:0] code_2 = u_2[head*IN_BITS+:IN_BITS];
     wire [IN_BITS-1:0] code_d = u_d[head*IN_BITS+:IN_BITS];
-    wire signed [UB+D_BITS-1:0] direct;
+    wire [UB+D_BITS-1:0] direct;
 
     for (genvar mode = 0; mode < MODES; mode++) begin : g_mode
       localparam int LANE = head * MODES + mode;
