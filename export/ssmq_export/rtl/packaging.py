@@ -121,8 +121,8 @@ A step takes {interval:,} cycles; the first one leaves after {latency:,}.{sequen
 Memories are read with `$readmemh` by bare names: run tools in `rtl/`, or put the `.mem` files where they run.
 
 * `ssmq simulate .` runs it in Verilator against test data.
-* `test/self_test.sv` is a test bench for any simulator, with `given.mem` and `expected.mem`:
-  `cd test && cp ../rtl/*.mem . && verilator --binary --timing -Wno-fatal -y ../rtl self_test.sv && obj_dir/Vself_test`
+* `test/self_test.sv` is a test bench for any simulator, with `given.mem` and `expected.mem`; in a folder that holds `rtl/` and
+  `test/` together: `verilator --binary --timing -CFLAGS -fcoroutines -Wno-fatal *.sv && obj_dir/Vself_test`.
 * `{top}.core` is for FuseSoC, `package.tcl` packages it for Vivado.
 """
 
