@@ -34,6 +34,16 @@ def model(small):
     return rtl.RtlModel(small[0] / "rtl")
 
 
+def last_memory(small) -> str:
+    """The offsets of the decoder."""
+    return [memory["file"] for cell in small[1]["cells"] for memory in cell["memories"].values()][-1]
+
+
+def spoil(small, folder) -> None:
+    path = folder / last_memory(small)
+    path.write_text("".join(f"{int(line, 16) ^ 1:x}\n" for line in path.read_text().split()))
+
+
 @needs_tools
 def test_every_code_and_every_cycle(small, model):
     codes = small_codes(12).numpy()
@@ -67,10 +77,9 @@ def test_simulate_says_what_it_compared(small):
 def test_simulate_fails_where_a_memory_is_not_what_it_was(small, tmp_path):
     folder = tmp_path / "rtl"
     shutil.copytree(small[0] / "rtl", folder)
-    path = folder / "rtl" / "logits.mem"
-    path.write_text("".join(f"{int(line, 16) ^ 1:x}\n" for line in path.read_text().split()))
+    spoil(small, folder / "rtl")
     done = ssmq("simulate", folder, "--images", 3, "--dataset", f"npz:{small[0] / 'data.npz'}")
-    assert done.code == 1 and "first difference: logits, sequence 0, step 0, channel 0" in done.out
+    assert done.code == 1 and f"first difference: {small[1]['result']['tensor']}, sequence 0, step 0, channel 0" in done.out
 
 
 def test_the_same_graph_gives_the_same_files(small, tmp_path):
@@ -128,8 +137,8 @@ def test_a_folder_that_is_none_is_refused(small, tmp_path):
     with pytest.raises(ExportError, match="manifest.json"):
         rtl.RtlModel(tmp_path)
     shutil.copytree(small[0] / "rtl", tmp_path / "rtl", ignore=shutil.ignore_patterns("simulation"))
-    (tmp_path / "rtl" / "rtl" / "logits.mem").unlink()
-    with pytest.raises(ExportError, match="logits.mem: missing"):
+    (tmp_path / "rtl" / "rtl" / last_memory(small)).unlink()
+    with pytest.raises(ExportError, match=f"{last_memory(small)}: missing"):
         rtl.RtlModel(tmp_path / "rtl")
 
 
@@ -175,8 +184,7 @@ def test_the_self_test_passes_and_can_fail(small, tmp_path):
     sources = beside(small, tmp_path)
     done = built(tmp_path, sources)
     assert done.returncode == 0 and "none differs" in done.stdout
-    path = tmp_path / "logits.mem"
-    path.write_text("".join(f"{int(line, 16) ^ 1:x}\n" for line in path.read_text().split()))
+    spoil(small, tmp_path)
     done = subprocess.run(["obj_dir/Vself_test"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode and "beats differ" in done.stdout
 

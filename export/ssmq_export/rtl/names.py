@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from functools import cache
+from pathlib import Path
 
+LIBRARY = Path(__file__).with_name("library")
 # What the modules, the top level and its harness call their own, and words of Verilog, SystemVerilog and C++ that a tensor
 # may be called.
 TAKEN = frozenset(
@@ -29,11 +32,18 @@ SUFFIXES = (
 )  # fmt: skip
 
 
+@cache
+def _words_of_library() -> frozenset[str]:
+    """Every word in the modules: what an instance is called must not hide behind a signal inside it."""
+    texts = [path.read_text() for path in LIBRARY.glob("**/*.sv")]
+    return frozenset(word.lower() for text in texts for word in re.findall(r"[A-Za-z_]\w*", re.sub(r"//.*", "", text)))
+
+
 class Names:
     """Identifiers, each given once: letters, digits and underscores, as long as a file's name may be."""
 
     def __init__(self, *taken: str) -> None:
-        self._used: set[str] = set(TAKEN)
+        self._used: set[str] = TAKEN | _words_of_library()
         for name in ("in", "out", *taken):
             self._used |= _derived(name)
 

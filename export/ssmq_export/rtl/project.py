@@ -20,10 +20,9 @@ from ..errors import ExportError
 from .build import Design, build
 from .evaluate import evaluated
 from .manifest import MANIFEST, NAME, Manifest, manifest_of
-from .names import TAKEN, Names
+from .names import LIBRARY, TAKEN, Names
 from .packaging import core_file, packaging_script, readme, self_test
 from .schedule import queued
-from .simulator import LIBRARY
 from .verilog import top_level
 
 # What the design itself is, in ``RTL``; the library's modules and the memories lie beside it.

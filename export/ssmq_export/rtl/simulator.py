@@ -18,7 +18,6 @@ from .netlist import Stream
 
 INSTALL = "pip install 'ssmq-brevitas[hw]', with g++, make and perl (apt install g++ make perl)"
 HARNESS = Path(__file__).with_name("harness.cpp")
-LIBRARY = Path(__file__).with_name("library")
 # Lint warnings are errors; registers start at random values, so that a missing reset shows.
 OPTIONS = ("--cc", "--exe", "--build", "-Wall", "--x-assign", "unique", "--x-initial", "unique", "--output-split", "0")
 STUCK = 2000

@@ -13,10 +13,10 @@ from ssmq_export.dataflow.operation import Operation
 from ssmq_export.dataflow.rows import compile_rows
 from ssmq_export.rtl import library as library_cells
 from ssmq_export.rtl.build import Builder
-from ssmq_export.rtl.names import Names
+from ssmq_export.rtl.names import LIBRARY, Names
 from ssmq_export.rtl.netlist import Cell, Stream
 from ssmq_export.rtl.schedule import departures, with_queues
-from ssmq_export.rtl.simulator import LIBRARY, Pins, Simulator, compiled
+from ssmq_export.rtl.simulator import Pins, Simulator, compiled
 from ssmq_export.rtl.verilog import top_level
 
 STEPS, SEQUENCES = 5, 3

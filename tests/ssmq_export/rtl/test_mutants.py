@@ -13,6 +13,7 @@ from mutants import Mutant, drawn
 from ssmq_export import rtl
 from ssmq_export.errors import ExportError
 from ssmq_export.rtl import simulator
+from ssmq_export.rtl.names import LIBRARY
 from test_modules import PAUSES, cases
 
 COUNT, MOST_ALIVE = 50, 2
@@ -20,7 +21,7 @@ COUNT, MOST_ALIVE = 50, 2
 
 def users(module: str) -> set[str]:
     """The modules that hold an instance of ``module``, itself included."""
-    texts = {path.stem: path.read_text() for path in simulator.LIBRARY.glob("*.sv")}
+    texts = {path.stem: path.read_text() for path in LIBRARY.glob("*.sv")}
     found = {module}
     while more := {name for name, text in texts.items() if found & set(re.findall(r"ssmq_\w+", text))} - found:
         found |= more
@@ -44,7 +45,7 @@ def wrong(found: Bench) -> str:
 def killed_by(mutant: Mutant, folder: Path) -> str:
     """What a mutant fails at; nothing if it lives. Only the cases that use its module are run."""
     library, module = folder / "library", mutant.file.removesuffix(".sv")
-    shutil.copytree(simulator.LIBRARY, library)
+    shutil.copytree(LIBRARY, library)
     (library / mutant.file).write_text(mutant.source)
     concerned = users(module)
     try:
@@ -59,7 +60,7 @@ def test_the_benches_kill_drawn_mutants(tmp_path, monkeypatch):
     # The linter sees most faults of width by itself; here the benches alone must.
     monkeypatch.setattr(simulator, "OPTIONS", (*simulator.OPTIONS, "-Wno-fatal"))
     alive = []
-    for number, mutant in enumerate(drawn(simulator.LIBRARY, COUNT)):
+    for number, mutant in enumerate(drawn(LIBRARY, COUNT)):
         if not killed_by(mutant, tmp_path / str(number)):
             alive.append(f"{mutant.file}:{mutant.line}: {mutant.text}")
         shutil.rmtree(tmp_path / str(number))

@@ -18,7 +18,7 @@ def test_any_text_becomes_a_name_of_its_own(texts):
     assert len({name.lower() for name in found}) == len(found)
 
 
-@pytest.mark.parametrize("word", ["module", "Always", "in", "clk", "network", "in_valid"])
+@pytest.mark.parametrize("word", ["module", "Always", "in", "clk", "network", "in_valid", "sum", "g_lane"])
 def test_words_that_are_taken_are_changed(word):
     assert Names("network").new(word).lower() != word.lower()
 
