@@ -75,6 +75,7 @@ def counting_cases(rng):
     for name, thresholds, bias, lanes in (
         ("round", rounding_thresholds(levels, 3), -8, 1),
         ("exact", levels[None] + 0, -8, 1),
+        ("some", rounding_thresholds(np.arange(-4, 6), 3), -5, 1),
         ("moved", rounding_thresholds(levels, 4) + offsets, -8, 2),
         ("line", lines, -8, 1),
         ("lines", lines, 0, 4),

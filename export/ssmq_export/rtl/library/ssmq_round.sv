@@ -14,26 +14,46 @@ module ssmq_round #(
     input  wire  [ IN_BITS-1:0] biased,
     output logic [OUT_BITS-1:0] out
 );
-  // One bit more than is left, so that LOW and HIGH fit into the comparisons.
+  // One bit more than is left and than leaves, so that LOW and HIGH fit into the comparisons.
   localparam int LEFT = IN_BITS - SHIFT;
   localparam int RB = (LEFT > OUT_BITS ? LEFT : OUT_BITS) + 1;
-  localparam logic signed [RB-1:0] LEAST = RB'(LOW);
-  localparam logic signed [RB-1:0] MOST = RB'(HIGH);
+  localparam bit ALL_SIGNED = OUT_BITS > 1 && LOW == -(1 << (OUT_BITS - 1)) && HIGH == (1 << (OUT_BITS - 1)) - 1;
+  localparam bit ALL_UNSIGNED = LOW == 0 && HIGH == (1 << OUT_BITS) - 1;
   wire signed [LEFT-1:0] up = biased[IN_BITS-1:SHIFT];
-  logic signed [RB-1:0] rounded;
+  wire signed [RB-1:0] rounded;
 
   if (SHIFT == 0) begin : g_exact
-    always_ff @(posedge clk) if (en) rounded <= RB'(up);
+    assign rounded = RB'(up);
   end else begin : g_even
     wire tie = ~|biased[SHIFT-1:0];
     wire signed [LEFT-1:0] even = {up[LEFT-1:1], up[0] & ~tie};
-    always_ff @(posedge clk) if (en) rounded <= RB'(even);
+    assign rounded = RB'(even);
   end
 
-  always_ff @(posedge clk)
-    if (en) begin
-      if (rounded < LEAST) out <= LEAST[OUT_BITS-1:0];
-      else if (rounded > MOST) out <= MOST[OUT_BITS-1:0];
-      else out <= rounded[OUT_BITS-1:0];
-    end
+  if (ALL_SIGNED || ALL_UNSIGNED) begin : g_whole
+    // All codes of OUT_BITS bits: whether a value is one shows in the bits above.
+    localparam int KEPT = ALL_SIGNED ? OUT_BITS - 1 : OUT_BITS;
+    wire [RB-KEPT-1:0] above = rounded[RB-1:KEPT];
+    logic fits, negative;
+    logic [OUT_BITS-1:0] low;
+    wire [OUT_BITS-1:0] least = OUT_BITS'(ALL_SIGNED) << (OUT_BITS - 1);
+    always_ff @(posedge clk)
+      if (en) begin
+        fits <= ~|above | (ALL_SIGNED & (&above));
+        negative <= rounded[RB-1];
+        low <= rounded[OUT_BITS-1:0];
+        out <= fits ? low : negative ? least : ~least;
+      end
+  end else begin : g_some
+    localparam logic signed [RB-1:0] LEAST = RB'(LOW);
+    localparam logic signed [RB-1:0] MOST = RB'(HIGH);
+    logic signed [RB-1:0] held;
+    always_ff @(posedge clk)
+      if (en) begin
+        held <= rounded;
+        if (held < LEAST) out <= LEAST[OUT_BITS-1:0];
+        else if (held > MOST) out <= MOST[OUT_BITS-1:0];
+        else out <= held[OUT_BITS-1:0];
+      end
+  end
 endmodule
