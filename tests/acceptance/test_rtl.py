@@ -163,16 +163,8 @@ def beside(small, tmp_path):
 
 
 def built(tmp_path, sources) -> subprocess.CompletedProcess:
-    command = [
-        rtl.simulator.verilator(),
-        "--binary",
-        "--timing",
-        "-Wno-fatal",
-        "--output-split",
-        "0",
-        "--top-module",
-        "self_test",
-    ]
+    command = [rtl.simulator.verilator(), "--binary", "--timing", "-CFLAGS", "-fcoroutines", "-Wno-fatal"]
+    command += ["--output-split", "0", "--top-module", "self_test"]
     done = subprocess.run([*command, *sources, "self_test.sv"], cwd=tmp_path, capture_output=True, text=True)
     assert not done.returncode, done.stderr
     return subprocess.run(["obj_dir/Vself_test"], cwd=tmp_path, capture_output=True, text=True)
