@@ -12,6 +12,7 @@ import pytest
 from command_line import small_files, ssmq
 from conftest import LENGTH, small_codes
 from ssmq_export import rtl
+from ssmq_export.door.graph_file import load_graph
 from ssmq_export.errors import ExportError
 from ssmq_export.integer import IntegerModel
 from ssmq_export.lowering import collapse
@@ -47,7 +48,7 @@ def spoil(small, folder) -> None:
 @needs_tools
 def test_every_code_and_every_cycle(small, model):
     codes = small_codes(12).numpy()
-    expected = IntegerModel.load(small[0] / "dataflow.onnx").forward(codes)
+    expected = IntegerModel(load_graph(small[0] / "dataflow.onnx", "dataflow")).forward(codes)
     np.testing.assert_array_equal(model.forward(codes), expected)
     manifest = small[1]
     assert model.cycles == model.expected_cycles == manifest["cycles"] + 11 * manifest["further"]
@@ -58,7 +59,7 @@ def test_every_code_and_every_cycle(small, model):
 @needs_tools
 def test_step_by_step(small, model):
     codes = small_codes(3).numpy()
-    reference = IntegerModel.load(small[0] / "dataflow.onnx")
+    reference = IntegerModel(load_graph(small[0] / "dataflow.onnx", "dataflow"))
     for t in range(4):
         np.testing.assert_array_equal(model.step(codes[:, t]), reference.step(codes[:, t]))
     with pytest.raises(ExportError, match=r"call reset\(2\) first"):

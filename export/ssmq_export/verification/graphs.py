@@ -1,4 +1,4 @@
-"""Exported graphs as engines: those that come with this package, and FINN, hls4ml and the RTL where their tools are installed."""
+"""Exported graphs as engines: those that come with this package, and FINN, hls4ml and RTL where their tools are installed."""
 
 from __future__ import annotations
 

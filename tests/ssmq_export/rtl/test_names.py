@@ -25,12 +25,8 @@ def test_words_that_are_taken_are_changed(word):
 
 def test_wires_of_a_stream_are_no_names_of_others():
     names = Names()
-    assert [names.new("x"), names.new("x_valid"), names.new("x"), names.new("x.valid")] == [
-        "x",
-        "x_valid_2",
-        "x_2",
-        "x_valid_3",
-    ]
+    given = ["wave", "wave_valid", "wave", "wave.valid"]
+    assert [names.new(name) for name in given] == ["wave", "wave_valid_2", "wave_2", "wave_valid_3"]
 
 
 def test_readable_names_stay():

@@ -57,7 +57,7 @@ module ssmq_scan #(
   wire valid_d, first_d, final_d, last_d;
   wire valid_y, first_y, final_y, last_y;
   wire y_valid, y_last;
-  wire [HEADS*IN_BITS-1:0] u_0, u_2, u_d;
+  wire [HEADS*IN_BITS-1:0] given_0, given_2, given_d;
   wire [WW-1:0] place_0, place_7, place_9;
   wire [BW-1:0] head_d;
   wire [2*LANES*STATE_BITS-1:0] states_2, states_9;
@@ -79,7 +79,7 @@ module ssmq_scan #(
       .final_group(final_0),
       .fresh(fresh_0),
       .last(last_0),
-      .data(u_0),
+      .data(given_0),
       .*
   );
 
@@ -93,8 +93,8 @@ module ssmq_scan #(
   ssmq_flags #(.BITS(4), .CYCLES(5)) to_y (
       .en(1'b1), .in({valid_d, first_d, final_d, last_d}), .out({valid_y, first_y, final_y, last_y}), .*);
   ssmq_flags #(.BITS(2), .CYCLES(1)) done (.en(1'b1), .in({valid_y & final_y, last_y}), .out({y_valid, y_last}), .*);
-  ssmq_delay #(.BITS(HEADS * IN_BITS), .CYCLES(2)) u_to_2 (.en(1'b1), .in(u_0), .out(u_2), .*);
-  ssmq_delay #(.BITS(HEADS * IN_BITS), .CYCLES(8 + TREE)) u_to_d (.en(1'b1), .in(u_2), .out(u_d), .*);
+  ssmq_delay #(.BITS(HEADS * IN_BITS), .CYCLES(2)) u_to_2 (.en(1'b1), .in(given_0), .out(given_2), .*);
+  ssmq_delay #(.BITS(HEADS * IN_BITS), .CYCLES(8 + TREE)) u_to_d (.en(1'b1), .in(given_2), .out(given_d), .*);
 
   ssmq_counter #(.COUNT(WORDS)) reading (.next(valid_0), .count(place_0), .*);
   ssmq_counter #(.COUNT(WORDS)) weighing (.next(valid_7), .count(place_7), .*);
@@ -114,8 +114,8 @@ module ssmq_scan #(
   );
 
   for (genvar head = 0; head < HEADS; head++) begin : g_head
-    wire [IN_BITS-1:0] code_2 = u_2[head*IN_BITS+:IN_BITS];
-    wire [IN_BITS-1:0] code_d = u_d[head*IN_BITS+:IN_BITS];
+    wire [IN_BITS-1:0] code_2 = given_2[head*IN_BITS+:IN_BITS];
+    wire [IN_BITS-1:0] code_d = given_d[head*IN_BITS+:IN_BITS];
     wire [UB+D_BITS-1:0] direct;
 
     for (genvar mode = 0; mode < MODES; mode++) begin : g_mode
