@@ -75,6 +75,18 @@ def test_simulate_says_what_it_compared(small):
 
 
 @needs_tools
+def test_a_waveform_shows_every_stream(small, tmp_path):
+    shutil.copytree(small[0] / "rtl", tmp_path / "rtl", ignore=shutil.ignore_patterns("simulation"))
+    waveform = tmp_path / "step.vcd"
+    data = f"npz:{small[0] / 'data.npz'}"
+    done = ssmq("simulate", tmp_path / "rtl", "--images", 1, "--dataset", data, "--vcd", waveform)
+    assert not done.code, done.err
+    declared = {line.split()[4] for line in waveform.read_text().splitlines() if line.lstrip().startswith("$var")}
+    inner = set(small[1]["tensors"]) - {small[1]["given"]["stream"], small[1]["result"]["stream"]}
+    assert len(inner) > 10 and {f"{name}_data" for name in inner} <= declared
+
+
+@needs_tools
 def test_simulate_fails_where_a_memory_is_not_what_it_was(small, tmp_path):
     folder = tmp_path / "rtl"
     shutil.copytree(small[0] / "rtl", folder)

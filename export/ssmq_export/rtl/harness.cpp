@@ -140,7 +140,7 @@ int main(int count, char** words) {
         each_output(model, [&](int, auto&, auto& ready, auto&, auto&) { ready = running && !random.below(stall); });
         model.eval();
 #ifdef TRACE
-        trace.dump(cycle * 10);
+        trace.dump(uint64_t(cycle) * 10);
 #endif
         if (running) {
             each_input(model, [&](int i, auto&, auto& ready, auto&, auto&) {
@@ -179,7 +179,7 @@ int main(int count, char** words) {
         model.clk = 1;
         model.eval();
 #ifdef TRACE
-        trace.dump(cycle * 10 + 5);
+        trace.dump(uint64_t(cycle) * 10 + 5);
 #endif
     }
     model.final();
