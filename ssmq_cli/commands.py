@@ -24,9 +24,11 @@ from . import (
     options,
     ptq,
     report,
+    rtl,
     run,
     search,
     sensitivity,
+    simulate,
     study,
     train,
     verify,
@@ -41,6 +43,8 @@ app = typer.Typer(
     epilog=options.example(run.EXAMPLE),
 )
 COMMANDS = (run, train, import_layer, ptq, footprint, export, lower, check, verify, estimate, finn, hls4ml) + (
+    rtl,
+    simulate,
     sensitivity,
     search,
     evaluate,

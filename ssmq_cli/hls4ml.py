@@ -45,7 +45,7 @@ def command(
     if config is None:
         codes = _random_codes(step, images, steps)
     else:
-        codes = load(parse_config(_settings(config, graph), origin=str(graph))).x_test[:images, :steps].numpy()
+        codes = load(parse_config(settings_of(config, graph), origin=str(graph))).x_test[:images, :steps].numpy()
     with console.status("hls4ml: convert, compile, compare"):
         found = compare_project(step, codes, out, part)
     agreement = found.agreement
@@ -69,7 +69,8 @@ def _random_codes(step, count: int, steps: int | None):
     return noise(ports_of(step).input, count, min(steps or length, length))
 
 
-def _settings(config: str, graph: Path) -> dict:
+def settings_of(config: str, graph: Path) -> dict:
+    """The configuration that a graph's metadata hold."""
     from ssmq_export.errors import ExportError
 
     try:

@@ -30,8 +30,9 @@ def command(
 ) -> None:
     """Run every engine on whole test sequences and compare each code of each tensor with eager Brevitas.
 
-    FINN's hardware operators and hls4ml's C++ take part where finn-plus, hls4ml and g++ are installed; they show their
-    states and logits only. An engine that fails is a row that says why. Exit code 1 if one code differs or an engine fails.
+    FINN's hardware operators, hls4ml's C++ and the RTL take part where finn-plus, hls4ml, Verilator and g++ are installed;
+    they show their states and logits only, the RTL its logits. An engine that fails is a row that says why. Exit code 1 if
+    one code differs or an engine fails.
     The graphs of a network of one's own, which do not name their data, are compared with each other, on random codes.
     """
     from ssmq_export.dataflow.keys import CONFIG_KEY, property_of
@@ -40,7 +41,7 @@ def command(
 
     _refuse_no_folder(folder)
     graphs = [load_graph(folder / f"{form}.onnx", form) for form in FORMS]
-    foreign = foreign_engines(*graphs[:2])
+    foreign = foreign_engines(*graphs)
     if property_of(graphs[0], CONFIG_KEY) is None:
         rows = _among_themselves(graphs, images, slow_images, foreign)
     else:

@@ -47,6 +47,7 @@ ROOMS = (
     {"door", "functions", "custom_op"},
     {"lowering", "checks", "integer", "estimates"},
     {"graphs"},
+    {"rtl"},
     {"hls4ml", "finn"},
     {"verification"},
     {"exporting"},

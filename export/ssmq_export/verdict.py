@@ -54,7 +54,7 @@ def verify(network: fx.GraphModule | None, folder: Path | str, batch=None, slow_
         _refuse_another(network, step, Path(folder))
         reference, fused = network_engines(network)
         others = [fused, *graph_engines(*graphs)]
-    return compare_engines(reference, [*others, *foreign_engines(*graphs[:2])], codes, slow_sequences)
+    return compare_engines(reference, [*others, *foreign_engines(*graphs)], codes, slow_sequences)
 
 
 def _refuse_another(network: fx.GraphModule, step: ModelProto, folder: Path) -> None:

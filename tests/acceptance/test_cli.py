@@ -14,7 +14,7 @@ from pathlib import Path
 
 import onnx
 import pytest
-from ssmq_export import finn, hls4ml
+from ssmq_export import finn, hls4ml, rtl
 
 SSMQ = str(Path(sys.executable).parent / "ssmq")
 TINY = """
@@ -41,7 +41,8 @@ ENGINES = [
     "eager Brevitas", "fused recurrence", "qonnx step", "ONNX Runtime Scan", "dataflow graph", "dataflow graph (DiagonalScan)",
     "integer model",
 ]  # fmt: skip
-FOREIGN = [name for name, tool in (("FINN hardware ops", finn), ("hls4ml C++", hls4ml)) if tool.available()]
+TOOLS = {"FINN hardware ops": finn, "hls4ml C++": hls4ml, "RTL in Verilator": rtl}
+FOREIGN = [name for name, tool in TOOLS.items() if tool.available()]
 SLOW = ["qonnx step", "dataflow graph", *FOREIGN]
 
 
@@ -211,7 +212,7 @@ def test_verify_tells_which_engine_and_tensor_differ(folder, tmp_path):
     done = ssmq("verify", tmp_path, "--json", "--images", 2, "--slow-images", 2, *SMALL_IMAGES, check=False)
     assert done.returncode == 1
     differing = {row["engine"]: row["first"] for row in json.loads(done.stdout)["engines"] if row["differing"]}
-    assert set(differing) == {"dataflow graph", "integer model", *FOREIGN} - {"hls4ml C++"}
+    assert set(differing) == {"dataflow graph", "integer model", *FOREIGN} - {"hls4ml C++", "RTL in Verilator"}
     assert all(first.startswith("blocks.1.ssm.x_re_next, sequence") for first in differing.values())
 
 
@@ -272,7 +273,8 @@ def test_an_estimate_keeps_its_folding_in_the_graph(folder, tmp_path):
 def test_help_names_every_command():
     text = ssmq("--help").stdout
     for command in (
-        "run", "train", "import", "ptq", "footprint", "export", "check", "verify", "estimate", "finn", "hls4ml", "view", "bench",
+        "run", "train", "import", "ptq", "footprint", "export", "check", "verify", "estimate", "finn", "hls4ml", "rtl",
+        "simulate", "view", "bench",
     ):  # fmt: skip
         assert command in text
         assert "--help" in ssmq(command, "--help").stdout

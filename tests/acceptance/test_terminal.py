@@ -115,6 +115,8 @@ FILES = {
     "estimate": ["FILE", "--target", "xc7z020"],
     "finn": ["FILE", "--out", "OUT"],
     "hls4ml": ["FILE", "--out", "OUT"],
+    "rtl": ["FILE", "--out", "OUT"],
+    "simulate": ["FILE"],
     "view": ["FILE", "--no-browser", "--port", "0"],
     "verify": ["FILE"],
     "footprint": ["FILE"],

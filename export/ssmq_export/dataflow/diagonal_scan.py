@@ -15,6 +15,7 @@ import numpy as np
 from ssmq_jit import kernel
 
 from ..errors import ExportError
+from .ranges import Range
 from .scan_operands import INPUTS, unfit_shapes, unfit_shift, unfit_state
 
 
@@ -45,13 +46,19 @@ def _largest(u: np.ndarray, integers: dict[str, np.ndarray], state_bits: int) ->
     return max(float(sums.max()), float(y.max()))
 
 
-def output_range(parameters: dict[str, np.ndarray], low: int, high: int, state_bits: int) -> tuple[int, int]:
-    """Least and greatest code of ``y`` for ``u`` in ``low .. high`` and states anywhere in their format."""
+def output_ranges(parameters: dict[str, np.ndarray], low: np.ndarray, high: np.ndarray, state_bits: int) -> Range:
+    """Least and greatest code of ``y`` of every head for ``u`` in ``low .. high`` and states anywhere in their format."""
     state = np.array([-(1 << (state_bits - 1)), (1 << (state_bits - 1)) - 1])
     terms = [(np.asarray(parameters["c_re"]), state), (-np.asarray(parameters["c_im"]), state)]
     ends = [np.sort(np.stack([weight * ends[0], weight * ends[1]]), axis=0).sum(axis=2) for weight, ends in terms]
     direct = np.sort(np.stack([np.asarray(parameters["d"]) * low, np.asarray(parameters["d"]) * high]), axis=0)
-    lowest, highest = sum(ends) + direct
+    lowest, highest = (sum(ends) + direct).astype(np.int64)
+    return lowest, highest
+
+
+def output_range(parameters: dict[str, np.ndarray], low: int, high: int, state_bits: int) -> tuple[int, int]:
+    """Of all heads together."""
+    lowest, highest = output_ranges(parameters, low, high, state_bits)
     return int(lowest.min()), int(highest.max())
 
 

@@ -15,7 +15,7 @@ from ..errors import ExportError
 from . import ranges
 from .attributes import attribute
 from .datatype import integer_range
-from .diagonal_scan import output_range
+from .diagonal_scan import output_ranges
 from .hardware import Part, ScanShape, scan_parts
 from .keys import TABLE_MARK
 from .operation import Operation
@@ -179,9 +179,8 @@ def _scan(node: onnx.NodeProto, tensors: Tensors) -> Operation:
     bits = attribute(node, "state_bits", 8)
     parameters = {name: tensors.constants[names[name]] for name in INPUTS[1:]}
     ((low, high),) = common["sources"]
-    limits = output_range(parameters, int(low.min()), int(high.max()), bits)
+    limits = output_ranges(parameters, low, high, bits)
     heads, modes = parameters["a_re"].shape
-    limits = tuple(np.full(heads, end, np.int64) for end in limits)
     shape = _scan_shape(names, node.output[0], tensors, bits)
     return Operation(
         **common, kind="scan", limits=limits, dims=(heads, modes), parts=scan_parts(shape), parameters=parameters, shape=shape

