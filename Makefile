@@ -20,7 +20,7 @@ test-slow: $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 ..." if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[test,notebooks,hls4ml,finn,docs]'
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[test,notebooks,hls4ml,finn,docs,hw]'
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps finn-plus==1.6.1
 	touch $@
 
