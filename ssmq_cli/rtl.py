@@ -12,6 +12,7 @@ from . import options
 from .output import console, print_json, say
 
 NAME = "rtl"
+EXAMPLE = "ssmq rtl graphs/sequence-dataflow.onnx --out build/rtl"
 
 
 def command(

@@ -14,6 +14,7 @@ from .hls4ml import settings_of
 from .output import console, print_json, say
 
 NAME = "simulate"
+EXAMPLE = "ssmq simulate build/rtl --images 20"
 
 
 @options.takes_data
