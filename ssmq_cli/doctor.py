@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -119,8 +121,10 @@ def _extras() -> Iterator[Part]:
 
 
 def _programs() -> Iterator[Part]:
+    # What pip installs lies beside this Python, whether that folder is on the path or not.
+    known = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
     for names, (use, get) in PROGRAMS.items():
-        paths = [path for name in names if (path := shutil.which(name)) is not None]
+        paths = [path for name in names if (path := shutil.which(name, path=known)) is not None]
         yield Part(names[0], _first_line(paths[0]) if paths else None, use, get)
 
 
