@@ -2,10 +2,14 @@
 PYTHON ?= python3
 VENV ?= .venv
 
-.PHONY: run test test-notebooks test-slow clean
+.PHONY: run lint test test-notebooks test-slow clean
 
 run: $(VENV)/.installed
 	$(VENV)/bin/ssmq run
+
+lint: $(VENV)/.installed
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
 
 # As many workers as cores; the tests of a file share what they set up.
 test: $(VENV)/.installed

@@ -93,7 +93,8 @@ class ModelConfig(Section):
 class Bits(Section):
     """Bit width of every tensor. ``y`` (the S4D output before its activation) exists only for GELU and hard GELU.
 
-    ``b`` is used where B̄ is not a power of two (see ``Scheme``). ``norm`` is that of batch norm's gain and offset, as they are in evaluation.
+    ``b`` is used where B̄ is not a power of two (see ``Scheme``). ``norm`` is that of batch norm's gain and offset, as
+    they are in evaluation.
     ``input`` is how many bits of an input's code are kept, the first ones; floats become codes of so many.
 
     Raises pydantic's ValidationError, a ValueError, naming a width that is none.

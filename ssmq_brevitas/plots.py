@@ -52,8 +52,9 @@ def eigenvalues(panels: dict[str, np.ndarray], path: Path) -> None:
         np.atleast_1d(axes)[0].set_ylabel("Im Ā")
 
 
-def accuracy_against_bytes(rows: list[dict], title: str, path: Path, task: Task = Task()) -> None:
+def accuracy_against_bytes(rows: list[dict], title: str, path: Path, task: Task | None = None) -> None:
     """One point a stage: total bytes (logarithmic) against test accuracy in percent, or the metric of a regression."""
+    task = task or Task()
     scale, top = (100, 105) if task.classifies else (1, 1.15 * max(row[task.key] for row in rows))
     with picture(path, (6.4, 4.2)) as fig:
         axis = fig.subplots()

@@ -28,7 +28,8 @@ def command(
 ) -> None:
     """Cycles, LUT, FF, DSP and block RAM of every node, without a vendor tool.
 
-    Nodes are folded as the graph says (--write), one operation a cycle otherwise, unless --fps or --fastest chooses more. Elementwise operators, states and
+    Nodes are folded as the graph says (--write), one operation a cycle otherwise, unless --fps or --fastest chooses
+    more. Elementwise operators, states and
     buffers are counted. Exit code 1 if what is asked for is impossible.
     """
     from ssmq_export.dataflow.keys import DATAFLOW

@@ -26,7 +26,8 @@ def command(
 ) -> None:
     """Write step.onnx, sequence.onnx, dataflow.onnx and sequence-dataflow.onnx, each executed and compared with the model.
 
-    A checkpoint from elsewhere goes beside them as model.safetensors, for `ssmq verify`. A graph that differs from the model in one code is not written.
+    A checkpoint from elsewhere goes beside them as model.safetensors, for `ssmq verify`. A graph that differs from the
+    model in one code is not written.
     """
     from ssmq_brevitas.checkpoint import save_checkpoint
     from ssmq_export.dataflow.keys import CONFIG_KEY

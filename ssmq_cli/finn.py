@@ -29,7 +29,8 @@ def command(
     """Run finn-plus's own steps up to Vivado: convert, partition, specialise, fold, minimise widths, estimate.
 
     OUT is what a user with Vivado goes on from: FINN's graph, configuration, folding, reports, and loopback.json with
-    the state streams of a step graph. The estimates count one time step, or the sequence where the graph is one. Exit code 1 if a node is not mapped to hardware.
+    the state streams of a step graph. The estimates count one time step, or the sequence where the graph is one. Exit
+    code 1 if a node is not mapped to hardware.
     """
     from ssmq_export.finn import IllegalGraph, compile_graph
 

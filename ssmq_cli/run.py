@@ -37,7 +37,8 @@ def command(
 ) -> None:
     """Float, post-training quantisation, quantisation-aware training, export, verification, verdict.
 
-    Starts from the float checkpoint shipped with the preset, if that was trained on these data, or trains one. Leaves summary.json, the graphs, the
+    Starts from the float checkpoint shipped with the preset, if that was trained on these data, or trains one. Leaves
+    summary.json, the graphs, the
     checkpoints and two plots in OUT. Interrupted, it goes on where it stopped when given again. Exit code 1 if an
     engine disagrees or the dataflow graph is illegal.
     """

@@ -53,7 +53,8 @@ def command(
     *,
     load: Callable,
 ) -> None:
-    """Choose the widths of all tensors, by kind or with --per-tensor one by one: exactly, by sensitivities and an integer program; with --trials by Optuna too.
+    """Choose the widths of all tensors, by kind or with --per-tensor one by one: exactly, by sensitivities and an
+    integer program; with --trials by Optuna too.
 
     Optuna varies the grid of Ā (Cartesian, or magnitude and phase) and the granularity of the scales as well, and
     starts from what the program found. Any number of processes may work on one --storage. Schemes are judged on

@@ -241,7 +241,7 @@ class Network(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.encoder(x).transpose(-1, -2)
-        for layer, norm, dropout in zip(self.s4_layers, self.norms, self.dropouts):
+        for layer, norm, dropout in zip(self.s4_layers, self.norms, self.dropouts, strict=True):
             z, _ = layer(x, **self.call)
             x = norm(dropout(z) + x)
         return self.decoder(x.transpose(-1, -2).mean(dim=1))

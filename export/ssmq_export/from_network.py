@@ -217,7 +217,9 @@ class _Tracing(fx.Interpreter):
 
 
 def trace(network: fx.GraphModule, codes: np.ndarray, engine: str) -> dict[str, np.ndarray]:
-    """Run ``codes`` ``(B, T, C)``, of one channel also ``(B, T)``, of the input's format; the values of every quantised tensor by its name in the step graph.
+    """Run ``codes`` ``(B, T, C)``, of one channel also ``(B, T)``, of the input's format.
+
+    Returns the values of every quantised tensor by its name in the step graph.
 
     Tensors of each step are ``(B, T, channels)``. ``engine``: ``"reference"`` or ``"fused"``.
     """

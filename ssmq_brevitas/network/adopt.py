@@ -151,7 +151,7 @@ def _refuse_float(found: list[Operation]) -> None:
         for name, part in op.module.named_modules() if op.kind == "s4d" else ():
             if hasattr(type(part), "format") and not name.startswith("output_quant"):
                 try:
-                    part.format
+                    _ = part.format
                 except SsmqError as error:
                     raise SsmqError(f"{op.path}.{name}: {error}") from error
 
@@ -273,7 +273,8 @@ def _refuse_inexact(found: list[Operation], steps: int, double: bool) -> None:
     for path, width in widths.items():
         if width > FLOAT32_BITS and not double:
             raise SsmqError(
-                f"{path}: its sum needs {width} bits, and float32, in which the network computes, holds {FLOAT32_BITS} exactly: "
+                f"{path}: its sum needs {width} bits, and float32, in which the network computes, "
+                f"holds {FLOAT32_BITS} exactly: "
                 f"narrow what feeds it, or train and export in float64 (.double())"
             )
 

@@ -52,7 +52,7 @@ def test_a_scale_that_is_no_power_of_two_has_no_exponent(wrong):
     power = PowerOfTwoScale((2, 1))
     power.scale[1] = wrong
     with pytest.raises(SsmqError, match=f"a scale must be a power of two, not {wrong}"):
-        power.exponent
+        _ = power.exponent
 
 
 @pytest.mark.parametrize("wrong", [0.5, float("nan"), 128, -127, np.array([[0.0], [1.0]]), True])

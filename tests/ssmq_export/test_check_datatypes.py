@@ -267,7 +267,7 @@ def test_a_constant_read_twice_is_told_once_with_its_first_reader():
 def test_of_many_constants_three_are_named(count):
     g = Graph()
     x = g.input("u", ROW, "INT4")
-    for k in range(count):
+    for _ in range(count):
         x = g.node("Add", [x, g.constant(np.full(ROW, 0.5), None)], ROW, "INT8")
     found = said(g.model([x]), "float-initializer")
     assert [tensor for _, tensor, _ in found[:3]] == ["c0", "c1", "c2"]

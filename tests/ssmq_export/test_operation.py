@@ -35,11 +35,11 @@ def test_every_operation_computes_what_qonnx_does_and_stays_in_its_range(name):
     given = np.random.default_rng(0).integers(0, 256, (3, 8, graph.ports.input.channels))
     found = run_steps(model, given, coded)
     codes = {tensor: np.ldexp(found[tensor], -graph.exponents[tensor]).astype(np.int64) for tensor in coded}
-    for operation in graph.operations:
-        computed = operation.evaluate(*(codes[tensor] for tensor in operation.inputs))
-        if operation.output in coded and operation.output != graph.ports.output.name:
-            assert np.array_equal(computed, codes[operation.output]), operation.name
-        codes[operation.output] = computed
+    for done in graph.operations:
+        computed = done.evaluate(*(codes[tensor] for tensor in done.inputs))
+        if done.output in coded and done.output != graph.ports.output.name:
+            assert np.array_equal(computed, codes[done.output]), done.name
+        codes[done.output] = computed
         low, high = operation.limits
         assert np.all((low <= computed) & (computed <= high)), operation.name
         for channel, row in enumerate(operation.rows):
@@ -53,8 +53,8 @@ def test_a_whole_sequence_is_what_its_steps_are():
     codes = small_codes(2).numpy()
     (expected,) = run_steps(model, codes, []).values()
     known = {whole.ports.input.name: codes.reshape(2, -1, whole.ports.input.channels)}
-    for operation in whole.operations:
-        known[operation.output] = operation.evaluate(*(known[tensor] for tensor in operation.inputs))
+    for done in whole.operations:
+        known[done.output] = done.evaluate(*(known[tensor] for tensor in done.inputs))
     output = whole.ports.output.name
     assert np.array_equal(np.ldexp(known[output][:, 0].astype(float), whole.exponents[output]), expected)
     kinds = [operation.kind for operation in whole.operations]

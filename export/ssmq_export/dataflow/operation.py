@@ -43,7 +43,8 @@ class Operation:
     ``inputs`` are the tensors that vary, in order, ``sources`` their exact ranges, ``limits`` that of ``output``.
     ``constant`` int64: a matrix (inputs, outputs), a factor or a term (channels,), thresholds (1 or channels, n) in
     ascending order. ``sign``: of the second tensor of a sum, or of the tensor of an offset. ``bias``: the code below all
-    thresholds; ``rows``: the thresholds of every channel as what they are proved to be over the whole range of the input. ``parameters``: of a scan, by the names of its inputs, with its ``shape``. ``dims``: sizes whose
+    thresholds; ``rows``: the thresholds of every channel as what they are proved to be over the whole range of the
+    input. ``parameters``: of a scan, by the names of its inputs, with its ``shape``. ``dims``: sizes whose
     divisors may be lanes, (channels,), (outputs, terms) of a matrix or (heads, modes) of a scan. ``parts``: what it is
     made of. Raises ExportError where these contradict each other.
     """

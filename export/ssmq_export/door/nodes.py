@@ -96,7 +96,8 @@ def _rebuilt(node: onnx.NodeProto, form: str) -> onnx.NodeProto:
             continue
         if not wanted.fullmatch(entry.value):
             raise ExportError(
-                f"{label}: its property {entry.key} is {shown(entry.value)}, which no graph of ours holds: export the graph again"
+                f"{label}: its property {entry.key} is {shown(entry.value)}, which no graph of ours holds: "
+                "export the graph again"
             )
         made.metadata_props.append(entry)
     return made

@@ -160,7 +160,8 @@ def _refuse_absent(model: onnx.ModelProto, tensors: list[str]) -> None:
     lost = [name for name in tensors if name not in known]
     if lost:
         raise ExportError(
-            f"{', '.join(lost[:3])}: not in the graph under {'this name' if len(lost) == 1 else 'these names'}: another tool has "
+            f"{', '.join(lost[:3])}: not in the graph under {'this name' if len(lost) == 1 else 'these names'}: "
+            "another tool has "
             f"renamed or removed tensors; give the file as `ssmq export` wrote it"
         )
 

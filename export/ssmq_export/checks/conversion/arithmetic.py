@@ -20,7 +20,10 @@ def matmul(site: Site) -> Iterator[str]:
     if site.is_constant(0):
         yield "multiplies a constant from the left, and FINN streams the first operand: transpose the product"
     elif site.is_constant(1) and weight is not None and len(weight) != 2:
-        yield f"has a weight of the shape {weight}, and FINN takes the first two dimensions for its inputs and outputs: store it with two"
+        yield (
+            f"has a weight of the shape {weight}, and FINN takes the first two dimensions for its inputs and outputs: "
+            "store it with two"
+        )
     elif weight is not None and len(weight) < 2:
         yield f"has a second operand of the shape {weight}, and FINN wants two dimensions"
 

@@ -40,7 +40,7 @@ def flatten(site: Site) -> Iterator[str]:
 
 
 def _is_removed(site: Site) -> bool:
-    """Whether FINN connects what reads this to what it reads; a tensor read twice is between two operators, for it is copied."""
+    """Whether FINN connects what reads this to what it reads; a tensor read twice is copied, by an operator between them."""
     reader = site.only_reader
     before = site.producer is not None and (_is_converted(site.producer) or site.view.is_copied(site.node.input[0]))
     behind = site.view.is_copied(site.node.output[0]) if reader is None else _is_converted(reader)

@@ -97,7 +97,10 @@ def _crop(site: Site) -> Iterator[str]:
     if shape is None:
         return
     if axis is None or axis < 0 or axis not in (len(shape) - 3, len(shape) - 2):
-        yield f"takes elements along axis {0 if axis is None else axis}, and FINN crops height and width only, by an axis that is given and not negative"
+        yield (
+            f"takes elements along axis {0 if axis is None else axis}, and FINN crops height and width "
+            "only, by an axis that is given and not negative"
+        )
     elif at.dtype != np.int64:
         yield f"has indices of the type {at.dtype}, and FINN wants int64"
     elif at.ndim != 1 or not at.size or at.min() < 0 or np.any(np.diff(at) != 1):
