@@ -272,3 +272,23 @@ def test_of_many_constants_three_are_named(count):
     found = said(g.model([x]), "float-initializer")
     assert [tensor for _, tensor, _ in found[:3]] == ["c0", "c1", "c2"]
     assert found[3:] == ([("", "", "1 further constants are not integer")] if count > 3 else [])
+
+
+@pytest.mark.parametrize(
+    ("op", "left", "right", "told"),
+    [
+        ("Add", "INT4", "UINT4", "joins INT4 and UINT4, which FINN sizes as INT5"),  # -8 .. 22 needs 6 bits
+        ("Sub", "INT4", "UINT4", "joins INT4 and UINT4, which FINN sizes as INT5"),  # -23 .. 7 needs 6 bits
+        ("Add", "UINT4", "INT4", None),
+        ("Add", "INT5", "UINT4", None),
+        ("Add", "INT4", "UINT5", None),
+        ("Add", "INT4", "INT4", None),
+        ("Mul", "INT4", "UINT4", None),
+    ],
+)
+def test_sums_that_finn_sizes_a_bit_short_are_named(op, left, right, told):
+    """finn-plus 1.6.1, ElementwiseAdd and ElementwiseSub, ``_derive_out_dtype``: of equal widths the first counts as the wider."""
+    g = Graph()
+    result = g.node(op, [g.input("a", ROW, left), g.input("b", ROW, right)], ROW, "INT8")
+    expected = [] if told is None else [(f"{op}_0", result, told)]
+    assert said(g.model([result]), "sum-width") == expected

@@ -15,6 +15,7 @@ from ..tidy_view import TidyView
 from .operators import OURS
 
 SHOWN = 3
+SIGNED, UNSIGNED = re.compile(r"INT([0-9]+)", re.ASCII), re.compile(r"UINT([0-9]+)", re.ASCII)
 # FINN's, of any width, integer or not.
 DATATYPE = re.compile(
     r"U?INT[0-9]+|BINARY|BIPOLAR|TERNARY|FLOAT(16|32|<[0-9, ]+>)|FIXED<[0-9]+,-?[0-9]+>|SCALEDINT<[0-9]+>", re.ASCII
@@ -123,6 +124,24 @@ def float_initializer(view: TidyView) -> Iterator[Hit]:
             if fault:
                 faults[name] = (view.label(node), name, fault)
     yield from _some(list(faults.values()), "constants are not integer")
+
+
+@rule(
+    "sum-width",
+    "warning",
+    "put the unsigned tensor first (of a difference: add -1 times it), or give the signed one a bit more",
+)
+def sum_width(view: TidyView) -> Iterator[Hit]:
+    """FINN gives the sum or difference of a signed and, after it, an unsigned tensor of equal widths one bit more than theirs,
+    and it can need two: what reads it is sized for codes that do not come, and codes are lost."""
+    if not view.lowered:
+        return
+    for node in view.tidied.nodes:
+        if node.op_type not in ("Add", "Sub") or len(node.input) != 2 or any(map(view.is_constant, node.input)):
+            continue
+        left, right = (view.tidied.hardware.get(name, view.datatypes.get(name, "")) for name in node.input)
+        if (first := SIGNED.fullmatch(left)) and (second := UNSIGNED.fullmatch(right)) and first[1] == second[1]:
+            yield view.label(node), node.output[0], f"joins {left} and {right}, which FINN sizes as INT{int(first[1]) + 1}"
 
 
 @rule("accumulator-width", "error", "narrow the tensors that feed it, or keep it in a double container")
