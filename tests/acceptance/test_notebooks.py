@@ -74,6 +74,14 @@ def test_committed_outputs_are_whole(path):
     assert "\x1b" not in text and "/tmp/" not in text and str(Path.home()) not in text
 
 
+@each
+def test_no_failing_command_is_passed_over(path):
+    shell = [cell.source.splitlines() for cell in code(path) if cell.source.startswith("%%sh")]
+    assert all(len(lines) == 2 or lines[1] == "set -e" for lines in shell)
+    # The exit code of a line of `!` is lost.
+    assert not [cell for cell in code(path) if "!ssmq" in cell.source]
+
+
 @pytest.mark.slow
 @each
 def test_notebook_runs(path, tmp_path, monkeypatch):
