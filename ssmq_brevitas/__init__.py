@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .config import Bits as Bits
     from .config import Scheme as Scheme
+    from .data import load_data as load_data
     from .errors import SsmqError as SsmqError
     from .input_format import InputFormat as InputFormat
     from .network.adopt import adopt as adopt
@@ -44,6 +45,7 @@ _PLACES = {
     "save": "network.checkpoint",
     "load": "network.checkpoint",
     "convert": "published",
+    "load_data": "data",
     "SsmqError": "errors",
 }
 __all__ = [*_PLACES]

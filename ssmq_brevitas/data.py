@@ -111,6 +111,11 @@ def load_data(
     (``dataset="mnist"``) or ``FashionMNIST`` (``"fashion-mnist"``) from that folder, split 50k/10k/10k by ``seed``.
     ``permute`` is the seed of one fixed permutation of the pixels; ``downsample`` averages blocks of that many pixels
     a side. Raises SsmqError when the folder or its files are missing.
+
+    >>> from ssmq_brevitas import load_data
+    >>> data = load_data()
+    >>> data.x_train.shape, data.x_test.shape, data.y_test.shape
+    (torch.Size([4500, 784]), torch.Size([1000, 784]), torch.Size([1000]))
     """
     if dataset.startswith(NPZ):
         if data_root is not None or download or permute is not None or downsample != 1:
