@@ -1,0 +1,1 @@
+"""Properties of the library's modules, and what proves them."""
