@@ -75,9 +75,10 @@ def test_run_leaves_what_it_promises(folder):
         assert sizes["total"] == sizes["parameters"] + sizes["state"] <= sizes["fp32_total"]
     assert [row["engine"] for row in summary["verify"]] == ENGINES
     for row in summary["verify"]:
-        assert (row["sequences"], row["differing"]) == (5, 0)
+        few = 4 if row["engine"] in SLOW else 5
+        assert (row["sequences"], row["differing"]) == (few, 0)
         states = 0 if "DiagonalScan" in row["engine"] else 2 * 2 * 16  # inside that operator
-        assert row["codes"] > 5 * 49 * (states + 2 * 4)
+        assert row["codes"] > few * 49 * (states + 2 * 4)
     assert summary["check"] == {"errors": 0, "warnings": 0}
     assert summary["seconds"] > 0
     left = {path.name for path in (folder / "run").iterdir()}
@@ -205,7 +206,7 @@ def test_verify_tells_which_engine_and_tensor_differ(folder, tmp_path):
     for name in ("step.onnx", "dataflow.onnx", "sequence-dataflow.onnx", "qat.safetensors"):
         (tmp_path / name).write_bytes((folder / "run" / name).read_bytes())
     graph = onnx.load(tmp_path / "dataflow.onnx")
-    weight = next(c for c in graph.graph.initializer if c.name.startswith("b_re_1") or "bu_re_1" in c.name)
+    weight = next(c for c in graph.graph.initializer if "blocks.1.ssm.bu_re" in c.name)
     weight.CopyFrom(onnx.numpy_helper.from_array(0 * onnx.numpy_helper.to_array(weight), weight.name))
     onnx.save(graph, tmp_path / "dataflow.onnx")
     (tmp_path / "qat-state.safetensors").write_bytes(b"what a killed training leaves")
@@ -252,7 +253,7 @@ def test_estimate_counts_every_node_and_reaches_a_rate(folder):
     assert {"nodes", "total", "cycles_per_step", "cycles_per_sequence"} <= set(found)
     assert set(found["nodes"][0]) >= {"name", "op", "cycles", "lut", "ff", "dsp", "bram"}
     # One product a cycle: the decoder has most, 4 heads x 10 classes; a layer's 4 heads x 4 modes are done before it.
-    assert found["cycles_per_step"] == 4 * 10 and found["slowest"] == "MatMul_logits_product"
+    assert found["cycles_per_step"] == 4 * 10 and found["slowest"] == "MatMul_decoder.product"
     rate = 2 * found["sequences_per_second"]
     faster = json.loads(ssmq("estimate", graph, "--target", "lfe5u-25f", "--fps", f"{rate:.0f}", "--json").stdout)
     assert faster["sequences_per_second"] >= rate - 1 and faster["total"]["lut"] > 0

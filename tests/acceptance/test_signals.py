@@ -65,7 +65,7 @@ def lives(pid: int) -> bool:
 @pytest.mark.parametrize("number", [signal.SIGINT, *ENDING])
 def test_a_signal_during_the_imports_is_no_traceback(tmp_path, number):
     """A module that the commands import sends it."""
-    (tmp_path / "numpy.py").write_text(f"import os, time\nos.kill(os.getpid(), {int(number)})\ntime.sleep(60)\n")
+    (tmp_path / "packaging.py").write_text(f"import os, time\nos.kill(os.getpid(), {int(number)})\ntime.sleep(60)\n")
     paths = [str(tmp_path), *sys.path]
     process = started("--help", env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)})
     out, told = process.communicate(timeout=SECONDS)
