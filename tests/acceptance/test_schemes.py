@@ -29,7 +29,7 @@ from ssmq_export.verification.graphs import graph_engines
 SEQUENCES = 6
 DOZEN = (3, 16, 22, 25, 29, 34, 43, 49, 51, 52, 54, 57)
 FOREIGN = (17, 52)
-WIDTHS = ("a", "b", "c", "d", "x", "u", "y", "activation", "linear", "encoder", "decoder", "sum.kept", "bias", "norm")
+WIDTHS = ("a", "b", "c", "d", "x", "u", "y", "activation", "linear", "encoder", "decoder", "pool", "bias", "norm")
 
 
 def drawn(number: int) -> Config:
