@@ -10,6 +10,7 @@ from .config import Config, ModelConfig, Scheme
 from .network.footprint import float_footprint, footprint
 from .network.structure import META, empty, example_of, float_type
 from .quant_s4d import QuantS4D
+from .quantizers import use_engine
 from .s4d import S4D
 from .storage import Footprint
 from .task import Task
@@ -74,7 +75,5 @@ class Model(nn.Module):
         return float_footprint(self.network, example_of(self.shape.length, self.shape.channels))
 
     def use_engine(self, engine: str) -> None:
-        """``"fused"``: one kernel for a recurrence or a quantiser; ``"reference"``: Brevitas, op by op. Same codes."""
-        for module in self.modules():
-            if hasattr(module, "engine"):
-                module.engine = engine
+        """See ``quantizers.use_engine``."""
+        use_engine(self.network, engine)

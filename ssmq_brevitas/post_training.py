@@ -12,6 +12,8 @@ from .network.reconstruct import reconstruct
 
 # Sequences that a decoder is fitted on; the layers before it see some of them.
 FITTED = 2048
+# Sequences that exponents are chosen on.
+CALIBRATED = 256
 
 
 def calibrated(floating: Model, x: torch.Tensor) -> Calibration:
@@ -24,7 +26,7 @@ def quantized_by(floating: Model, config: Config, found: Calibration) -> Model:
     return Model(quantize(floating.network, config.scheme, found), config)
 
 
-def post_training(floating: Model, config: Config, x_train: torch.Tensor, images: int = 256) -> Model:
+def post_training(floating: Model, config: Config, x_train: torch.Tensor, images: int = CALIBRATED) -> Model:
     """Calibrate on the first ``images`` training sequences and quantise; nothing is trained."""
     return quantized_by(floating, config, calibrated(floating, x_train[:images]))
 

@@ -31,6 +31,13 @@ def exponent_of(scale: torch.Tensor) -> np.ndarray:
     return exponent.astype(np.int64) - 1
 
 
+def use_engine(network: nn.Module, engine: str) -> None:
+    """``"fused"``: one kernel for a recurrence or a quantiser; ``"reference"``: Brevitas, op by op. Same codes."""
+    for module in network.modules():
+        if hasattr(module, "engine"):
+            module.engine = engine
+
+
 class PowerOfTwoScale(nn.Module):
     """Brevitas scaling implementation whose scale is the buffer ``scale``, powers of two that broadcast."""
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 import torch
 
 from .fitting import fit_linear
+from .formats import Format
 from .quant_linear import QuantConv1d, QuantLinear
 from .quant_s4d import QuantS4D
 
@@ -37,8 +38,8 @@ def fit_states(ssm: QuantS4D, pairs: Iterable[tuple[torch.Tensor, torch.Tensor]]
     ssm.d.data = found[:, -1].contiguous()
 
 
-def fit_rows(layer: QuantLinear | QuantConv1d, told: torch.Tensor, wanted: torch.Tensor, feeding) -> None:
-    """Fit weight and bias of ``layer`` to rows of what it reads and what it is to give, float64; ``feeding`` has its format."""
+def fit_rows(layer: QuantLinear | QuantConv1d, told: torch.Tensor, wanted: torch.Tensor, feeding: Format) -> None:
+    """Fit weight and bias of ``layer`` to rows of what it reads and what it is to give, float64; ``feeding`` is its format."""
     bias, before = layer.bias is not None, layer.weight.flatten(1).double()
     if bias:
         told = torch.cat([told, torch.ones(len(told), 1, dtype=told.dtype)], dim=1)

@@ -6,13 +6,12 @@ fewer (Zhou et al., "DoReFa-Net", arXiv 1606.06160, train from wide to narrow in
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import torch
 
 from .config import Config
 from .errors import SsmqError
 from .fitting import finest_exponents
+from .formats import Format
 from .model import Model
 from .network.operations import operations
 from .network.structure import quantized_of, settle
@@ -58,12 +57,12 @@ def requantize(trained: Model, config: Config) -> Model:
         widths = Widths(found, about.steps)
         for operation in found:
             if operation.kind == "s4d":
-                _coarse_enough(operation.module, SimpleNamespace(format=widths.format(operation.inputs[0])))
+                _coarse_enough(operation.module, widths.format(operation.inputs[0]))
     settle(model.network)
     return model.eval()
 
 
-def _coarse_enough(ssm: QuantS4D, feeding: SimpleNamespace) -> None:
-    for quantizer, finest in zip((ssm.b_quant, ssm.d_quant), finest_exponents(ssm, feeding), strict=True):
+def _coarse_enough(ssm: QuantS4D, u: Format) -> None:
+    for quantizer, finest in zip((ssm.b_quant, ssm.d_quant), finest_exponents(ssm, u), strict=True):
         shape = tuple(quantizer.power.scale.shape)
         quantizer.power.set_exponent(quantizer.power.exponent.clip(finest if finest.shape == shape else finest.min()))

@@ -29,8 +29,7 @@ def command(
     """Cycles, LUT, FF, DSP and block RAM of every node, without a vendor tool.
 
     Nodes are folded as the graph says (--write), one operation a cycle otherwise, unless --fps or --fastest chooses
-    more. Elementwise operators, states and
-    buffers are counted. Exit code 1 if what is asked for is impossible.
+    more. Elementwise operators, states and buffers are counted. Exit code 1 if what is asked for is impossible.
     """
     from ssmq_export.dataflow.keys import DATAFLOW
     from ssmq_export.door.graph_file import load_graph, save_graph

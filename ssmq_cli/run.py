@@ -38,9 +38,8 @@ def command(
     """Float, post-training quantisation, quantisation-aware training, export, verification, verdict.
 
     Starts from the float checkpoint shipped with the preset, if that was trained on these data, or trains one. Leaves
-    summary.json, the graphs, the
-    checkpoints and two plots in OUT. Interrupted, it goes on where it stopped when given again. Exit code 1 if an
-    engine disagrees or the dataflow graph is illegal.
+    summary.json, the graphs, the checkpoints and two plots in OUT. Interrupted, it goes on where it stopped when given
+    again. Exit code 1 if an engine disagrees or the dataflow graph is illegal.
     """
     from ssmq_brevitas.config import load_config, with_epochs, with_input
     from ssmq_brevitas.files import sole_use
@@ -62,7 +61,7 @@ def _whole_way(config, data, out: Path, images: int, seed: int) -> dict:
     """Everything in ``out``, and its summary. Nothing is written beside what another run left."""
     began = time.monotonic()
     from ssmq_brevitas.files import write_whole
-    from ssmq_brevitas.post_training import calibrated, fitted, quantized_by
+    from ssmq_brevitas.post_training import CALIBRATED, calibrated, fitted, quantized_by
     from ssmq_brevitas.training_state import refuse_mixture, settings
     from ssmq_export.checks import check_file
 
@@ -77,7 +76,7 @@ def _whole_way(config, data, out: Path, images: int, seed: int) -> dict:
 
     floating = _float_model(config, data, out, seed)
     naive_scheme = config.scheme.model_copy(update=NAIVE)
-    calibration = calibrated(floating, data.x_train[:256])
+    calibration = calibrated(floating, data.x_train[:CALIBRATED])
     models = {
         "float": floating,
         "naive PTQ": quantized_by(floating, config.model_copy(update={"scheme": naive_scheme}), calibration),

@@ -5,6 +5,8 @@ A scheme has one width for each role, and others for single tensors (``Scheme.te
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ssmq_brevitas.activations import MONOTONE
 from ssmq_brevitas.config import Bits, Config, Scheme
 from ssmq_brevitas.model import Model
@@ -52,6 +54,11 @@ def single_tensors(config: Config) -> dict[str, str]:
     return dict(quantized_of(Model.empty(config).network).roles)
 
 
-def knobs(config: Config, per_tensor: bool) -> dict[str, str]:
-    """Knob to role: every single tensor, or every role."""
-    return single_tensors(config) if per_tensor else roles(config)
+def knobs(config: Config, grids: Iterable[str], per_tensor: bool) -> dict[str, str]:
+    """Knob to role on any of these grids of Ā: every single tensor, or every role."""
+    found: dict[str, str] = {}
+    for grid in grids:
+        changed = config.scheme.model_copy(update={"parameterisation": grid})
+        on_grid = config.model_copy(update={"scheme": changed})
+        found |= single_tensors(on_grid) if per_tensor else roles(on_grid)
+    return found

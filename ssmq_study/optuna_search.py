@@ -160,10 +160,7 @@ class _Space:
 
     def __init__(self, config: Config, widths: list[int], per_tensor: bool):
         self.polar = grids(config)[1]
-        self.roles: dict[str, str] = {}
-        for grid in grids(config):
-            changed = config.scheme.model_copy(update={"parameterisation": grid})
-            self.roles |= knobs(config.model_copy(update={"scheme": changed}), per_tensor)
+        self.roles = knobs(config, grids(config), per_tensor)
         self.choices: dict[str, list] = {"parameterisation": list(grids(config)), "granularity": list(GRANULARITIES)}
         for name, role in self.roles.items():
             least, most = 1 if role == "a_magnitude" else 2, config.model.input_format.bits if role == "input" else 16

@@ -26,16 +26,12 @@ def write_front(
     unit = cost.unit
     front = pareto(candidates, unit)
     found_grids = dict.fromkeys(entry["scheme"]["parameterisation"] for entry in front)
-    tensors: dict[str, str] = {}
-    for grid in found_grids:
-        on_grid = config.scheme.model_copy(update={"parameterisation": grid})
-        tensors |= knobs(config.model_copy(update={"scheme": on_grid}), per_tensor)
     found = {
         "kind": "search",
         "model": config.name,
         "data": bench.data.describe(),
         "images": len(bench.y),
-        "tensors": tensors,
+        "tensors": knobs(config, found_grids, per_tensor),
         "float_accuracy": bench.float_accuracy,
         **cost.about(),
         "candidates": [{key: entry[key] for key in (unit, "accuracy")} for entry in candidates],

@@ -15,7 +15,7 @@ from ssmq_brevitas.data import SequenceData
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.model import Model, recurrences
 from ssmq_brevitas.network.calibrate import Calibration
-from ssmq_brevitas.post_training import calibrated, fitted, quantized_by
+from ssmq_brevitas.post_training import CALIBRATED, calibrated, fitted, quantized_by
 from ssmq_brevitas.score import Tally
 
 from .knobs import roles, single_tensors, with_bits
@@ -41,7 +41,7 @@ class Bench:
             raise SsmqError("widths are ranked by the accuracy that they cost, and a regression has none: try them by ssmq ptq")
         self.floating, self.data = floating.eval(), data
         self.x, self.y = data.x_validation[:images], data.y_validation[:images]
-        self.calibration: Calibration = calibrated(floating, data.x_train[:256])
+        self.calibration: Calibration = calibrated(floating, data.x_train[:CALIBRATED])
         self.logits = self._logits(floating)
         if not self.logits.isfinite().all() or not self.logits.any():
             raise SsmqError("the float model's logits are all 0 or not finite: train it before its widths are chosen")

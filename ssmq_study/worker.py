@@ -16,7 +16,7 @@ from ssmq_brevitas.data import SequenceData, load_data
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.files import sole_use, write_whole
 from ssmq_brevitas.model import Model
-from ssmq_brevitas.post_training import fitted
+from ssmq_brevitas.post_training import CALIBRATED, fitted
 from ssmq_brevitas.score import score
 from ssmq_brevitas.start import quantized_start
 from ssmq_brevitas.train import train
@@ -27,7 +27,6 @@ from .paper_quantizers import paper_ptq
 from .quoted import quoted_score
 from .row_files import Job, finished, read_job, start_file, start_hash
 
-CALIBRATION_IMAGES = 256  # as many as post_training takes
 ENGINES = {"float": "float", "paper-ptq": "the paper's quantisers, fake", "ptq": "integer", "qat": "integer"}
 
 
@@ -86,7 +85,7 @@ def _model(job: Job, data: SequenceData, folder: Path) -> tuple[torch.nn.Module,
         return _trained(Model.floating(config), config.train.floating, job, data, folder)
     start, _ = load_checkpoint(start_file(folder.parent, row))
     if row.kind == "paper-ptq":
-        return paper_ptq(start, data.x_train[:CALIBRATION_IMAGES], row.quantiser), []
+        return paper_ptq(start, data.x_train[:CALIBRATED], row.quantiser), []
     model = quantized_start(start, config, data.x_train)
     if row.kind == "ptq":
         return (fitted(model, start, data.x_train) if row.reconstruct else model), []

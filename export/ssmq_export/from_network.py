@@ -16,6 +16,7 @@ from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.network.operations import Operation, operations
 from ssmq_brevitas.network.structure import float_type, quantized_of
 from ssmq_brevitas.network.widths import Widths
+from ssmq_brevitas.quantizers import use_engine
 from torch import fx, nn
 
 from .dataflow.format import Format
@@ -32,7 +33,7 @@ from .verification.agreement import Engine
 # What made the numbers in a graph; written into its metadata.
 VERSIONED = ("ssmq-brevitas", "torch", "brevitas", "onnx")
 _PLAIN = ("add", "sub", "mul", "cat", "output")
-# Sequences of random codes that an export is compared on.
+# Sequences of random codes, where no batch is given.
 TRIED = 4
 # These give what they are given: the graph has no tensor of theirs.
 _SAME = ("same", "last", "split")
@@ -230,20 +231,17 @@ def trace(network: fx.GraphModule, codes: np.ndarray, engine: str) -> dict[str, 
     kept = {op.name: op for op in door.operations if op.kind in ("quantizer", "output") and op is not idle}
     captured: dict[str, torch.Tensor] = {}
     layers = {op.path: op for op in door.operations if op.kind == "s4d"}
-    parts = [module for module in network.modules() if hasattr(module, "engine")]
     codes = codes[..., None] if codes.ndim == 2 and given.channels == 1 else codes
     values = torch.from_numpy(values_of(codes, door.input_format.exponent)).to(float_type(network))
     try:
-        for module in parts:
-            module.engine = engine
+        use_engine(network, engine)
         for op in layers.values():
             op.module.on_states = _keep_states(captured, door.names[op.name], op.module)
         run = _Tracing(network, kept)
         with torch.no_grad():
             run.run(values)
     finally:
-        for module in parts:
-            module.engine = "fused"
+        use_engine(network, "fused")
         for op in layers.values():
             op.module.on_states = None
     output = door.operations[-1]

@@ -15,13 +15,11 @@ from .dataflow.sequences import batch_codes, noise
 from .door.graph_file import load_graph
 from .errors import ExportError
 from .exporting import FILES
-from .from_network import network_engines, step_graph
+from .from_network import TRIED, network_engines, step_graph
 from .verification.agreement import Agreements, compare_engines
 from .verification.graphs import foreign_engines, graph_engines, graphs_alone
 
 FORMS = ("step", "dataflow", "sequence-dataflow")
-# Random sequences, where no batch is given.
-TRIED = 4
 
 
 def verify(network: fx.GraphModule | None, folder: Path | str, batch=None, slow_sequences: int = 1) -> Agreements:

@@ -40,8 +40,8 @@ def calibrate(module: nn.Module, batch: torch.Tensor, input_format: InputFormat 
     """Run the float ``module`` over the sequences ``batch`` ``(B, T, C)`` and keep what ``quantize`` has to know of it.
 
     For several schemes of one module; for one, ``quantize`` takes the batch itself. ``input_format`` is that of a
-    batch of codes
-    (their values are given, code times 2**exponent); without it a format is fitted to the values. ``module`` stays as it was.
+    batch of codes (their values are given, code times 2**exponent); without it a format is fitted to the values. ``module``
+    stays as it was.
 
     Raises SsmqError as ``quantize`` does.
 

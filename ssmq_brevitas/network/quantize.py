@@ -5,8 +5,6 @@ Exponents are chosen once, from whole-sequence statistics, and stay: training mo
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import torch
 from torch import fx, nn
 
@@ -92,7 +90,7 @@ def _fit_layers(network: fx.GraphModule, replaced: dict[str, nn.Module], calibra
         if source is None or operation.path in done or operation.kind not in ("linear", "s4d"):
             continue
         done.add(operation.path)
-        feeding = SimpleNamespace(format=widths.format(operation.inputs[0]))
+        feeding = widths.format(operation.inputs[0])
         if operation.kind == "linear":
             bias = None if source.bias is None else source.bias.detach().clone()
             fit_linear(operation.module, source.weight.detach().clone(), bias, feeding)

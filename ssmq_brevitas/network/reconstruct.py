@@ -7,13 +7,13 @@ The fit is a least-squares problem with one solution (see ``ssmq_brevitas.readou
 from __future__ import annotations
 
 import copy
-from types import SimpleNamespace
 
 import torch
 from torch import fx, nn
 
 from ..errors import SsmqError
 from ..fitting import fit_readout
+from ..formats import Format
 from ..readouts import BATCH, fit_rows, fit_states, seen
 from ..s4d import S4D
 from .calibrate import refuse_batch
@@ -56,11 +56,11 @@ def reconstruct(network: fx.GraphModule, floating: nn.Module, batch: torch.Tenso
         for operation in found:
             if operation.kind == "s4d":
                 _fit_layer(network, floating, operation, batch[:LAYER_SEQUENCES])
-                fit_readout(operation.module, SimpleNamespace(format=widths.format(operation.inputs[0])))
+                fit_readout(operation.module, widths.format(operation.inputs[0]))
         settle(network)
         for operation in _outputs(found):
             rows = min(LAYER_SEQUENCES, max(1, OUTPUT_ROWS // about.steps)) if operation.each_step else len(batch)
-            feeding = SimpleNamespace(format=widths.format(operation.inputs[0]))
+            feeding = widths.format(operation.inputs[0])
             _fit_output(network, floating, operation, batch[:rows], feeding)
     return settle(network)
 
@@ -92,7 +92,7 @@ def _fit_layer(network: fx.GraphModule, floating: nn.Module, operation: Operatio
     fit_states(operation.module, pairs)
 
 
-def _fit_output(network, floating: nn.Module, operation: Operation, batch: torch.Tensor, feeding: SimpleNamespace) -> None:
+def _fit_output(network, floating: nn.Module, operation: Operation, batch: torch.Tensor, feeding: Format) -> None:
     told, wanted = [], []
     for some in batch.split(16 * BATCH):
         told.append(_rows(_seen(network, operation.path, some)[0], operation))

@@ -31,8 +31,7 @@ class Quantized:
     """What a quantised module was made by: its scheme, the shape (T, C) and sign of its input, its quantisers.
 
     ``input_format`` is that of inputs that are codes. ``roles``: what the width of each tensor is called in ``Bits``,
-    by the name
-    it has in ``Scheme.tensors``. A network that came quantised has no scheme and no such names.
+    by the name it has in ``Scheme.tensors``. A network that came quantised has no scheme and no such names.
     """
 
     scheme: Scheme | None

@@ -69,7 +69,7 @@ def measure(heads: int, modes: int, batch: int, length: int, device: str = "cpu"
     from ssmq_brevitas.config import Scheme
     from ssmq_brevitas.fitting import fit_layer
     from ssmq_brevitas.quant_s4d import QuantS4D
-    from ssmq_brevitas.quantizers import Quantizer
+    from ssmq_brevitas.quantizers import Quantizer, use_engine
     from ssmq_brevitas.s4d import S4D
 
     torch.manual_seed(0)
@@ -80,7 +80,7 @@ def measure(heads: int, modes: int, batch: int, length: int, device: str = "cpu"
     floating, scheme = S4D(heads, modes), Scheme()
     quantized = QuantS4D.from_scheme(heads, modes, scheme)
     with torch.no_grad():
-        fit_layer(quantized, floating, scheme, quantizer, state_statistics(floating, u[:1, :512]))
+        fit_layer(quantized, floating, scheme, quantizer.format, state_statistics(floating, u[:1, :512]))
     u = u.to(device).requires_grad_()
     gradient = torch.randn(batch, length, heads).to(device)
     floating, quantized = floating.to(device), quantized.to(device)
@@ -90,7 +90,7 @@ def measure(heads: int, modes: int, batch: int, length: int, device: str = "cpu"
 
         def run() -> None:
             if engine is not None:
-                layer.engine = layer.state.engine = engine
+                use_engine(layer, engine)
             torch.autograd.grad(layer(u), leaves, gradient)
 
         return finishing(run, device)
