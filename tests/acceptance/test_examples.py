@@ -15,7 +15,7 @@ SAID = {
     "published_s4d.py": [
         r"after training (0\.[89]|1\.0)",
         r"(?s)(graph: [1-9]\d* codes, 0 differing.*){4}",
-        r"FINN-style: 0 errors",
+        r"\n\s*legal",
     ],
     "brevitas_network.py": [r"accuracy (0\.[89]|1\.0)", r"(?s)(graph: [1-9]\d* codes, 0 differing.*){4}"],
     "detector.py": [r"quantised: (0\.9|1\.0)", r"streamed 96 steps, detected in [1-9]"],

@@ -40,11 +40,11 @@ def test_every_operation_computes_what_qonnx_does_and_stays_in_its_range(name):
         if done.output in coded and done.output != graph.ports.output.name:
             assert np.array_equal(computed, codes[done.output]), done.name
         codes[done.output] = computed
-        low, high = operation.limits
-        assert np.all((low <= computed) & (computed <= high)), operation.name
-        for channel, row in enumerate(operation.rows):
-            s = codes[operation.inputs[0]][..., channel].ravel()
-            assert np.array_equal(evaluate(row, s), computed[..., channel].ravel()), operation.name
+        low, high = done.limits
+        assert np.all((low <= computed) & (computed <= high)), done.name
+        for channel, row in enumerate(done.rows):
+            s = codes[done.inputs[0]][..., channel].ravel()
+            assert np.array_equal(evaluate(row, s), computed[..., channel].ravel()), done.name
 
 
 def test_a_whole_sequence_is_what_its_steps_are():

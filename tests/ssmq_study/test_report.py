@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ssmq_brevitas.errors import SsmqError
 from ssmq_study.report.kinds import load_results
-from ssmq_study.report.page import draw, rendered_readme, write_page
+from ssmq_study.report.page import draw, rendered, write_page
 from ssmq_study.rows import load_study
 from ssmq_study.study_tables import summary
 
@@ -61,12 +61,12 @@ def test_pictures_are_drawn_from_what_a_result_has(folder):
     }
 
 
-def test_a_readme_gets_the_sections_it_asks_for(folder):
+def test_a_page_gets_the_sections_it_asks_for(folder):
     results = load_results(folder)
-    readme = "# Mine\n<!-- own -->\nold\n<!-- /own -->\n<!-- unknown -->\nkept\n<!-- /unknown -->\n"
-    done = rendered_readme(readme, results)
+    page = "# Mine\n<!-- own -->\nold\n<!-- /own -->\n<!-- unknown -->\nkept\n<!-- /unknown -->\n"
+    done = rendered(page, results)
     assert "| tea &amp; &lt;milk&gt; | 7 |" in done and "old" not in done and "kept" in done
-    assert rendered_readme(done, results) == done
+    assert rendered(done, results) == done
 
 
 @pytest.mark.parametrize("content", ["[1, 2]", "not json", '{"rows": []}', '{"kind": "novel", "rows": []}'])
