@@ -86,7 +86,7 @@ def _onnx_runtime(step, codes: np.ndarray) -> tuple[float, int, np.ndarray]:
     from ssmq_export.functions.runtime import session
     from ssmq_export.graphs.sequence_graph import sequence_graph
 
-    running = session(sequence_graph(step))
+    running = session(sequence_graph(step).SerializeToString())
     dtype = np.float64 if running.get_inputs()[0].type == "tensor(double)" else np.float32
     given = ports_of(step).input
     values = values_of(input_codes(codes, given), given.format.exponent).astype(dtype)

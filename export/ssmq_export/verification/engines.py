@@ -38,7 +38,7 @@ def run_sequence(model: onnx.ModelProto, codes: np.ndarray) -> dict[str, np.ndar
     names = [output, *(name.removesuffix("_trace") for name in traces)]
     given = ports_of(model).input
     values = values_of(input_codes(codes, given), given.format.exponent)
-    found = session(model).run(None, {model.graph.input[0].name: _typed(values, model)})
+    found = session(model.SerializeToString()).run(None, {model.graph.input[0].name: _typed(values, model)})
     return dict(zip(names, found, strict=True))
 
 
@@ -61,7 +61,7 @@ def _sessions_kept() -> Iterator[None]:
     from qonnx.core import onnx_exec
 
     runtime = onnx_exec.rt
-    onnx_exec.rt = SimpleNamespace(InferenceSession=cache(runtime.InferenceSession))
+    onnx_exec.rt = SimpleNamespace(InferenceSession=cache(session))
     try:
         yield
     finally:
