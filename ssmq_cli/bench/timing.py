@@ -47,6 +47,8 @@ def finishing(run: Callable[[], object], device: str) -> Callable[[], object]:
 def medians(candidates: dict[str, Callable[[], object]]) -> dict[str, float]:
     """Median seconds of each candidate: one round to warm up, then up to ``ROUNDS``."""
     times: dict[str, list[float]] = {name: [] for name in candidates}
+    # What is here already is no candidate's litter: without it a collection is short.
+    gc.freeze()
     for _ in range(ROUNDS + 1):
         for name, run in candidates.items():
             if len(times[name]) > 1 and sum(times[name]) > BUDGET:

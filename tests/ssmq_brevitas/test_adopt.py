@@ -349,6 +349,8 @@ REFUSED = {
 }
 
 
+# Brevitas' own word on what is then refused.
+@pytest.mark.filterwarnings("ignore:No quant bias cache found")
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_refused_is_named_with_the_option_that_is_enough(name):
     torch.manual_seed(0)
