@@ -97,7 +97,7 @@ class Bits(Section):
     they are in evaluation.
     ``input`` is how many bits of an input's code are kept, the first ones; floats become codes of so many.
 
-    Raises pydantic's ValidationError, a ValueError, naming a width that is none.
+    Raises SsmqError naming a width that is none.
 
     >>> from ssmq_brevitas import Bits
     >>> Bits(c=6, x=10).c, Bits().bias
@@ -132,7 +132,7 @@ class Scheme(Section):
     chooses activation exponents: ``mse`` (least squared error) or ``percentile`` (99.999 %). ``tensors`` gives single tensors
     of a network another width or grid than their role has (see ``ssmq_brevitas.network.names``).
 
-    Raises pydantic's ValidationError, a ValueError, naming the key; a pattern that fits no tensor is told by ``quantize``.
+    Raises SsmqError naming the key; a pattern that fits no tensor is told by ``quantize``.
     Polar grids: |Ā| < 1 holds by construction, as in LRU (Orvieto et al., arXiv 2303.06349).
 
     >>> from ssmq_brevitas import Bits, Scheme

@@ -28,7 +28,7 @@ class InputFormat(Section):
     """Codes of ``bits`` bits, two's complement if ``signed``, that stand for multiples of ``2**exponent``.
 
     ``quantize`` takes it for inputs that are codes already, such as a sensor's: the graphs read them as they are. Raises
-    pydantic's ValidationError, a ValueError, naming what is out of range.
+    SsmqError naming what is out of range.
 
     >>> import torch
     >>> from ssmq_brevitas import InputFormat, Scheme, quantize
