@@ -242,7 +242,7 @@ def load_config(name_or_path: str | Path) -> Config:
         # With or without a byte-order mark: editors on Windows write one.
         values = tomllib.loads(_content(name).decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        raise SsmqError(f"{name}: not UTF-8, as TOML is ({error})") from error
+        raise SsmqError(f"{name}: not UTF-8, as TOML is ({error}): save it as UTF-8") from error
     except RecursionError as error:
         raise SsmqError(f"{name}: not valid TOML (nested too deeply)") from error
     except ValueError as error:
@@ -263,7 +263,9 @@ def _content(name: str) -> bytes:
     except OSError as error:
         raise SsmqError(f"{name}: cannot be read ({error.strerror})") from error
     if len(content) > MOST_TOML_BYTES:
-        raise SsmqError(f"{name}: more than {MOST_TOML_BYTES:,} bytes are no configuration")
+        raise SsmqError(
+            f"{name}: more than {MOST_TOML_BYTES:,} bytes are no configuration: give a preset or a TOML file of keys"
+        )
     return content
 
 

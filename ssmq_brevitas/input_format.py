@@ -99,4 +99,6 @@ def refuse_beyond(x: np.ndarray, given: InputFormat) -> None:
     """Raise SsmqError if integers ``x`` are no codes of this format."""
     fmt = given.format
     if x.size and (x.min() < fmt.low or x.max() > fmt.high):
-        raise SsmqError(f"codes from {x.min()} to {x.max()} are not those of {given}, {fmt.low} to {fmt.high}")
+        raise SsmqError(
+            f"codes from {x.min()} to {x.max()} are not those of {given}, {fmt.low} to {fmt.high}: correct one of the two"
+        )

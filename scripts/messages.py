@@ -1,0 +1,138 @@
+"""Every message that the packages can raise, read from their code.
+
+    python scripts/messages.py > docs/messages.md       # the page
+    python scripts/messages.py --covered .coverage      # those that no test has raised; ends with 1 if there are any
+
+The second asks coverage.py's record of a run of the tests, processes that they start included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from itertools import groupby
+from pathlib import Path
+
+from ssmq_study.table import Table, code
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("ssmq_brevitas", "export/ssmq_export", "ssmq_study", "ssmq_cli")
+# Those that a user reads; a ValueError is what a validator says of a key, or a reader of a part of a file.
+ERRORS = {"SsmqError", "Interrupted", "ExportError", "IllegalGraph", "BadParameter", "ValueError"}
+HOLE = "…"
+HEAD = """\
+# Messages
+
+Every message that the packages raise, from their code, room by room; `…` stands for what is filled in: a name, a number, or
+another message. The command line puts `error:` before it and ends with 1. Those that are met most have a longer answer in
+[troubleshooting](troubleshooting.md); what `ssmq check` finds in a graph is no error, but one of its [rules](rules.md)."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """Where a message is made, and its text. One without a word of its own passes on another message."""
+
+    path: Path
+    function: str
+    lines: range
+    text: str
+
+    @property
+    def says(self) -> bool:
+        return re.search(r"\w", self.text) is not None
+
+    @property
+    def room(self) -> str:
+        """Package and folder, as they are imported."""
+        return ".".join(self.path.parent.parts).removeprefix("export.")
+
+
+def messages() -> list[Message]:
+    """All of them, package by package, file by file, from top to bottom."""
+    files = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"), key=lambda p: (p.parent, p.name))]
+    return [message for path in files for message in _made(_tree(path), path, "")]
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def _made(node: ast.AST, path: Path, function: str) -> Iterator[Message]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Call) and ast.unparse(child.func).split(".")[-1] in ERRORS:
+            text = re.sub(f"{HOLE}+", HOLE, _text(child.args[0], path) if child.args else HOLE)
+            yield Message(path.relative_to(ROOT), function, range(child.lineno, child.end_lineno + 1), text)
+        named = isinstance(child, (ast.FunctionDef, ast.ClassDef))
+        yield from _made(child, path, f"{function}.{child.name}".lstrip(".") if named else function)
+
+
+def _text(node: ast.expr, path: Path) -> str:
+    """The text of an expression, with what is known only when it is raised left open."""
+    match node:
+        case ast.Constant(str(text)):
+            return text
+        case ast.JoinedStr(parts):
+            return "".join(_text(part, path) for part in parts)
+        case ast.FormattedValue(ast.Name(name), -1):
+            return _constant(name, path) or HOLE
+        case ast.BinOp(left, ast.Add(), right):
+            return _text(left, path) + _text(right, path)
+    return HOLE
+
+
+def _constant(name: str, path: Path) -> str | None:
+    """A constant of the module at ``path``, or of the one that it takes it from."""
+    for node in _tree(path).body:
+        match node:
+            case ast.Assign([ast.Name(target)], ast.Constant(value)) if target == name:
+                return str(value)
+            case ast.Assign([ast.Tuple(targets)], ast.Tuple(values)):
+                named = {ast.unparse(target): value for target, value in zip(targets, values, strict=True)}
+                if isinstance(named.get(name), ast.Constant):
+                    return str(named[name].value)
+            case ast.ImportFrom(module, aliases, level) if level and name in {alias.name for alias in aliases}:
+                source = path.parents[level - 1].joinpath(*(module or "").split(".")).with_suffix(".py")
+                return _constant(name, source) if source.is_file() else None
+    return None
+
+
+def page() -> str:
+    """``docs/messages.md``."""
+    parts = [HEAD]
+    for room, found in groupby((message for message in messages() if message.says), lambda message: message.room):
+        rows = [[code(m.text), code(f"`{m.path.stem}.{m.function}`")] for m in found]
+        parts += [f"## {room}", Table("", ["message", "raised by"], rows, 2).markdown()]
+    return "\n\n".join(parts) + "\n"
+
+
+def unraised(covered: Path) -> list[Message]:
+    """What no test has raised, by the lines that coverage.py saw run."""
+    import coverage
+
+    data = coverage.CoverageData(str(covered))
+    data.read()
+    ran = {Path(file).resolve(): set(data.lines(file) or ()) for file in data.measured_files()}
+    return [m for m in messages() if not ran.get(ROOT / m.path, set()) & set(m.lines)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--covered", type=Path, help="the file that coverage.py has written")
+    given = parser.parse_args()
+    if given.covered is None:
+        print(page(), end="")
+        return
+    found = unraised(given.covered)
+    for message in found:
+        print(f"{message.path}:{message.lines[0]}: {message.text}")
+    print(f"{len(found)} of {len(messages())} messages are raised by no test")
+    raise SystemExit(bool(found))
+
+
+if __name__ == "__main__":
+    main()
