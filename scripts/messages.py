@@ -12,10 +12,10 @@ import argparse
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 from ssmq_study.table import Table, code
 
@@ -32,8 +32,7 @@ another message. The command line puts `error:` before it and ends with 1. Those
 [troubleshooting](troubleshooting.md); what `ssmq check` finds in a graph is no error, but one of its [rules](rules.md)."""
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(NamedTuple):
     """Where a message is made, and its text. One without a word of its own passes on another message."""
 
     path: Path
@@ -54,7 +53,12 @@ class Message:
 def messages() -> list[Message]:
     """All of them, package by package, file by file, from top to bottom."""
     files = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"), key=lambda p: (p.parent, p.name))]
-    return [message for path in files for message in _made(_tree(path), path, "")]
+    return [message._replace(path=path.relative_to(ROOT)) for path in files for message in made(path)]
+
+
+def made(path: Path) -> Iterator[Message]:
+    """Those of one file."""
+    return _made(_tree(path), path, "")
 
 
 @cache
@@ -66,7 +70,7 @@ def _made(node: ast.AST, path: Path, function: str) -> Iterator[Message]:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Call) and ast.unparse(child.func).split(".")[-1] in ERRORS:
             text = re.sub(f"{HOLE}+", HOLE, _text(child.args[0], path) if child.args else HOLE)
-            yield Message(path.relative_to(ROOT), function, range(child.lineno, child.end_lineno + 1), text)
+            yield Message(path, function, range(child.lineno, child.end_lineno + 1), text)
         named = isinstance(child, (ast.FunctionDef, ast.ClassDef))
         yield from _made(child, path, f"{function}.{child.name}".lstrip(".") if named else function)
 
