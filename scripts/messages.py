@@ -17,12 +17,22 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from ssmq_study.table import Table, code
+from ssmq_study.table import Table
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("ssmq_brevitas", "export/ssmq_export", "ssmq_study", "ssmq_cli")
 # Those that a user reads; a ValueError is what a validator says of a key, or a reader of a part of a file.
 ERRORS = {"SsmqError", "Interrupted", "ExportError", "IllegalGraph", "BadParameter", "ValueError"}
+# What says why, for messages that say no more than where: functions, and tables of reasons.
+REASONS = {
+    "ssmq_brevitas.contract.refuse_inexact", "ssmq_brevitas.sound.refuse_unsound", "ssmq_brevitas.task.Task.problem_with",
+    "ssmq_brevitas.network.trace.REFUSED", "ssmq_brevitas.network.trace._reason", "ssmq_brevitas.published.agree._advice",
+    "ssmq_brevitas.published.recognise._PARTS", "ssmq_brevitas.published.recognise._unconverted",
+    "ssmq_brevitas.published.recognise._unfit", "ssmq_brevitas.published.recognise._misshapen",
+    "ssmq_export.dataflow.scan_operands.unfit_shapes", "ssmq_export.dataflow.scan_operands.unfit_state",
+    "ssmq_export.dataflow.scan_operands.unfit_shift", "ssmq_export.dataflow.operation.Operation.__post_init__",
+    "ssmq_export.dataflow.operation.Operation._check_constant",
+}  # fmt: skip
 HOLE = "…"
 HEAD = """\
 # Messages
@@ -36,8 +46,8 @@ class Message(NamedTuple):
     """Where a message is made, and its text. One without a word of its own passes on another message."""
 
     path: Path
-    function: str
     lines: range
+    maker: str
     text: str
 
     @property
@@ -58,7 +68,8 @@ def messages() -> list[Message]:
 
 def made(path: Path) -> Iterator[Message]:
     """Those of one file."""
-    return _made(_tree(path), path, "")
+    module = path.relative_to(ROOT).with_suffix("").parts if ROOT in path.parents else (path.stem,)
+    return _made(_tree(path), path, ".".join(part for part in module if part not in ("export", "__init__")))
 
 
 @cache
@@ -66,13 +77,30 @@ def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
 
 
-def _made(node: ast.AST, path: Path, function: str) -> Iterator[Message]:
+def _made(node: ast.AST, path: Path, maker: str) -> Iterator[Message]:
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.Call) and ast.unparse(child.func).split(".")[-1] in ERRORS:
-            text = re.sub(f"{HOLE}+", HOLE, _text(child.args[0], path) if child.args else HOLE)
-            yield Message(path, function, range(child.lineno, child.end_lineno + 1), text)
-        named = isinstance(child, (ast.FunctionDef, ast.ClassDef))
-        yield from _made(child, path, f"{function}.{child.name}".lstrip(".") if named else function)
+        told = _told(child, path, maker)
+        if isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant):
+            continue  # a docstring
+        if told is not None:
+            yield Message(path, range(child.lineno, child.end_lineno + 1), maker, re.sub(f"{HOLE}+", HOLE, told))
+            continue
+        match child:
+            case ast.FunctionDef(name) | ast.ClassDef(name) | ast.Assign([ast.Name(name)]):
+                yield from _made(child, path, f"{maker}.{name}")
+            case _:
+                yield from _made(child, path, maker)
+
+
+def _told(node: ast.AST, path: Path, maker: str) -> str | None:
+    """The text of a message, or of a reason: a single word is none."""
+    match node:
+        case ast.Call(function, [text, *_]) if ast.unparse(function).split(".")[-1] in ERRORS:
+            return _text(text, path)
+        case ast.Constant(str()) | ast.JoinedStr() if maker in REASONS:
+            text = _text(node, path)
+            return text if text.count(" ") > 1 and "\n" not in text else None
+    return None
 
 
 def _text(node: ast.expr, path: Path) -> str:
@@ -109,9 +137,13 @@ def page() -> str:
     """``docs/messages.md``."""
     parts = [HEAD]
     for room, found in groupby((message for message in messages() if message.says), lambda message: message.room):
-        rows = [[code(m.text), code(f"`{m.path.stem}.{m.function}`")] for m in found]
-        parts += [f"## {room}", Table("", ["message", "raised by"], rows, 2).markdown()]
+        rows = dict.fromkeys((_code(message.text), _code(message.maker.removeprefix(f"{room}."))) for message in found)
+        parts += [f"## {room}", Table("", ["message", "raised by"], [[*row] for row in rows], 2).markdown()]
     return "\n\n".join(parts) + "\n"
+
+
+def _code(text: str) -> str:
+    return text if set(text) & set("`<>|\\") else f"`{text}`"
 
 
 def unraised(covered: Path) -> list[Message]:

@@ -132,7 +132,7 @@ def test_a_message_is_found_wherever_it_is_made(tmp_path):
         "    raise errors.ExportError(\n      name)\n    raise KeyError('unread')\n"
     )
     first, second = messages.made(tmp_path / "made.py")
-    assert (first.text, first.function, first.says) == ("…: no ssmq.key of …: export it again", "Reader.read", True)
+    assert (first.text, first.maker, first.says) == ("…: no ssmq.key of …: export it again", "made.Reader.read", True)
     assert (second.text, list(second.lines), second.says) == ("…", [7, 8], False)
 
 
