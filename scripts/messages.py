@@ -146,14 +146,19 @@ def _code(text: str) -> str:
     return text if set(text) & set("`<>|\\") else f"`{text}`"
 
 
-def unraised(covered: Path) -> list[Message]:
-    """What no test has raised, by the lines that coverage.py saw run."""
+def unraised(ran: dict[Path, set[int]]) -> list[Message]:
+    """What no test has raised, by the lines of each file that ran."""
+    return [message for message in messages() if not ran.get(message.path, set()) & set(message.lines)]
+
+
+def lines_of(covered: Path) -> dict[Path, set[int]]:
+    """The lines that coverage.py saw run, by the files' paths from the root."""
     import coverage
 
     data = coverage.CoverageData(str(covered))
     data.read()
-    ran = {Path(file).resolve(): set(data.lines(file) or ()) for file in data.measured_files()}
-    return [m for m in messages() if not ran.get(ROOT / m.path, set()) & set(m.lines)]
+    files = {file: Path(file).resolve() for file in data.measured_files()}
+    return {path.relative_to(ROOT): set(data.lines(file)) for file, path in files.items() if path.is_relative_to(ROOT)}
 
 
 def main() -> None:
@@ -163,7 +168,7 @@ def main() -> None:
     if given.covered is None:
         print(page(), end="")
         return
-    found = unraised(given.covered)
+    found = unraised(lines_of(given.covered))
     for message in found:
         print(f"{message.path}:{message.lines[0]}: {message.text}")
     print(f"{len(found)} of {len(messages())} messages are raised by no test")

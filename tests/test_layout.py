@@ -136,6 +136,13 @@ def test_a_message_is_found_wherever_it_is_made(tmp_path):
     assert (second.text, list(second.lines), second.says) == ("…", [7, 8], False)
 
 
+def test_a_message_is_raised_where_one_of_its_lines_ran():
+    every = messages.messages()
+    assert messages.unraised({}) == every
+    last = {every[0].path: {every[0].lines[-1]}, every[1].path.with_name("other.py"): {*every[1].lines}}
+    assert every[0] not in messages.unraised(last) and every[1] in messages.unraised(last)
+
+
 def test_the_pages_show_the_stored_results():
     """Written by ``ssmq report --readme README.md``."""
     results = load_results(ROOT / "results")
