@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import reprlib
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from pydantic import ValidationError
 
-from .section import Section
+if TYPE_CHECKING:
+    from .section import Section
 
 
 def first_problem(error: ValidationError, root: type[Section]) -> str:

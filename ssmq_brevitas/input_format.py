@@ -28,7 +28,7 @@ class InputFormat(Section):
     """Codes of ``bits`` bits, two's complement if ``signed``, that stand for multiples of ``2**exponent``.
 
     ``quantize`` takes it for inputs that are codes already, such as a sensor's: the graphs read them as they are. Raises
-    pydantic's ValidationError, a ValueError, naming what is out of range.
+    SsmqError naming what is out of range.
 
     >>> import torch
     >>> from ssmq_brevitas import InputFormat, Scheme, quantize
@@ -99,4 +99,6 @@ def refuse_beyond(x: np.ndarray, given: InputFormat) -> None:
     """Raise SsmqError if integers ``x`` are no codes of this format."""
     fmt = given.format
     if x.size and (x.min() < fmt.low or x.max() > fmt.high):
-        raise SsmqError(f"codes from {x.min()} to {x.max()} are not those of {given}, {fmt.low} to {fmt.high}")
+        raise SsmqError(
+            f"codes from {x.min()} to {x.max()} are not those of {given}, {fmt.low} to {fmt.high}: correct one of the two"
+        )

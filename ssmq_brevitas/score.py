@@ -104,7 +104,9 @@ def score(model: Model, x: torch.Tensor, y: torch.Tensor, batch: int = 250) -> S
         for start in range(0, len(y), batch):
             outputs = model(x[start : start + batch].to(device))
             if not outputs.isfinite().all():
-                raise SsmqError("the model's outputs are not finite: its weights are too large")
+                raise SsmqError(
+                    "the model's outputs are not finite, its weights are too large: train it at a lower learning_rate"
+                )
             tally.add(outputs.cpu().numpy(), y[start : start + batch].numpy())
     model.train(was_training)
     return tally.score()

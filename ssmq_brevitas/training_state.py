@@ -127,7 +127,7 @@ def load_training_state(path, model, optimiser, per_epoch: int, steps: int, abou
     except ValidationError as error:
         problem = error.errors()[0]
         key = ".".join(map(str, problem["loc"]))
-        raise SsmqError(f"{path}: not a readable training state ({key}: {problem['msg'].lower()})") from error
+        raise SsmqError(f"{path}: not a readable training state ({key}: {problem['msg'].lower()}): remove it") from error
     seed, before = about["seed"], position.identity.get("seed")
     if (before, position.steps) != (seed, steps):
         raise SsmqError(
@@ -136,7 +136,9 @@ def load_training_state(path, model, optimiser, per_epoch: int, steps: int, abou
         )
     refuse_other(path, position.identity, about)
     if not 0 <= position.step - per_epoch * len(position.rows) <= per_epoch or position.step > steps:
-        raise SsmqError(f"{path}: not a readable training state (step {position.step} after {len(position.rows)} epochs)")
+        raise SsmqError(
+            f"{path}: not a readable training state (step {position.step} after {len(position.rows)} epochs): remove it"
+        )
     state = _optimiser_state(path, tensors, optimiser)
     fill(model.network, {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}, path)
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
@@ -156,9 +158,9 @@ def _optimiser_state(path, tensors: dict[str, torch.Tensor], optimiser) -> dict[
         known = kind == "optimiser" and name in MOMENTS and index in map(str, range(len(shapes)))
         fits = known and value.shape == (() if name == "step" else shapes[int(index)])
         if not fits or (name != "exp_avg" and bool((value < 0).any())):
-            raise SsmqError(f"{path}: not a readable training state ({key[:80]!r} fits no parameter)")
+            raise SsmqError(f"{path}: not a readable training state ({key[:80]!r} fits no parameter): remove it")
         state.setdefault(int(index), {})[name] = value
     incomplete = next((index for index, found in state.items() if found.keys() != MOMENTS), None)
     if incomplete is not None:
-        raise SsmqError(f"{path}: not a readable training state (moments of parameter {incomplete} are missing)")
+        raise SsmqError(f"{path}: not a readable training state (moments of parameter {incomplete} are missing): remove it")
     return state

@@ -214,6 +214,6 @@ def refuse_picture(path: Path) -> None:
     if path.suffix not in (".png", ".svg", ".pdf"):
         raise SsmqError(f"{path}: a picture's name must end in .png, .svg or .pdf")
     if not path.absolute().parent.is_dir():
-        raise SsmqError(f"{path}: its folder does not exist")
+        raise SsmqError(f"{path}: its folder does not exist: make it, or give another")
     if not os.access(path.absolute().parent, os.W_OK):
-        raise SsmqError(f"{path}: its folder cannot be written")
+        raise SsmqError(f"{path}: its folder cannot be written: give another")

@@ -19,11 +19,17 @@ from rich.text import Text
 from ssmq_export.visible import visible
 
 
-class _Plain(Console):
+class Plain(Console):
     """Strings are text: no markup, no emoji, no highlighting."""
 
     def __init__(self, **settings):
-        super().__init__(markup=False, emoji=False, highlight=False, **settings)
+        colours = Console(**settings).color_system
+        super().__init__(color_system=colours, markup=False, emoji=False, highlight=False, **settings)
+
+    @property
+    def is_terminal(self) -> bool:
+        """Where lines can be drawn over: FORCE_COLOR asks for colours in a pipe, not for a spinner's frames."""
+        return super().is_terminal and self.file.isatty()
 
     def render_str(self, text: str, **options) -> Text:
         return super().render_str(visible(text), **options)
@@ -50,8 +56,8 @@ class _PlainStatus(Status):
         super().update(None if status is None else Text(visible(status)), **options)
 
 
-console = _Plain()
-errors = _Plain(stderr=True)
+console = Plain()
+errors = Plain(stderr=True)
 
 
 def one_line(text: str) -> str:

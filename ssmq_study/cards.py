@@ -46,9 +46,9 @@ class Measured(_Section):
     @model_validator(mode="after")
     def _a_share_of_named_data(self) -> Self:
         if (self.correct is None) == (self.errors is None):
-            raise ValueError("correct, or else errors")
+            raise ValueError("one of correct and errors is wanted, not both or none")
         if self.correct is not None and self.correct > self.counted:
-            raise ValueError(f"correct: {self.correct} of {self.counted} {'steps' if self.steps else 'images'}")
+            raise ValueError(f"correct: {self.correct} are more than the {self.counted} {'steps' if self.steps else 'images'}")
         if "name" not in self.data:
             raise ValueError("data: its name is missing")
         return self

@@ -62,7 +62,9 @@ def run_job(job: Job, folder: Path) -> dict:
 def _data(job: Job) -> SequenceData:
     data, count = load_data(job.data_root, job.settings.dataset), job.settings.test_images
     if job.settings.data_hash not in (None, data.digest):
-        raise SsmqError(f"the data in {job.data_root or 'the package'} are not what the study was started with")
+        raise SsmqError(
+            f"the data in {job.data_root or 'the package'} are not what the study was started with: give these, or a new folder"
+        )
     if count is None:
         return data
     # The embedded test images are sorted by class: take an even sub-sample.

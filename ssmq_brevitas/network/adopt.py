@@ -101,7 +101,8 @@ def adopt(module: nn.Module, example: torch.Tensor) -> fx.GraphModule:
 def _refuse_unranged(module: nn.Module) -> None:
     for path, part in module.named_modules() if isinstance(module, nn.Module) else ():
         if isinstance(part, QuantS4D) and part.state.scale.isnan().any():
-            raise SsmqError(f"{path} (QuantS4D): the range of its states is not known yet: run a batch in training mode")
+            name = f"{path or 'the network'} (QuantS4D)"
+            raise SsmqError(f"{name}: the range of its states is not known yet: run a batch in training mode")
 
 
 def _with_norms_on_grids(module: nn.Module) -> nn.Module:

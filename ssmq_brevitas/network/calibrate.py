@@ -91,7 +91,7 @@ def refuse_batch(batch: torch.Tensor, name: str) -> None:
         shape = tuple(batch.shape) if isinstance(batch, torch.Tensor) else type(batch).__name__
         raise SsmqError(f"{name} must be a tensor (B, T, C) of sequences and not empty, this is {shape}")
     if not torch.isfinite(batch).all():
-        raise SsmqError(f"{name} holds values that are no finite numbers")
+        raise SsmqError(f"{name} holds values that are no finite numbers: look at what makes them")
 
 
 class _Observing(fx.Interpreter):

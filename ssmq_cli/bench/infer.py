@@ -141,5 +141,7 @@ def _model(checkpoint: Path | None, preset: str, load: Callable):
         raise SsmqError(f"{config.name}: no float checkpoint is shipped for it; name a quantised CHECKPOINT")
     floating, _ = load_checkpoint(path)
     if floating.shape != config.model:
-        raise SsmqError(f"{config.name}: the float checkpoint shipped under that name has another architecture")
+        raise SsmqError(
+            f"{config.name}: the float checkpoint shipped under that name has another architecture: name a quantised CHECKPOINT"
+        )
     return post_training(floating, config, load(config).x_train)

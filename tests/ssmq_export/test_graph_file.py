@@ -257,7 +257,9 @@ STEP_FAULTS = {
     "encoder_quant: a Quant of 8 bits and zero point 1": number("encoder_quant_zero_point", 1),
     r"blocks\.0\.add: is made by 2 nodes": twice,
     "is computed from itself": circle,
-    r"encoder\.product: its operand gone is not computed": lambda m: m.graph.node.__getitem__(2).input.__setitem__(1, "gone"),
+    r"encoder\.product: its operand gone is computed by no node": lambda m: m.graph.node.__getitem__(2).input.__setitem__(
+        1, "gone"
+    ),
     r"blocks\.0\.ssm\.x_re: a port of the shape \[1, 0\]": of_port(
         "blocks.0.ssm.x_re", lambda t: t.shape.dim[1].ClearField("dim_value")
     ),

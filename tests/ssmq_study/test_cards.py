@@ -41,6 +41,26 @@ def test_a_card_keeps_the_numbers_of_other_data_and_a_damaged_one_is_refused(tmp
         load_card(checkpoint)
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda card: card["measured"][0].pop("correct"), "measured.0: one of correct and errors is wanted"),
+        (lambda card: card["measured"][0].update(correct=10**6), "measured.0: correct: 1000000 are more than the 1000 images"),
+        (lambda card: card["measured"][0]["data"].pop("name"), "measured.0: data: its name is missing"),
+        (lambda card: card["bytes"].pop("total"), "bytes: the total is missing"),
+        (lambda card: card["measured"][0].update(steps=7000), "measured: not what a model of kind sequence is measured by"),
+        (lambda card: card.update(name="a\x1b"), "name: a text has no control characters"),
+    ],
+)
+def test_a_card_that_contradicts_itself_is_refused_by_what_does(tmp_path, change, told):
+    card = json.loads(FIRST.with_suffix(".json").read_text())
+    card["measured"] = [entry for entry in card["measured"] if entry["data"]["source"] == "embedded"]
+    change(card)
+    (tmp_path / "model.json").write_text(json.dumps(card))
+    with pytest.raises(SsmqError, match=f"model.json: not a model card: {re.escape(told)}"):
+        load_card(tmp_path / "model.safetensors")
+
+
 def test_the_hash_sees_one_pixel_and_one_label():
     data = load_data()
     hashes = {data.digest}

@@ -29,15 +29,19 @@ def input_codes(codes: np.ndarray, port: Port, *axes: str) -> np.ndarray:
 
 
 def nearest_codes(values, port: Port) -> np.ndarray:
-    """The codes int32 of the input ``port`` that are nearest to ``values``, an array or a torch tensor of any shape; what
-    lies beyond its range becomes its end."""
+    """The codes int32 of the input ``port`` that are nearest to ``values``, an array or a torch tensor ``(..., C)``, or of any
+    shape for one channel; what lies beyond its range becomes its end."""
     # A room that knows no torch: its tensors are told by what they can do.
     try:
         found = np.asarray(values.detach().cpu().double() if hasattr(values, "detach") else values)
     except ValueError as error:
         raise ExportError(f"{port.name}: must be an array of numbers ({error})") from error
-    if found.dtype.kind not in "fiub" or not np.isfinite(found).all():
+    if found.dtype.kind not in "fiub":
+        raise ExportError(f"{port.name}: must be an array of numbers, not of {found.dtype}")
+    if not np.isfinite(found).all():
         raise ExportError(f"{port.name}: holds values that are no finite numbers: look at what makes them")
+    if port.channels > 1 and found.shape[-1:] != (port.channels,):
+        raise ExportError(f"{port.name}: has {port.channels} channels, which come last, and is given the shape {found.shape}")
     scaled = np.rint(np.ldexp(found.astype(np.float64), -port.format.exponent))
     return scaled.clip(port.format.low, port.format.high).astype(np.int32)
 

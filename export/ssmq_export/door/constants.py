@@ -44,14 +44,18 @@ def _array(name: str, tensor: onnx.TensorProto, room: int) -> np.ndarray:
     refuse_external(tensor)
     dtype = TYPES.get(tensor.data_type)
     if dtype is None:
-        raise ExportError(f"{name}: a constant of ONNX type {tensor.data_type}, not float, double or int64")
+        raise ExportError(
+            f"{name}: a constant of ONNX type {tensor.data_type}, not float, double or int64: export the graph again"
+        )
     size = math.prod(tensor.dims)
     if len(tensor.dims) > 4 or any(dim < 1 for dim in tensor.dims) or size > room:
-        raise ExportError(f"{name}: a constant of the shape {list(tensor.dims)}, which is none or too large")
+        raise ExportError(
+            f"{name}: a constant of the shape {list(tensor.dims)}, which is none or too large: export the graph again"
+        )
     typed = len(getattr(tensor, _TYPED[tensor.data_type]))
     held = len(tensor.raw_data) / np.dtype(dtype).itemsize if tensor.HasField("raw_data") else typed
     if held != size or tensor.HasField("segment"):
-        raise ExportError(f"{name}: a constant of the shape {list(tensor.dims)} with {held:g} values")
+        raise ExportError(f"{name}: a constant of the shape {list(tensor.dims)} with {held:g} values: export the graph again")
     values = numpy_helper.to_array(tensor)
     if not np.all(np.isfinite(values)):
         raise ExportError(f"{name}: a constant that is not finite (NaN or infinite): export the graph again")

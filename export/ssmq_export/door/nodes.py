@@ -61,7 +61,7 @@ def checked_nodes(graph: onnx.GraphProto, form: str, known: Iterable[str]) -> li
     """
     given = [node for node in graph.node if node.op_type != "Constant"]
     if len(given) > MOST_NODES:
-        raise ExportError(f"{len(given)} nodes are more than the {MOST_NODES} that are read")
+        raise ExportError(f"{len(given)} nodes are more than the {MOST_NODES} that are read: give a graph of fewer layers")
     refuse_names((node.name for node in given if node.name), "node")
     refuse_names((name for node in given for name in (*node.input, *node.output)), "tensor")
     nodes = [_rebuilt(node, form) for node in given]
@@ -141,7 +141,7 @@ def _ordered(nodes: list[onnx.NodeProto], known: set[str]) -> list[onnx.NodeProt
         waits = {name for name in node.input if name not in known}
         for name in waits:
             if name not in made:
-                raise ExportError(f"{node.output[0]}: its operand {name} is not computed before it: no node makes it")
+                raise ExportError(f"{node.output[0]}: its operand {name} is computed by no node: export the graph again")
             readers.setdefault(name, []).append(place)
         missing.append(len(waits))
     return _sorted(nodes, readers, missing)

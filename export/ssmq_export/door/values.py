@@ -74,7 +74,7 @@ def _quantizer(node: onnx.NodeProto, tensors, constants) -> tuple[int, bool, np.
     output = tensors[node.output[0]]
     if output.varies and output.shape[-1] * 2**width > MOST_LEVELS:
         raise ExportError(
-            f"node {node.name}: {width:g} bits of {output.shape[-1]} channels are more than thresholds are made for"
+            f"node {node.name}: {width:g} bits of {output.shape[-1]} channels are more than thresholds are made for: narrow it"
         )
     return int(width), signed, exponent.astype(np.int64) - 1
 

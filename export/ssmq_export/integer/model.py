@@ -57,7 +57,7 @@ class IntegerModel:
         self.reset(0)
 
     def codes(self, values) -> np.ndarray:
-        """Codes int32 of the input nearest to ``values``, an array or a tensor of any shape; beyond the range, its end."""
+        """Codes int32 of the input nearest to ``values``, an array or a tensor ``(..., C)``; beyond the range, its end."""
         return nearest_codes(values, self.graph.ports.input)
 
     def forward(self, codes: np.ndarray) -> np.ndarray:
