@@ -14,6 +14,7 @@ from conftest import LENGTH, small_codes
 from ssmq_export import rtl
 from ssmq_export.door.graph_file import load_graph
 from ssmq_export.errors import ExportError
+from ssmq_export.estimates import estimate_graph, find_part
 from ssmq_export.integer import IntegerModel
 from ssmq_export.lowering import collapse
 
@@ -53,6 +54,8 @@ def test_every_code_and_every_cycle(small, model):
     manifest = small[1]
     assert model.cycles == model.expected_cycles == manifest["cycles"] + 11 * manifest["further"]
     assert manifest["further"] == LENGTH * manifest["interval"]
+    estimate = estimate_graph(load_graph(small[0] / "sequence-dataflow.onnx", "sequence-dataflow"), find_part("xc7z020"))
+    assert (estimate.timing.per_step, *estimate.cycles) == tuple(manifest[key] for key in ("interval", "cycles", "further"))
     np.testing.assert_array_equal(model.forward(codes, gap=0.4, stall=0.5, seed=1), expected)
 
 

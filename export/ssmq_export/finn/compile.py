@@ -143,7 +143,7 @@ def _ours(graph: onnx.ModelProto, part: str, fps: float | None, clock_ns: float)
     except ExportError:
         return None
     whole = property_of(graph, FORM_KEY) != "dataflow"
-    return {"cycles": found["cycles_per_sequence" if whole else "cycles_per_step"], "resources": found["total"]}
+    return {"cycles": found["cycles_between_sequences" if whole else "cycles_per_step"], "resources": found["total"]}
 
 
 def _form(graph: onnx.ModelProto) -> str:
