@@ -88,7 +88,7 @@ def test_the_sequence_graph_is_one_partition_too(tmp_path):
     assert slow.ours["cycles"] >= LENGTH * 12  # one mode a cycle, four heads of three
     fast = finn.compile_graph(tmp_path / "whole.onnx", "xc7z020clg400-1", 500000.0, 10.0, tmp_path / "fast")
     scans = [[f["PE"] for node, f in found.folding.items() if node.startswith("DiagonalScan")] for found in (slow, fast)]
-    # 200 cycles a sequence of 20 steps: with 3 modes a cycle a step takes four, and a state is back after nine.
+    # 200 cycles a sequence of 20 steps: with 3 modes a cycle a step takes four, and a state is back after ten.
     assert scans == [[1, 1], [3, 3]] and fast.cycles < slow.cycles and fast.ours is None
     assert not (tmp_path / "fast" / "loopback.json").exists()
 
