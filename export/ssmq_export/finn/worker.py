@@ -54,7 +54,7 @@ def _builder():
     finn.xsi.SimEngine = type("SimEngine", (), {})
     from finn.builder import build_dataflow_config, build_dataflow_steps
 
-    from .diagonal_scan import register
+    from .diagonal_scan_rtl import register
 
     register()
     return build_dataflow_config, build_dataflow_steps
@@ -124,7 +124,7 @@ def _loaded(graph: Path):
     """The graph as FINN's steps take it; call after ``_builder``."""
     from qonnx.core.modelwrapper import ModelWrapper
 
-    from .diagonal_scan import InferSequence
+    from .infer_sequence import InferSequence
 
     # Not by its path: qonnx would open the files that a graph names.
     return ModelWrapper(onnx.load(graph, load_external_data=False)).transform(InferSequence())

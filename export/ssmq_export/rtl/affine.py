@@ -11,6 +11,7 @@ factor: bisection on its slope finds a factor, or proves that there is none.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -46,6 +47,7 @@ class Line:
         return np.clip(rounded, self.low, self.high)
 
 
+@lru_cache(maxsize=1024)
 def line_of(operation: Operation) -> Line | None:
     """The line that a counting operation is over the whole range of its input, None if it is none."""
     ((lows, highs),) = operation.sources

@@ -30,12 +30,14 @@ TABULATED, SEARCHED = 1 << 11, 16
 
 @dataclass(frozen=True, eq=False)
 class Design:
-    """``cells`` in an order in which every stream is made before it is read; ``tensors`` by the names of their streams."""
+    """``cells`` in an order in which every stream is made before it is read; ``tensors`` by the names of their streams;
+    ``parts``: the cells of an operation by its name."""
 
     cells: list[Cell]
     given: Stream
     result: Stream
     tensors: dict[str, str] = field(default_factory=dict)
+    parts: dict[str, list[Cell]] = field(default_factory=dict)
 
 
 def build(graph: DataflowGraph, foldings: list[Folding], names: Names) -> Design:
@@ -47,9 +49,12 @@ def build(graph: DataflowGraph, foldings: list[Folding], names: Names) -> Design
     builder = Builder(graph.operations, (port.name,), names)
     name = graph.ports.input.name
     given = builder.enter(name, tuple(np.full(graph.channels[name], end, np.int64) for end in graph.limits[name]))
+    parts = {}
     for operation, folding in zip(graph.operations, foldings, strict=True):
+        known = len(builder.cells)
         builder.visit(operation, folding.lanes, folding.use_dsp)
-    return Design(builder.cells, given, builder.leave(port.name, bool(port.each_step)), builder.tensors)
+        parts[operation.name] = builder.cells[known:]
+    return Design(builder.cells, given, builder.leave(port.name, bool(port.each_step)), builder.tensors, parts)
 
 
 class Builder:
@@ -68,9 +73,9 @@ class Builder:
         # Of a shifted tensor that a sum shifts: by how much.
         self.shifts: dict[str, int] = {}
 
-    def enter(self, name: str, limits: Range) -> Stream:
-        """The stream that comes from outside, a channel a beat."""
-        stream = stream_of(self.names.new(name), limits, 1)
+    def enter(self, name: str, limits: Range, lanes: int = 1) -> Stream:
+        """The stream that comes from outside."""
+        stream = stream_of(self.names.new(name), limits, lanes)
         self._offer(name, stream)
         return stream
 

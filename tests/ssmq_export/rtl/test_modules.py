@@ -16,7 +16,7 @@ def numbers(rng, shape, low, high):
     return rng.integers(low, high + 1, shape).astype(np.int64)
 
 
-def scan_case(name, rng, heads, modes, lanes, state_bits=6, u=(-8, 7), a_bits=7, drive="shift", shifts=(4, 4)):
+def scan_case(name, rng, heads, modes, lanes, state_bits=6, u=(-8, 7), a_bits=7, drive="shift", shifts=(4, 4), turning=1):
     """Coefficients large enough that states saturate, shifts small enough that ties are frequent."""
     shape = heads, modes
     high = (1 << (a_bits - 1)) - 1
@@ -27,7 +27,7 @@ def scan_case(name, rng, heads, modes, lanes, state_bits=6, u=(-8, 7), a_bits=7,
     }
     real, imaginary = drive if isinstance(drive, tuple) else (drive, "none")
     parameters = {
-        "a_re": numbers(rng, shape, -high, high), "a_im": numbers(rng, shape, -high, high), "b_re": draw[real](),
+        "a_re": numbers(rng, shape, -high, high), "a_im": turning * numbers(rng, shape, -high, high), "b_re": draw[real](),
         "b_im": draw[imaginary](), "c_re": numbers(rng, shape, -8, 7), "c_im": numbers(rng, shape, -8, 7),
         "d": numbers(rng, (heads,), -8, 7),
         "shift": numbers(rng, shape if shifts[0] != shifts[1] else (1,), *shifts),
@@ -165,7 +165,8 @@ def cases(seed: int) -> list[Case]:
     ]
     for case in luts:
         case.use_dsp = False
-    return [*found, *luts]
+    # Modes that decay alone: a sum is a bit narrower than a product could be.
+    return [*found, *luts, scan_case("decay", rng, 2, 3, (1, 1), a_bits=8, turning=0)]
 
 
 NAMES = [case.name for case in cases(0)]

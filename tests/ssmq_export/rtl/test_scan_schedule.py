@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from bench import span
+from ssmq_export.errors import ExportError
 from ssmq_export.rtl import library
 from ssmq_export.rtl.build import Design
 from ssmq_export.rtl.netlist import Stream, stream_of
@@ -26,6 +28,18 @@ def test_departures_by_hand():
     assert LastStep(1, 1).departures(arrivals, 2).tolist() == [2, 4]
     # Two heads of three modes take six cycles, but a state is back after ten.
     assert Scanned(16, 2, 3).departures(arrivals, 1).tolist() == [19, 22, 29, 32]
+
+
+def test_sums_that_no_code_of_64_bits_holds_are_refused():
+    """All modes are rounded by the largest shift: a number of 20 bits with a shift of 0 is raised by 40."""
+    wide = np.array([[1 << 20, 1]])
+    zero, given = np.zeros((1, 2), np.int64), Stream("u", 1, 1, 8, True)
+    numbers = {"a_re": wide, "d": np.array([0]), "shift": np.array([[0, 30]])}
+    numbers |= dict.fromkeys(("a_im", "b_re", "b_im", "c_re", "c_im"), zero)
+    # 20 bits, raised by 30, times a state of 11 or of 12 bits.
+    library.scan(given, given.named("y"), 1, numbers, 11)
+    with pytest.raises(ExportError, match="its sums need more than 63 bits"):
+        library.scan(given, given.named("y"), 1, numbers, 12)
 
 
 def diamond(passes: int) -> Design:

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 from onnx import NodeProto
 
 from ...dataflow.attributes import integer_attribute, integers_attribute, text_attribute
 from ...dataflow.datatype import bits
 from ...dataflow.forks import Way, meets_later
-from ...dataflow.hardware import loop_latency
+from ...dataflow.hardware import SCAN_LOOP
 from ...dataflow.keys import PE_KEY, SCAN_DOMAIN, SIMD_KEY
-from ...dataflow.scan_operands import INPUTS
 from ..catalogue import Hit, rule
 from ..tidy_view import TidyView
 from .streams import WIDEST
@@ -46,12 +44,6 @@ def _scan_size(view: TidyView, node: NodeProto) -> tuple[int, int] | None:
     """Heads and modes of a DiagonalScan."""
     shape = view.tidied.shape(node.input[1]) if len(node.input) > 1 else None
     return tuple(shape) if shape is not None and len(shape) == 2 else None
-
-
-def _different_shifts(view: TidyView, node: NodeProto) -> int:
-    """By how many shifts a DiagonalScan rounds its states; one where that is not known."""
-    shifts = view.numbers(dict(zip(INPUTS, node.input, strict=False)).get("shift", ""))
-    return 1 if shifts is None else len(np.unique(shifts))
 
 
 def _channels(node: NodeProto) -> int | None:
@@ -124,9 +116,8 @@ def recurrence_rate(view: TidyView) -> Iterator[Hit]:
         if not _is_scan(node) or size is None or not lanes:
             continue
         modes = size[0] * size[1]
-        sweep, loop = modes // lanes, loop_latency(_different_shifts(view, node))
-        if 0 < sweep < loop < modes:
-            yield view.label(node), "", f"sweeps its modes in {sweep} cycles, and a state is back after {loop}"
+        if 0 < modes // lanes < SCAN_LOOP < modes:
+            yield view.label(node), "", f"sweeps its modes in {modes // lanes} cycles, and a state is back after {SCAN_LOOP}"
 
 
 @rule("fork", "error", "insert DuplicateStreams (FINN: InferDuplicateStreamsLayer)")
