@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from .output_registers import Register, Side
 
-# Of a resource: what nextpnr calls it, or the cells of Yosys that take it and how many each takes.
-Uses = Mapping[str, str | Mapping[str, int]]
+# Of a resource: what takes it, and how much of it each takes.
+Uses = Mapping[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,8 @@ class Flow:
     """``synthesis``: the command of Yosys; ``mapped`` adds to it for a design without pads, ``padded`` for one with them.
 
     ``place``, ``constraints`` and ``pack`` say nextpnr's words, its file of pins, and the program and words that make
-    ``bitstream`` of ``placed``. ``cells``: files of Yosys, in which its cells are described; ``models`` names those that we describe.
+    ``bitstream`` of ``placed``. ``cells``: files of Yosys in which its cells are described; ``models`` names those that we
+    describe.
     """
 
     synthesis: str
@@ -24,7 +25,8 @@ class Flow:
     padded: str
     cells: tuple[str, ...]
     models: str
-    uses: Uses
+    counted: Uses
+    reported: Uses = field(default_factory=dict)
     multipliers: str = ""
     nextpnr: str = ""
     place: Callable[[str], list[str]] = lambda device: []
@@ -65,13 +67,8 @@ ECP5 = Flow(
     cells=("lattice/common_sim.vh", "lattice/ccu2c_sim.vh"),
     models="ecp5",
     multipliers="ecp5",
-    uses={
-        "lut": "TRELLIS_COMB",
-        "ff": "TRELLIS_FF",
-        "carry": {"CCU2C": 2},
-        "dsp": "MULT18X18D",
-        "bram": "DP16KD",
-    },
+    counted={"carry": {"CCU2C": 2}},
+    reported={"lut": {"TRELLIS_COMB": 1}, "ff": {"TRELLIS_FF": 1}, "dsp": {"MULT18X18D": 1}, "bram": {"DP16KD": 1}},
     nextpnr="nextpnr-ecp5",
     place=lambda device: [*device.split(), "--lpf", "pins", "--lpf-allow-unconstrained", "--textcfg", "placed.config"],
     constraints=_lpf,
@@ -87,9 +84,7 @@ ECP5 = Flow(
         )
     },
     registers={
-        "TRELLIS_FF": Register(
-            "DI", "Q", "CLK", "CE", {"CLKMUX": "CLK", "CEMUX": "CE", "REGSET": "RESET"}, ("LSR", "M")
-        )
+        "TRELLIS_FF": Register("DI", "Q", "CLK", "CE", {"CLKMUX": "CLK", "CEMUX": "CE", "REGSET": "RESET"}, ("LSR", "M"))
     },
     goal=200.0,
 )
@@ -101,13 +96,11 @@ ICE40 = Flow(
     cells=("ice40/cells_sim.v",),
     models="",
     multipliers="ice40",
-    uses={
-        "lut": "ICESTORM_LC",
+    counted={
         "ff": {f"SB_DFF{kind}": 1 for kind in ("", "E", "SR", "R", "SS", "S", "ESR", "ER", "ESS", "ES")},
         "carry": {"SB_CARRY": 1},
-        "dsp": "ICESTORM_DSP",
-        "bram": "ICESTORM_RAM",
     },
+    reported={"lut": {"ICESTORM_LC": 1}, "dsp": {"ICESTORM_DSP": 1}, "bram": {"ICESTORM_RAM": 1}},
     nextpnr="nextpnr-ice40",
     place=lambda device: [*device.split(), "--pcf", "pins", "--pcf-allow-unconstrained", "--asc", "placed.asc"],
     constraints=_pcf,
@@ -127,10 +120,20 @@ GOWIN = Flow(
     cells=("gowin/cells_sim.v",),
     models="gowin",
     multipliers="gowin",
-    uses={"lut": "LUT4", "ff": "DFF", "carry": "ALU", "dsp": "MULT18X18", "bram": "BSRAM"},
+    counted={},
+    # Registers without logic in front of them take the LUT there, and those LUTs are counted.
+    reported={
+        "lut": {"LUT4": 1},
+        "ff": {"DFF": 1},
+        "carry": {"ALU": 1},
+        "dsp": {"MULT18X18": 1, "MULT9X9": 0.5},
+        "bram": {"BSRAM": 1},
+    },
     nextpnr="nextpnr-gowin",
-    place=lambda device: ["--device", device.split()[0], "--vopt", f"family={device.split()[1]}", "--vopt", "cst=pins"]
-    + ["--write", "placed.json"],
+    place=lambda device: (
+        ["--device", device.split()[0], "--vopt", f"family={device.split()[1]}", "--vopt", "cst=pins"]
+        + ["--write", "placed.json"]
+    ),
     constraints=_cst,
     packer="gowin_pack",
     pack=lambda device: ["-d", device.split()[1], "-o", "design.fs", "placed.json"],
@@ -146,7 +149,7 @@ XILINX = Flow(
     padded="",
     cells=("xilinx/cells_sim.v",),
     models="xilinx",
-    uses={
+    counted={
         "lut": {**{f"LUT{inputs}": 1 for inputs in range(1, 7)}, "RAM32M": 4, "RAM64M": 4, "SRL16E": 1, "SRLC32E": 1},
         "ff": {f"FD{kind}E": 1 for kind in "RSCP"},
         "carry": {"CARRY4": 4},

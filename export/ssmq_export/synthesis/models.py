@@ -55,6 +55,8 @@ endmodule
 def _ecp5_multiplier() -> str:
     stages = ("INPUTA", "INPUTB", "PIPELINE", "OUTPUT")
     settings = ", ".join(f'REG_{stage}_CLK = "NONE", REG_{stage}_CE = "CE0", REG_{stage}_RST = "RST0"' for stage in stages)
+    held = [f'REG_{stage}_CLK != "NONE"' for stage in stages]
+    factors = [_joined(name, 18) for name in "AB"]
     return f"""
 module MULT18X18D #(
     parameter {settings},
@@ -64,17 +66,16 @@ module MULT18X18D #(
     input SIGNEDA, SIGNEDB, SOURCEA, SOURCEB, CLK0, CLK1, CLK2, CLK3, CE0, CE1, CE2, CE3, RST0, RST1, RST2, RST3,
     output {_scalars("P", 36)}
 );
-  {_multiplier(18, _joined("A", 18), _joined("B", 18), "SIGNEDA", "SIGNEDB", "CLK0", "CE0",
-               [f'REG_{stage}_CLK != "NONE"' for stage in stages])}
+  {_multiplier(18, factors, ["SIGNEDA", "SIGNEDB"], "CLK0", "CE0", held)}
   assign {_joined("P", 36)} = product;
 endmodule
 """
 
 
-def _multiplier(width: int, a: str, b: str, a_signed: str, b_signed: str, clock: str, enable: str, held: list[str]) -> str:
+def _multiplier(width: int, factors: list[str], signed: list[str], clock: str, enable: str, held: list[str]) -> str:
     """``product`` of two factors, through those registers that are ``held``: of a, of b, behind the product, behind that."""
-    return f"""wire signed [{width}:0] a = {{{a_signed} & a_in[{width - 1}], a_in}}, b = {{{b_signed} & b_in[{width - 1}], b_in}};
-  wire [{width - 1}:0] a_in = {a}, b_in = {b};
+    return f"""wire [{width - 1}:0] a_in = {factors[0]}, b_in = {factors[1]};
+  wire signed [{width}:0] a = {{{signed[0]} & a_in[{width - 1}], a_in}}, b = {{{signed[1]} & b_in[{width - 1}], b_in}};
   reg signed [{width}:0] a_kept, b_kept;
   wire signed [{width}:0] a_used = {held[0]} ? a_kept : a, b_used = {held[1]} ? b_kept : b;
   wire [{2 * width - 1}:0] all = a_used * b_used;
@@ -137,7 +138,7 @@ module MULT{width}X{width} #(
     input [{width - 1}:0] A, SIA, B, SIB, input ASIGN, BSIGN, ASEL, BSEL, CE, CLK, RESET,
     output [{2 * width - 1}:0] DOUT, output [{width - 1}:0] SOA, SOB
 );
-  {_multiplier(width, "A", "B", "ASIGN", "BSIGN", "CLK", "CE", held)}
+  {_multiplier(width, ["A", "B"], ["ASIGN", "BSIGN"], "CLK", "CE", held)}
   assign DOUT = product;
 endmodule
 """

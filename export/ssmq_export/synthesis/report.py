@@ -5,12 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import ceil
 
-from ..estimates.parts import Part
+from ..estimates.parts import RESOURCES, Part
 from .families import Flow
 from .harness import INSTANCE
 
+RESOURCES_SHOWN = ("lut", "ff", "carry", "dsp", "bram")
 USED = re.compile(r"^Info:\s+(\w+):\s+(\d+)/\s*(\d+)\s+\d+%", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Lack:
+    """A resource of which more is used than there is."""
+
+    resource: str
+    used: int
+    available: int
 
 
 @dataclass(frozen=True)
@@ -23,14 +34,15 @@ class Stretch:
 
 
 def used_of(flow: Flow, counts: Mapping[str, int], report: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
-    """Resource -> number, from the cells that Yosys counted and, where there is one, the report of nextpnr."""
-    found = {}
-    for resource, where in flow.uses.items():
-        if isinstance(where, str):
-            found[resource] = sum(entry["used"] for kind, entry in report.items() if kind == where)
-        else:
-            found[resource] = sum(times * counts.get(cell, 0) for cell, times in where.items())
-    return found
+    """Resource -> number, from the cells that Yosys counted and, where there is one, from nextpnr's ``utilization``."""
+    reported = {kind: entry["used"] for kind, entry in report.items()}
+    found = {name: _total(flow.counted[name], counts) for name in flow.counted}
+    found |= {name: _total(flow.reported[name], reported) for name in flow.reported}
+    return {name: found[name] for name in RESOURCES_SHOWN}
+
+
+def _total(weights: Mapping[str, float], counts: Mapping[str, int]) -> int:
+    return ceil(sum(weight * counts.get(kind, 0) for kind, weight in weights.items()))
 
 
 def megahertz(report: dict) -> float:
@@ -58,14 +70,14 @@ def _instance(cell: str) -> str:
     return "" if parts[0].startswith("$") or len(parts) < 2 else parts[0]
 
 
-def overfull(log: str, flow: Flow) -> list[tuple[str, int, int]]:
-    """(resource, used, available) of what nextpnr's log says there is too little of."""
-    names = {where: resource for resource, where in flow.uses.items() if isinstance(where, str)}
-    rows = [(names.get(kind, kind), int(used), int(available)) for kind, used, available in USED.findall(log)]
-    return [row for row in rows if row[1] > row[2]]
+def overfull(log: str, flow: Flow, part: Part) -> tuple[dict[str, int], list[Lack]]:
+    """What nextpnr's log says of resources, and of which there is too little."""
+    rows = {kind: int(used) for kind, used, _ in USED.findall(log)}
+    used = {name: _total(kinds, rows) for name, kinds in flow.reported.items()}
+    return used, lacking(used, part)
 
 
-def lacking(used: Mapping[str, int], part: Part) -> list[tuple[str, int, int]]:
-    """As ``overfull``, by the part's data sheet."""
-    rows = [(name, used[name], getattr(part, name)) for name in ("lut", "ff", "dsp", "bram")]
-    return [row for row in rows if row[1] > row[2]]
+def lacking(used: Mapping[str, int], part: Part) -> list[Lack]:
+    """Of what the part has too little, by its data sheet."""
+    rows = [Lack(name, used.get(name, 0), getattr(part, name)) for name in RESOURCES]
+    return [row for row in rows if row.used > row.available]
