@@ -32,35 +32,38 @@ def command(
     The codes are those of test data, or random where a graph of a network of one's own does not say its data. Exit code 1
     if a code differs or the cycles are not those that were foretold.
     """
-    from ssmq_brevitas.config import parse_config
-    from ssmq_export.dataflow.keys import CONFIG_KEY, property_of
     from ssmq_export.rtl import require_tools
     from ssmq_export.rtl.comparison import compare_rtl, graph_of
 
     require_tools()
     graph = graph_of(folder)
-    config = property_of(graph, CONFIG_KEY)
-    if config is None:
-        from ssmq_export.dataflow.keys import length_of
-        from ssmq_export.dataflow.ports import ports_of
-        from ssmq_export.dataflow.sequences import noise
-
-        codes = noise(ports_of(graph).input, images, length_of(graph))
-    else:
-        codes = load(parse_config(settings_of(config, folder), origin=str(folder))).x_test[:images].numpy()
+    codes, random = test_codes(folder, graph, images, load)
     with console.status("simulate") as status:
         found = compare_rtl(folder, graph, codes, stalls, vcd, lambda what: status.update(f"simulate: {what}"))
     if as_json:
         print_json(found.as_dict())
     else:
         console.print(_table(folder, found))
-        if config is None:
+        if random:
             say("random codes: the graph does not say which data it is for")
         if found.first:
             say(f"first difference: {found.first}")
         if vcd is not None:
             say(f"the waveform is in {vcd}")
     raise typer.Exit(0 if found.agrees else 1)
+
+
+def test_codes(folder: Path, graph, images: int, load: Callable):
+    """Codes of so many test sequences for ``graph``, and whether they are random: a graph may not say its data."""
+    from ssmq_brevitas.config import parse_config
+    from ssmq_export.dataflow.keys import CONFIG_KEY, length_of, property_of
+    from ssmq_export.dataflow.ports import ports_of
+    from ssmq_export.dataflow.sequences import noise
+
+    config = property_of(graph, CONFIG_KEY)
+    if config is None:
+        return noise(ports_of(graph).input, images, length_of(graph)), True
+    return load(parse_config(settings_of(config, folder), origin=str(folder))).x_test[:images].numpy(), False
 
 
 def _table(folder: Path, found) -> Table:

@@ -73,8 +73,8 @@ def widened(operation: Operation, folding: Folding) -> Folding | None:
 
 def shortage(cost: Cost, part: Part) -> str | None:
     """The resource that the part has least of by comparison, if it has too little of any."""
-    name = max(RESOURCES, key=lambda resource: getattr(cost, resource) / getattr(part, resource))
-    return name if getattr(cost, name) > getattr(part, name) else None
+    lacking = [name for name in RESOURCES if getattr(cost, name) > getattr(part, name)]
+    return max(lacking, key=lambda name: getattr(cost, name) / max(getattr(part, name), 1), default=None)
 
 
 def fold_for_rate(graph: DataflowGraph, part: Part, clock_mhz: float, fps: float) -> Folded:

@@ -120,6 +120,11 @@ class RtlModel:
         found = simulator.tapped
         return {self.manifest.tensors[s.name]: found[s.name].reshape(len(codes), -1, s.channels) for s in streams}
 
+    @property
+    def home(self) -> Path:
+        """Where the compiled simulation is kept."""
+        return self.folder / SIMULATION
+
     def _sources(self) -> list[Path]:
         return sorted((self.folder / RTL).glob("*.sv"))
 
@@ -127,13 +132,13 @@ class RtlModel:
         """Compiled once for what the sources hold; a folder that is there is whole."""
         digest = sha256(b"".join(path.read_bytes() for path in (*self._sources(), self.folder / MANIFEST))).hexdigest()
         stamp = {"sources": digest, "trace": self.trace is not None}
-        home = self.folder / SIMULATION
+        home = self.home
         try:
             if json.loads((home / STAMP).read_text()) == stamp:
                 return Simulator(home / "obj" / "simulate", self.folder / RTL, *self._pins())
         except (OSError, ValueError):
             pass
-        with tempfile.TemporaryDirectory(dir=self.folder, prefix=".simulation-") as scratch:
+        with tempfile.TemporaryDirectory(dir=home.parent, prefix=".simulation-") as scratch:
             build = Path(scratch) / SIMULATION
             self._build(self._sources(), build, trace=self.trace is not None)
             (build / STAMP).write_text(json.dumps(stamp))
