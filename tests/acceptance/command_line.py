@@ -52,6 +52,7 @@ def ssmq(
 
 def _main(words: list[bytes], cwd: str, out: str, err: str, environment: dict[str, str]) -> None:
     from ssmq_cli.main import main
+    from ssmq_cli.output import console
 
     for number, path in ((1, out), (2, err)):
         file = os.open(path, os.O_WRONLY)
@@ -59,6 +60,8 @@ def _main(words: list[bytes], cwd: str, out: str, err: str, environment: dict[st
         os.close(file)
     os.chdir(cwd)
     os.environ |= {"COLUMNS": "400", **environment}
+    if "COLUMNS" in environment:  # the console is older than this process
+        console.width = int(environment["COLUMNS"])
     sys.argv = ["ssmq", *map(os.fsdecode, words)]
     main()
 

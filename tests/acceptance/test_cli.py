@@ -220,8 +220,8 @@ def test_an_engine_that_fails_is_a_row_and_no_agreement(folder, tmp_path):
     compiler = tmp_path / "g++"
     compiler.write_text("#!/bin/sh\necho 'ssmq_step.cpp:1:2: error: no such thing'\nexit 1\n")
     compiler.chmod(0o755)
-    path = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
-    done = ssmq("verify", folder / "run", "--images", 1, "--slow-images", 1, *SMALL_IMAGES, code=1, environment=path)
+    around = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "250"}
+    done = ssmq("verify", folder / "run", "--images", 1, "--slow-images", 1, *SMALL_IMAGES, code=1, environment=around)
     assert "Traceback" not in done.err
     lines = [line for line in done.out.splitlines() if any(engine in line for engine in ENGINES + FOREIGN)]
     assert len(lines) == len(ENGINES + FOREIGN)
@@ -252,7 +252,7 @@ def test_estimate_counts_every_node_and_reaches_a_rate(folder):
     rate = 2 * found["sequences_per_second"]
     faster = json.loads(ssmq("estimate", graph, "--target", "lfe5u-25f", "--fps", f"{rate:.0f}", "--json").out)
     assert faster["sequences_per_second"] >= rate - 1 and faster["total"]["lut"] > 0
-    table = ssmq("estimate", graph, "--target", "zu3eg").out
+    table = ssmq("estimate", graph, "--target", "zu3eg", environment={"COLUMNS": "200"}).out
     assert "State_blocks.0.ssm.x_re" in table and "cycles a step" in table
 
 
