@@ -35,6 +35,9 @@ Step = Annotated[float, Field(ge=1e-6, le=1e3)]
 TABLE_BITS = 16
 
 
+ParameterisationName = Literal["discrete", "continuous", "frozen", "polar", "log_polar"]
+
+
 class ModelConfig(Section):
     """Architecture. The paper's block has no norm, GELU and GLU in one layer; the edge block batch norm and ReLU.
 
@@ -141,7 +144,7 @@ class Scheme(Section):
     (10, 8, 'tensor')
     """
 
-    parameterisation: Literal["discrete", "continuous", "frozen", "polar", "log_polar"] = "discrete"
+    parameterisation: ParameterisationName = "discrete"
     granularity: Literal["tensor", "head"] = "tensor"
     equalise: bool = True
     activation_range: Literal["mse", "percentile"] = Field("mse", alias="range")

@@ -42,7 +42,7 @@ def command(
 
     if (layer is None) != (out is None):
         raise SsmqError("--layer and --out go together: give both, or neither to list the layers")
-    if layer is None:
+    if layer is None or out is None:
         _list(checkpoint, layers_of(checkpoint), as_json)
         return
     conventions = Conventions(discretization, real_transform, imag_transform, dt_transform, dt_fast, bandlimit)

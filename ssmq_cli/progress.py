@@ -28,8 +28,9 @@ def training_bar(label: str, shown: Callable[[float], str]) -> Iterator:
         task = bar.add_task(one_line(label), total=None, loss="-", validation="-")
 
         def on_step(state) -> None:
-            told = {"validation": shown(state.validation)} if state.validation is not None else {}
-            bar.update(task, total=state.steps, completed=state.step, loss=f"{state.loss:.3f}", **told)
+            bar.update(task, total=state.steps, completed=state.step, loss=f"{state.loss:.3f}")
+            if state.validation is not None:
+                bar.update(task, validation=shown(state.validation))
 
         try:
             yield on_step

@@ -39,7 +39,7 @@ def command(
     model = load_graph(graph, "sequence-dataflow")
     if (fps is None) != (target is None):
         raise ExportError("--fps and --target belong together: give both, or neither for the folding that the graph keeps")
-    if fps is not None:
+    if fps is not None and target is not None:
         model = folded_graph(model, estimate_graph(model, find_part(target), fps=fps, clock_mhz=clock))
     manifest = write_rtl(model, out, name)
     if as_json:

@@ -143,14 +143,17 @@ def _plot(models: dict, rows: list[dict], task, title: str, out: Path) -> None:
     import torch
     from ssmq_brevitas import plots
     from ssmq_brevitas.model import recurrences
+    from ssmq_brevitas.quant_s4d import QuantS4D
+    from ssmq_brevitas.s4d import S4D
 
     panels = {}
     for stage in ("float", "naive PTQ", "QAT"):
-        layers = []
-        for layer in recurrences(models[stage].network).values():
-            values = layer.discrete()[0] if stage == "float" else torch.complex(*layer.a())
-            layers.append(values.detach().flatten())
-        panels[stage] = torch.cat(layers).numpy()
+        network = models[stage].network
+        if stage == "float":
+            layers = [layer.discrete()[0] for layer in recurrences(network, S4D).values()]
+        else:
+            layers = [torch.complex(*layer.a()) for layer in recurrences(network, QuantS4D).values()]
+        panels[stage] = torch.cat([values.detach().flatten() for values in layers]).numpy()
     plots.eigenvalues(panels, out / "eigenvalues.png")
     plots.accuracy_against_bytes(rows, title, out / "accuracy-bytes.png", task)
 

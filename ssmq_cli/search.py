@@ -101,7 +101,15 @@ def _guided(bench, config, widths: list[int], budget: float | None, cost, per_te
 
 
 def _tried(
-    bench, config, widths: list[int], trials: int, store: tuple, candidates: list[dict], cost, per_tensor: bool, status
+    bench,
+    config,
+    widths: list[int],
+    trials: int,
+    store: tuple[str, int | None],
+    candidates: list[dict],
+    cost,
+    per_tensor: bool,
+    status,
 ) -> list[dict]:
     """What Optuna finds beside ``candidates`` in so many trials, kept in ``store``: an address and a seed."""
     from ssmq_study.optuna_search import search

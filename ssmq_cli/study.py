@@ -50,8 +50,11 @@ def paper(
     if quick and data_root is not None:
         raise SsmqError("--quick uses the embedded data: leave out --data-root")
     study = load_study("paper")
-    short = {"test_images": study.quick.test_images, "epochs": study.quick.epochs} if quick else {}
-    _run(study, out, rows or (study.quick.rows if quick else ["*"]), workers, data_root, list_rows, short)
+    if not quick or study.quick is None:
+        _run(study, out, rows or ["*"], workers, data_root, list_rows, {})
+        return
+    short = {"test_images": study.quick.test_images, "epochs": study.quick.epochs}
+    _run(study, out, rows or study.quick.rows, workers, data_root, list_rows, short)
 
 
 @app.command(epilog=options.example(FRONTIER))

@@ -170,7 +170,7 @@ def linear_of(layer) -> Linear:
 
 def recurrence_of(layer) -> Recurrence:
     """A quantised S4D layer's numbers."""
-    values = {name: value.numpy() for name, value in layer.parameters_on_grid().items()}
+    values = {name: value.numpy() for name, value in layer.parameters_on_grid()._asdict().items()}
 
     def pair(name: str, fmt) -> tuple[Constant, Constant]:
         exponent = fmt.exponent[..., 0] if fmt.exponent.ndim == 3 else fmt.exponent

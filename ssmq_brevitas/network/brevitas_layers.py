@@ -98,8 +98,8 @@ def _act(path: str, layer: QuantLayerMixin, what: str, double: bool) -> list[tup
     if proxy.is_quant_enabled:
         fmt, low = activation_format(f"{path} ({type(layer).__name__})", what, proxy)
         if low != fmt.low:  # a narrow range is a clip in front of the whole one
-            ends = (math.ldexp(code, int(fmt.exponent)) for code in (low, fmt.high))
-            found.append((f"{suffix}_clip", nn.Hardtanh(*ends)))
+            least, most = (math.ldexp(code, int(fmt.exponent)) for code in (low, fmt.high))
+            found.append((f"{suffix}_clip", nn.Hardtanh(least, most)))
         quantizer = Quantizer(fmt.bits, fmt.signed)
         quantizer.power.set_exponent(fmt.exponent)
         found.append((suffix, quantizer))
@@ -121,6 +121,7 @@ def _linear(path: str, layer: QuantWeightBiasInputOutputLayer, seen: Seen) -> nn
     new.weight.data = values
     if bias is not None:
         _put(new.bias_power, bias[1].exponent, 1)
+        assert new.bias is not None
         new.bias.data = bias[0]
     return new
 

@@ -15,7 +15,7 @@ from torch import fx
 
 from ..activations import HardGELU, HardSigmoid, Sigmoid
 from ..quantizers import Quantizer
-from .needs import FALLING, needed, nonnegative, readers, state
+from .needs import FALLING, State, needed, nonnegative, readers, state
 from .operations import Operation, operations
 from .spread import free_path
 
@@ -60,7 +60,8 @@ def insert(network: fx.GraphModule, example: torch.Tensor, input_signed: bool, w
 def _missing(found: list[Operation]) -> Iterator[tuple[list[Operation], str]]:
     """Values that have to be quantised, the first in the order of the network first; several if they share a quantiser."""
     known = {operation.name: operation for operation in found}
-    read, states = readers(found), {}
+    read = readers(found)
+    states: dict[str, State] = {}
     for operation in found:
         states[operation.name] = now = state(operation, states, known)
         wanting = [reader for reader in through(operation, read) if now not in needed(*reader)]

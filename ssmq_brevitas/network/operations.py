@@ -10,7 +10,7 @@ import math
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from brevitas.nn.quant_layer import QuantNonLinearActLayer
@@ -28,6 +28,7 @@ Kind = Literal[
     "split", "slice", "cat", "sum", "last", "same", "output",
 ]  # fmt: skip
 Axes = Literal["BTC", "BCT", "BC"]
+Layer = TypeVar("Layer")
 
 # Of these a quantiser may follow without a table: they never fall.
 RISING = (nn.ReLU, nn.Hardtanh, Sigmoid, Tanh, HardSigmoid, Quotient)
@@ -58,6 +59,11 @@ class Operation:
     @property
     def each_step(self) -> bool:
         return "T" in self.axes
+
+    def layer(self, kind: type[Layer]) -> Layer:
+        """The module, of which the operation's kind says that it is a ``kind``."""
+        assert isinstance(self.module, kind), self.path
+        return self.module
 
 
 def operations(network: fx.GraphModule, example: torch.Tensor) -> list[Operation]:
@@ -109,7 +115,8 @@ class _Reader:
         return self._add(node, "output", self._source(value, node), path="output")
 
     def _call_module(self, node: fx.Node) -> Operation:
-        module, path = self.network.get_submodule(node.target), node.target
+        path = str(node.target)
+        module = self.network.get_submodule(path)
         if len(node.args) != 1 or node.kwargs:
             raise SsmqError(f"{path} ({type(module).__name__}): must be called with one tensor")
         source = self._source(node.args[0], node)
@@ -122,12 +129,12 @@ class _Reader:
         )
 
     def _call_function(self, node: fx.Node) -> Operation:
-        return self._call(node, node.target, _NAMES.get(node.target, getattr(node.target, "__name__", str(node.target))))
+        return self._call(node, _NAMES.get(node.target, getattr(node.target, "__name__", str(node.target))))
 
     def _call_method(self, node: fx.Node) -> Operation:
-        return self._call(node, node.target, node.target)
+        return self._call(node, str(node.target))
 
-    def _call(self, node: fx.Node, target, name: str) -> Operation:
+    def _call(self, node: fx.Node, name: str) -> Operation:
         read: Callable | None = _CALLS.get(name)
         if read is None:
             raise SsmqError(f"{_place(node)}: {name} has no exact integer form here: leave it out, or use a supported layer")
@@ -232,6 +239,7 @@ class _Reader:
 
     def _item(self, node: fx.Node) -> Operation:
         given, index = node.args
+        assert isinstance(given, fx.Node)
         found = self.found[given.name]
         if found.kind == "split":
             if not isinstance(index, int) or not -len(found.parts) <= index < len(found.parts):
@@ -278,9 +286,9 @@ class _Reader:
 
     def _moved(self, node: fx.Node) -> Operation:
         source = self._source(node.args[0], node)
-        order = list(range(len(source.axes)))
+        order: list = list(range(len(source.axes)))
         if _NAMES.get(node.target, node.target) == "permute":
-            order = node.args[1] if isinstance(node.args[1], (tuple, list)) else node.args[1:]
+            order = list(node.args[1]) if isinstance(node.args[1], (tuple, list)) else list(node.args[1:])
         else:
             a, b = _argument(node, 1, ("dim0",)), _argument(node, 2, ("dim1",))
             for axis in (a, b):

@@ -132,4 +132,4 @@ def _train_as(parameter: nn.Parameter, published: torch.Tensor) -> None:
     """A buffer is not trained. ``_optim`` is how state-spaces/s4 tells an optimiser the rate and decay of a parameter."""
     parameter.requires_grad_(published.requires_grad)
     if hasattr(published, "_optim"):
-        parameter._optim = published._optim
+        parameter._optim = published._optim  # type: ignore[attr-defined]  # theirs, no attribute of torch

@@ -100,7 +100,7 @@ def _onnx_runtime(step, codes: np.ndarray) -> tuple[float, int, np.ndarray]:
         sample = values[: max(BATCHES)]
         run(sample[:batch], batch)
         tried[batch] = _timed(lambda sample=sample, batch=batch: run(sample, batch))[0]
-    best = min(tried, key=tried.get)
+    best = min(tried, key=tried.__getitem__)
     seconds, logits = _timed(lambda: run(values, best))
     return seconds, best, logits
 
