@@ -12,6 +12,7 @@ import importlib.resources
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -172,7 +173,9 @@ def _embedded() -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.nda
         return (arrays["x_train"], arrays["y_train"]), (arrays["x_test"], arrays["y_test"])
 
 
-def _torchvision(root: Path, dataset: str, download: bool):
+def _torchvision(
+    root: Path, dataset: str, download: bool
+) -> tuple[str, tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     datasets = import_torchvision_datasets()
     classes = {"mnist": datasets.MNIST, "fashion-mnist": datasets.FashionMNIST}
     if dataset not in classes:
@@ -192,10 +195,10 @@ def _torchvision(root: Path, dataset: str, download: bool):
             about = f"images {images.shape}, labels {labels.shape}"
             raise SsmqError(f"{dataset} in {root} is damaged ({about}): remove it, and give download=True to fetch it anew")
         splits.append((images, labels))
-    return classes[dataset].__name__, *splits
+    return classes[dataset].__name__, splits[0], splits[1]
 
 
-def import_torchvision_datasets():
+def import_torchvision_datasets() -> ModuleType:
     """Import ``torchvision.datasets``, also beside a CPU-only torch.
 
     There torchvision's compiled operators do not load and its import stops at two missing operator schemas. Its data

@@ -9,10 +9,15 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, TypedDict, get_type_hints
+from typing import TYPE_CHECKING, Annotated, TypedDict, get_type_hints
 
 import typer
 from ssmq_brevitas.errors import SsmqError
+
+if TYPE_CHECKING:
+    from ssmq_brevitas.config import Config
+    from ssmq_brevitas.data import SequenceData
+    from ssmq_brevitas.model import Model
 
 
 class Limits(TypedDict):
@@ -150,7 +155,7 @@ def takes_data(command: Callable) -> Callable:
 _ADVICE = {"correct data_root": "correct --data-root", "as data_root": "with --data-root", "download=True": "--download"}
 
 
-def load_data(**chosen):
+def load_data(**chosen) -> SequenceData:
     """The data that options name. Raises SsmqError whose advice names options."""
     from ssmq_brevitas import data
 
@@ -163,7 +168,7 @@ def load_data(**chosen):
         raise SsmqError(message) from error
 
 
-def _load(chosen: dict, remedy: str, config, fresh: bool = False):
+def _load(chosen: dict, remedy: str, config: Config, fresh: bool = False) -> SequenceData:
     model, kept = config.model, config.scheme.bits.input
     data = load_data(**chosen, given=model.input if fresh else model.input_format, bits=kept)
     if data.channels != model.channels:
@@ -197,7 +202,7 @@ def widths(text: str) -> list[int]:
     return found
 
 
-def quantized_model(checkpoint: Path):
+def quantized_model(checkpoint: Path) -> tuple[Model, dict]:
     """A quantised model and its note."""
     from ssmq_brevitas.checkpoint import load_checkpoint
 
@@ -207,7 +212,7 @@ def quantized_model(checkpoint: Path):
     return model, note
 
 
-def float_model(checkpoint: Path, preset: str | None):
+def float_model(checkpoint: Path, preset: str | None) -> tuple[Model, Config]:
     """A float model and its configuration, with the scheme of ``preset`` if that is given."""
     from ssmq_brevitas.checkpoint import load_checkpoint
     from ssmq_brevitas.config import load_config

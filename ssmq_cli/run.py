@@ -133,10 +133,10 @@ def _export_and_verify(model, codes, out: Path) -> tuple[dict[str, Path], dict[s
     from ssmq_export.from_network import step_graph, trace
 
     with console.status("export"):
-        step = step_graph(model.network, {CONFIG_KEY: model.config.model_dump_json()})
-        exported = export_graphs(step, trace(model.network, codes[:4], "reference"), codes[:4], out)
+        step = step_graph(model.graph, {CONFIG_KEY: model.config.model_dump_json()})
+        exported = export_graphs(step, trace(model.graph, codes[:4], "reference"), codes[:4], out)
     graphs = [onnx.load(exported.paths[form]) for form in FORMS]
-    return exported.paths, exported.nodes, agreements(model.network, graphs, codes, SLOW_IMAGES)
+    return exported.paths, exported.nodes, agreements(model.graph, graphs, codes, SLOW_IMAGES)
 
 
 def _plot(models: dict, rows: list[dict], task, title: str, out: Path) -> None:

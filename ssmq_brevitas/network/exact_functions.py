@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import operator
+from collections.abc import Callable
 
 import torch
 from torch import fx, nn
@@ -28,12 +29,12 @@ _FUNCTIONS = {
 _QUOTIENTS = (operator.truediv, torch.div, torch.true_divide, "div")
 
 
-def evaluated(function, double: bool) -> nn.Module:
+def evaluated(function: Callable[..., torch.Tensor], double: bool) -> nn.Module:
     """An inexact ``function`` of a network that computes in float64 or float32, as one that every engine repeats."""
-    name = _FUNCTIONS.get(function, function if isinstance(function, str) else type(function).__name__.lower())
+    name = _FUNCTIONS.get(function, type(function).__name__.lower())
     if double and name in ("sigmoid", "tanh"):
         return Sigmoid() if name == "sigmoid" else Tanh()
-    return Table(getattr(torch, function) if isinstance(function, str) else function)
+    return Table(function)
 
 
 def exact_functions(network: fx.GraphModule, length: int, double: bool) -> fx.GraphModule:

@@ -7,7 +7,7 @@ read by nobody else share one, so that the result is on one grid. None follows a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -37,7 +37,9 @@ class Place:
     unit: bool
 
 
-def insert(network: fx.GraphModule, example: torch.Tensor, input_signed: bool, widths) -> list[Place]:
+def insert(
+    network: fx.GraphModule, example: torch.Tensor, input_signed: bool, widths: Callable[[str, str], int]
+) -> list[Place]:
     """Put quantisers of ``widths(path, role)`` bits into ``network``, in place; their exponents are yet unset."""
     places: list[Place] = []
     found = operations(network, example)

@@ -38,7 +38,7 @@ class ConvertedS4D(nn.Module):
         refuse_more(rest, absent, "a converted S4D layer")
         return super().__call__(u)
 
-    def forward(self, u: torch.Tensor):
+    def forward(self, u: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, None]:
         if self.transposed:
             u = u.transpose(-1, -2)
         y = self.activation(self.drop(self.s4d(u)))

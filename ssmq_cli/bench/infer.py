@@ -54,7 +54,7 @@ def command(
     model = _model(checkpoint, preset, load)
     test = load(model.config).x_test.numpy()
     codes = np.resize(test, (images, *test.shape[1:]))
-    step = step_graph(model.network)
+    step = step_graph(model.graph)
     integer = IntegerModel(lower(step))
     with console.status("integer model"):
         integer.forward(codes[:64])

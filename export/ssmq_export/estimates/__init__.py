@@ -47,7 +47,7 @@ class Estimate:
     @cached_property
     def cycles(self) -> tuple[int, int]:
         """Of one sequence, and between two that follow each other."""
-        return self.timing.of_sequence(self.folded.graph.length)
+        return self.timing.of_sequence(self.folded.graph.steps)
 
     @property
     def sequences_per_second(self) -> float:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numba
 import numpy as np
 import onnx
+from numpy.typing import ArrayLike
 
 from ..dataflow.graph import DataflowGraph
 from ..dataflow.ports import values_of
@@ -56,7 +57,7 @@ class IntegerModel:
         self._programs: dict[tuple[str, ...], Program] = {}
         self.reset(0)
 
-    def codes(self, values) -> np.ndarray:
+    def codes(self, values: ArrayLike) -> np.ndarray:
         """Codes int32 of the input nearest to ``values``, an array or a tensor ``(..., C)``; beyond the range, its end."""
         return nearest_codes(values, self.graph.ports.input)
 
@@ -111,15 +112,17 @@ class IntegerModel:
         if len(u) != self._batch:
             raise ExportError(f"step: got {len(u)} inputs for {self._batch} sequences: call reset({len(u)}) first")
         program = self._program((), self._steps + 1)
-        if self._kept_for is not program:
+        kept = self._kept
+        if kept is None or self._kept_for is not program:
             # At first, and when a running sum has outgrown its type. The rows of the states come first in any program.
             fresh = _states(program, self._batch)
-            for old, new in zip(self._kept or (), fresh, strict=self._kept is not None):
+            for old, new in zip(kept or (), fresh, strict=kept is not None):
                 rows = min(old.shape[1], new.shape[1])
                 new[:, :rows] = old[:, :rows]
+            kept = fresh
             self._kept, self._kept_for = fresh, program
         self._steps += 1
-        return self._run(program, u[:, None], *self._kept, np.empty((0, 0, 0), program.dtype))[:, -1]
+        return self._run(program, u[:, None], *kept, np.empty((0, 0, 0), program.dtype))[:, -1]
 
     def trace(self, codes: np.ndarray, tensors: list[str]) -> dict[str, np.ndarray]:
         """Values (scaled codes) of ``tensors`` at every step, float64 ``(B, T, channels)``, and of the output, shaped as
