@@ -31,11 +31,9 @@ Width = Annotated[int, Field(ge=2, le=24)]
 Count = Annotated[int, Field(ge=1, le=2**16)]
 Rate = Annotated[float, Field(gt=0, le=1e6)]
 Step = Annotated[float, Field(ge=1e-6, le=1e3)]
+ParameterisationName = Literal["discrete", "continuous", "frozen", "polar", "log_polar"]
 # A function that is not monotone runs as a table with an entry for every code of y.
 TABLE_BITS = 16
-
-
-ParameterisationName = Literal["discrete", "continuous", "frozen", "polar", "log_polar"]
 
 
 class ModelConfig(Section):

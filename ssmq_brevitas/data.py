@@ -54,14 +54,17 @@ class SequenceData:
 
     @property
     def length(self) -> int:
+        """Steps of a sequence."""
         return self.x_train.shape[1]
 
     @property
     def channels(self) -> int:
+        """Codes a step."""
         return self.x_train.shape[2] if self.x_train.dim() == 3 else 1
 
     @property
     def classes(self) -> int:
+        """As many as the greatest label of any split tells."""
         return int(max(labels.max() for labels in (self.y_train, self.y_validation, self.y_test))) + 1
 
     @property

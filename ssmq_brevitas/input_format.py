@@ -47,6 +47,7 @@ class InputFormat(Section):
 
     @property
     def format(self) -> Format:
+        """That of all ``bits``."""
         return Format(self.bits, self.signed, np.array(self.exponent))
 
     def kept(self, bits: int) -> Format:

@@ -235,7 +235,8 @@ class QuantS4D(nn.Module):
         return diagonal_scan(u, *parameters, state_scale=self.state.scale, state_bits=self.state.bits)
 
     def trace(self, u: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """y ``(B, T, H)`` and the states re, im ``(B, T, H, N)`` as codes, by the chosen engine."""
+        """y ``(B, T, H)`` of values ``u`` ``(B, T, H)``, and the states re, im ``(B, T, H, N)`` as codes int32, by the engine
+        that is chosen."""
         parameters, scale = self.parameters_on_grid(), self.state.scale
         if self.engine == "reference":
             y, re, im = reference_scan(u, *parameters, state_quant=self.state, return_states=True)

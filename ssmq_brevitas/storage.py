@@ -34,6 +34,7 @@ class Footprint:
         return 1 - self.total / self.fp32_total
 
     def as_dict(self) -> dict[str, float]:
+        """The four numbers by name."""
         return asdict(self)
 
 

@@ -21,8 +21,8 @@ from .structure import example_of, quantized_of, structure
 class Calibration:
     """What a float network does with whole sequences; any number of schemes can be fitted to it.
 
-    ``samples``: what every quantiser is to get, by its path; ``states``: those of every S4D layer by its path. ``input`` is the
-    format of inputs that are codes.
+    ``samples`` ``(n,)``: of what every quantiser is to get, by its path; ``states``: those of every S4D layer by its path.
+    Sequences are ``(steps, channels)``. ``input_format`` is the format of inputs that are codes.
     """
 
     samples: dict[str, np.ndarray]

@@ -51,6 +51,7 @@ class Estimate:
 
     @property
     def sequences_per_second(self) -> float:
+        """Of sequences that follow each other, at ``clock_mhz``."""
         return self.clock_mhz * 1e6 / self.cycles[1]
 
     def __str__(self) -> str:

@@ -58,7 +58,10 @@ class IntegerModel:
         self.reset(0)
 
     def codes(self, values: ArrayLike) -> np.ndarray:
-        """Codes int32 of the input nearest to ``values``, an array or a tensor ``(..., C)``; beyond the range, its end."""
+        """Codes int32 of the input nearest to ``values``, an array or a tensor ``(..., C)``; beyond the range, its end.
+
+        Raises ExportError for what is no array of finite numbers.
+        """
         return nearest_codes(values, self.graph.ports.input)
 
     def forward(self, codes: np.ndarray) -> np.ndarray:
@@ -126,7 +129,7 @@ class IntegerModel:
 
     def trace(self, codes: np.ndarray, tensors: list[str]) -> dict[str, np.ndarray]:
         """Values (scaled codes) of ``tensors`` at every step, float64 ``(B, T, channels)``, and of the output, shaped as
-        ``forward`` gives it."""
+        ``forward`` gives it. Raises ExportError for a name that the graph does not have, and codes that ``forward`` refuses."""
         codes = self._given(codes, "B", "T")
         program = self._program(tuple(dict.fromkeys(tensors)), codes.shape[1])
         widths = [len(program.stages.slots[name].low) for name in program.traced]
@@ -143,7 +146,10 @@ class IntegerModel:
         return {**result, output: self.values(np.concatenate(outputs))}
 
     def values(self, codes: np.ndarray, name: str | None = None) -> np.ndarray:
-        """What ``codes`` of the output, or of tensor ``name``, stand for, float64: code * 2**exponent."""
+        """What ``codes`` of the output, or of tensor ``name``, stand for, float64 of their shape: code * 2**exponent.
+
+        Raises ExportError for a tensor whose exponent the graph does not say.
+        """
         name = name or self.graph.ports.output.name
         if name not in self.graph.exponents:
             raise ExportError(f"{name}: the graph's metadata do not say which values its codes stand for: trace another tensor")
