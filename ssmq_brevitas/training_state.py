@@ -158,7 +158,9 @@ def load_training_state(
     return position.step, position.loss_sum, position.seconds, rows
 
 
-def _optimiser_state(path, tensors: dict[str, torch.Tensor], optimiser) -> dict[int, dict[str, torch.Tensor]]:
+def _optimiser_state(
+    path: Path, tensors: dict[str, torch.Tensor], optimiser: torch.optim.Optimizer
+) -> dict[int, dict[str, torch.Tensor]]:
     """Adam's moments of every parameter that has some, of the parameter's shape."""
     shapes = [parameter.shape for group in optimiser.param_groups for parameter in group["params"]]
     state: dict[int, dict] = {}

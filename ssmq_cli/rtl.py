@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from . import options
 from .output import console, print_json, say
+
+if TYPE_CHECKING:
+    from ssmq_export.rtl.manifest import Manifest
 
 NAME = "rtl"
 EXAMPLE = "ssmq rtl graphs/sequence-dataflow.onnx --out build/rtl"
@@ -49,7 +52,7 @@ def command(
     say(f"{out / 'rtl'}: {len(manifest.files)} files; run them with `ssmq simulate {out}`")
 
 
-def _table(out: Path, manifest) -> Table:
+def _table(out: Path, manifest: Manifest) -> Table:
     table = Table(title=f"{out}: {manifest.top}")
     for heading in ("module", "instances", "memories", "bits"):
         table.add_column(heading, justify="left" if heading == "module" else "right")

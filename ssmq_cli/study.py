@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from . import options
 from .output import json_text, say
 from .tables import show
+
+if TYPE_CHECKING:
+    from ssmq_study.rows import Study
 
 PAPER = "ssmq study paper --quick --out runs/quick"
 FRONTIER = "ssmq study frontier --list --out runs/frontier"
@@ -70,7 +73,9 @@ def frontier(
     _run(load_study("frontier"), out, rows or ["*"], workers, data_root, list_rows, {})
 
 
-def _run(study, out: Path, patterns: list[str], workers: int, data_root: Path | None, list_rows: bool, short: dict):
+def _run(
+    study: Study, out: Path, patterns: list[str], workers: int, data_root: Path | None, list_rows: bool, short: dict
+) -> None:
     from ssmq_brevitas.errors import SsmqError
     from ssmq_brevitas.files import write_whole
     from ssmq_study.row_files import Settings, finished

@@ -15,6 +15,7 @@ from .output import console, errors, print_json, say
 if TYPE_CHECKING:
     import numpy as np
     from onnx import ModelProto
+    from ssmq_brevitas.model import Model
     from ssmq_export.verification.agreement import Engine
     from torch import fx
 
@@ -87,7 +88,7 @@ def _among_themselves(graphs: Sequence, images: int, slow_images: int, foreign: 
     )
 
 
-def _compared(reference, others: Sequence, codes, slow_images: int) -> list[dict]:
+def _compared(reference: Engine, others: Sequence[Engine], codes: np.ndarray, slow_images: int) -> list[dict]:
     """The rows, and on the terminal a line for each engine when it begins."""
     from ssmq_export.verification.agreement import compare_engines
 
@@ -129,7 +130,7 @@ def _refuse_no_folder(folder: Path) -> None:
         raise SsmqError(f"{folder}: no such folder: give one that ssmq run or ssmq export has written")
 
 
-def _model(folder: Path):
+def _model(folder: Path) -> Model:
     """The one quantised checkpoint in ``folder``."""
     from ssmq_brevitas.checkpoint import load_checkpoint
     from ssmq_brevitas.errors import SsmqError

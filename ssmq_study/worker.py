@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 from ssmq_brevitas.checkpoint import load_checkpoint, save_checkpoint
+from ssmq_brevitas.config import Training
 from ssmq_brevitas.data import SequenceData, load_data
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.files import sole_use, write_whole
@@ -19,7 +20,7 @@ from ssmq_brevitas.model import Model
 from ssmq_brevitas.post_training import CALIBRATED, fitted
 from ssmq_brevitas.score import score
 from ssmq_brevitas.start import quantized_start
-from ssmq_brevitas.train import train
+from ssmq_brevitas.train import Progress, train
 from ssmq_export.errors import ExportError
 
 from .ending import end_with_parent
@@ -102,11 +103,11 @@ def _start(folder: Path, row: Row) -> tuple[Model, dict]:
     return load_checkpoint(path)
 
 
-def _trained(model, training, job: Job, data: SequenceData, folder: Path) -> tuple[Model, list[float]]:
+def _trained(model: Model, training: Training, job: Job, data: SequenceData, folder: Path) -> tuple[Model, list[float]]:
     if job.settings.epochs is not None:
         training = training.model_copy(update={"epochs": job.settings.epochs})
 
-    def report(progress) -> None:
+    def report(progress: Progress) -> None:
         if progress.validation is not None:
             row = f"epoch {progress.epoch + 1}: loss {progress.loss:.4f}"
             print(f"{row}, validation {progress.validation:.4f}", flush=True)

@@ -19,7 +19,7 @@ from ..errors import SsmqError
 from ..formats import Format
 from ..quant_linear import QuantConv1d, QuantLinear
 from ..quant_s4d import QuantS4D
-from ..quantizers import Quantizer
+from ..quantizers import PowerOfTwoScale, Quantizer
 from .brevitas_quantizers import activation_format, exponents
 from .exact_functions import INEXACT, evaluated
 
@@ -126,7 +126,7 @@ def _linear(path: str, layer: QuantWeightBiasInputOutputLayer, seen: Seen) -> nn
     return new
 
 
-def _put(power, exponent: np.ndarray, dims: int) -> None:
+def _put(power: PowerOfTwoScale, exponent: np.ndarray, dims: int) -> None:
     """One exponent for all, or one an output, the first of ``dims`` axes."""
     power.scale = torch.ones(exponent.shape + (1,) * (dims - 1) if exponent.ndim else ())
     power.set_exponent(exponent.reshape(power.scale.shape))

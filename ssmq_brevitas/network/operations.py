@@ -92,7 +92,7 @@ class _Reader:
         values = {"axes": like and like.axes, "channels": like and like.channels, "path": _place(node), **changes}
         return Operation(node.name, kind, tuple(source.name for source in sources), **values)
 
-    def _source(self, value, node: fx.Node) -> Operation:
+    def _source(self, value: object, node: fx.Node) -> Operation:
         if not isinstance(value, fx.Node):
             raise SsmqError(f"{_place(node)}: needs a tensor, not {value!r}")
         found = self.found[value.name]
@@ -142,12 +142,12 @@ class _Reader:
 
     # Modules
 
-    def _linear(self, node: fx.Node, module, source: Operation) -> Operation:
+    def _linear(self, node: fx.Node, module: nn.Linear, source: Operation) -> Operation:
         self._expect(node, source, source.axes.endswith("C"), "reads channels last")
         self._fits(node, source, module.in_features)
         return self._add(node, "linear", source, channels=module.out_features, module=module)
 
-    def _conv(self, node: fx.Node, module, source: Operation) -> Operation:
+    def _conv(self, node: fx.Node, module: nn.Conv1d, source: Operation) -> Operation:
         single = module.kernel_size == module.stride == (1,) and module.groups == 1
         if not single or module.padding not in ((0,), "valid"):
             raise SsmqError(f"{node.target} (Conv1d): must have kernel 1, stride 1, no padding and one group")
@@ -155,13 +155,13 @@ class _Reader:
         self._fits(node, source, module.in_channels)
         return self._add(node, "linear", source, channels=module.out_channels, module=module)
 
-    def _s4d(self, node: fx.Node, module, source: Operation) -> Operation:
+    def _s4d(self, node: fx.Node, module: S4D | QuantS4D, source: Operation) -> Operation:
         self._expect(node, source, source.axes == "BTC", "reads (B, T, H)")
         heads = module.d.shape[0]
         self._fits(node, source, heads)
         return self._add(node, "s4d", source, module=module)
 
-    def _norm(self, node: fx.Node, module, source: Operation) -> Operation:
+    def _norm(self, node: fx.Node, module: nn.BatchNorm1d | PositiveBatchNorm, source: Operation) -> Operation:
         last = isinstance(module, PositiveBatchNorm)
         self._expect(node, source, source.axes in (("BTC", "BC") if last else ("BCT", "BC")),
                      "reads (B, T, H)" if last else "reads (B, C, T)")  # fmt: skip
@@ -170,13 +170,13 @@ class _Reader:
             raise SsmqError(f"{node.target}: takes the statistics of what it is given: set track_running_stats=True")
         return self._add(node, "norm", source, module=module)
 
-    def _function(self, node: fx.Node, module, source: Operation) -> Operation:
+    def _function(self, node: fx.Node, module: nn.Module, source: Operation) -> Operation:
         return self._add(node, "function", source, module=module)
 
-    def _quantizer(self, node: fx.Node, module, source: Operation) -> Operation:
+    def _quantizer(self, node: fx.Node, module: nn.Module, source: Operation) -> Operation:
         return self._add(node, "quantizer", source, module=module)
 
-    def _same(self, node: fx.Node, module, source: Operation) -> Operation:
+    def _same(self, node: fx.Node, module: nn.Module, source: Operation) -> Operation:
         return self._add(node, "same", source, module=None if isinstance(module, nn.Identity) else module)
 
     def _expect(self, node: fx.Node, source: Operation, holds: bool, what: str) -> None:

@@ -95,7 +95,9 @@ def _fit_layer(network: fx.GraphModule, floating: nn.Module, operation: Operatio
     fit_states(operation.layer(QuantS4D), pairs)
 
 
-def _fit_output(network, floating: nn.Module, operation: Operation, batch: torch.Tensor, feeding: Format) -> None:
+def _fit_output(
+    network: fx.GraphModule, floating: nn.Module, operation: Operation, batch: torch.Tensor, feeding: Format
+) -> None:
     told, wanted = [], []
     for some in batch.split(16 * BATCH):
         told.append(_rows(_seen(network, operation.path, some)[0], operation))

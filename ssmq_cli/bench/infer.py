@@ -15,6 +15,9 @@ from ..output import console, print_json, say
 from .timing import described, machine
 
 if TYPE_CHECKING:
+    from ssmq_brevitas.model import Model
+
+if TYPE_CHECKING:
     import numpy as np
 
 NAME = "infer"
@@ -126,7 +129,7 @@ def _timed(run: Callable) -> tuple[float, np.ndarray]:
     return time.perf_counter() - began, result
 
 
-def _model(checkpoint: Path | None, preset: str, load: Callable):
+def _model(checkpoint: Path | None, preset: str, load: Callable) -> Model:
     from ssmq_brevitas.checkpoint import load_checkpoint
     from ssmq_brevitas.config import load_config
     from ssmq_brevitas.errors import SsmqError

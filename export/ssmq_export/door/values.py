@@ -62,7 +62,9 @@ def check_tables(nodes: list[onnx.NodeProto], constants: dict[str, np.ndarray], 
                 raise ExportError(f"{name}: its place in the table is not clipped to it: {ADVICE}")
 
 
-def _quantizer(node: onnx.NodeProto, tensors, constants) -> tuple[int, bool, np.ndarray]:
+def _quantizer(
+    node: onnx.NodeProto, tensors: dict[str, Tensor], constants: dict[str, np.ndarray]
+) -> tuple[int, bool, np.ndarray]:
     """Width, sign and exponents of a Quant."""
     signed = bool(next(attribute.i for attribute in node.attribute if attribute.name == "signed"))
     scale, zero, bits = (constants[name].astype(np.float64) for name in node.input[1:])

@@ -173,7 +173,7 @@ class IntegerModel:
         self._programs[traced] = program
         return program
 
-    def _run(self, program: Program, codes: np.ndarray, narrow, wide, trace: np.ndarray) -> np.ndarray:
+    def _run(self, program: Program, codes: np.ndarray, narrow: np.ndarray, wide: np.ndarray, trace: np.ndarray) -> np.ndarray:
         """Codes of the output after each step, or after the last one alone, ``(B, T or 1, channels)``."""
         given, *rest, shape, output_rows, traced = program.arrays
         steps = codes.shape[1] if self.graph.ports.output.each_step else 1
