@@ -19,6 +19,8 @@ def first_problem(error: ValidationError, root: type[Section]) -> str:
     problem = next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
     key = ".".join(str(part)[:80] for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
+        from .section import Section
+
         section = root
         for part in problem["loc"][:-1]:
             kind = section.keys()[str(part)].annotation

@@ -24,8 +24,8 @@ class Plain(Console):
     """Strings are text: no markup, no emoji, no highlighting."""
 
     def __init__(self, **settings):
-        colours = Console(**settings).color_system
-        super().__init__(color_system=colours, markup=False, emoji=False, highlight=False, **settings)
+        settings["color_system"] = Console(**settings).color_system
+        super().__init__(markup=False, emoji=False, highlight=False, **settings)
 
     @property
     def is_terminal(self) -> bool:
