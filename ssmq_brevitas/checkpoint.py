@@ -48,7 +48,7 @@ def load_checkpoint(path: Path) -> tuple[Model, dict]:
     refuse_unsound(model.network, config.model.length, str(path))
     if model.quantized:
         try:
-            settle(model.network)
+            settle(model.graph)
         except SsmqError as error:
             raise SsmqError(f"{path}: {error}") from error
     return model.eval(), note

@@ -31,6 +31,7 @@ Width = Annotated[int, Field(ge=2, le=24)]
 Count = Annotated[int, Field(ge=1, le=2**16)]
 Rate = Annotated[float, Field(gt=0, le=1e6)]
 Step = Annotated[float, Field(ge=1e-6, le=1e3)]
+ParameterisationName = Literal["discrete", "continuous", "frozen", "polar", "log_polar"]
 # A function that is not monotone runs as a table with an entry for every code of y.
 TABLE_BITS = 16
 
@@ -141,7 +142,7 @@ class Scheme(Section):
     (10, 8, 'tensor')
     """
 
-    parameterisation: Literal["discrete", "continuous", "frozen", "polar", "log_polar"] = "discrete"
+    parameterisation: ParameterisationName = "discrete"
     granularity: Literal["tensor", "head"] = "tensor"
     equalise: bool = True
     activation_range: Literal["mse", "percentile"] = Field("mse", alias="range")

@@ -47,12 +47,13 @@ class InputFormat(Section):
 
     @property
     def format(self) -> Format:
-        return Format(self.bits, self.signed, np.int64(self.exponent))
+        """That of all ``bits``."""
+        return Format(self.bits, self.signed, np.array(self.exponent))
 
     def kept(self, bits: int) -> Format:
         """The same range in the first ``bits`` bits alone, all of them if there are no more."""
         kept = min(bits, self.bits)
-        return Format(kept, self.signed, np.int64(self.exponent + self.bits - kept))
+        return Format(kept, self.signed, np.array(self.exponent + self.bits - kept))
 
     def __str__(self) -> str:
         return f"{self.bits} bits {'signed' if self.signed else 'unsigned'} times 2^{self.exponent}"

@@ -46,6 +46,7 @@ class Score:
     def __str__(self) -> str:
         if self.task.classifies:
             return self.task.shown(self.value) + (" of the steps" if self.task.each_step else "")
+        assert self.mae is not None
         told = "" if self.r2 is None else f", R² {self.r2:.4f}"
         return f"{self.task.metric} {self.task.shown(self.value)}, MAE {self.task.shown(self.mae)}{told}"
 

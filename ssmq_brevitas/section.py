@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
 from .config_problem import first_problem
 from .errors import SsmqError
 
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(BaseModel)  # it has no public name
 
-class _Told(type(BaseModel)):  # type: ignore[misc]  # the metaclass itself has no public name
+
+class _Told(ModelMetaclass):
     """What is made by its name is refused in one line, as what stands in a file is."""
 
     def __call__(cls, *given, **keys):
         try:
             return super().__call__(*given, **keys)
         except ValidationError as error:
+            assert issubclass(cls, Section)
             raise SsmqError(f"{cls.__name__}: {first_problem(error, cls)}") from error
 
 

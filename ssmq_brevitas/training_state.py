@@ -89,7 +89,17 @@ def _identity(content: object) -> dict:
     return found if isinstance(found, dict) else {}
 
 
-def save_training_state(path, model, optimiser, step, loss_sum, seconds, rows, steps, about: dict) -> None:
+def save_training_state(
+    path: Path,
+    model: Model,
+    optimiser: torch.optim.Optimizer,
+    step: int,
+    loss_sum: float,
+    seconds: float,
+    rows: list[dict],
+    steps: int,
+    about: dict,
+) -> None:
     """Everything needed to continue a run bit-identically. ``about`` is the run's identity."""
     tensors = {f"model.{name}": value for name, value in model.network.state_dict().items()}
     for index, state in optimiser.state_dict()["state"].items():
@@ -116,7 +126,9 @@ class _Position(BaseModel):
     identity: dict
 
 
-def load_training_state(path, model, optimiser, per_epoch: int, steps: int, about: dict):
+def load_training_state(
+    path: Path, model: Model, optimiser: torch.optim.Optimizer, per_epoch: int, steps: int, about: dict
+) -> tuple[int, float, float, list[dict]]:
     """Restore model and optimiser in place; returns step, running loss, seconds spent and history rows.
 
     Raises SsmqError, with both as they were, if the file is damaged or the state of another run.
@@ -146,7 +158,9 @@ def load_training_state(path, model, optimiser, per_epoch: int, steps: int, abou
     return position.step, position.loss_sum, position.seconds, rows
 
 
-def _optimiser_state(path, tensors: dict[str, torch.Tensor], optimiser) -> dict[int, dict[str, torch.Tensor]]:
+def _optimiser_state(
+    path: Path, tensors: dict[str, torch.Tensor], optimiser: torch.optim.Optimizer
+) -> dict[int, dict[str, torch.Tensor]]:
     """Adam's moments of every parameter that has some, of the parameter's shape."""
     shapes = [parameter.shape for group in optimiser.param_groups for parameter in group["params"]]
     state: dict[int, dict] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -12,6 +12,11 @@ from rich.table import Table
 from . import options
 from .hls4ml import settings_of
 from .output import console, print_json, say
+
+if TYPE_CHECKING:
+    import numpy as np
+    from onnx import ModelProto
+    from ssmq_export.rtl.comparison import Comparison
 
 NAME = "simulate"
 EXAMPLE = "ssmq simulate build/rtl --images 20"
@@ -53,7 +58,7 @@ def command(
     raise typer.Exit(0 if found.agrees else 1)
 
 
-def test_codes(folder: Path, graph, images: int, load: Callable):
+def test_codes(folder: Path, graph: ModelProto, images: int, load: Callable) -> tuple[np.ndarray, bool]:
     """Codes of so many test sequences for ``graph``, and whether they are random: a graph may not say its data."""
     from ssmq_brevitas.config import parse_config
     from ssmq_export.dataflow.keys import CONFIG_KEY, length_of, property_of
@@ -66,7 +71,7 @@ def test_codes(folder: Path, graph, images: int, load: Callable):
     return load(parse_config(settings_of(config, folder), origin=str(folder))).x_test[:images].numpy(), False
 
 
-def _table(folder: Path, found) -> Table:
+def _table(folder: Path, found: Comparison) -> Table:
     table = Table(title=f"{folder}: Verilator against the graph")
     for heading in ("sequences", "codes compared", "differing", "cycles", "foretold", "compile", "run"):
         table.add_column(heading, justify="right")

@@ -58,7 +58,9 @@ def guided_within(bench: Bench, config: Config, sensitivities: dict, budget: flo
     scheme again: at once where costs add up.
     """
     errors = _errors(sensitivities)
-    around, tried, fitting, least = _middle(errors), [], [], np.inf
+    tried: list[dict[str, int]] = []
+    fitting: list[dict[str, int]] = []
+    around, least = _middle(errors), np.inf
     while around not in tried and len(tried) < ROUNDS:
         tried.append(around)
         try:

@@ -94,7 +94,7 @@ class Luts:
     unit = "lut"
 
     def measured(self, model: Model) -> dict[str, float]:
-        graph = lower(step_graph(model.network))
+        graph = lower(step_graph(model.graph))
         found = estimate_graph(graph, self.part, fps=self.fps, clock_mhz=self.clock_mhz)
         spent = found.as_dict()
         return {"bytes": model.footprint().total, **spent["total"], "cycles": spent["cycles_per_sequence"]}

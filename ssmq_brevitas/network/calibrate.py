@@ -12,6 +12,7 @@ from ..calibration import Observer, StateStatistics, state_statistics
 from ..config import Scheme
 from ..errors import SsmqError
 from ..input_format import InputFormat
+from ..s4d import S4D
 from .operations import operations
 from .structure import example_of, quantized_of, structure
 
@@ -20,8 +21,8 @@ from .structure import example_of, quantized_of, structure
 class Calibration:
     """What a float network does with whole sequences; any number of schemes can be fitted to it.
 
-    ``samples``: what every quantiser is to get, by its path; ``states``: those of every S4D layer by its path. ``input`` is the
-    format of inputs that are codes.
+    ``samples`` ``(n,)``: of what every quantiser is to get, by its path; ``states``: those of every S4D layer by its path.
+    Sequences are ``(steps, channels)``. ``input_format`` is the format of inputs that are codes.
     """
 
     samples: dict[str, np.ndarray]
@@ -64,7 +65,7 @@ def observed(network: fx.GraphModule, batch: torch.Tensor) -> Calibration:
     """Calibrate a network that has its quantisers in their places and float layers still."""
     about = quantized_of(network)
     watched = {place.path: Observer() for place in about.places}
-    layers = {operation.path: operation.module for operation in operations(network, batch) if operation.kind == "s4d"}
+    layers = {operation.path: operation.layer(S4D) for operation in operations(network, batch) if operation.kind == "s4d"}
     run = _Observing(network, watched, layers.keys())
     with torch.no_grad():
         try:
@@ -74,7 +75,9 @@ def observed(network: fx.GraphModule, batch: torch.Tensor) -> Calibration:
         samples = {path: np.concatenate(observer.samples) for path, observer in watched.items()}
         _refuse_wild(samples)
         # A layer that is called twice has the states of both.
-        states = {path: state_statistics(layers[path], torch.cat(inputs)) for path, inputs in run.inputs.items()}
+        states = {
+            path: state_statistics(*layers[path].discrete()[:2], torch.cat(inputs)) for path, inputs in run.inputs.items()
+        }
     _refuse_wild({f"the states of {path}": found.samples for path, found in states.items()})
     return Calibration(samples, states, about.steps, about.channels, about.input_signed, about.input_format)
 

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 
 import torch
 from torch import fx
@@ -29,7 +30,7 @@ _SPELLED = {
 }  # fmt: skip
 # What a call does without them.
 _IDLE = {"alpha": 1, "rounding_mode": None, "dtype": None, "out": None}
-_IN_PLACE = {
+_IN_PLACE: dict[Callable | str, Callable | str] = {
     operator.iadd: operator.add, operator.isub: operator.sub, operator.imul: operator.mul, operator.itruediv: operator.truediv,
     **{f"{name}_": name for name in ("add", "sub", "mul", "div", "neg", "relu", "clamp", "clip", "sigmoid", "tanh")},
     torch.relu_: torch.relu, F.relu_: F.relu,
@@ -74,7 +75,7 @@ def _order(node: fx.Node) -> None:
 def _changes(network: fx.GraphModule, node: fx.Node) -> bool:
     """Whether a call changes its input in place."""
     if node.op == "call_module":
-        return bool(getattr(network.get_submodule(node.target), "inplace", False))
+        return bool(getattr(network.get_submodule(str(node.target)), "inplace", False))
     return node.target in _IN_PLACE or bool(node.kwargs.get("inplace", False))
 
 

@@ -10,7 +10,7 @@ import math
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from brevitas.nn.quant_layer import QuantNonLinearActLayer
@@ -28,6 +28,7 @@ Kind = Literal[
     "split", "slice", "cat", "sum", "last", "same", "output",
 ]  # fmt: skip
 Axes = Literal["BTC", "BCT", "BC"]
+Layer = TypeVar("Layer")
 
 # Of these a quantiser may follow without a table: they never fall.
 RISING = (nn.ReLU, nn.Hardtanh, Sigmoid, Tanh, HardSigmoid, Quotient)
@@ -59,6 +60,11 @@ class Operation:
     def each_step(self) -> bool:
         return "T" in self.axes
 
+    def layer(self, kind: type[Layer]) -> Layer:
+        """The module, of which the operation's kind says that it is a ``kind``."""
+        assert isinstance(self.module, kind), self.path
+        return self.module
+
 
 def operations(network: fx.GraphModule, example: torch.Tensor) -> list[Operation]:
     """Every call of ``network`` for inputs of the shape of ``example`` ``(B, T, C)``, in order; the last is the output.
@@ -86,7 +92,7 @@ class _Reader:
         values = {"axes": like and like.axes, "channels": like and like.channels, "path": _place(node), **changes}
         return Operation(node.name, kind, tuple(source.name for source in sources), **values)
 
-    def _source(self, value, node: fx.Node) -> Operation:
+    def _source(self, value: object, node: fx.Node) -> Operation:
         if not isinstance(value, fx.Node):
             raise SsmqError(f"{_place(node)}: needs a tensor, not {value!r}")
         found = self.found[value.name]
@@ -109,7 +115,8 @@ class _Reader:
         return self._add(node, "output", self._source(value, node), path="output")
 
     def _call_module(self, node: fx.Node) -> Operation:
-        module, path = self.network.get_submodule(node.target), node.target
+        path = str(node.target)
+        module = self.network.get_submodule(path)
         if len(node.args) != 1 or node.kwargs:
             raise SsmqError(f"{path} ({type(module).__name__}): must be called with one tensor")
         source = self._source(node.args[0], node)
@@ -122,12 +129,12 @@ class _Reader:
         )
 
     def _call_function(self, node: fx.Node) -> Operation:
-        return self._call(node, node.target, _NAMES.get(node.target, getattr(node.target, "__name__", str(node.target))))
+        return self._call(node, _NAMES.get(node.target, getattr(node.target, "__name__", str(node.target))))
 
     def _call_method(self, node: fx.Node) -> Operation:
-        return self._call(node, node.target, node.target)
+        return self._call(node, str(node.target))
 
-    def _call(self, node: fx.Node, target, name: str) -> Operation:
+    def _call(self, node: fx.Node, name: str) -> Operation:
         read: Callable | None = _CALLS.get(name)
         if read is None:
             raise SsmqError(f"{_place(node)}: {name} has no exact integer form here: leave it out, or use a supported layer")
@@ -135,12 +142,12 @@ class _Reader:
 
     # Modules
 
-    def _linear(self, node: fx.Node, module, source: Operation) -> Operation:
+    def _linear(self, node: fx.Node, module: nn.Linear, source: Operation) -> Operation:
         self._expect(node, source, source.axes.endswith("C"), "reads channels last")
         self._fits(node, source, module.in_features)
         return self._add(node, "linear", source, channels=module.out_features, module=module)
 
-    def _conv(self, node: fx.Node, module, source: Operation) -> Operation:
+    def _conv(self, node: fx.Node, module: nn.Conv1d, source: Operation) -> Operation:
         single = module.kernel_size == module.stride == (1,) and module.groups == 1
         if not single or module.padding not in ((0,), "valid"):
             raise SsmqError(f"{node.target} (Conv1d): must have kernel 1, stride 1, no padding and one group")
@@ -148,13 +155,13 @@ class _Reader:
         self._fits(node, source, module.in_channels)
         return self._add(node, "linear", source, channels=module.out_channels, module=module)
 
-    def _s4d(self, node: fx.Node, module, source: Operation) -> Operation:
+    def _s4d(self, node: fx.Node, module: S4D | QuantS4D, source: Operation) -> Operation:
         self._expect(node, source, source.axes == "BTC", "reads (B, T, H)")
         heads = module.d.shape[0]
         self._fits(node, source, heads)
         return self._add(node, "s4d", source, module=module)
 
-    def _norm(self, node: fx.Node, module, source: Operation) -> Operation:
+    def _norm(self, node: fx.Node, module: nn.BatchNorm1d | PositiveBatchNorm, source: Operation) -> Operation:
         last = isinstance(module, PositiveBatchNorm)
         self._expect(node, source, source.axes in (("BTC", "BC") if last else ("BCT", "BC")),
                      "reads (B, T, H)" if last else "reads (B, C, T)")  # fmt: skip
@@ -163,13 +170,13 @@ class _Reader:
             raise SsmqError(f"{node.target}: takes the statistics of what it is given: set track_running_stats=True")
         return self._add(node, "norm", source, module=module)
 
-    def _function(self, node: fx.Node, module, source: Operation) -> Operation:
+    def _function(self, node: fx.Node, module: nn.Module, source: Operation) -> Operation:
         return self._add(node, "function", source, module=module)
 
-    def _quantizer(self, node: fx.Node, module, source: Operation) -> Operation:
+    def _quantizer(self, node: fx.Node, module: nn.Module, source: Operation) -> Operation:
         return self._add(node, "quantizer", source, module=module)
 
-    def _same(self, node: fx.Node, module, source: Operation) -> Operation:
+    def _same(self, node: fx.Node, module: nn.Module, source: Operation) -> Operation:
         return self._add(node, "same", source, module=None if isinstance(module, nn.Identity) else module)
 
     def _expect(self, node: fx.Node, source: Operation, holds: bool, what: str) -> None:
@@ -232,6 +239,7 @@ class _Reader:
 
     def _item(self, node: fx.Node) -> Operation:
         given, index = node.args
+        assert isinstance(given, fx.Node)
         found = self.found[given.name]
         if found.kind == "split":
             if not isinstance(index, int) or not -len(found.parts) <= index < len(found.parts):
@@ -278,9 +286,9 @@ class _Reader:
 
     def _moved(self, node: fx.Node) -> Operation:
         source = self._source(node.args[0], node)
-        order = list(range(len(source.axes)))
+        order: list = list(range(len(source.axes)))
         if _NAMES.get(node.target, node.target) == "permute":
-            order = node.args[1] if isinstance(node.args[1], (tuple, list)) else node.args[1:]
+            order = list(node.args[1]) if isinstance(node.args[1], (tuple, list)) else list(node.args[1:])
         else:
             a, b = _argument(node, 1, ("dim0",)), _argument(node, 2, ("dim1",))
             for axis in (a, b):

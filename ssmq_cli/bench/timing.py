@@ -62,6 +62,7 @@ def medians(candidates: dict[str, Callable[[], object]]) -> dict[str, float]:
 
 def machine(device: str = "cpu") -> dict[str, str | int]:
     """What the numbers were measured on: processor, cores, memory, releases; on CUDA the accelerator too."""
+    about: dict[str, str | int]
     about = {"processor": _processor(), "cores": len(os.sched_getaffinity(0)), "system": platform.system()}
     if hasattr(os, "sysconf"):
         about["memory_gib"] = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)

@@ -45,7 +45,7 @@ def _growth(result: dict, path: Path) -> None:
         training_plots.growth([row for row in rows if row["batch"] * row["length"] == product], path)
 
 
-STUDY_PICTURES = {
+STUDY_PICTURES: dict[str, Picture] = {
     "width": pictures.by_width,
     "parameterisation": pictures.by_parameterisation,
     "curves": pictures.training_curves,

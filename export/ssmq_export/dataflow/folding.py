@@ -86,7 +86,7 @@ def foldings_of(model: onnx.ModelProto, operations: list[Operation]) -> list[Fol
 
 def _read(operation: Operation, metadata: dict[str, str]) -> Folding:
     parallel, terms = (int(metadata.get(key, "1")) for key in (PE_KEY, SIMD_KEY))
-    lanes = (parallel,)
+    lanes: tuple[int, ...] = (parallel,)
     if operation.kind == "scan":
         lanes = scan_lanes(parallel, operation.dims[1])
     elif len(operation.dims) == 2:
@@ -105,6 +105,7 @@ def fold(model: onnx.ModelProto, operations: list[Operation], foldings: list[Fol
         refuse_misfit(operation, folding)
         node = nodes[operation.output]
         found = attributes_of(operation, folding)
+        told: dict[str, int | str]
         told = {key: found[name] for key, name in ((PE_KEY, "PE"), (SIMD_KEY, "SIMD")) if name in found}
         told[RES_TYPE_KEY] = "auto" if folding.use_dsp else "lut"
         kept = [entry for entry in node.metadata_props if entry.key not in (PE_KEY, SIMD_KEY, RES_TYPE_KEY)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..errors import ExportError
 from .ports import Port
@@ -28,7 +29,7 @@ def input_codes(codes: np.ndarray, port: Port, *axes: str) -> np.ndarray:
     raise ExportError(f"codes of {port.name} must be integers from {low} to {high}, ({shape}) and not empty, these are {found}")
 
 
-def nearest_codes(values, port: Port) -> np.ndarray:
+def nearest_codes(values: ArrayLike, port: Port) -> np.ndarray:
     """The codes int32 of the input ``port`` that are nearest to ``values``, an array or a torch tensor ``(..., C)``, or of any
     shape for one channel; what lies beyond its range becomes its end."""
     # A room that knows no torch: its tensors are told by what they can do.
@@ -46,7 +47,7 @@ def nearest_codes(values, port: Port) -> np.ndarray:
     return scaled.clip(port.format.low, port.format.high).astype(np.int32)
 
 
-def batch_codes(batch, port: Port, steps: int) -> np.ndarray:
+def batch_codes(batch: ArrayLike, port: Port, steps: int) -> np.ndarray:
     """As ``nearest_codes`` of a batch of values ``(B, steps, C)``, as the network takes them."""
     shape = tuple(getattr(batch, "shape", ()))
     if len(shape) != 3 or shape[1:] != (steps, port.channels) or not shape[0]:

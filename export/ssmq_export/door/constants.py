@@ -11,10 +11,14 @@ from onnx import TensorProto, numpy_helper
 from ..errors import ExportError
 from .names import refuse_external
 
-TYPES = {TensorProto.FLOAT: np.float32, TensorProto.DOUBLE: np.float64, TensorProto.INT64: np.int64}
+TYPES: dict[int, type[np.generic]] = {
+    TensorProto.FLOAT: np.float32,
+    TensorProto.DOUBLE: np.float64,
+    TensorProto.INT64: np.int64,
+}
 # 512 MB of float32 in all: sixteen layers of a thousand states with 16-bit thresholds take less.
 MOST_ELEMENTS = 1 << 27
-_TYPED = {TensorProto.FLOAT: "float_data", TensorProto.DOUBLE: "double_data", TensorProto.INT64: "int64_data"}
+_TYPED: dict[int, str] = {TensorProto.FLOAT: "float_data", TensorProto.DOUBLE: "double_data", TensorProto.INT64: "int64_data"}
 
 
 def constants_within(graph: onnx.GraphProto) -> dict[str, np.ndarray]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import onnx
 from onnx import AttributeProto, TensorProto, helper
@@ -24,9 +24,10 @@ _OPERANDS = {
     **dict.fromkeys(("Cast", "Neg", "Relu", "Sigmoid", "Tanh", "Erf"), 1),
 }
 _INT, _FLOAT, _TEXT = AttributeProto.INT, AttributeProto.FLOAT, AttributeProto.STRING
-_KINDS = {_INT: "i", _FLOAT: "f", _TEXT: "s"}
+_KINDS: dict[int, str] = {_INT: "i", _FLOAT: "f", _TEXT: "s"}
+_Allowed = tuple[int, Callable[..., bool], int | float | bytes | None]
 # operator -> attribute -> (kind, what it may be, what is taken where it is missing; None: it must be there)
-_ATTRIBUTES = {
+_ATTRIBUTES: dict[str, dict[str, _Allowed]] = {
     "Quant": {
         "signed": (_INT, lambda v: v in (0, 1), None),
         "narrow": (_INT, lambda v: v == 0, 0),
@@ -91,10 +92,10 @@ def _rebuilt(node: onnx.NodeProto, form: str) -> onnx.NodeProto:
     domain = operator_domain(node)
     made = helper.make_node(node.op_type, list(node.input), list(node.output), name=node.name, domain=domain, **attributes)
     for entry in node.metadata_props:
-        wanted = _PROPERTIES.get(entry.key)
-        if wanted is None:
+        pattern = _PROPERTIES.get(entry.key)
+        if pattern is None:
             continue
-        if not wanted.fullmatch(entry.value):
+        if not pattern.fullmatch(entry.value):
             raise ExportError(
                 f"{label}: its property {entry.key} is {shown(entry.value)}, which no graph of ours holds: "
                 "export the graph again"
@@ -107,9 +108,9 @@ def _attributes(node: onnx.NodeProto, label: str) -> dict:
     allowed = _ATTRIBUTES.get(node.op_type, {})
     found = {name: value for name, (_, _, value) in allowed.items() if value is not None}
     for attribute in node.attribute:
-        kind, fits, _ = allowed.get(attribute.name, (None, None, None))
-        if kind is None:
+        if attribute.name not in allowed:
             raise ExportError(f"{label}: {node.op_type} has no attribute {shown(attribute.name)} here: export the graph again")
+        kind, fits, _ = allowed[attribute.name]
         value = getattr(attribute, _KINDS[kind])
         # NaN fits nothing, but int(NaN) raises.
         if attribute.type != kind or attribute.ref_attr_name or value != value or not fits(value):

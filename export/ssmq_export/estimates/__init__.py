@@ -47,10 +47,11 @@ class Estimate:
     @cached_property
     def cycles(self) -> tuple[int, int]:
         """Of one sequence, and between two that follow each other."""
-        return self.timing.of_sequence(self.folded.graph.length)
+        return self.timing.of_sequence(self.folded.graph.steps)
 
     @property
     def sequences_per_second(self) -> float:
+        """Of sequences that follow each other, at ``clock_mhz``."""
         return self.clock_mhz * 1e6 / self.cycles[1]
 
     def __str__(self) -> str:

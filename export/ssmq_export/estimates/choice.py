@@ -82,7 +82,7 @@ def fold_for_rate(graph: DataflowGraph, part: Part, clock_mhz: float, fps: float
     folded = fitted(sequential(graph), part)
     while True:
         now = folded.timing
-        rate = clock_mhz * 1e6 / now.of_sequence(graph.length)[1]
+        rate = clock_mhz * 1e6 / now.of_sequence(graph.steps)[1]
         if rate >= fps:
             return folded
         told = f"{fps:g} sequences a second at {clock_mhz:g} MHz are out of reach ({rate:.4g} with the last folding)"

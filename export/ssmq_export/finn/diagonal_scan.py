@@ -48,8 +48,8 @@ class DiagonalScan(HWCustomOp):
         return lanes
 
     def _cost(self, fpgapart: str):
-        values = {name: self.get_nodeattr(name) for name in ("heads", "modes", "state_bits", "widths", "choices")}
-        shape = ScanShape(**{name: tuple(v) if name in ("widths", "choices") else v for name, v in values.items()})
+        heads, modes, bits, widths, choices = map(self.get_nodeattr, ("heads", "modes", "state_bits", "widths", "choices"))
+        shape = ScanShape(heads, modes, bits, tuple(widths), tuple(choices))
         # FINN takes every AMD part, and more of them than ours are known by name.
         family = SERIES_7 if fpgapart.startswith(("xc7", "xq7")) else ULTRASCALE_PLUS
         return resources_of(scan_parts(shape), (shape.heads, shape.modes), Folding(self._lanes()), family)

@@ -56,7 +56,8 @@ class DiagonalScan_rtl(DiagonalScan, RTLBackend):  # noqa: N801  (FINN's naming)
             if not datatype.is_integer() or not datatype.allowed(0):
                 raise ExportError(f"{name} is {datatype.name}: no two's complement and no unsigned integers")
             streams.append(Stream(name, heads, lanes, datatype.bitwidth(), datatype.signed()))
-        return library.scan(*streams, modes, {n: v.astype(np.int64) for n, v in parameters.items()}, state_bits)
+        u, y = streams
+        return library.scan(u, y, modes, {n: v.astype(np.int64) for n, v in parameters.items()}, state_bits)
 
     def get_rtl_file_list(self, abspath=False):
         """The library's modules, which lie where they are installed, and the module of the node."""

@@ -18,7 +18,7 @@ class InferSequence(Transformation):
 
     def apply(self, model):
         scans = any(node.domain == SCAN_DOMAIN for node in model.graph.node)
-        shapes = {o.output: o.shape for o in DataflowGraph(model.model).operations if o.kind == "scan"} if scans else {}
+        shapes = {o.output: o.scan_shape for o in DataflowGraph(model.model).operations if o.kind == "scan"} if scans else {}
         for position, node in enumerate(list(model.graph.node)):
             if node.domain == SCAN_DOMAIN:
                 new = _hardware_scan(model, shapes[node.output[0]], node)

@@ -48,7 +48,8 @@ def build(graph: DataflowGraph, foldings: list[Folding], names: Names) -> Design
     port = graph.ports.output
     builder = Builder(graph.operations, (port.name,), names)
     name = graph.ports.input.name
-    given = builder.enter(name, tuple(np.full(graph.channels[name], end, np.int64) for end in graph.limits[name]))
+    low, high = (np.full(graph.channels[name], end, np.int64) for end in graph.limits[name])
+    given = builder.enter(name, (low, high))
     parts = {}
     for operation, folding in zip(graph.operations, foldings, strict=True):
         known = len(builder.cells)
@@ -108,12 +109,12 @@ class Builder:
         if kind in MATRICES:
             # A spread has one product an output, whatever its inputs.
             pe, simd = (lanes[0], lanes[1] if len(lanes) > 1 else 1)
-            self._matrix(operation, operation.constant, pe, simd)
+            self._matrix(operation, operation.fixed, pe, simd)
         elif kind == "scan":
             heads, modes = lanes
             given = self.take(operation.inputs[0], heads)
             output = self._output(operation, heads, given)
-            self._put(library.scan, given, output, modes, operation.parameters, operation.shape.state_bits)
+            self._put(library.scan, given, output, modes, operation.parameters, operation.scan_shape.state_bits)
             self._offer(operation.output, output)
         elif kind in ("product", "sum"):
             self._join(operation, lanes[0])
@@ -128,7 +129,7 @@ class Builder:
 
     def _linear(self, operation: Operation, lanes: int) -> None:
         given = self.take(operation.inputs[0], lanes)
-        constant = np.broadcast_to(operation.constant, (operation.channels,))
+        constant = np.broadcast_to(operation.fixed, (operation.channels,))
         factor, term = constant, np.zeros_like(constant)
         if operation.kind == "offset":
             factor, term = np.full_like(constant, operation.sign), constant
@@ -137,10 +138,10 @@ class Builder:
 
     def _shifted(self, operation: Operation) -> bool:
         """Whether the one sum that reads it does the shift."""
-        factor = int(operation.constant[0])
+        factor = int(operation.fixed[0])
         consumer = self.consumers.get(operation.output)
         alone = self.readers[operation.output] == 1 and consumer is not None and consumer.kind == "sum"
-        if operation.kind != "shift" or not alone or np.any(operation.constant != factor) or factor < 1:
+        if operation.kind != "shift" or not alone or np.any(operation.fixed != factor) or factor < 1:
             return False
         (source,) = operation.inputs
         self.shifts[operation.output] = factor.bit_length() - 1
@@ -155,14 +156,15 @@ class Builder:
                 streams.append(self._repeated(name, channels, lanes))
             else:
                 streams.append(self.take(name, lanes))
-        if streams[0].once != streams[1].once:
+        left, right = streams
+        if left.once != right.once:
             raise ExportError(f"{operation.output}: it joins a tensor of every step and one of the last step, which has no RTL")
-        output = self._output(operation, lanes, streams[0])
+        output = self._output(operation, lanes, left)
         if operation.kind == "product":
-            cell = self._styled(library.product(*streams, output))
+            cell = self._styled(library.product(left, right, output))
         else:
-            shifts = tuple(self.shifts.get(name, 0) for name in operation.inputs)
-            cell = library.add(*streams, output, shifts, operation.sign)
+            first, second = (self.shifts.get(name, 0) for name in operation.inputs)
+            cell = library.add(left, right, output, (first, second), operation.sign)
         self.cells.append(cell)
         self._offer(operation.output, output)
 
@@ -243,5 +245,5 @@ class Builder:
 def _distinct(operation: Operation) -> np.ndarray:
     """Thresholds ``(1 or channels, n)`` within reach of the input, one row where all channels have the same."""
     ((low, high),) = operation.sources
-    rows = np.clip(operation.constant, int(low.min()), int(high.max()) + 1)
+    rows = np.clip(operation.fixed, int(low.min()), int(high.max()) + 1)
     return rows[:1] if np.all(rows == rows[0]) else rows

@@ -47,8 +47,9 @@ class RtlModel:
         """
         codes = self._given(codes)
         batch, steps, _ = codes.shape
-        settings = {"gap": gap, "stall": stall, "seed": seed, "trace": self.trace, "patience": self._patience(gap, stall)}
-        (found,) = self._simulator.run(*self._vectors(codes), **settings)
+        (found,) = self._simulator.run(
+            *self._vectors(codes), gap=gap, stall=stall, seed=seed, trace=self.trace, patience=self._patience(gap, stall)
+        )
         result = self.design.result
         self.cycles = int(found.cycles[-1]) + 1
         self.expected_cycles = total_cycles(self.design, batch, steps)[0]
@@ -58,7 +59,8 @@ class RtlModel:
 
     def reset(self, batch: int) -> None:
         """Forget the steps so far; the next ``step`` brings ``batch`` sequences, any number if 0."""
-        self._steps, self._batch = [], batch
+        self._steps: list[np.ndarray] = []
+        self._batch = batch
 
     def step(self, u: np.ndarray) -> np.ndarray:
         """As ``IntegerModel.step``: the output after one more step of every sequence, ``u`` ``(B, C)``.

@@ -84,6 +84,7 @@ class Simulator:
             files = [Path(scratch) / name for name in ("given", "result")]
             np.concatenate(numbers).astype(np.int64).tofile(files[0])
             shares = [str(round(256 * share)) for share in (gap, stall)]
+            words: list[str | Path]
             words = [self.program, *files, str(seed), *shares, str(patience), *([trace.absolute()] if trace else [])]
             done = subprocess.run(words, cwd=self.folder, capture_output=True, text=True, errors="replace")
             if done.returncode:
@@ -117,8 +118,10 @@ def compiled(
     (build / "ports.h").write_text(_ports_header(inputs, outputs, taps))
     options = [*OPTIONS, *(["--trace-vcd", "-CFLAGS", "-DTRACE"] if trace else []), *(["-Wno-fatal"] if lenient else [])]
     flags = f"{optimise} -I{build.absolute()}"
-    command = [
-        verilator(),
+    program = verilator()
+    assert program is not None
+    command: list[str | Path] = [
+        program,
         *options,
         "-O3",
         "-CFLAGS",

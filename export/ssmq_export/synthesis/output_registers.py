@@ -8,7 +8,7 @@ every bit that is read goes to one plain register and nowhere else, all of them 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 
@@ -37,7 +37,7 @@ class Register:
     idle: tuple[str, ...] = ()
 
 
-def packed(module: dict, rams: dict[str, tuple[Side, ...]], registers: dict[str, Register]) -> int:
+def packed(module: dict, rams: Mapping[str, tuple[Side, ...]], registers: Mapping[str, Register]) -> int:
     """Change ``module``, of a netlist as Yosys writes it in JSON, in place; how many registers have gone."""
     cells, readers = module["cells"], _readers(module)
     gone = 0

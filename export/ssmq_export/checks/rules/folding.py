@@ -43,7 +43,10 @@ def _is_scan(node: NodeProto) -> bool:
 def _scan_size(view: TidyView, node: NodeProto) -> tuple[int, int] | None:
     """Heads and modes of a DiagonalScan."""
     shape = view.tidied.shape(node.input[1]) if len(node.input) > 1 else None
-    return tuple(shape) if shape is not None and len(shape) == 2 else None
+    if shape is None or len(shape) != 2:
+        return None
+    heads, modes = shape
+    return heads, modes
 
 
 def _channels(node: NodeProto) -> int | None:
@@ -85,9 +88,9 @@ def folding(view: TidyView) -> Iterator[Hit]:
             if lanes < 1 or (modes % lanes and (lanes % modes or heads % (lanes // modes))):
                 yield view.label(node), "", f"PE {lanes} divides neither {modes} modes nor makes whole heads of {heads}"
             continue
-        for name, lanes, size in _sizes(node) if is_hardware(node) else _kept(view, node):
-            if lanes < 1 or size % lanes:
-                yield view.label(node), "", f"{name} {lanes} does not divide {size}"
+        for name, parallel, divided in _sizes(node) if is_hardware(node) else _kept(view, node):
+            if parallel < 1 or divided % parallel:
+                yield view.label(node), "", f"{name} {parallel} does not divide {divided}"
 
 
 @rule("folded-width", "error", "fold less: fewer PE or SIMD make the stream narrower")
