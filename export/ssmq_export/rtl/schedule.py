@@ -16,7 +16,7 @@ from .build import Design
 from .netlist import Cell, Stream
 from .timing import serial
 
-# Steps after which what waits at a join no longer grows: those on the way at once, and a few.
+# Steps after which what waits at a join no longer grows: those on the way at once, and a few. Cycles of so many are counted.
 SETTLED = 256
 
 
@@ -33,15 +33,28 @@ def departures(cell: Cell, times: dict[str, np.ndarray], sequences: int) -> np.n
 
 def total_cycles(design: Design, sequences: int, steps: int) -> tuple[int, int]:
     """Cycles from taking the first beat to giving the last one of one sequence, and those that every further one adds."""
+    period, counted = interval(design), min(steps, SETTLED)
+    while True:
+        (first, both), before = _ends(design, counted), _ends(design, counted - 1)[0] if counted < steps else 0
+        # A step never adds less than the one before it, and none adds more than the interval.
+        if counted == steps or (first - before == period and both - first == counted * period):
+            break
+        counted = min(2 * counted, steps)
+    more = (steps - counted) * period
+    further = both - first + more
+    return first + more + (sequences - 1) * further, further
+
+
+def _ends(design: Design, steps: int) -> tuple[int, int]:
+    """When one and when two sequences of so many steps have left."""
     ends = []
     for count in (1, 2):
-        beats = count * steps * design.given.beats
-        times = {design.given.name: np.arange(beats)}
+        times = {design.given.name: np.arange(count * steps * design.given.beats)}
         for cell in design.cells:
             leaving = departures(cell, times, count)
             times |= {stream.name: leaving for stream in cell.outputs.values()}
         ends.append(int(times[design.result.name][-1]) + 1)
-    return ends[0] + (sequences - 1) * (ends[1] - ends[0]), ends[1] - ends[0]
+    return ends[0], ends[1]
 
 
 def queued(design: Design) -> Design:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from bench import span
 from ssmq_export.errors import ExportError
-from ssmq_export.rtl import library
+from ssmq_export.rtl import library, schedule
 from ssmq_export.rtl.build import Design
 from ssmq_export.rtl.netlist import Stream, stream_of
 from ssmq_export.rtl.schedule import interval, queued, total_cycles
@@ -67,3 +67,10 @@ def test_the_shorter_way_gets_a_queue_for_what_waits():
     # The last of 16 beats of the replay is there in cycle 2 + 15, its sum 6 later, and 1 for the sum of both.
     assert (first, further) == (2 + 15 + 6 + 1 + 1, 16)
     assert total_cycles(design, 3, 5) == (first + 14 * 16, 5 * 16)
+
+
+def test_cycles_of_long_sequences_are_foretold_from_their_first_steps(monkeypatch):
+    design = queued(diamond(4))
+    counted = [total_cycles(design, 3, steps) for steps in range(1, 40)]
+    monkeypatch.setattr(schedule, "SETTLED", 2)
+    assert [total_cycles(design, 3, steps) for steps in range(1, 40)] == counted
