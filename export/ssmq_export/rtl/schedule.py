@@ -2,7 +2,8 @@
 
 With input always there and output always taken, a chain of stream modules settles to the interval of its slowest part. A
 queue is needed where ways from one tensor meet again, in front of the join, on the way that is shorter, and in front of
-what takes beats unevenly: as deep as the beats that wait there when steps come at that interval.
+what takes beats unevenly: as deep as the beats that wait there when steps come at that interval. A replay has room for the
+beats that come while those of the step before pass for the last time.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from . import library
 from .build import Design
 from .netlist import Cell, Stream
-from .timing import serial
+from .timing import Replayed, serial
 
 # Steps after which what waits at a join no longer grows: those on the way at once, and a few. Cycles of so many are counted.
 SETTLED = 256
@@ -70,6 +71,8 @@ def with_queues(cells: list[Cell], times: dict[str, np.ndarray]) -> list[Cell]:
         if len(cell.inputs) > 1 or cell.timing.uneven:
             cell = _with_queues(cell, times, found)
         leaving = departures(cell, times, 1)
+        if isinstance(cell.timing, Replayed):
+            cell = _with_room(cell, times, leaving)
         times |= {stream.name: leaving for stream in cell.outputs.values()}
         found.append(cell)
     return found
@@ -85,6 +88,15 @@ def _with_queues(cell: Cell, times: dict[str, np.ndarray], cells: list[Cell]) ->
         if (most := int(waiting.max())) > 0:
             inputs[port] = _queue(stream, most, times, cells)
     return replace(cell, inputs=inputs)
+
+
+def _with_room(cell: Cell, times: dict[str, np.ndarray], leaving: np.ndarray) -> Cell:
+    """A replay with room for every beat that comes before those of its last pass have left."""
+    arrivals, (beats, passes) = times[cell.inputs["in"].name], (cell.timing.beats, cell.timing.passes)
+    freed = leaving.reshape(-1, passes, beats)[:, -1].reshape(-1)
+    kept = np.arange(len(arrivals)) - np.searchsorted(freed, arrivals, side="right") + 1
+    depth = max(cell.parameters["DEPTH"], library.power(int(kept.max())))
+    return replace(cell, parameters={**cell.parameters, "DEPTH": depth})
 
 
 def _queue(stream: Stream, beats: int, times: dict[str, np.ndarray], cells: list[Cell]) -> Stream:
