@@ -77,8 +77,8 @@ def test_cycles_of_long_sequences_are_foretold_from_their_first_steps(monkeypatc
 
 
 def test_a_replay_has_room_for_the_step_that_comes_while_another_passes_for_the_last_time():
-    """Twelve beats come 6 cycles apart, step after step, and pass six times: the last pass begins 66 + 4 * 12 + 1 cycles after
-    the first beat, with 7 beats of the next step there, and lets one go a cycle; 19 are there before the first has gone."""
+    """Twelve beats come 6 cycles apart, step after step, and pass six times: the first pass ends with its last beat in cycle
+    66, four more take 48 cycles, and until the first beat is gone, in cycle 117, eight of the next step have come: 20."""
     given = Stream("x", 12, 1, 8, True)
     cell = library.replay(given, given.named("again"), 6)
     (found,) = with_queues([cell], {"x": 6 * np.arange(12 * 50)})
