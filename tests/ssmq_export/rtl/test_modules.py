@@ -173,8 +173,13 @@ def cases(seed: int) -> list[Case]:
     ]
     for case in luts:
         case.use_dsp = False
-    # Modes that decay alone: a sum is a bit narrower than a product could be.
-    return [*found, *luts, scan_case("decay", rng, 2, 3, (1, 1), a_bits=8, turning=0), matrices("matrices", rng)]
+    found += [
+        # Modes that decay alone: a sum is a bit narrower than a product could be; one of large inputs is wider.
+        scan_case("decay", rng, 2, 3, (1, 1), a_bits=8, turning=0),
+        scan_case("driven", rng, 2, 3, (1, 1), a_bits=4, state_bits=5, u=(-128, 127), drive="product"),
+        matrices("matrices", rng),
+    ]
+    return [*found, *luts]
 
 
 NAMES = [case.name for case in cases(0)]
