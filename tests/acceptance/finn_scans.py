@@ -2,7 +2,8 @@
 
     python tests/acceptance/finn_scans.py FOLDER
 
-FOLDER holds ``cases.json`` and ``cases.npz``; ``scans.json``, ``scans.npz``, ``chain.json`` and ``refused.json`` are left there.
+FOLDER holds ``cases.json`` and ``cases.npz``, and what `ssmq finn` left of a network in ``network`` if it is there; ``scans.json``,
+``scans.npz``, ``chain.json``, ``refused.json`` and ``network.json`` are left there.
 """
 
 from __future__ import annotations
@@ -257,6 +258,17 @@ def spoken(work, *given) -> str:
     return ""
 
 
+def written(graph: Path) -> list[tuple[str, list[str]]]:
+    """The files that FINN writes for every node of a graph that went through `ssmq finn`."""
+    from finn.transformation.fpgadataflow.prepare_ip import PrepareIP
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.custom_op.registry import getCustomOp
+
+    model = ModelWrapper(str(graph)).transform(PrepareIP(PART, CLOCK))
+    folders = [Path(getCustomOp(node).get_nodeattr("code_gen_dir_ipgen")) for node in model.graph.node]
+    return [(n.name, sorted(path.name for path in f.iterdir())) for n, f in zip(model.graph.node, folders, strict=True)]
+
+
 def main(folder: Path) -> None:
     from ssmq_export.finn import worker
 
@@ -278,6 +290,8 @@ def main(folder: Path) -> None:
     np.savez(folder / "scans.npz", **expected)
     (folder / "chain.json").write_text(json.dumps(chain(cases[0], arrays[0])))
     (folder / "refused.json").write_text(json.dumps(refusals(cases[0], arrays[0])))
+    if (folder / "network").is_dir():
+        (folder / "network.json").write_text(json.dumps(written(folder / "network" / "finn.onnx")))
 
 
 if __name__ == "__main__":

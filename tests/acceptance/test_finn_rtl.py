@@ -11,11 +11,15 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from conftest import small_config, small_model
 from finn_scans import Scan, simulator
 from ssmq_export import finn, rtl
 from ssmq_export.dataflow.datatype import integer_range, integer_type
 from ssmq_export.dataflow.diagonal_scan import output_range
+from ssmq_export.from_network import step_graph
+from ssmq_export.lowering import collapse, lower
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "ssmq_export" / "rtl"))
 from bench import elements  # noqa: E402
@@ -71,7 +75,13 @@ def scans_in(folder: Path) -> list[Scan]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return through_finn(tmp_path_factory.mktemp("scans"), CASES)
+    """With a whole network beside the scans, on a part that FINN knows and our table of parts does not."""
+    place = tmp_path_factory.mktemp("scans")
+    model = small_model(small_config(model={"norm": "batch", "activation": "relu", "gate": "hard_sigmoid", "layers": 1}))[1]
+    onnx.save(collapse(lower(step_graph(model.network))), place / "whole.onnx")
+    found = finn.compile_graph(place / "whole.onnx", "xczu9eg-ffvb1156-2-e", 100.0, 10.0, place / "network")
+    assert found.ours is None and found.resources["DSP"] > 0
+    return through_finn(place, CASES)
 
 
 def check(folder: Path) -> None:
@@ -100,6 +110,14 @@ def test_more_modules_give_every_code_and_finns_own_simulation_packs_as_they_do(
     expected = np.load(tmp_path / "scans.npz")
     for n in range(len(MORE)):
         np.testing.assert_array_equal(expected[f"{n}/finn"], expected[f"{n}"])
+
+
+def test_finn_writes_code_for_every_node_of_a_network(folder):
+    nodes = onnx.load(folder / "network" / "finn.onnx").graph.node
+    written = json.loads((folder / "network.json").read_text())
+    assert [name for name, _ in written] == [node.name for node in nodes] and all(files for _, files in written)
+    ((name, files),) = [(name, files) for name, files in written if name.startswith("DiagonalScan_rtl")]
+    assert files == [f"{name}.v", *(f"{name}_{numbers}.dat" for numbers in "acd")]
 
 
 def test_the_stitched_project_is_written_up_to_where_vivado_begins(folder):

@@ -19,7 +19,7 @@ def _bits(values: np.ndarray) -> int:
     return max(int(values.max(initial=0)), ~int(values.min(initial=0)), 1).bit_length() + 1
 
 
-def _power(least: int) -> int:
+def power(least: int) -> int:
     """The power of two from 2 on that is not below ``least``."""
     return 1 << max(1, (least - 1).bit_length())
 
@@ -29,7 +29,7 @@ def register(given: Stream, output: Stream) -> Cell:
 
 
 def fifo(given: Stream, output: Stream, beats: int) -> Cell:
-    parameters = {"BITS": given.width, "DEPTH": _power(beats)}
+    parameters = {"BITS": given.width, "DEPTH": power(beats)}
     return Cell(f"{output.name}_fifo", "ssmq_fifo", Through(2), {"in": given}, {"out": output}, parameters)
 
 
@@ -57,7 +57,7 @@ def last_step(given: Stream, output: Stream) -> Cell:
 
 
 def replay(given: Stream, output: Stream, passes: int) -> Cell:
-    parameters = {"BITS": given.width, "BEATS": given.beats, "PASSES": passes, "DEPTH": _power(given.beats + 4)}
+    parameters = {"BITS": given.width, "BEATS": given.beats, "PASSES": passes, "DEPTH": power(given.beats + 4)}
     timing = Replayed(2, given.beats, passes)
     return Cell(f"{output.name}_replay", "ssmq_replay", timing, {"in": given}, {"out": output}, parameters)
 
@@ -168,7 +168,7 @@ def scan(given: Stream, output: Stream, modes: int, parameters: dict[str, np.nda
     settings |= {"IN_SIGNED": int(given.signed), "STATE_BITS": state_bits, "A_BITS": a, "B_BITS": b}
     settings |= {"B_BASE": numbers.base, "B_RE_KIND": numbers.kinds[0], "B_IM_KIND": numbers.kinds[1]}
     settings |= {"C_BITS": c, "D_BITS": d, "SUM_BITS": numbers.sum_bits, "SHIFT": numbers.shift, "OUT_BITS": output.bits}
-    settings["QUEUE"] = _power(-(-(latency + groups) // groups) + 1)
+    settings["QUEUE"] = power(-(-(latency + groups) // groups) + 1)
     timing = Scanned(latency, given.beats, groups)
     return Cell(output.name, "ssmq_scan", timing, {"in": given}, {"out": output}, settings, roms)
 

@@ -61,6 +61,14 @@ def residual(name, rng, matrix_lanes, lanes):
     return Case(name, [one, two, three], [matrix_lanes, (lanes,), (lanes,)], {x: drawn(rng, source)})
 
 
+def matrices(name, rng):
+    """Two that take equally long: the second one's inputs come as slowly as it can bear, and must never wait."""
+    source = span(6, -8, 7)
+    one = dense(f"{name}_z", f"{name}_x", source, numbers(rng, (6, 12), -8, 7))
+    two = dense(f"{name}_y", f"{name}_z", one.limits, numbers(rng, (12, 6), -8, 7))
+    return Case(name, [one, two], [(1, 1), (1, 1)], {f"{name}_x": drawn(rng, source)})
+
+
 def rounding_thresholds(levels, shift):
     return first_inputs(levels, shift, True)[None]
 
@@ -165,8 +173,13 @@ def cases(seed: int) -> list[Case]:
     ]
     for case in luts:
         case.use_dsp = False
-    # Modes that decay alone: a sum is a bit narrower than a product could be.
-    return [*found, *luts, scan_case("decay", rng, 2, 3, (1, 1), a_bits=8, turning=0)]
+    found += [
+        # Modes that decay alone: a sum is a bit narrower than a product could be; one of large inputs is wider.
+        scan_case("decay", rng, 2, 3, (1, 1), a_bits=8, turning=0),
+        scan_case("driven", rng, 2, 3, (1, 1), a_bits=4, state_bits=5, u=(-128, 127), drive="product"),
+        matrices("matrices", rng),
+    ]
+    return [*found, *luts]
 
 
 NAMES = [case.name for case in cases(0)]

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from bench import span
 from ssmq_export.errors import ExportError
-from ssmq_export.rtl import library
+from ssmq_export.rtl import library, schedule
 from ssmq_export.rtl.build import Design
 from ssmq_export.rtl.netlist import Stream, stream_of
-from ssmq_export.rtl.schedule import interval, queued, total_cycles
+from ssmq_export.rtl.schedule import interval, queued, total_cycles, with_queues
 from ssmq_export.rtl.timing import LastStep, Parts, Replayed, Scanned, Several, serial
 
 
@@ -67,3 +67,22 @@ def test_the_shorter_way_gets_a_queue_for_what_waits():
     # The last of 16 beats of the replay is there in cycle 2 + 15, its sum 6 later, and 1 for the sum of both.
     assert (first, further) == (2 + 15 + 6 + 1 + 1, 16)
     assert total_cycles(design, 3, 5) == (first + 14 * 16, 5 * 16)
+
+
+def test_cycles_of_long_sequences_are_foretold_from_their_first_steps(monkeypatch):
+    design = queued(diamond(4))
+    counted = [total_cycles(design, 3, steps) for steps in range(1, 40)]
+    monkeypatch.setattr(schedule, "SETTLED", 2)
+    assert [total_cycles(design, 3, steps) for steps in range(1, 40)] == counted
+
+
+def test_a_replay_has_room_for_the_step_that_comes_while_another_passes_for_the_last_time():
+    """Twelve beats come 6 cycles apart, step after step, and pass six times: the first pass ends with its last beat in cycle
+    66, four more take 48 cycles, and until the first beat is gone, in cycle 117, eight of the next step have come: 20."""
+    given = Stream("x", 12, 1, 8, True)
+    cell = library.replay(given, given.named("again"), 6)
+    (found,) = with_queues([cell], {"x": 6 * np.arange(12 * 50)})
+    assert cell.parameters["DEPTH"] == 16 and found.parameters["DEPTH"] == 32
+    # Where all beats of a step come at once, those of the next one come when they have gone.
+    (same,) = with_queues([cell], {"x": (72 * np.arange(50)[:, None] + np.arange(12)).reshape(-1)})
+    assert same.parameters["DEPTH"] == 16
