@@ -76,6 +76,8 @@ def test_what_is_missing_is_named(tmp_path):
         load_data(tmp_path)
     with pytest.raises(SsmqError, match="'fashion-mnist' is not embedded"):
         load_data(dataset="fashion-mnist")
+    with pytest.raises(SsmqError, match="unknown data set 'cifar10': choose one of mnist, fashion-mnist"):
+        load_data(tmp_path, "cifar10")
     with pytest.raises(SsmqError, match="down-sampling by 3 does not divide"):
         load_data(downsample=3)
 
