@@ -65,9 +65,6 @@ def operations(network: fx.GraphModule, example: torch.Tensor) -> list[Operation
 
     Raises SsmqError naming the submodule or the call that is none of the supported set, and what to use instead.
     """
-    if not isinstance(example, torch.Tensor) or example.dim() != 3 or not example.numel():
-        shape = tuple(example.shape) if isinstance(example, torch.Tensor) else type(example).__name__
-        raise SsmqError(f"a batch of sequences must be a tensor (B, T, C) and not empty, this is {shape}")
     return _Reader(network, example).read()
 
 

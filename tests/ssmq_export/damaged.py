@@ -40,6 +40,10 @@ def refused(model: onnx.ModelProto, form: str) -> str:
     return message
 
 
+def node_of(model, output: str):
+    return next(node for node in model.graph.node if node.output[0] == output)
+
+
 def constant(model, name: str) -> TensorProto:
     return next(tensor for tensor in model.graph.initializer if tensor.name == name)
 

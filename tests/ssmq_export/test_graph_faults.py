@@ -9,18 +9,18 @@ import numpy as np
 import onnx
 import pytest
 from conftest import small_config, small_model
-from damaged import constant, graph, number, port_entry, prop, refused
+from damaged import constant, graph, node_of, number, port_entry, prop, refused
 from onnx import TensorProto, helper, numpy_helper
+from ssmq_export.dataflow.graph import DataflowGraph
 from ssmq_export.door import admit_part
 from ssmq_export.door.graph_file import load_graph, save_graph
 from ssmq_export.errors import ExportError
+from ssmq_export.estimates import estimate_graph, find_part
 from ssmq_export.from_network import step_graph
+from ssmq_export.graphs.sequence_graph import sequence_graph
+from ssmq_export.integer import IntegerModel
 
 STEP, DATAFLOW, WHOLE = "step", "dataflow", "sequence-dataflow"
-
-
-def node_of(model, output: str):
-    return next(node for node in model.graph.node if node.output[0] == output)
 
 
 def of_node(output: str, change):
@@ -155,6 +155,27 @@ def test_a_file_too_large_is_not_read_and_a_place_that_cannot_be_written_is_name
         load_graph(path, STEP)
     with pytest.raises(ExportError, match="below.onnx: cannot be written .*: give another place"):
         save_graph(graph(STEP), path / "below.onnx")
+
+
+def without_length() -> onnx.ModelProto:
+    model = graph(DATAFLOW)
+    model.metadata_props.remove(next(entry for entry in model.metadata_props if entry.key == "ssmq.length"))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("read", "message"),
+    [
+        (lambda: DataflowGraph(graph(STEP)), "a step graph is no integer graph: give the dataflow.onnx"),
+        (lambda: estimate_graph(without_length(), find_part("xc7z020")), "the graph does not say how long a sequence is"),
+        (lambda: sequence_graph(graph(DATAFLOW)), "the sequence graph is made from a step graph"),
+        (lambda: sequence_graph(graph(STEP), ("none",)), "none: the step graph computes no such tensor to trace"),
+        (lambda: IntegerModel(graph(DATAFLOW)).values(np.zeros(3, int), "none"), "none: .* do not say which values its codes"),
+    ],
+)
+def test_what_a_reader_needs_besides_is_named(read, message):
+    with pytest.raises(ExportError, match=f"^{message}"):
+        read()
 
 
 def test_a_fault_in_the_ports_of_one_form_is_none_of_another():
