@@ -97,7 +97,7 @@ def sensitivity(
                 continue  # it has no more
             try:
                 Bits(**{role: width})
-            except ValueError:
+            except SsmqError:
                 continue
             on_step(knob, width)
             narrow = bench.quantized(with_bits(wide, {knob: width}))

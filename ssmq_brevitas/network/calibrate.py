@@ -70,7 +70,7 @@ def observed(network: fx.GraphModule, batch: torch.Tensor) -> Calibration:
     with torch.no_grad():
         try:
             run.run(batch)
-        except RuntimeError as error:  # of torch, for shapes that do not fit
+        except Exception as error:  # of torch, for what a call is given that has no meaning
             raise SsmqError(f"the network cannot run the calibration batch {tuple(batch.shape)}: {error}") from error
         samples = {path: np.concatenate(observer.samples) for path, observer in watched.items()}
         _refuse_wild(samples)
@@ -102,6 +102,7 @@ class _Observing(fx.Interpreter):
 
     def __init__(self, network: fx.GraphModule, watched: dict[str, Observer], layers):
         super().__init__(network)
+        self.extra_traceback = False
         self.watched, self.layers = watched, layers
         self.inputs: dict[str, list[torch.Tensor]] = {}
 

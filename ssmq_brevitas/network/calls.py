@@ -28,6 +28,7 @@ _SPELLED = {
     "axis": "dim", "axis0": "dim0", "axis1": "dim1", "keepdims": "keepdim", "tensor": "input",
     "split_size": "split_size_or_sections",
 }  # fmt: skip
+_OPTIONAL = ("dim", "keepdim")
 # What a call does without them.
 _IDLE = {"alpha": 1, "rounding_mode": None, "dtype": None, "out": None}
 _IN_PLACE: dict[Callable | str, Callable | str] = {
@@ -64,6 +65,9 @@ def _order(node: fx.Node) -> None:
             break
         arguments.append(named.pop(name))
     if _name(node) in _ORDER:
+        absent = [name for name in order[len(arguments) :] if name not in _OPTIONAL]
+        if absent:
+            raise SsmqError(f"{owner(node)}{_name(node)}: is called without {absent[0]}")
         named = {key: value for key, value in named.items() if key not in _IDLE or value != _IDLE[key]}
         wrong = [f"{key}={value!r}" for key, value in named.items() if key not in order]
         wrong += [repr(value) for value in arguments[len(order) :] if order[-1] != "dims"]

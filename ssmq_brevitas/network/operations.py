@@ -71,9 +71,6 @@ def operations(network: fx.GraphModule, example: torch.Tensor) -> list[Operation
 
     Raises SsmqError naming the submodule or the call that is none of the supported set, and what to use instead.
     """
-    if not isinstance(example, torch.Tensor) or example.dim() != 3 or not example.numel():
-        shape = tuple(example.shape) if isinstance(example, torch.Tensor) else type(example).__name__
-        raise SsmqError(f"a batch of sequences must be a tensor (B, T, C) and not empty, this is {shape}")
     return _Reader(network, example).read()
 
 
@@ -225,8 +222,8 @@ class _Reader:
 
     def _split(self, node: fx.Node, sizes: Callable[[int, object], list[int]]) -> Operation:
         source = self._source(node.args[0], node)
-        amount = _argument(node, 1, ("chunks", "split_size_or_sections"))
-        self._axis(node, source, _argument(node, 2, ("dim",), 0), "C")
+        amount = node.args[1]
+        self._axis(node, source, _argument(node, 2, "dim", 0), "C")
         for size in amount if isinstance(amount, (list, tuple)) else [amount]:
             if not isinstance(size, int) or size < 1:
                 raise SsmqError(f"{_place(node)}: makes parts of {amount!r}: only whole numbers above 0 are known to make any")
@@ -272,14 +269,14 @@ class _Reader:
         )
 
     def _cat(self, node: fx.Node) -> Operation:
-        given = _argument(node, 0, ("tensors",))
+        given = node.args[0]
         if isinstance(given, fx.Node):
             self._source(given, node)
             raise SsmqError(f"{_place(node)}: takes the tensors of a list, not one tensor")
         sources = [self._source(value, node) for value in given]
         if len({source.axes for source in sources}) != 1:
             raise SsmqError(f"{_place(node)}: its tensors have different axes")
-        self._axis(node, sources[0], _argument(node, 1, ("dim",), 0), "C")
+        self._axis(node, sources[0], _argument(node, 1, "dim", 0), "C")
         if len(sources) == 1:
             return self._add(node, "same", *sources)
         return self._add(node, "cat", *sources, channels=sum(source.channels for source in sources))
@@ -290,7 +287,7 @@ class _Reader:
         if _NAMES.get(node.target, node.target) == "permute":
             order = list(node.args[1]) if isinstance(node.args[1], (tuple, list)) else list(node.args[1:])
         else:
-            a, b = _argument(node, 1, ("dim0",)), _argument(node, 2, ("dim1",))
+            a, b = node.args[1:3]
             for axis in (a, b):
                 if not isinstance(axis, int) or not -len(order) <= axis < len(order):
                     raise SsmqError(f"{_place(node)}: ({', '.join(source.axes)}) has no axis {axis!r}")
@@ -305,9 +302,9 @@ class _Reader:
 
     def _over_time(self, node: fx.Node) -> Operation:
         source = self._source(node.args[0], node)
-        axis = _argument(node, 1, ("dim",), None)
+        axis = _argument(node, 1, "dim")
         axis = axis[0] if isinstance(axis, (tuple, list)) and len(axis) == 1 else axis
-        if _argument(node, 2, ("keepdim",), False):
+        if _argument(node, 2, "keepdim", False):
             raise SsmqError(f"{_place(node)}: keepdim leaves a time of one step: leave it out")
         self._axis(node, source, axis, "T")
         return self._add(node, "sum", source, axes="BC")
@@ -316,19 +313,9 @@ class _Reader:
         return self._add(node, "same", self._source(node.args[0], node))
 
 
-_MISSING = object()
-
-
-def _argument(node: fx.Node, position: int, names: tuple[str, ...], default=_MISSING):
-    """An argument by its position or one of its names."""
-    if len(node.args) > position:
-        return node.args[position]
-    for name in names:
-        if name in node.kwargs:
-            return node.kwargs[name]
-    if default is _MISSING:
-        raise SsmqError(f"{_place(node)}: is called without {names[0]}")
-    return default
+def _argument(node: fx.Node, position: int, name: str, default=None):
+    """An argument that may be left out."""
+    return node.args[position] if len(node.args) > position else node.kwargs.get(name, default)
 
 
 def _place(node: fx.Node) -> str:

@@ -168,7 +168,7 @@ def _named(node: fx.Node, make: Callable[[], nn.Module]) -> nn.Module:
     except SsmqError as error:
         name = node.target if node.op == "call_module" else f"{owner(node)}{getattr(node.target, '__name__', node.target)}"
         raise SsmqError(f"{name}: {error}") from error
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise SsmqError(f"{owner(node)}{node.name}: is called with arguments that are not numbers ({error})") from error
 
 

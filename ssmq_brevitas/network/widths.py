@@ -7,7 +7,6 @@ import math
 import numpy as np
 
 from ..bounds import Term, by_head, code_term, least_bits, linear_terms, product_term, readout_terms, state_terms, sum_bits
-from ..errors import SsmqError
 from ..formats import Format
 from ..quant_linear import OnGrids
 from ..quant_s4d import QuantS4D
@@ -29,11 +28,9 @@ class Widths:
             self.states[operation.name] = state(operation, self.states, self.known)
 
     def format(self, name: str) -> Format:
-        """The format of a value that is codes. Raises SsmqError for any other."""
+        """The format of a value that is codes: what is read as such has a quantiser, put there or asked for."""
         found = grid_of(name, self.known)
-        if found is None:
-            operation = self.known[name]
-            raise SsmqError(f"{operation.path}: is read as codes, but no quantiser gives it: put one behind it")
+        assert found is not None, f"{self.known[name].path} is read as codes"
         fmt = self.quantizers[found[0]].format
         return Format(fmt.bits, fmt.signed, fmt.exponent + found[1])
 

@@ -122,6 +122,12 @@ def test_a_batch_that_is_none_is_refused_and_nothing_is_written(case, folder):
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ExportError, match="file/graphs: cannot be created .Not a directory.: give another folder"):
+        export(network(), tmp_path / "file" / "graphs", batch())
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [

@@ -61,6 +61,15 @@ def test_a_card_that_contradicts_itself_is_refused_by_what_does(tmp_path, change
         load_card(tmp_path / "model.safetensors")
 
 
+def test_a_card_that_its_checkpoint_does_not_allow_is_not_written(tmp_path):
+    checkpoint = tmp_path / "model.safetensors"
+    shutil.copy(FIRST, checkpoint)
+    model, _ = load_checkpoint(checkpoint)
+    with pytest.raises(SsmqError, match="model.safetensors: no card can be made of its note and 'ssmq train': seed: "):
+        write_card(checkpoint, (model, {"seed": "none"}), "ssmq train", load_card(FIRST).measured[0])
+    assert not checkpoint.with_suffix(".json").exists()
+
+
 def test_the_hash_sees_one_pixel_and_one_label():
     data = load_data()
     hashes = {data.digest}
