@@ -64,7 +64,7 @@ ECP5 = Flow(
     synthesis="synth_lattice -family ecp5",
     mapped="",
     padded="",
-    cells=("lattice/common_sim.vh", "lattice/ccu2c_sim.vh"),
+    cells=("lattice/cells_sim_ecp5.v",),
     models="ecp5",
     multipliers="ecp5",
     counted={"carry": {"CCU2C": 2}},
@@ -94,7 +94,7 @@ ICE40 = Flow(
     mapped="",
     padded="",
     cells=("ice40/cells_sim.v",),
-    models="",
+    models="ice40",
     multipliers="ice40",
     counted={
         "ff": {f"SB_DFF{kind}": 1 for kind in ("", "E", "SR", "R", "SS", "S", "ESR", "ER", "ESS", "ES")},
@@ -119,7 +119,6 @@ GOWIN = Flow(
     padded="",
     cells=("gowin/cells_sim.v",),
     models="gowin",
-    multipliers="gowin",
     counted={},
     # Registers without logic in front of them take the LUT there, and those LUTs are counted.
     reported={
