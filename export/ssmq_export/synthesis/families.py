@@ -89,7 +89,7 @@ ECP5 = Flow(
     goal=200.0,
 )
 ICE40 = Flow(
-    # Without -dsp, which makes wrong sums of registered products: see the multiplier of the family.
+    # Without -dsp, which makes wrong sums of registered products: the multiplier of the family is instantiated.
     synthesis="synth_ice40",
     mapped="",
     padded="",
@@ -143,11 +143,13 @@ GOWIN = Flow(
     goal=120.0,
 )
 XILINX = Flow(
-    synthesis="synth_xilinx -family xc7 -flatten",
+    synthesis="synth_xilinx -family xc7 -flatten -nodsp",
     mapped="-noiopad -noclkbuf",
     padded="",
     cells=("xilinx/cells_sim.v",),
     models="xilinx",
+    # Yosys would put sums of registered products into them, a cycle off.
+    multipliers="xilinx",
     counted={
         "lut": {**{f"LUT{inputs}": 1 for inputs in range(1, 7)}, "RAM32M": 4, "RAM64M": 4, "SRL16E": 1, "SRLC32E": 1},
         "ff": {f"FD{kind}E": 1 for kind in "RSCP"},
