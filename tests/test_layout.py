@@ -53,7 +53,7 @@ ROOMS = (
     {"graphs"},
     {"rtl"},
     {"estimates"},
-    {"hls4ml", "finn"},
+    {"hls4ml", "finn", "synthesis"},
     {"verification"},
     {"exporting"},
     {"from_network"},

@@ -64,7 +64,7 @@ ECP5 = Flow(
     synthesis="synth_lattice -family ecp5",
     mapped="",
     padded="",
-    cells=("lattice/common_sim.vh", "lattice/ccu2c_sim.vh"),
+    cells=("lattice/cells_sim_ecp5.v",),
     models="ecp5",
     multipliers="ecp5",
     counted={"carry": {"CCU2C": 2}},
@@ -89,12 +89,12 @@ ECP5 = Flow(
     goal=200.0,
 )
 ICE40 = Flow(
-    # Without -dsp, which makes wrong sums of registered products: see the multiplier of the family.
+    # Without -dsp, which makes wrong sums of registered products: the multiplier of the family is instantiated.
     synthesis="synth_ice40",
     mapped="",
     padded="",
     cells=("ice40/cells_sim.v",),
-    models="",
+    models="ice40",
     multipliers="ice40",
     counted={
         "ff": {f"SB_DFF{kind}": 1 for kind in ("", "E", "SR", "R", "SS", "S", "ESR", "ER", "ESS", "ES")},
@@ -119,7 +119,6 @@ GOWIN = Flow(
     padded="",
     cells=("gowin/cells_sim.v",),
     models="gowin",
-    multipliers="gowin",
     counted={},
     # Registers without logic in front of them take the LUT there, and those LUTs are counted.
     reported={
@@ -144,11 +143,13 @@ GOWIN = Flow(
     goal=120.0,
 )
 XILINX = Flow(
-    synthesis="synth_xilinx -family xc7 -flatten",
+    synthesis="synth_xilinx -family xc7 -flatten -nodsp",
     mapped="-noiopad -noclkbuf",
     padded="",
     cells=("xilinx/cells_sim.v",),
     models="xilinx",
+    # Yosys would put sums of registered products into them, a cycle off.
+    multipliers="xilinx",
     counted={
         "lut": {**{f"LUT{inputs}": 1 for inputs in range(1, 7)}, "RAM32M": 4, "RAM64M": 4, "SRL16E": 1, "SRLC32E": 1},
         "ff": {f"FD{kind}E": 1 for kind in "RSCP"},

@@ -144,6 +144,47 @@ endmodule
 """
 
 
+def _ice40_ram() -> str:
+    """256 words of 16 bits; of a narrower port the address above bit 7 chooses among the bits that it has."""
+    inits = "".join(f", parameter [255:0] INIT_{index[1]} = 0" for index in HEX[:16])
+    loads = " ".join(f"memory[{word}] = INIT_{HEX[word // 16][1]}[{word % 16 * 16}+:16];" for word in range(256))
+    return f"""
+module SB_RAM40_4K #(parameter WRITE_MODE = 0, READ_MODE = 0{inits}) (
+    output [15:0] RDATA, input RCLK, RCLKE, RE, WCLK, WCLKE, WE, input [10:0] RADDR, WADDR, input [15:0] MASK, WDATA
+);
+  // The bits of port number p of 2**mode are those whose place, modulo 2**mode, is p; its data are on bits of their own.
+  localparam integer WRITTEN = WRITE_MODE == 1 ? 0 : WRITE_MODE == 2 ? 1 : 3;
+  localparam integer READ = READ_MODE == 1 ? 0 : READ_MODE == 2 ? 1 : 3;
+  reg [15:0] memory[0:255];
+  reg [15:0] word;
+  reg [2:0] place;
+  initial begin {loads} end
+  wire [2:0] chosen = WADDR[10:8] & ((1 << WRITE_MODE) - 1);
+  wire [15:0] old = memory[WADDR[7:0]];
+  reg [15:0] next, shown;
+  integer i;
+  always @* begin
+    next = old;
+    for (i = 0; i < 16; i = i + 1)
+      if (WRITE_MODE == 0 ? !MASK[i] : i % (1 << WRITE_MODE) == chosen)
+        next[i] = WRITE_MODE == 0 ? WDATA[i] : WDATA[i / (1 << WRITE_MODE) * (1 << WRITE_MODE) + WRITTEN];
+    shown = word;
+    if (READ_MODE != 0) begin
+      shown = 0;
+      for (i = 0; i < 16; i = i + 1)
+        if (i % (1 << READ_MODE) == READ) shown[i] = word[i / (1 << READ_MODE) * (1 << READ_MODE) + place];
+    end
+  end
+  always @(posedge RCLK) if (RCLKE && RE) begin
+    word <= memory[RADDR[7:0]];
+    place <= RADDR[10:8] & ((1 << READ_MODE) - 1);
+  end
+  always @(posedge WCLK) if (WCLKE && WE) memory[WADDR[7:0]] <= next;
+  assign RDATA = shown;
+endmodule
+"""
+
+
 def models_of(family: str) -> str:
     """The cells of ``family`` as Verilog."""
     if family == "ecp5":
@@ -151,4 +192,4 @@ def models_of(family: str) -> str:
     if family == "gowin":
         rams = (("SP", False, 8), ("SPX9", False, 9), ("SDPB", True, 8), ("SDPX9B", True, 9))
         return BLOCK_RAM.read_text() + "".join(_gowin_ram(*ram) for ram in rams) + "".join(map(_gowin_multiplier, (9, 18)))
-    return ""
+    return _ice40_ram() if family == "ice40" else ""

