@@ -270,7 +270,7 @@ class _Reader:
 
     def _cat(self, node: fx.Node) -> Operation:
         given = node.args[0]
-        if isinstance(given, fx.Node):
+        if not isinstance(given, (list, tuple)):
             self._source(given, node)
             raise SsmqError(f"{_place(node)}: takes the tensors of a list, not one tensor")
         sources = [self._source(value, node) for value in given]
@@ -287,10 +287,12 @@ class _Reader:
         if _NAMES.get(node.target, node.target) == "permute":
             order = list(node.args[1]) if isinstance(node.args[1], (tuple, list)) else list(node.args[1:])
         else:
-            a, b = node.args[1:3]
-            for axis in (a, b):
+            swapped = []
+            for axis in node.args[1:3]:
                 if not isinstance(axis, int) or not -len(order) <= axis < len(order):
                     raise SsmqError(f"{_place(node)}: ({', '.join(source.axes)}) has no axis {axis!r}")
+                swapped.append(axis)
+            a, b = swapped
             order[a], order[b] = order[b], order[a]
         whole = len(order) == len(source.axes) and all(isinstance(axis, int) for axis in order)
         if not whole or {axis % len(order) for axis in order} != set(range(len(order))):

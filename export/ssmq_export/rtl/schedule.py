@@ -92,8 +92,9 @@ def _with_queues(cell: Cell, times: dict[str, np.ndarray], cells: list[Cell]) ->
 
 def _with_room(cell: Cell, times: dict[str, np.ndarray], leaving: np.ndarray) -> Cell:
     """A replay with room for every beat that comes before those of its last pass have left."""
-    arrivals, (beats, passes) = times[cell.inputs["in"].name], (cell.timing.beats, cell.timing.passes)
-    freed = leaving.reshape(-1, passes, beats)[:, -1].reshape(-1)
+    arrivals, timing = times[cell.inputs["in"].name], cell.timing
+    assert isinstance(timing, Replayed)
+    freed = leaving.reshape(-1, timing.passes, timing.beats)[:, -1].reshape(-1)
     kept = np.arange(len(arrivals)) - np.searchsorted(freed, arrivals, side="right") + 1
     depth = max(cell.parameters["DEPTH"], library.power(int(kept.max())))
     return replace(cell, parameters={**cell.parameters, "DEPTH": depth})

@@ -10,7 +10,7 @@ from pathlib import Path
 STAMP = "made-from"
 
 
-def stage(folder: Path, given: Mapping[str, bytes], about: str, make: Callable[[Path], None]) -> bool:
+def stage(folder: Path, given: Mapping[str, bytes], about: str, make: Callable[[Path], object]) -> bool:
     """Let ``make`` work in a folder that holds the files ``given``, and call it ``folder`` when it has ended.
 
     ``about`` says what else its result depends on: versions of programs, their arguments. Nothing is done, and False
