@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.table import Table
@@ -11,6 +11,7 @@ from rich.table import Table
 from . import options
 from .output import console, print_json, say
 
+Shape = Literal["dataflow", "serial"]
 NAME = "rtl"
 EXAMPLE = "ssmq rtl graphs/sequence-dataflow.onnx --out build/rtl"
 
@@ -24,6 +25,7 @@ def command(
     target: Annotated[str | None, typer.Option(help="Part that --fps is for, as in ssmq estimate.")] = None,
     clock: Annotated[float, typer.Option(help="Clock in MHz that --fps is for.", **options.MEGAHERTZ)] = 100.0,
     name: Annotated[str, typer.Option(help="Name of the top level.")] = "network",
+    shape: Annotated[Shape, typer.Option(help="A chain of all layers, or one layer that takes the place of all alike.")] = "dataflow",
     as_json: options.AsJson = False,
 ) -> None:
     """Write sources, memories, a manifest, a self-test, and packaging for FuseSoC and Vivado.
@@ -41,7 +43,7 @@ def command(
         raise ExportError("--fps and --target belong together: give both, or neither for the folding that the graph keeps")
     if fps is not None:
         model = folded_graph(model, estimate_graph(model, find_part(target), fps=fps, clock_mhz=clock))
-    manifest = write_rtl(model, out, name)
+    manifest = write_rtl(model, out, name, shape)
     if as_json:
         print_json(manifest.model_dump(mode="json"))
         return

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from math import gcd
+from math import gcd, lcm
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from ..dataflow.ranges import Range
 from ..errors import ExportError
 from . import library
 from .affine import line_of
+from .layers import matrix_to_blocks
 from .names import Names
 from .netlist import Cell, Stream, stream_of
 
@@ -30,12 +31,14 @@ TABULATED, SEARCHED = 1 << 11, 16
 
 @dataclass(frozen=True, eq=False)
 class Design:
-    """``cells`` in an order in which every stream is made before it is read; ``tensors`` by the names of their streams."""
+    """``cells`` in an order in which every stream is made before it is read, but for what comes back in a loop; ``tensors`` by
+    the names of their streams, ``layered`` those of streams with several layers."""
 
     cells: list[Cell]
     given: Stream
     result: Stream
     tensors: dict[str, str] = field(default_factory=dict)
+    layered: dict[str, list[str]] = field(default_factory=dict)
 
 
 def build(graph: DataflowGraph, foldings: list[Folding], names: Names) -> Design:
@@ -45,8 +48,7 @@ def build(graph: DataflowGraph, foldings: list[Folding], names: Names) -> Design
     """
     port = graph.ports.output
     builder = Builder(graph.operations, (port.name,), names)
-    name = graph.ports.input.name
-    given = builder.enter(name, tuple(np.full(graph.channels[name], end, np.int64) for end in graph.limits[name]))
+    given = builder.enter_port(graph)
     for operation, folding in zip(graph.operations, foldings, strict=True):
         builder.visit(operation, folding.lanes, folding.use_dsp)
     return Design(builder.cells, given, builder.leave(port.name, bool(port.each_step)), builder.tensors)
@@ -68,10 +70,15 @@ class Builder:
         # Of a shifted tensor that a sum shifts: by how much.
         self.shifts: dict[str, int] = {}
 
+    def enter_port(self, graph: DataflowGraph) -> Stream:
+        """The stream of the graph's input."""
+        name = graph.ports.input.name
+        return self.enter(name, tuple(np.full(graph.channels[name], end, np.int64) for end in graph.limits[name]))
+
     def enter(self, name: str, limits: Range) -> Stream:
         """The stream that comes from outside, a channel a beat."""
         stream = stream_of(self.names.new(name), limits, 1)
-        self._offer(name, stream)
+        self.offer(name, stream)
         return stream
 
     def leave(self, name: str, each_step: bool) -> Stream:
@@ -103,19 +110,19 @@ class Builder:
         if kind in MATRICES:
             # A spread has one product an output, whatever its inputs.
             pe, simd = (lanes[0], lanes[1] if len(lanes) > 1 else 1)
-            self._matrix(operation, operation.constant, pe, simd)
+            self._matrix(operation, pe, simd)
         elif kind == "scan":
             heads, modes = lanes
             given = self.take(operation.inputs[0], heads)
             output = self._output(operation, heads, given)
             self._put(library.scan, given, output, modes, operation.parameters, operation.shape.state_bits)
-            self._offer(operation.output, output)
+            self.offer(operation.output, output)
         elif kind in ("product", "sum"):
             self._join(operation, lanes[0])
         elif kind == "running sum":
             given = self.take(operation.inputs[0], lanes[0])
             output = stream_of(self.names.new(operation.output), operation.limits, lanes[0], True)
-            self._offer(operation.output, self._put(library.running_sum, given, output))
+            self.offer(operation.output, self._put(library.running_sum, given, output))
         elif kind in COUNTS:
             self._count(operation, lanes[0])
         elif not self._shifted(operation):
@@ -128,7 +135,7 @@ class Builder:
         if operation.kind == "offset":
             factor, term = np.full_like(constant, operation.sign), constant
         output = self._output(operation, lanes, given)
-        self._offer(operation.output, self._put(library.affine, given, output, factor, term))
+        self.offer(operation.output, self._put(library.affine, given, output, factor, term))
 
     def _shifted(self, operation: Operation) -> bool:
         """Whether the one sum that reads it does the shift."""
@@ -159,7 +166,7 @@ class Builder:
             shifts = tuple(self.shifts.get(name, 0) for name in operation.inputs)
             cell = library.add(*streams, output, shifts, operation.sign)
         self.cells.append(cell)
-        self._offer(operation.output, output)
+        self.offer(operation.output, output)
 
     def _repeated(self, tensor: str, channels: int, lanes: int) -> Stream:
         """The one channel of a tensor as ``channels`` equal ones."""
@@ -167,13 +174,14 @@ class Builder:
         stream = self._put(library.replay, stream, self._like(stream, "repeated", channels=channels), channels)
         return self._in_lanes(stream, lanes)
 
-    def _matrix(self, operation: Operation, weight: np.ndarray, pe: int, simd: int) -> None:
+    def _matrix(self, operation: Operation, pe: int, simd: int) -> None:
         given = self.take(operation.inputs[0], simd)
-        passes = weight.shape[1] // pe
+        weight = matrix_to_blocks(operation.constant, given.slots)
+        passes = weight.shape[2] // pe
         if passes > 1:
             given = self._put(library.replay, given, self._like(given, "replayed"), passes)
         output = self._output(operation, pe, given)
-        self._offer(operation.output, self._put(library.matvec, given, output, weight))
+        self.offer(operation.output, self._put(library.matvec, given, output, weight))
 
     def _count(self, operation: Operation, lanes: int) -> None:
         line, given = line_of(operation), self.take(operation.inputs[0], lanes)
@@ -189,7 +197,7 @@ class Builder:
             self._put(library.table, given, inner, operation.bias + np.stack(reached))
         else:
             self._search(operation, thresholds, given, inner)
-        self._offer(operation.output, self._put(library.register, inner, output))
+        self.offer(operation.output, self._put(library.register, inner, output))
 
     def _search(self, operation: Operation, thresholds: np.ndarray, code: Stream, output: Stream) -> None:
         """Thresholds past the last are larger than every code."""
@@ -208,8 +216,28 @@ class Builder:
         ones = np.ones(operation.channels, np.int64)
         self._put(library.affine, stream, output, ones, ones * operation.bias)
 
+    def in_format(self, stream: Stream, wanted: Stream) -> Stream:
+        """``stream`` in the bits of ``wanted``, which hold its codes."""
+        if (stream.bits, stream.signed) == (wanted.bits, wanted.signed):
+            return stream
+        output = self._like(stream, "extended", bits=wanted.bits, signed=wanted.signed)
+        one, none = np.ones(stream.channels, np.int64), np.zeros(stream.channels, np.int64)
+        return self._put(library.affine, stream, output, one, none)
+
+    def split(self, tensor: str, lanes: int, parts: list[str]) -> None:
+        """Give every one of ``parts`` its elements of a tensor that has one of each in turn."""
+        count = len(parts)
+        stream = self.take(tensor, lcm(lanes, count))
+        copies = [self._like(stream, f"part_{k}") for k in range(count)]
+        self.cells.append(library.fork(stream, copies))
+        for k, (part, copy) in enumerate(zip(parts, copies, strict=True)):
+            shape = {"channels": stream.channels // count, "lanes": stream.lanes // count}
+            output = replace(copy, name=self.names.new(part), **shape)
+            self.offer(part, self._put(library.lanes, copy, output, count, k))
+
     def _output(self, operation: Operation, lanes: int, given: Stream) -> Stream:
-        return stream_of(self.names.new(operation.output), operation.limits, lanes, given.once)
+        made = stream_of(self.names.new(operation.output), operation.limits, lanes, given.once)
+        return replace(made, slots=given.slots, paced=given.paced)
 
     def _like(self, stream: Stream, suffix: str, **changes) -> Stream:
         fields = {**stream.__dict__, **changes}
@@ -224,7 +252,7 @@ class Builder:
             return cell
         return replace(cell, parameters={**cell.parameters, "STYLE": self.style})
 
-    def _offer(self, tensor: str, stream: Stream) -> None:
+    def offer(self, tensor: str, stream: Stream) -> None:
         """Give every reader of ``tensor`` a stream of its own."""
         self.tensors[stream.name] = tensor
         count = self.readers[tensor]

@@ -6,6 +6,7 @@ import re
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import onnx
@@ -23,14 +24,17 @@ from .manifest import MANIFEST, NAME, Manifest, manifest_of
 from .names import LIBRARY, TAKEN, Names
 from .packaging import core_file, packaging_script, readme, self_test
 from .schedule import queued
+from .serial import build_serial
 from .verilog import top_level
 
 # What the design itself is, in ``RTL``; the library's modules and the memories lie beside it.
 RTL, TEST, TOP, GRAPH, FAMILIES = "rtl", "test", "network", "graph.onnx", "families"
 TESTED_SEQUENCES, TESTED_STEPS = 2, 24
+Shape = Literal["dataflow", "serial"]
+SHAPES = {"dataflow": build, "serial": build_serial}
 
 
-def write_rtl(model: onnx.ModelProto, folder: Path, name: str = TOP) -> Manifest:
+def write_rtl(model: onnx.ModelProto, folder: Path, name: str = TOP, shape: Shape = "dataflow") -> Manifest:
     """Generate the RTL of ``model``, a sequence dataflow graph, into ``folder``; what was generated there is replaced.
 
     Its foldings are those that the graph keeps, one lane each where it keeps none. Raises ExportError, and leaves nothing
@@ -46,7 +50,7 @@ def write_rtl(model: onnx.ModelProto, folder: Path, name: str = TOP) -> Manifest
     foldings = foldings_of(model, graph.operations)
     if foldings is None:
         foldings = [Folding((1,) * len(operation.dims)) for operation in graph.operations]
-    design = queued(build(graph, foldings, Names(name)))
+    design = queued(SHAPES[shape](graph, foldings, Names(name)))
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".rtl-") as scratch:
         made = Path(scratch) / "rtl"

@@ -2,7 +2,8 @@
 
 With input always there and output always taken, a chain of stream modules settles to the interval of its slowest part. A
 queue is needed where ways from one tensor meet again, in front of the join, on the way that is shorter, and in front of
-what takes beats unevenly: as deep as the beats that wait there when steps come at that interval.
+what takes beats unevenly: as deep as the beats that wait there when steps come at that interval. Inside a loop, where
+every reader takes each beat, the same schedule says what else needs a queue, and how fast the loop may turn.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from . import library
 from .build import Design
 from .netlist import Cell, Stream
-from .timing import serial
+from .timing import Looped, Replayed, serial
 
 # Steps after which what waits at a join no longer grows: those on the way at once, and a few.
 SETTLED = 256
@@ -25,10 +26,14 @@ def interval(design: Design) -> int:
     return max(cell.interval for cell in design.cells if not next(iter(cell.inputs.values())).once)
 
 
-def departures(cell: Cell, times: dict[str, np.ndarray], sequences: int) -> np.ndarray:
-    """When beats leave ``cell``; a join takes a beat when both are there."""
+def departures(cell: Cell, times: dict[str, np.ndarray], sequences: int) -> dict[str, np.ndarray]:
+    """When beats leave ``cell``, by stream; a join takes a beat when both are there, a loop's own are back in time."""
+    if isinstance(cell.timing, Looped):
+        found = cell.timing.issued(times[cell.inputs["in"].name], sequences)
+        return {stream.name: leaving for stream, leaving in zip(cell.outputs.values(), found, strict=True)}
     arrivals = [times[stream.name] for stream in cell.inputs.values()]
-    return cell.timing.departures(np.maximum.reduce(arrivals), sequences)
+    leaving = cell.timing.departures(np.maximum.reduce(arrivals), sequences)
+    return {stream.name: leaving for stream in cell.outputs.values()}
 
 
 def total_cycles(design: Design, sequences: int, steps: int) -> tuple[int, int]:
@@ -38,45 +43,80 @@ def total_cycles(design: Design, sequences: int, steps: int) -> tuple[int, int]:
         beats = count * steps * design.given.beats
         times = {design.given.name: np.arange(beats)}
         for cell in design.cells:
-            leaving = departures(cell, times, count)
-            times |= {stream.name: leaving for stream in cell.outputs.values()}
+            times |= departures(cell, times, count)
         ends.append(int(times[design.result.name][-1]) + 1)
     return ends[0] + (sequences - 1) * (ends[1] - ends[0]), ends[1] - ends[0]
 
 
 def queued(design: Design) -> Design:
-    """``design`` with the queues that it needs."""
-    spacing = interval(design) * np.arange(SETTLED)[:, None] + np.arange(design.given.beats)
-    return replace(design, cells=with_queues(design.cells, {design.given.name: serial(spacing.reshape(-1))}))
+    """``design`` with the queues that it needs, and with a loop as slow as its layer asks for."""
+    while True:
+        spacing = interval(design) * np.arange(SETTLED)[:, None] + np.arange(design.given.beats)
+        times = {design.given.name: serial(spacing.reshape(-1))}
+        cells = with_queues(design.cells, times)
+        slower = [_slower(cell, times) if isinstance(cell.timing, Looped) else cell for cell in design.cells]
+        if slower == design.cells:
+            return replace(design, cells=cells)
+        design = replace(design, cells=slower)
+
+
+def _slower(loop: Cell, times: dict[str, np.ndarray]) -> Cell:
+    """``loop``, with longer slots where a beat is not back when it is wanted, ``slots`` + 1 slots later."""
+    timing = loop.timing
+    back, out = (times[stream.name] for stream in (loop.inputs["back"], loop.outputs["out"]))
+    wanted = (out - timing.latency).reshape(-1, timing.slots, timing.beats)
+    # Of slot 0 the result takes the place, from its first cycle on without a gap.
+    wanted[1:, 0] = wanted[:-1, -1, -1:] + 1 + np.arange(timing.beats)
+    later = (timing.slots + 1) * timing.beats
+    # Two cycles pass in the loop's own queue.
+    late = int((back[:-later] + 2 - wanted.reshape(-1)[later:]).max())
+    if late <= 0:
+        return loop
+    slot = timing.slot + -(-late // (timing.slots + 1))
+    return library.loop(*loop.inputs.values(), *loop.outputs.values(), slot // timing.beats, slot % timing.beats)
 
 
 def with_queues(cells: list[Cell], times: dict[str, np.ndarray]) -> list[Cell]:
     """``cells`` with queues in front of those that keep beats waiting; ``times`` in which the given ones come."""
     found: list[Cell] = []
     for cell in cells:
-        if len(cell.inputs) > 1 or cell.timing.uneven:
+        paced = any(stream.paced for stream in cell.inputs.values())
+        if not isinstance(cell.timing, Looped) and (len(cell.inputs) > 1 or cell.timing.uneven or paced):
             cell = _with_queues(cell, times, found)
         leaving = departures(cell, times, 1)
-        times |= {stream.name: leaving for stream in cell.outputs.values()}
+        if paced and isinstance(cell.timing, Replayed):
+            cell = _with_room(cell, times, next(iter(leaving.values())))
+        times |= leaving
         found.append(cell)
     return found
 
 
 def _with_queues(cell: Cell, times: dict[str, np.ndarray], cells: list[Cell]) -> Cell:
-    arrivals = np.maximum.reduce([times[stream.name] for stream in cell.inputs.values()])
-    taken = cell.timing.taken(arrivals)
     inputs = dict(cell.inputs)
-    for port, stream in cell.inputs.items():
-        # Beats that came before beat k is taken, itself not counted.
-        waiting = np.searchsorted(times[stream.name], taken) - np.arange(len(taken))
-        if (most := int(waiting.max())) > 0:
-            inputs[port] = _queue(stream, most, times, cells)
+    for again in (False, True):
+        arrivals = np.maximum.reduce([times[stream.name] for stream in inputs.values()])
+        taken = cell.timing.taken(arrivals)
+        for port, stream in inputs.items():
+            # Beats that came before beat k is taken, itself not counted.
+            waiting = np.searchsorted(times[stream.name], taken) - np.arange(len(taken))
+            # A queue takes a cycle or two, for which what is paced would have to wait.
+            if (most := int(waiting.max())) > 0 and (stream.paced or not again):
+                inputs[port] = _queue(stream, most, times, cells)
     return replace(cell, inputs=inputs)
 
 
+def _with_room(cell: Cell, times: dict[str, np.ndarray], leaving: np.ndarray) -> Cell:
+    """A replay with room for every beat that comes, without ever saying no."""
+    arrivals, (beats, passes) = times[cell.inputs["in"].name], (cell.timing.beats, cell.timing.passes)
+    freed = leaving.reshape(-1, passes, beats)[:, -1].reshape(-1)
+    kept = np.arange(len(arrivals)) - np.searchsorted(freed, arrivals, side="right") + 1
+    depth = max(cell.parameters["DEPTH"], library.power(int(kept.max())))
+    return replace(cell, parameters={**cell.parameters, "DEPTH": depth})
+
+
 def _queue(stream: Stream, beats: int, times: dict[str, np.ndarray], cells: list[Cell]) -> Stream:
-    held = stream.named(f"{stream.name}_queued")
+    held = replace(stream, name=f"{stream.name}_queued", paced=False)
     cell = library.register(stream, held) if beats == 1 else library.fifo(stream, held, beats + 2)
     cells.append(cell)
-    times[held.name] = departures(cell, times, 1)
+    times |= departures(cell, times, 1)
     return held

@@ -1,8 +1,9 @@
 // factor * x + term, channel by channel; with ROUND = 1 its quotient by 2**SHIFT, nearest, ties to even, clipped to
 // LOW .. HIGH. This is every scale, offset, alignment and requantiser.
 // Numbers that channels have in COMMON are parameters; others lie in FILE, a word {term, factor} a lane, BEATS words.
-// FACTOR_BITS 0: every factor in the file is 1 and left out. With ROUND, terms include 2**(SHIFT - 1).
-// Latency: 1 in COMMON, 3 from a file, 3 more with factors, 2 more to ROUND. Interval 1.
+// FACTOR_BITS 0: every factor in the file is 1 and left out; POWERS: they are powers of two, and their exponents are there.
+// With ROUND, terms include 2**(SHIFT - 1).
+// Latency: 1 in COMMON, 3 from a file, 3 more with factors or 1 with POWERS, 2 more to ROUND. Interval 1.
 module ssmq_affine #(
     parameter int LANES = 1,
     parameter int BEATS = 4,
@@ -14,6 +15,7 @@ module ssmq_affine #(
     parameter int FACTOR = 1,
     parameter int TERM = 0,
     parameter int FACTOR_BITS = 0,
+    parameter int POWERS = 0,
     parameter int TERM_BITS = 8,
     parameter FILE = "affine.mem",
     parameter int STYLE = 0,
@@ -33,7 +35,7 @@ module ssmq_affine #(
     output wire  [LANES*OUT_BITS-1:0] out_data,
     output wire                       out_last
 );
-  localparam int PRODUCT_LATENCY = COMMON != 0 ? 0 : FACTOR_BITS != 0 ? 5 : 2;
+  localparam int PRODUCT_LATENCY = COMMON != 0 ? 0 : FACTOR_BITS == 0 ? 2 : POWERS != 0 ? 3 : 5;
   localparam int SB = ROUND != 0 ? SUM_BITS : OUT_BITS;
   localparam int WORD = FACTOR_BITS + TERM_BITS;
   wire en = ~out_valid | out_ready;
@@ -98,6 +100,15 @@ module ssmq_affine #(
       if (FACTOR_BITS == 0) begin : g_term
         wire signed [TERM_BITS-1:0] term = word;
         always_ff @(posedge clk) if (en) sum <= SB'(met) + SB'(term);
+      end else if (POWERS != 0) begin : g_power
+        logic [SB-1:0] moved;
+        logic signed [TERM_BITS-1:0] term;
+        always_ff @(posedge clk)
+          if (en) begin
+            moved <= SB'(met) << word[FACTOR_BITS-1:0];
+            term <= word[WORD-1:FACTOR_BITS];
+            sum <= moved + SB'(term);
+          end
       end else begin : g_factor
         wire signed [IN_BITS+FACTOR_BITS:0] scaled;
         wire unused_product = &{1'b0, scaled};
