@@ -16,7 +16,7 @@ import numpy as np
 
 from ..dataflow.folding import Folding
 from ..dataflow.graph import DataflowGraph
-from ..dataflow.operation import COUNTS, MATRICES, Operation
+from ..dataflow.operation import COUNTS, FACTORS, MATRICES, Operation
 from ..dataflow.ranges import Range
 from ..errors import ExportError
 from . import library
@@ -67,8 +67,9 @@ class Builder:
         self.waiting: dict[str, list[Stream]] = {}
         self.tensors: dict[str, str] = {}
         self.style = 0
-        # Of a shifted tensor that a sum shifts: by how much.
+        # Of a shifted tensor that a sum shifts: by how much; of one that its requantiser scales: by what.
         self.shifts: dict[str, int] = {}
+        self.scales: dict[str, np.ndarray] = {}
 
     def enter_port(self, graph: DataflowGraph) -> Stream:
         """The stream of the graph's input."""
@@ -107,7 +108,9 @@ class Builder:
         """Add the cells of ``operation``, whose multipliers are those of the device or LUTs."""
         self.style = int(not use_dsp)
         kind = operation.kind
-        if kind in MATRICES:
+        if self._scaled(operation):
+            pass
+        elif kind in MATRICES:
             # A spread has one product an output, whatever its inputs.
             pe, simd = (lanes[0], lanes[1] if len(lanes) > 1 else 1)
             self._matrix(operation, pe, simd)
@@ -149,6 +152,25 @@ class Builder:
         self.waiting[operation.output] = [self.waiting[source].pop(0)]
         return True
 
+    def _scaled(self, operation: Operation) -> bool:
+        """Whether the one requantiser that reads it does the products with constants too."""
+        consumer = self.consumers.get(operation.output)
+        alone = self.readers[operation.output] == 1 and consumer is not None and consumer.kind in COUNTS
+        spread = operation.kind in MATRICES and len(operation.constant) == 1
+        if not alone or not (spread or operation.kind in FACTORS) or line_of(consumer) is None:
+            return False
+        (source,) = operation.inputs
+        self.scales[operation.output] = operation.constant.reshape(-1)
+        self.waiting[operation.output] = [self.waiting[source].pop(0)]
+        return True
+
+    def _unscaled(self, operation: Operation, lanes: int) -> Stream:
+        """What a requantiser is given, before it is scaled."""
+        (name,) = operation.inputs
+        if self.waiting[name][0].channels < operation.channels:
+            return self._repeated(name, operation.channels, lanes)
+        return self.take(name, lanes)
+
     def _join(self, operation: Operation, lanes: int) -> None:
         channels = operation.channels
         streams = []
@@ -171,8 +193,7 @@ class Builder:
     def _repeated(self, tensor: str, channels: int, lanes: int) -> Stream:
         """The one channel of a tensor as ``channels`` equal ones."""
         stream = self.take(tensor, 1)
-        stream = self._put(library.replay, stream, self._like(stream, "repeated", channels=channels), channels)
-        return self._in_lanes(stream, lanes)
+        return self._put(library.repeat, stream, self._like(stream, "repeated", channels=channels, lanes=lanes))
 
     def _matrix(self, operation: Operation, pe: int, simd: int) -> None:
         given = self.take(operation.inputs[0], simd)
@@ -184,12 +205,14 @@ class Builder:
         self.offer(operation.output, self._put(library.matvec, given, output, weight))
 
     def _count(self, operation: Operation, lanes: int) -> None:
-        line, given = line_of(operation), self.take(operation.inputs[0], lanes)
+        line, given = line_of(operation), self._unscaled(operation, lanes)
         output = self._output(operation, lanes, given)
-        inner = output.named(self.names.new(f"{output.name}_rounded"))
+        # What is paced never waits, and is registered by the rounder.
+        inner = output if given.paced else output.named(self.names.new(f"{output.name}_rounded"))
         thresholds = _distinct(operation)
         if line is not None:
-            self._put(library.affine, given, inner, line.factor, line.term, line)
+            scale = self.scales.get(operation.inputs[0], 1)
+            self._put(library.affine, given, inner, line.factor * scale, line.term, line)
         elif len(thresholds) << given.bits <= TABULATED:
             patterns = np.arange(1 << given.bits)
             codes = np.where(patterns >> (given.bits - 1) & given.signed, patterns - (1 << given.bits), patterns)
@@ -197,7 +220,7 @@ class Builder:
             self._put(library.table, given, inner, operation.bias + np.stack(reached))
         else:
             self._search(operation, thresholds, given, inner)
-        self.offer(operation.output, self._put(library.register, inner, output))
+        self.offer(operation.output, output if given.paced else self._put(library.register, inner, output))
 
     def _search(self, operation: Operation, thresholds: np.ndarray, code: Stream, output: Stream) -> None:
         """Thresholds past the last are larger than every code."""

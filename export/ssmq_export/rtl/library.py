@@ -65,6 +65,12 @@ def replay(given: Stream, output: Stream, passes: int) -> Cell:
     return Cell(f"{output.name}_replay", "ssmq_replay", timing, {"in": given}, {"out": output}, parameters)
 
 
+def repeat(given: Stream, output: Stream) -> Cell:
+    """The one channel of ``given`` as those of ``output``."""
+    parameters = {"BITS": given.bits, "LANES": output.lanes, "CHANNELS": output.channels}
+    return Cell(f"{output.name}_repeat", "ssmq_repeat", Parts(1, output.beats), {"in": given}, {"out": output}, parameters)
+
+
 def argmax(given: Stream, output: Stream) -> Cell:
     parameters = {"BEATS": given.beats, "IN_BITS": given.bits, "IN_SIGNED": int(given.signed)}
     timing = Several(1, given.beats)

@@ -27,7 +27,7 @@ TAKEN = frozenset(
 )
 # What is appended to the name of a stream or of an operation.
 SUFFIXES = (
-    "valid", "ready", "data", "last", "a", "c", "d", "register", "fork", "widen", "narrow", "lanes", "loop", "taken", "replay", "last_step", "argmax",
+    "valid", "ready", "data", "last", "a", "c", "d", "register", "fork", "widen", "narrow", "lanes", "loop", "repeat", "taken", "replay", "last_step", "argmax",
     "queued", "queued_valid", "queued_ready", "queued_data", "queued_last", "queued_register", "queued_fifo",
 )  # fmt: skip
 
