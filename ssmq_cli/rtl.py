@@ -31,19 +31,23 @@ def command(
     """Write sources, memories, a manifest, a self-test, and packaging for FuseSoC and Vivado.
 
     The folding is the one that the graph keeps (`ssmq estimate --write`), one lane a node without, unless --fps chooses
-    one. `ssmq simulate` runs what was written.
+    one. `ssmq simulate` runs what was written. In the serial shape the layers that are alike take turns in one, with the
+    multipliers that --target has.
     """
     from ssmq_export.door.graph_file import load_graph
     from ssmq_export.errors import ExportError
     from ssmq_export.estimates import estimate_graph, find_part, folded_graph
-    from ssmq_export.rtl import write_rtl
+    from ssmq_export.rtl import serially_folded, write_rtl
 
     model = load_graph(graph, "sequence-dataflow")
     if (fps is None) != (target is None):
         raise ExportError("--fps and --target belong together: give both, or neither for the folding that the graph keeps")
-    if fps is not None:
+    multipliers = None
+    if fps is not None and shape == "serial":
+        model, multipliers = serially_folded(model, fps, clock), find_part(target).dsp
+    elif fps is not None:
         model = folded_graph(model, estimate_graph(model, find_part(target), fps=fps, clock_mhz=clock))
-    manifest = write_rtl(model, out, name, shape)
+    manifest = write_rtl(model, out, name, shape, multipliers)
     if as_json:
         print_json(manifest.model_dump(mode="json"))
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +20,7 @@ from ..door import admit
 from ..door.graph_file import save_graph
 from ..errors import ExportError
 from .build import Design, build
+from .library import with_multipliers
 from .evaluate import evaluated
 from .manifest import MANIFEST, NAME, Manifest, manifest_of
 from .names import LIBRARY, TAKEN, Names
@@ -34,10 +36,13 @@ Shape = Literal["dataflow", "serial"]
 SHAPES = {"dataflow": build, "serial": build_serial}
 
 
-def write_rtl(model: onnx.ModelProto, folder: Path, name: str = TOP, shape: Shape = "dataflow") -> Manifest:
+def write_rtl(
+    model: onnx.ModelProto, folder: Path, name: str = TOP, shape: Shape = "dataflow", multipliers: int | None = None
+) -> Manifest:
     """Generate the RTL of ``model``, a sequence dataflow graph, into ``folder``; what was generated there is replaced.
 
-    Its foldings are those that the graph keeps, one lane each where it keeps none. Raises ExportError, and leaves nothing
+    Its foldings are those that the graph keeps, one lane each where it keeps none. ``multipliers``: how many of the device
+    there are, if not as many as there are products. Raises ExportError, and leaves nothing
     behind, for a graph that the checker refuses, an operation without RTL, lanes that do not divide, and a folder that
     holds something else.
     """
@@ -51,6 +56,8 @@ def write_rtl(model: onnx.ModelProto, folder: Path, name: str = TOP, shape: Shap
     if foldings is None:
         foldings = [Folding((1,) * len(operation.dims)) for operation in graph.operations]
     design = queued(SHAPES[shape](graph, foldings, Names(name)))
+    if multipliers is not None:
+        design = replace(design, cells=with_multipliers(design.cells, multipliers))
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".rtl-") as scratch:
         made = Path(scratch) / "rtl"

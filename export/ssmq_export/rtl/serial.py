@@ -9,13 +9,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
-from math import lcm
+from itertools import product
+from math import prod
 
 import numpy as np
+import onnx
 
-from ..dataflow.folding import Folding, cycles
+from ..dataflow.folding import Folding, cycles, fold
 from ..dataflow.graph import DataflowGraph
+from ..dataflow.keys import length_of
 from ..dataflow.operation import MATRICES, Operation
+from ..errors import ExportError
 from . import library
 from .build import Builder, Design
 from .layers import Layers, fused, layers_of, stacked
@@ -44,6 +48,38 @@ def build_serial(graph: DataflowGraph, foldings: list[Folding], names: Names) ->
     gap, idle = pace([*inner, *outer.cells], turning)
     cells = [*outer.cells[:begun], library.loop(fresh, back, turning, result, gap, idle), *inner, *outer.cells[begun:]]
     return Design(cells, given, leaving, outer.tensors, layered)
+
+
+def serially_folded(model: onnx.ModelProto, fps: float, clock_mhz: float) -> onnx.ModelProto:
+    """``model``, a sequence dataflow graph, with the fewest lanes at which ``fps`` sequences a second pass in this shape."""
+    graph, steps = DataflowGraph(model), length_of(model)
+    span = int(clock_mhz * 1e6 / (fps * steps))
+    layers = layers_of(graph)
+    inside = {operation.output for layer in layers.repeated for operation in layer}
+    each = span // len(layers.repeated)
+    foldings = [
+        Folding(fewest_lanes(one.output, one.dims, each if one.output in inside else span, one.kind == "scan"))
+        for one in graph.operations
+    ]
+    return fold(model, graph.operations, foldings)
+
+
+def fewest_lanes(name: str, dims: tuple[int, ...], span: int, modes: bool = False) -> tuple[int, ...]:
+    """Lanes of an operation, as few as take ``span`` cycles at most; with ``modes`` those of a scan, a head's before
+    several heads."""
+    if modes:
+        choices = [(1, n) for n in range(1, dims[1] + 1)] + [(n, dims[1]) for n in range(2, dims[0] + 1)]
+    else:
+        choices = list(product(*(range(size, 0, -1) for size in reversed(dims))))
+        choices = [lanes[::-1] for lanes in choices]
+    fitting = [
+        lanes
+        for lanes in choices
+        if all(size % n == 0 for size, n in zip(dims, lanes, strict=True)) and prod(dims) <= span * prod(lanes)
+    ]
+    if not fitting:
+        raise ExportError(f"{name}: no lanes do it in {span} cycles: ask for fewer sequences a second, or a faster clock")
+    return min(fitting, key=prod)
 
 
 def pace(cells: list[Cell], turning: Stream, least: int = 0) -> tuple[int, int]:
@@ -80,7 +116,8 @@ def _layer(layers: Layers, turning: Stream, chosen: dict[str, Folding], names: N
     for operation in operations:
         tensors = parts.get(operation.output, [])
         folding = first[tensors[0]] if tensors else first[operation.output]
-        lanes = fewest_lanes(operation, count, span) if tensors else folding.lanes
+        one = tuple(size // count for size in operation.dims)
+        lanes = fewest_lanes(operation.output, one, span) if tensors else folding.lanes
         builder.visit(operation, lanes, folding.use_dsp)
         if tensors:
             builder.split(operation.output, lanes[0], tensors)
@@ -107,17 +144,3 @@ def _joined(operations: list[Operation], count: int) -> tuple[list[Operation], d
             found.append(fused(group, count))
             parts[found[-1].output] = [one.output for one in group]
     return found, parts
-
-
-def fewest_lanes(matrix: Operation, count: int, span: int) -> tuple[int, int]:
-    """Lanes of outputs and of inputs at which each of ``count`` layers takes ``span`` cycles at most; of equally many those
-    that sum most at a time."""
-    outputs, inputs = (size // count for size in matrix.dims)
-    choices = [
-        (pe * simd, -simd, pe)
-        for pe in range(1, outputs + 1)
-        for simd in range(1, inputs + 1)
-        if outputs % pe == 0 and inputs % simd == 0 and outputs * inputs <= span * pe * simd
-    ]
-    _, simd, pe = min(choices)
-    return pe, -simd
