@@ -50,7 +50,7 @@ def build(graph: DataflowGraph, foldings: list[Folding], names: Names) -> Design
     builder = Builder(graph.operations, (port.name,), names)
     given = builder.enter_port(graph)
     for operation, folding in zip(graph.operations, foldings, strict=True):
-        builder.visit(operation, folding.lanes, folding.use_dsp)
+        builder.visit(operation, folding)
     return Design(builder.cells, given, builder.leave(port.name, bool(port.each_step)), builder.tensors)
 
 
@@ -104,10 +104,10 @@ class Builder:
                 stream = self._put(change, stream, self._like(stream, f"by_{wanted}", lanes=wanted))
         return stream
 
-    def visit(self, operation: Operation, lanes: tuple[int, ...], use_dsp: bool = True) -> None:
+    def visit(self, operation: Operation, folding: Folding) -> None:
         """Add the cells of ``operation``, whose multipliers are those of the device or LUTs."""
-        self.style = int(not use_dsp)
-        kind = operation.kind
+        self.style = int(not folding.use_dsp)
+        kind, lanes = operation.kind, folding.lanes
         if self._scaled(operation):
             pass
         elif kind in MATRICES:

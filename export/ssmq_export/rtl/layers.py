@@ -29,6 +29,12 @@ class Layers:
     after: list[Operation]
     cuts: list[str]
 
+    @property
+    def ends(self) -> list[tuple[Range, Range]]:
+        """Of every layer the ranges of what it is given and of what leaves it."""
+        given = [_source(group, cut) for group, cut in zip(self.repeated, self.cuts, strict=False)]
+        return [(found, group[-1].limits) for found, group in zip(given, self.repeated, strict=True)]
+
 
 def layers_of(graph: DataflowGraph) -> Layers:
     """The run of layers that saves most operations, of equal ones that with the narrowest tensor between them."""
@@ -55,6 +61,11 @@ def layers_of(graph: DataflowGraph) -> Layers:
     groups = [[operation for _, found in segments[a : a + period] for operation in found] for a in range(start, end, period)]
     before, after = ([operation for _, found in part for operation in found] for part in (segments[:start], segments[end:]))
     return Layers(before, groups, after, [segments[start][0], *(group[-1].output for group in groups)])
+
+
+def _source(operations: list[Operation], tensor: str) -> Range:
+    pairs = (pair for operation in operations for pair in zip(operation.inputs, operation.sources, strict=True))
+    return next(source for name, source in pairs if name == tensor)
 
 
 def _width(graph: DataflowGraph, tensor: str) -> int:

@@ -169,8 +169,9 @@ def lanes(given: Stream, output: Stream, every: int, first: int) -> Cell:
     return Cell(f"{output.name}_lanes", "ssmq_lanes", Through(0), {"in": given}, {"out": output}, parameters)
 
 
-def loop(given: Stream, back: Stream, output: Stream, result: Stream, gap: int, idle: int) -> Cell:
-    """One layer for ``output.slots``, a beat every ``gap`` cycles and ``idle`` more behind a layer."""
+def loop(given: Stream, back: Stream, output: Stream, result: Stream, slot: int) -> Cell:
+    """One layer for ``output.slots``, each of which takes ``slot`` cycles, or the fewest that there are."""
+    gap, idle = divmod(max(slot, given.beats + 1), given.beats)
     timing = Looped(1, output.slots, given.beats, gap, idle)
     parameters = {"BITS": given.width, "SLOTS": timing.slots, "BEATS": timing.beats, "GAP": gap, "IDLE": idle}
     parameters["DEPTH"] = power((timing.slots + 2) * timing.beats)

@@ -49,46 +49,47 @@ def total_cycles(design: Design, sequences: int, steps: int) -> tuple[int, int]:
 
 
 def queued(design: Design) -> Design:
-    """``design`` with the queues that it needs, and with a loop as slow as its layer asks for."""
+    """``design`` with the queues that it needs."""
+    spacing = interval(design) * np.arange(SETTLED)[:, None] + np.arange(design.given.beats)
+    return replace(design, cells=with_queues(design.cells, {design.given.name: serial(spacing.reshape(-1))}))
+
+
+def with_queues(cells: list[Cell], given: dict[str, np.ndarray]) -> list[Cell]:
+    """``cells`` with queues in front of those that keep beats waiting, and with loops as slow as their layers ask for;
+    ``given``: the cycles in which beats come."""
     while True:
-        spacing = interval(design) * np.arange(SETTLED)[:, None] + np.arange(design.given.beats)
-        times = {design.given.name: serial(spacing.reshape(-1))}
-        cells = with_queues(design.cells, times)
-        slower = [_slower(cell, times) if isinstance(cell.timing, Looped) else cell for cell in design.cells]
-        if slower == design.cells:
-            return replace(design, cells=cells)
-        design = replace(design, cells=slower)
+        times, found = dict(given), []
+        for cell in cells:
+            paced = any(stream.paced for stream in cell.inputs.values())
+            if not isinstance(cell.timing, Looped) and (len(cell.inputs) > 1 or cell.timing.uneven or paced):
+                cell = _with_queues(cell, times, found)
+            leaving = departures(cell, times, 1)
+            if paced and isinstance(cell.timing, Replayed):
+                cell = _with_room(cell, times, next(iter(leaving.values())))
+            times |= leaving
+            found.append(cell)
+        slower = [_slower(cell, cells, times) if isinstance(cell.timing, Looped) else cell for cell in cells]
+        if slower == cells:
+            return found
+        cells = slower
 
 
-def _slower(loop: Cell, times: dict[str, np.ndarray]) -> Cell:
-    """``loop``, with longer slots where a beat is not back when it is wanted, ``slots`` + 1 slots later."""
-    timing = loop.timing
-    back, out = (times[stream.name] for stream in (loop.inputs["back"], loop.outputs["out"]))
-    wanted = (out - timing.latency).reshape(-1, timing.slots, timing.beats)
+def _slower(loop: Cell, cells: list[Cell], times: dict[str, np.ndarray]) -> Cell:
+    """``loop``, with longer slots where a cell falls behind, or a beat is not back when it is wanted, ``slots`` + 1 slots
+    later."""
+    timing, out = loop.timing, loop.outputs["out"]
+    busiest = max(cell.interval for cell in cells if not next(iter(cell.inputs.values())).once)
+    if busiest > loop.interval:
+        return library.loop(*loop.inputs.values(), *loop.outputs.values(), -(-busiest // timing.slots))
+    wanted = (times[out.name] - timing.latency).reshape(-1, timing.slots, timing.beats)
     # Of slot 0 the result takes the place, from its first cycle on without a gap.
     wanted[1:, 0] = wanted[:-1, -1, -1:] + 1 + np.arange(timing.beats)
     later = (timing.slots + 1) * timing.beats
     # Two cycles pass in the loop's own queue.
-    late = int((back[:-later] + 2 - wanted.reshape(-1)[later:]).max())
+    late = int((times[loop.inputs["back"].name][:-later] + 2 - wanted.reshape(-1)[later:]).max())
     if late <= 0:
         return loop
-    slot = timing.slot + -(-late // (timing.slots + 1))
-    return library.loop(*loop.inputs.values(), *loop.outputs.values(), slot // timing.beats, slot % timing.beats)
-
-
-def with_queues(cells: list[Cell], times: dict[str, np.ndarray]) -> list[Cell]:
-    """``cells`` with queues in front of those that keep beats waiting; ``times`` in which the given ones come."""
-    found: list[Cell] = []
-    for cell in cells:
-        paced = any(stream.paced for stream in cell.inputs.values())
-        if not isinstance(cell.timing, Looped) and (len(cell.inputs) > 1 or cell.timing.uneven or paced):
-            cell = _with_queues(cell, times, found)
-        leaving = departures(cell, times, 1)
-        if paced and isinstance(cell.timing, Replayed):
-            cell = _with_room(cell, times, next(iter(leaving.values())))
-        times |= leaving
-        found.append(cell)
-    return found
+    return library.loop(*loop.inputs.values(), *loop.outputs.values(), timing.slot + -(-late // (timing.slots + 1)))
 
 
 def _with_queues(cell: Cell, times: dict[str, np.ndarray], cells: list[Cell]) -> Cell:

@@ -24,30 +24,86 @@ from . import library
 from .build import Builder, Design
 from .layers import Layers, fused, layers_of, stacked
 from .names import Names
-from .netlist import Cell, Stream, stream_of
+from .netlist import Stream, stream_of
 
 
 def build_serial(graph: DataflowGraph, foldings: list[Folding], names: Names) -> Design:
     """As ``build``, in the serial shape; raises ExportError where no layer is there twice."""
     layers, port = layers_of(graph), graph.ports.output
     chosen = {operation.output: folding for operation, folding in zip(graph.operations, foldings, strict=True)}
-    outer = Builder([*layers.before, *layers.after], (layers.cuts[0], port.name), names)
-    given = outer.enter_port(graph)
-    _visit(outer, layers.before, chosen)
+    builder = Builder([*layers.before, *layers.after], (layers.cuts[0], port.name), names)
+    given = builder.enter_port(graph)
+    for operation in layers.before:
+        builder.visit(operation, chosen[operation.output])
+    layered = visit_layers(builder, layers, chosen)
+    for operation in layers.after:
+        builder.visit(operation, chosen[operation.output])
+    result = builder.leave(port.name, bool(port.each_step))
+    return Design(builder.cells, given, result, builder.tensors, layered)
 
-    turning = _turning(graph, layers, chosen[layers.cuts[-1]].lanes[0], names)
+
+def visit_layers(outer: Builder, layers: Layers, chosen: dict[str, Folding]) -> dict[str, list[str]]:
+    """Add the loop and the one layer in it to ``outer``; by stream the tensors that it carries, layer after layer."""
+    turning = _turning(layers, chosen[layers.cuts[1]].lanes[0], outer.names)
     one_step = {"channels": turning.channels // turning.slots, "slots": 1, "paced": False}
     fresh = outer.in_format(outer.take(layers.cuts[0], turning.lanes), replace(turning, **one_step))
-    result = replace(turning, name=names.new(f"{layers.cuts[-1]}_through"), **one_step)
-    begun = len(outer.cells)
+    result = replace(turning, name=outer.names.new(f"{layers.cuts[-1]}_through"), **one_step)
+    inner, back, layered = _layer(layers, turning, chosen, outer.names)
+    outer.cells += [library.loop(fresh, back, turning, result, 0), *inner]
     outer.offer(layers.cuts[-1], result)
-    _visit(outer, layers.after, chosen)
-    leaving = outer.leave(port.name, bool(port.each_step))
+    return layered
 
-    inner, back, layered = _layer(layers, turning, chosen, names)
-    gap, idle = pace([*inner, *outer.cells], turning)
-    cells = [*outer.cells[:begun], library.loop(fresh, back, turning, result, gap, idle), *inner, *outer.cells[begun:]]
-    return Design(cells, given, leaving, outer.tensors, layered)
+
+def _turning(layers: Layers, lanes: int, names: Names) -> Stream:
+    """What goes round: wide enough for what enters every layer and leaves the last."""
+    ends = [end for given, end in layers.ends for end in (given, end)]
+    low, high = min(int(low.min()) for low, _ in ends), max(int(high.max()) for _, high in ends)
+    channels = len(ends[0][0]) * len(layers.repeated)
+    limits = np.full(channels, low, np.int64), np.full(channels, high, np.int64)
+    return replace(stream_of(names.new("layer_given"), limits, lanes), slots=len(layers.repeated), paced=True)
+
+
+def _layer(layers: Layers, turning: Stream, chosen: dict[str, Folding], names: Names):
+    """Cells of the one layer, the stream that leaves it, and the tensors of its streams."""
+    every, count = stacked(layers), turning.slots
+    first = {operation.output: chosen[own.output] for operation, own in zip(every, layers.repeated[0], strict=True)}
+    span = max(cycles(operation, chosen[operation.output]) for operation in layers.repeated[0])
+    operations, parts = _joined(every, count)
+    leaving = every[-1].output
+    builder = Builder(operations, (leaving, *parts), names)
+    builder.offer(layers.cuts[0], turning)
+    for operation in operations:
+        tensors = parts.get(operation.output, [])
+        if tensors:
+            one = tuple(size // count for size in operation.dims)
+            folding = replace(first[tensors[0]], lanes=fewest_lanes(operation.output, one, span))
+            builder.visit(operation, folding)
+            builder.split(operation.output, folding.lanes[0], tensors)
+        else:
+            builder.visit(operation, first[operation.output])
+    carried = {layers.cuts[0]: layers.cuts[:-1]}
+    for operation, *alike in zip(every, *layers.repeated, strict=True):
+        carried[operation.output] = [one.output for one in alike]
+    back = builder.in_format(builder.take(leaving, turning.lanes), turning)
+    layered = {stream: carried[tensor] for stream, tensor in builder.tensors.items() if tensor in carried}
+    return builder.cells, back, layered
+
+
+def _joined(operations: list[Operation], count: int) -> tuple[list[Operation], dict[str, list[str]]]:
+    """Operations with matrices of one tensor as one, and the tensors that its outputs are in turn."""
+    alike: dict[tuple, list[Operation]] = defaultdict(list)
+    for operation in operations:
+        if operation.kind in MATRICES:
+            alike[operation.inputs + operation.dims].append(operation)
+    found, parts = [], {}
+    for operation in operations:
+        group = alike.get(operation.inputs + operation.dims, []) if operation.kind in MATRICES else []
+        if len(group) < 2:
+            found.append(operation)
+        elif operation is group[0]:
+            found.append(fused(group, count))
+            parts[found[-1].output] = [one.output for one in group]
+    return found, parts
 
 
 def serially_folded(model: onnx.ModelProto, fps: float, clock_mhz: float) -> onnx.ModelProto:
@@ -80,67 +136,3 @@ def fewest_lanes(name: str, dims: tuple[int, ...], span: int, modes: bool = Fals
     if not fitting:
         raise ExportError(f"{name}: no lanes do it in {span} cycles: ask for fewer sequences a second, or a faster clock")
     return min(fitting, key=prod)
-
-
-def pace(cells: list[Cell], turning: Stream, least: int = 0) -> tuple[int, int]:
-    """Cycles from a beat to the next one of a layer, and those more behind it, at which no cell falls behind."""
-    beats = turning.beats // turning.slots
-    steps = [cell.interval for cell in cells if not next(iter(cell.inputs.values())).once]
-    slot = max(least, beats + 1, -(-max(steps) // turning.slots))
-    return slot // beats, slot % beats
-
-
-def _visit(builder: Builder, operations: list[Operation], chosen: dict[str, Folding]) -> None:
-    for operation in operations:
-        builder.visit(operation, chosen[operation.output].lanes, chosen[operation.output].use_dsp)
-
-
-def _turning(graph: DataflowGraph, layers: Layers, lanes: int, names: Names) -> Stream:
-    """What goes round: wide enough for what enters every layer and leaves the last."""
-    ends = [graph.producers[cut].limits if cut in graph.producers else graph.limits[cut] for cut in layers.cuts]
-    channels = graph.channels[layers.cuts[0]] * len(layers.repeated)
-    low, high = min(int(np.min(low)) for low, _ in ends), max(int(np.max(high)) for _, high in ends)
-    limits = np.full(channels, low, np.int64), np.full(channels, high, np.int64)
-    return replace(stream_of(names.new("layer_given"), limits, lanes), slots=len(layers.repeated), paced=True)
-
-
-def _layer(layers: Layers, turning: Stream, chosen: dict[str, Folding], names: Names):
-    """Cells of the one layer, the stream that leaves it, and by stream the tensors that it carries, layer after layer."""
-    every, count = stacked(layers), turning.slots
-    first = {operation.output: chosen[own.output] for operation, own in zip(every, layers.repeated[0], strict=True)}
-    span = max(cycles(operation, chosen[operation.output]) for operation in layers.repeated[0])
-    operations, parts = _joined(every, count)
-    leaving = every[-1].output
-    builder = Builder(operations, (leaving, *parts), names)
-    builder.offer(layers.cuts[0], turning)
-    for operation in operations:
-        tensors = parts.get(operation.output, [])
-        folding = first[tensors[0]] if tensors else first[operation.output]
-        one = tuple(size // count for size in operation.dims)
-        lanes = fewest_lanes(operation.output, one, span) if tensors else folding.lanes
-        builder.visit(operation, lanes, folding.use_dsp)
-        if tensors:
-            builder.split(operation.output, lanes[0], tensors)
-    carried = {operation.output: [one.output for one in alike] for operation, alike in
-               zip(every, zip(*layers.repeated, strict=True), strict=True)}  # fmt: skip
-    carried[layers.cuts[0]] = layers.cuts[:-1]
-    back = builder.in_format(builder.take(leaving, turning.lanes), turning)
-    layered = {stream: carried[tensor] for stream, tensor in builder.tensors.items() if tensor in carried}
-    return builder.cells, back, layered
-
-
-def _joined(operations: list[Operation], count: int) -> tuple[list[Operation], dict[str, list[str]]]:
-    """Operations with matrices of one tensor as one, and the tensors that its outputs are in turn."""
-    alike: dict[tuple, list[Operation]] = defaultdict(list)
-    for operation in operations:
-        if operation.kind in MATRICES:
-            alike[operation.inputs + operation.dims].append(operation)
-    found, parts = [], {}
-    for operation in operations:
-        group = alike.get(operation.inputs + operation.dims, []) if operation.kind in MATRICES else []
-        if len(group) < 2:
-            found.append(operation)
-        elif operation is group[0]:
-            found.append(fused(group, count))
-            parts[found[-1].output] = [one.output for one in group]
-    return found, parts
