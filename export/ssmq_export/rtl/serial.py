@@ -25,6 +25,7 @@ from .build import Builder, Design
 from .layers import Layers, fused, layers_of, stacked
 from .names import Names
 from .netlist import Stream, stream_of
+from .schedule import interval, queued
 
 
 def build_serial(graph: DataflowGraph, foldings: list[Folding], names: Names) -> Design:
@@ -107,17 +108,22 @@ def _joined(operations: list[Operation], count: int) -> tuple[list[Operation], d
 
 
 def serially_folded(model: onnx.ModelProto, fps: float, clock_mhz: float) -> onnx.ModelProto:
-    """``model``, a sequence dataflow graph, with the fewest lanes at which ``fps`` sequences a second pass in this shape."""
+    """``model``, a sequence dataflow graph, with as few lanes as let ``fps`` sequences a second pass in this shape."""
     graph, steps = DataflowGraph(model), length_of(model)
     span = int(clock_mhz * 1e6 / (fps * steps))
     layers = layers_of(graph)
     inside = {operation.output for layer in layers.repeated for operation in layer}
     each = span // len(layers.repeated)
-    foldings = [
-        Folding(fewest_lanes(one.output, one.dims, each if one.output in inside else span, one.kind == "scan"))
-        for one in graph.operations
-    ]
-    return fold(model, graph.operations, foldings)
+    while True:
+        foldings = [
+            Folding(fewest_lanes(one.output, one.dims, each if one.output in inside else span, one.kind == "scan"))
+            for one in graph.operations
+        ]
+        if interval(queued(build_serial(graph, foldings, Names()))) <= span:
+            return fold(model, graph.operations, foldings)
+        # A layer is too long on its way, which more lanes shorten.
+        busy = zip(graph.operations, foldings, strict=True)
+        each = max(cycles(operation, folding) for operation, folding in busy if operation.output in inside) - 1
 
 
 def fewest_lanes(name: str, dims: tuple[int, ...], span: int, modes: bool = False) -> tuple[int, ...]:
