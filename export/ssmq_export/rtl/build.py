@@ -66,7 +66,7 @@ class Builder:
         # Of a tensor, the streams that its readers have not taken yet.
         self.waiting: dict[str, list[Stream]] = {}
         self.tensors: dict[str, str] = {}
-        self.style = 0
+        self.use_dsp = True
         # Of a shifted tensor that a sum shifts: by how much; of one that its requantiser scales: by what.
         self.shifts: dict[str, int] = {}
         self.scales: dict[str, np.ndarray] = {}
@@ -106,7 +106,7 @@ class Builder:
 
     def visit(self, operation: Operation, folding: Folding) -> None:
         """Add the cells of ``operation``, whose multipliers are those of the device or LUTs."""
-        self.style = int(not folding.use_dsp)
+        self.use_dsp = folding.use_dsp
         kind, lanes = operation.kind, folding.lanes
         if self._scaled(operation):
             pass
@@ -271,9 +271,7 @@ class Builder:
         return output
 
     def _styled(self, cell: Cell) -> Cell:
-        if not self.style or cell.module not in library.MULTIPLYING:
-            return cell
-        return replace(cell, parameters={**cell.parameters, "STYLE": self.style})
+        return cell if self.use_dsp else library.in_luts(cell)
 
     def offer(self, tensor: str, stream: Stream) -> None:
         """Give every reader of ``tensor`` a stream of its own."""

@@ -11,8 +11,6 @@ from .netlist import Cell, Rom, Stream
 from .timing import SCAN_LATENCY, LastStep, Looped, Parts, Replayed, Scanned, Several, Through
 
 INT32 = 1 << 31
-# Modules that hold multipliers, with a parameter STYLE.
-MULTIPLYING = frozenset({"ssmq_affine", "ssmq_matvec", "ssmq_product", "ssmq_scan"})
 
 # Of the modules with one factor a lane, the parameters of its widths and how many more bits each has.
 FACTORS = {
@@ -47,8 +45,17 @@ def with_multipliers(cells: list[Cell], count: int) -> list[Cell]:
         if len(needed[name]) <= count:
             count -= len(needed[name])
         else:
-            cells = [replace(c, parameters={**c.parameters, "STYLE": 1}) if c.name == name else c for c in cells]
+            cells = [in_luts(cell) if cell.name == name else cell for cell in cells]
     return cells
+
+
+def in_luts(cell: Cell) -> Cell:
+    """``cell`` with multipliers of LUTs, which are a cycle faster where no state waits for them."""
+    if not multipliers(cell) or cell.parameters.get("STYLE"):
+        return cell
+    sooner = cell.module != "ssmq_scan"
+    timing = replace(cell.timing, latency=cell.timing.latency - sooner)
+    return replace(cell, parameters={**cell.parameters, "STYLE": 1}, timing=timing)
 
 
 def _bits(values: np.ndarray) -> int:
@@ -133,7 +140,7 @@ def affine(given: Stream, output: Stream, factor: np.ndarray, term: np.ndarray, 
         parameters |= {"FACTOR_BITS": widths[0], "POWERS": int(powers and widths[0] > 0), "TERM_BITS": widths[1]}
         numbers = np.stack([kept, term], axis=1)[:, widths[0] == 0 :].reshape(given.beats, -1)
         roms["FILE"] = Rom(output.name, numbers, tuple(width for width in widths if width) * given.lanes)
-        latency += 2 if not widths[0] else 3 if powers else 5
+        latency += 0 if not widths[0] else 1 if powers else 3
     return Cell(output.name, "ssmq_affine", Through(latency), {"in": given}, {"out": output}, parameters, roms)
 
 
@@ -153,7 +160,7 @@ def matvec(given: Stream, output: Stream, weight: np.ndarray) -> Cell:
     beats, passes = inputs // simd, slots * outputs // pe
     parameters = {"PE": pe, "SIMD": simd, "IN_BEATS": beats, "PASSES": passes, "IN_BITS": given.bits}
     parameters |= {"IN_SIGNED": int(given.signed), "WEIGHT_BITS": _bits(weight), "OUT_BITS": output.bits}
-    timing = Several(6 + (simd - 1).bit_length(), beats)
+    timing = Several(4 + (simd - 1).bit_length(), beats)
     return Cell(output.name, "ssmq_matvec", timing, {"in": given}, {"out": output}, parameters, {"FILE": rom})
 
 

@@ -55,9 +55,10 @@ def write_rtl(
     foldings = foldings_of(model, graph.operations)
     if foldings is None:
         foldings = [Folding((1,) * len(operation.dims)) for operation in graph.operations]
-    design = queued(SHAPES[shape](graph, foldings, Names(name)))
+    design = SHAPES[shape](graph, foldings, Names(name))
     if multipliers is not None:
         design = replace(design, cells=with_multipliers(design.cells, multipliers))
+    design = queued(design)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".rtl-") as scratch:
         made = Path(scratch) / "rtl"

@@ -54,12 +54,15 @@ def _generated() -> list[Proof]:
     sums = ranges.matmul(_ends(0, 1, 2), weight)
     factor, term = np.array([3, -2]), np.array([5, -6])
     scaled = ranges.total(ranges.product(_ends(-4, 3, 2), (factor, factor)), (term, term), 1)
+    powers = np.array([1, 4])
+    doubled = ranges.total(ranges.product(_ends(-4, 3, 2), (powers, powers)), (term, term), 1)
     rounded = stream_of("y", _ends(-4, 3, 2), 1)
     line, common = (Line(numbers, numbers - 2, 2, -4, 3) for numbers in (factor, factor[:1]))
     return [
         _cell("matvec", library.matvec(bits, stream_of("y", sums, 1), weight)),
         _cell("matvec-2", library.matvec(stream_of("x", _ends(0, 1, 2), 2), stream_of("y", sums, 1), weight)),
         _cell("affine", library.affine(code, stream_of("y", scaled, 1), factor, term)),
+        _cell("affine-powers", library.affine(code, stream_of("y", doubled, 1), powers, term)),
         _cell("requantiser", library.affine(code, rounded, factor, line.term, line)),
         _cell("requantiser-common", library.affine(code, rounded, factor[[0, 0]], common.term[[0, 0]], common)),
     ]

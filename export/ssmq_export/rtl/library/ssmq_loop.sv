@@ -36,7 +36,7 @@ module ssmq_loop #(
   localparam int SW = $clog2(SLOTS + 1);
   localparam int BW = BEATS > 1 ? $clog2(BEATS) : 1;
   localparam int LONGEST = GAP + IDLE;
-  localparam int PW = LONGEST > 1 ? $clog2(LONGEST) : 1;
+  localparam int PW = LONGEST > 4 ? $clog2(LONGEST) : 2;
 
   // What has been through the layer; after reset as many beats as an iteration and a slot have, of hollow steps.
   wire queue_valid, queue_ready, queue_last;
@@ -61,17 +61,16 @@ module ssmq_loop #(
   // Of every slot whether its step is one of ``in`` and whether it is the last one; one more for the result.
   logic [SLOTS:0] solid, ended;
   logic [SW-1:0] slot;
-  wire [BW-1:0] beat, shown;
-  logic fresh, hollow, due, all_shown;
+  logic [BW-1:0] beat, shown;
+  logic fresh, starts, final_beat, hollow, may_fill, due, all_shown;
   logic [PW-1:0] pause;
 
-  // A hollow step may take the place of one that is not there only between sequences.
-  wire starts = beat == '0;
-  wire final_beat = beat == BW'(BEATS - 1);
-  wire fill = starts ? ~in_valid & ended[0] & (|solid[SLOTS-1:0]) : hollow;
+  // A hollow step may take the place of one that is not there only between sequences, while others are on their way.
+  wire fill = starts ? ~in_valid & may_fill : hollow;
   wire open = due & (all_shown | ~final_beat);
-  wire take = fresh ? open & (in_valid | fill) : due & queue_valid;
-  assign in_ready = fresh & open & ~(~starts & hollow);
+  wire given = in_valid | (starts ? may_fill : hollow);
+  wire take = (fresh & open & given) | (~fresh & due & queue_valid);
+  assign in_ready = fresh & open & (starts | ~hollow);
 
   // During slot 0 the queue gives the result.
   wire show = fresh & queue_valid & ~all_shown;
@@ -79,28 +78,15 @@ module ssmq_loop #(
   assign result_valid = show & solid[SLOTS];
   assign result_data  = queue_data;
   assign result_last  = ended[SLOTS];
-  assign queue_ready  = fresh ? shows : take;
+  assign queue_ready  = shows | (~fresh & take);
 
-  ssmq_counter #(
-      .COUNT(BEATS)
-  ) place (
-      .next(take),
-      .count(beat),
-      .*
-  );
-  ssmq_counter #(
-      .COUNT(BEATS)
-  ) leaving (
-      .next(shows),
-      .count(shown),
-      .*
-  );
-
+  // ``due``: the pause, counted down, ends with this cycle.
   wire [PW-1:0] pause_given = final_beat ? PW'(LONGEST - 1) : PW'(GAP - 1);
   always_ff @(posedge clk)
     if (rst) begin
-      pause <= '0;
-      due   <= 1'b1;
+      // By then all modules that read memories ahead have done so.
+      pause <= PW'(2);
+      due   <= 1'b0;
     end else if (take) begin
       pause <= pause_given;
       due   <= pause_given == '0;
@@ -111,26 +97,44 @@ module ssmq_loop #(
 
   always_ff @(posedge clk)
     if (rst) begin
+      beat <= '0;
+      starts <= 1'b1;
+      final_beat <= BEATS == 1;
       slot <= '0;
       fresh <= 1'b1;
-      all_shown <= 1'b0;
       hollow <= 1'b0;
-      solid <= '0;
-      ended <= '1;
       out_valid <= 1'b0;
     end else begin
       out_valid <= take;
-      if (shows & (shown == BW'(BEATS - 1))) all_shown <= 1'b1;
-      else if (~fresh) all_shown <= 1'b0;
-      if (take & fresh & starts) hollow <= fill;
-      if (take & final_beat) begin
-        slot  <= slot == SW'(SLOTS - 1) ? '0 : slot + 1'b1;
-        fresh <= slot == SW'(SLOTS - 1);
-        if (fresh) begin
-          solid <= {solid[SLOTS-1:0], ~fill};
-          ended <= {ended[SLOTS-1:0], fill | in_last};
+      if (take) begin
+        beat <= final_beat ? '0 : beat + 1'b1;
+        starts <= final_beat;
+        final_beat <= BEATS == 1 | beat == BW'(BEATS - 2);
+        if (fresh & starts) hollow <= fill;
+        if (final_beat) begin
+          slot  <= slot == SW'(SLOTS - 1) ? '0 : slot + 1'b1;
+          fresh <= slot == SW'(SLOTS - 1);
         end
       end
+    end
+
+  always_ff @(posedge clk)
+    if (rst) begin
+      solid <= '0;
+      ended <= '1;
+      may_fill <= 1'b0;
+      shown <= '0;
+      all_shown <= 1'b0;
+    end else begin
+      // Slot 0 is a slot away when this changes.
+      may_fill <= ended[0] & (|solid[SLOTS-1:0]);
+      if (fresh & take & final_beat) begin
+        solid <= {solid[SLOTS-1:0], ~fill};
+        ended <= {ended[SLOTS-1:0], fill | in_last};
+      end
+      if (shows) shown <= shown == BW'(BEATS - 1) ? '0 : shown + 1'b1;
+      if (shows & (shown == BW'(BEATS - 1))) all_shown <= 1'b1;
+      else if (~fresh) all_shown <= 1'b0;
     end
 
   always_ff @(posedge clk)
