@@ -178,7 +178,7 @@ def lanes(given: Stream, output: Stream, every: int, first: int) -> Cell:
 
 def loop(given: Stream, back: Stream, output: Stream, result: Stream, slot: int) -> Cell:
     """One layer for ``output.slots``, each of which takes ``slot`` cycles, or the fewest that there are."""
-    gap, idle = divmod(max(slot, given.beats + 1), given.beats)
+    gap, idle = divmod(max(slot, given.beats + 2), given.beats)
     timing = Looped(1, output.slots, given.beats, gap, idle)
     parameters = {"BITS": given.width, "SLOTS": timing.slots, "BEATS": timing.beats, "GAP": gap, "IDLE": idle}
     parameters["DEPTH"] = power((timing.slots + 2) * timing.beats)

@@ -83,7 +83,7 @@ def _slower(loop: Cell, cells: list[Cell], times: dict[str, np.ndarray]) -> Cell
         return library.loop(*loop.inputs.values(), *loop.outputs.values(), -(-busiest // timing.slots))
     wanted = (times[out.name] - timing.latency).reshape(-1, timing.slots, timing.beats)
     # Of slot 0 the result takes the place, from its first cycle on without a gap.
-    wanted[1:, 0] = wanted[:-1, -1, -1:] + 1 + np.arange(timing.beats)
+    wanted[1:, 0] = wanted[:-1, -1, -1:] + 2 + np.arange(timing.beats)
     later = (timing.slots + 1) * timing.beats
     # Two cycles pass in the loop's own queue.
     late = int((times[loop.inputs["back"].name][:-later] + 2 - wanted.reshape(-1)[later:]).max())

@@ -162,6 +162,7 @@ class Looped(Through):
             solid = [not hollow, *solid[:-1]]
             others = first[-1] - (self.beats - 1) * self.gap + rest
             taken += [first, others.reshape(-1)]
-            begun = int(others[-1, -1]) + 1
-            free = begun + self.gap + self.idle - 1
+            # A cycle passes between two slots.
+            begun = int(others[-1, -1]) + 2
+            free = begun + self.gap + self.idle - 2
         return np.concatenate(taken) + self.latency, np.concatenate(shown)

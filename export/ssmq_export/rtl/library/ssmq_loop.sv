@@ -5,7 +5,7 @@
 // slot is back within SLOTS + 1 slots, so that the queue of DEPTH beats, (SLOTS + 2) * BEATS at least, is never too small.
 // When no step comes behind the last one of a sequence, hollow steps go through the layer until that one has left.
 // ``out_last``: the slot's step is the last one of its sequence; it is high with hollow steps too.
-// Latency 1, interval of a step SLOTS * (BEATS * GAP + IDLE), more than SLOTS * BEATS.
+// Latency 1, interval of a step SLOTS * (BEATS * GAP + IDLE), more than SLOTS * (BEATS + 1).
 module ssmq_loop #(
     parameter int BITS  = 8,
     parameter int SLOTS = 2,
@@ -62,7 +62,7 @@ module ssmq_loop #(
   logic [SLOTS:0] solid, ended;
   logic [SW-1:0] slot;
   logic [BW-1:0] beat, shown;
-  logic fresh, starts, final_beat, hollow, may_fill, due, all_shown;
+  logic fresh, starts, final_beat, hollow, may_fill, due, turn, all_shown;
   logic [PW-1:0] pause;
 
   // A hollow step may take the place of one that is not there only between sequences, while others are on their way.
@@ -103,6 +103,7 @@ module ssmq_loop #(
       slot <= '0;
       fresh <= 1'b1;
       hollow <= 1'b0;
+      turn <= 1'b0;
       out_valid <= 1'b0;
     end else begin
       out_valid <= take;
@@ -111,10 +112,12 @@ module ssmq_loop #(
         starts <= final_beat;
         final_beat <= BEATS == 1 | beat == BW'(BEATS - 2);
         if (fresh & starts) hollow <= fill;
-        if (final_beat) begin
-          slot  <= slot == SW'(SLOTS - 1) ? '0 : slot + 1'b1;
-          fresh <= slot == SW'(SLOTS - 1);
-        end
+      end
+      // A slot's last beat has a pause behind it, in which the next one begins.
+      turn <= take & final_beat;
+      if (turn) begin
+        slot  <= slot == SW'(SLOTS - 1) ? '0 : slot + 1'b1;
+        fresh <= slot == SW'(SLOTS - 1);
       end
     end
 
@@ -128,9 +131,9 @@ module ssmq_loop #(
     end else begin
       // Slot 0 is a slot away when this changes.
       may_fill <= ended[0] & (|solid[SLOTS-1:0]);
-      if (fresh & take & final_beat) begin
-        solid <= {solid[SLOTS-1:0], ~fill};
-        ended <= {ended[SLOTS-1:0], fill | in_last};
+      if (fresh & turn) begin
+        solid <= {solid[SLOTS-1:0], ~hollow};
+        ended <= {ended[SLOTS-1:0], out_last};
       end
       if (shows) shown <= shown == BW'(BEATS - 1) ? '0 : shown + 1'b1;
       if (shows & (shown == BW'(BEATS - 1))) all_shown <= 1'b1;
