@@ -3,7 +3,8 @@
 1. Every operation becomes its cells, with the lanes of its folding.
 2. A tensor with several readers is forked; a stream is widened or narrowed for readers with other lanes.
 3. A power of two before a sum is a shift in the sum.
-4. What was counted or leaves the design is registered: codes are narrow there, and no path of ready gets long.
+4. What was counted, or summed and not counted, and what leaves the design is registered, so that no path of ready gets
+   long; codes are narrow there.
 """
 
 from __future__ import annotations
@@ -202,7 +203,13 @@ class Builder:
         if passes > 1:
             given = self._put(library.replay, given, self._like(given, "replayed"), passes)
         output = self._output(operation, pe, given)
-        self.offer(operation.output, self._put(library.matvec, given, output, weight))
+        consumer = self.consumers.get(operation.output)
+        if given.paced or consumer is None or consumer.kind in COUNTS or given.beats < 2:
+            self.offer(operation.output, self._put(library.matvec, given, output, weight))
+            return
+        # What is counted is registered behind that.
+        sums = self._put(library.matvec, given, self._like(output, "sums"), weight)
+        self.offer(operation.output, self._put(library.half_register, sums, output))
 
     def _count(self, operation: Operation, lanes: int) -> None:
         line, given = line_of(operation), self._unscaled(operation, lanes)

@@ -72,6 +72,11 @@ def register(given: Stream, output: Stream) -> Cell:
     return Cell(f"{output.name}_register", "ssmq_register", Through(1), {"in": given}, {"out": output}, {"BITS": given.width})
 
 
+def half_register(given: Stream, output: Stream) -> Cell:
+    timing = Through(1)
+    return Cell(f"{output.name}_register", "ssmq_half_register", timing, {"in": given}, {"out": output}, {"BITS": given.width})
+
+
 def fifo(given: Stream, output: Stream, beats: int) -> Cell:
     parameters = {"BITS": given.width, "DEPTH": power(beats)}
     return Cell(f"{output.name}_fifo", "ssmq_fifo", Through(2), {"in": given}, {"out": output}, parameters)

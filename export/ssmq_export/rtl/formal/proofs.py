@@ -59,8 +59,8 @@ def _generated() -> list[Proof]:
     rounded = stream_of("y", _ends(-4, 3, 2), 1)
     line, common = (Line(numbers, numbers - 2, 2, -4, 3) for numbers in (factor, factor[:1]))
     return [
-        _cell("matvec", library.matvec(bits, stream_of("y", sums, 1), weight)),
-        _cell("matvec-2", library.matvec(stream_of("x", _ends(0, 1, 2), 2), stream_of("y", sums, 1), weight)),
+        _cell("matvec", library.matvec(bits, stream_of("y", sums, 1), weight[None])),
+        _cell("matvec-2", library.matvec(stream_of("x", _ends(0, 1, 2), 2), stream_of("y", sums, 1), weight[None])),
         _cell("affine", library.affine(code, stream_of("y", scaled, 1), factor, term)),
         _cell("affine-powers", library.affine(code, stream_of("y", doubled, 1), powers, term)),
         _cell("requantiser", library.affine(code, rounded, factor, line.term, line)),
@@ -91,6 +91,7 @@ PROOFS = (
     _round(6, 4, 3, True),
     _round(12, 5, 5, False),
     Proof("register", "prove_register"),
+    Proof("half-register", "prove_half_register"),
     Proof("fifo", "prove_fifo"),
     Proof("fifo-4", "prove_fifo", {"DEPTH": 4}),
     Proof("fork", "prove_fork"),
