@@ -25,7 +25,9 @@ def command(
     target: Annotated[str | None, typer.Option(help="Part that --fps is for, as in ssmq estimate.")] = None,
     clock: Annotated[float, typer.Option(help="Clock in MHz that --fps is for.", **options.MEGAHERTZ)] = 100.0,
     name: Annotated[str, typer.Option(help="Name of the top level.")] = "network",
-    shape: Annotated[Shape, typer.Option(help="A chain of all layers, or one layer that takes the place of all alike.")] = "dataflow",
+    shape: Annotated[
+        Shape, typer.Option(help="A chain of all layers, or one layer that takes the place of all alike.")
+    ] = "dataflow",
     as_json: options.AsJson = False,
 ) -> None:
     """Write sources, memories, a manifest, a self-test, and packaging for FuseSoC and Vivado.

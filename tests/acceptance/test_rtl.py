@@ -14,8 +14,8 @@ from conftest import LENGTH, small_codes, small_config, small_model
 from ssmq_export import rtl
 from ssmq_export.door.graph_file import load_graph
 from ssmq_export.errors import ExportError
-from ssmq_export.integer import IntegerModel
 from ssmq_export.from_network import step_graph
+from ssmq_export.integer import IntegerModel
 from ssmq_export.lowering import collapse, lower
 
 needs_tools = pytest.mark.skipif(not rtl.available(), reason=rtl.INSTALL)

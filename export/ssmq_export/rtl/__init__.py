@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from .model import RtlModel, run_rtl
 from .project import write_rtl
-from .serial import serially_folded
+from .serial import has_layers, serially_folded
 from .simulator import INSTALL, available, require_tools
 
-__all__ = ["INSTALL", "RtlModel", "available", "require_tools", "run_rtl", "serially_folded", "write_rtl"]
+__all__ = ["INSTALL", "RtlModel", "available", "has_layers", "require_tools", "run_rtl", "serially_folded", "write_rtl"]

@@ -76,8 +76,8 @@ class Manifest(_Entry):
     """Cycles: ``interval`` between two steps, ``latency`` from the first beat of a step to its last output where nothing
     else is on the way, ``cycles`` of the first sequence of ``length`` steps, ``further`` of each that follows.
 
-    ``tensors``: what streams carry, in the order of computation; ``layered``: those of a stream with a slot a layer. ``longest``: steps after which a running sum may leave
-    its type; None if none can."""
+    ``tensors``: what streams carry, in the order of computation; ``layered``: what streams of the serial shape carry, layer
+    after layer. ``longest``: steps after which a running sum may leave its type; None if none can."""
 
     version: Literal[1] = 1
     top: Name

@@ -15,7 +15,7 @@ from ..dataflow.ports import ports_of, values_of
 from ..errors import ExportError
 from .manifest import MANIFEST, load_manifest
 from .netlist import Stream
-from .project import RTL, write_rtl
+from .project import RTL, Shape, write_rtl
 from .schedule import total_cycles
 from .simulator import Pins, Simulator, compiled, require_tools
 from .verilog import with_taps
@@ -159,10 +159,10 @@ class RtlModel:
         return [Pins("in", self.design.given)], [Pins("out", self.design.result)]
 
 
-def run_rtl(model: onnx.ModelProto, codes: np.ndarray) -> dict[str, np.ndarray]:
+def run_rtl(model: onnx.ModelProto, codes: np.ndarray, shape: Shape = "dataflow") -> dict[str, np.ndarray]:
     """As ``engines.run_whole``, in simulated hardware: values of the output, which alone leaves it."""
     with tempfile.TemporaryDirectory(prefix="ssmq-rtl-") as scratch:
-        write_rtl(model, Path(scratch) / "rtl")
+        write_rtl(model, Path(scratch) / "rtl", shape=shape)
         found = RtlModel(Path(scratch) / "rtl").forward(codes)
     output = ports_of(model).output
     return {output.name: values_of(found, output.format.exponent)}

@@ -27,8 +27,9 @@ TAKEN = frozenset(
 )
 # What is appended to the name of a stream or of an operation.
 SUFFIXES = (
-    "valid", "ready", "data", "last", "a", "c", "d", "register", "fork", "widen", "narrow", "lanes", "loop", "repeat", "taken", "replay", "last_step", "argmax",
-    "queued", "queued_valid", "queued_ready", "queued_data", "queued_last", "queued_register", "queued_fifo",
+    "valid", "ready", "data", "last", "taken", "a", "c", "d", "register", "fork", "widen", "narrow", "lanes", "repeat",
+    "replay", "loop", "last_step", "argmax", "queued", "queued_valid", "queued_ready", "queued_data", "queued_last",
+    "queued_register", "queued_fifo",
 )  # fmt: skip
 
 

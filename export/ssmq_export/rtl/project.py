@@ -20,8 +20,8 @@ from ..door import admit
 from ..door.graph_file import save_graph
 from ..errors import ExportError
 from .build import Design, build
-from .library import with_multipliers
 from .evaluate import evaluated
+from .library import with_multipliers
 from .manifest import MANIFEST, NAME, Manifest, manifest_of
 from .names import LIBRARY, TAKEN, Names
 from .packaging import core_file, packaging_script, readme, self_test

@@ -43,6 +43,14 @@ def build_serial(graph: DataflowGraph, foldings: list[Folding], names: Names) ->
     return Design(builder.cells, given, result, builder.tensors, layered)
 
 
+def has_layers(model: onnx.ModelProto) -> bool:
+    """Whether a sequence dataflow graph has this shape."""
+    try:
+        return bool(layers_of(DataflowGraph(model)).repeated)
+    except ExportError:
+        return False
+
+
 def visit_layers(outer: Builder, layers: Layers, chosen: dict[str, Folding]) -> dict[str, list[str]]:
     """Add the loop and the one layer in it to ``outer``; by stream the tensors that it carries, layer after layer."""
     turning = _turning(layers, chosen[layers.cuts[1]].lanes[0], outer.names)
