@@ -8,6 +8,7 @@ affine.py         thresholds as one line a channel, solved exactly
 timing.py         when beats leave a module: latencies and intervals
 netlist.py, names.py, library.py   streams, instances, memories; identifiers; an instance of every module
 build.py          operations to instances
+multipliers.py    which are the device's
 layers.py, serial.py   layers of one shape; one layer of instances for all of them
 schedule.py       cycles foretold, and the queues that follow
 verilog.py, packaging.py, manifest.py, project.py   what is written

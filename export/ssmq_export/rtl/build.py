@@ -23,6 +23,7 @@ from ..errors import ExportError
 from . import library
 from .affine import line_of
 from .layers import matrix_to_blocks
+from .multipliers import in_luts
 from .names import Names
 from .netlist import Cell, Stream, stream_of
 
@@ -278,7 +279,7 @@ class Builder:
         return output
 
     def _styled(self, cell: Cell) -> Cell:
-        return cell if self.use_dsp else library.in_luts(cell)
+        return cell if self.use_dsp else in_luts(cell)
 
     def offer(self, tensor: str, stream: Stream) -> None:
         """Give every reader of ``tensor`` a stream of its own."""

@@ -21,8 +21,8 @@ from ..door.graph_file import save_graph
 from ..errors import ExportError
 from .build import Design, build
 from .evaluate import evaluated
-from .library import with_multipliers
 from .manifest import MANIFEST, NAME, Manifest, manifest_of
+from .multipliers import with_multipliers
 from .names import LIBRARY, TAKEN, Names
 from .packaging import core_file, packaging_script, readme, self_test
 from .schedule import queued

@@ -93,9 +93,8 @@ def bench(cases: list[Case], folder: Path, library: Path = LIBRARY, wanted=lambd
         number = len(kept)
         leaving = case.operations[-1].output
         # What enters and leaves layers is read outside them.
-        builder = Builder(
-            [] if case.layers > 1 else case.operations, (*case.codes, leaving) if case.layers > 1 else (leaving,), names
-        )
+        outer = ([], (*case.codes, leaving)) if case.layers > 1 else (case.operations, (leaving,))
+        builder = Builder(*outer, names)
         for name in case.codes:
             limits = next(s for o in case.operations for n, s in zip(o.inputs, o.sources, strict=True) if n == name)
             case.streams[name] = builder.enter(name, limits)
