@@ -1,12 +1,14 @@
 """The layers of one shape in a sequence graph, and what they are as one layer.
 
 A tensor through which every path goes cuts the graph into segments. Layers are a run of segments that comes again and
-again: the same operations on the same channels, whatever their numbers. Stacked, each operation has the channels of all
+again: the same operations on the same channels, whatever their numbers. So that a sum is the same one whichever of its
+terms is shifted, each has a shift right before it, by nothing if need be. Stacked, each operation has the channels of all
 layers, layer after layer; a matrix becomes one with a block a layer.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -38,7 +40,7 @@ class Layers:
 
 def layers_of(graph: DataflowGraph) -> Layers:
     """The run of layers that saves most operations, of equal ones that with the narrowest tensor between them."""
-    segments = _segments(graph)
+    segments = _segments(graph, shifted_sums(graph))
     shapes = [_shape(*segment) for segment in segments]
     best: tuple | None = None
     for period in range(1, len(segments) // 2 + 1):
@@ -73,16 +75,42 @@ def _width(graph: DataflowGraph, tensor: str) -> int:
     return stream_of(tensor, (low, high), 1).bits
 
 
-def _segments(graph: DataflowGraph) -> list[tuple[str, list[Operation]]]:
+def shifted_sums(graph: DataflowGraph) -> list[Operation]:
+    """The operations, every term of a sum shifted right before it; of what is put in the name is the sum's and a number."""
+    readers = Counter(name for operation in graph.operations for name in (*operation.inputs, *graph.outputs))
+    sums = {name for one in graph.operations if one.kind == "sum" for name in one.inputs}
+    moved = {
+        one.output: one for one in graph.operations if one.kind == "shift" and one.output in sums and readers[one.output] == 1
+    }
+    found: list[Operation] = []
+    for operation in graph.operations:
+        if operation.kind == "sum":
+            inputs = []
+            for k, (name, source) in enumerate(zip(operation.inputs, operation.sources, strict=True)):
+                found.append(moved.get(name) or _unshifted(operation, f"{operation.output}.{k}", name, source))
+                inputs.append(found[-1].output)
+            found.append(replace(operation, inputs=tuple(inputs)))
+        elif operation.output not in moved:
+            found.append(operation)
+    return found
+
+
+def _unshifted(total: Operation, name: str, tensor: str, source: Range) -> Operation:
+    """``tensor`` times 1, a term of ``total``."""
+    one, dims = np.ones(1, np.int64), (len(source[0]),)
+    return Operation(name, "Mul", "shift", (tensor,), name, (source,), source, dims, total.parts, constant=one)
+
+
+def _segments(graph: DataflowGraph, operations: list[Operation]) -> list[tuple[str, list[Operation]]]:
     """Operations between two cuts, with the tensor that they start from."""
-    last_read = {name: k for k, operation in enumerate(graph.operations) for name in operation.inputs}
-    last_read[graph.ports.output.name] = len(graph.operations)
+    last_read = {name: k for k, operation in enumerate(operations) for name in operation.inputs}
+    last_read[graph.ports.output.name] = len(operations)
     found, entry, pending = [], graph.ports.input.name, []
     live = {entry}
-    for k, operation in enumerate(graph.operations):
+    for k, operation in enumerate(operations):
         pending.append(operation)
         live = {name for name in (*live, operation.output) if last_read.get(name, -1) > k}
-        if live == {operation.output} or k + 1 == len(graph.operations):
+        if live == {operation.output} or k + 1 == len(operations):
             found.append((entry, pending))
             entry, pending = operation.output, []
     return found
@@ -98,9 +126,9 @@ def _shape(entry: str, operations: list[Operation]) -> tuple | None:
         if operation.kind not in REPEATABLE or spread:
             return None
         inner = tuple(places[name] for name in operation.inputs)
-        counted = (operation.bias, operation.constant.shape[1]) if operation.kind in COUNTS else ()
+        kind = "counts" if operation.kind in COUNTS else operation.kind
         states = operation.shape.state_bits if operation.shape else 0
-        found.append((operation.kind, inner, channels, operation.dims, operation.sign, counted, states))
+        found.append((kind, inner, channels, operation.dims, operation.sign, states))
     return tuple(found)
 
 
@@ -132,12 +160,11 @@ def _common(tensors: list[str]) -> str:
 
 def _stack(alike: tuple[Operation, ...], inputs: tuple[str, ...], name: str) -> Operation:
     first, count = alike[0], len(alike)
-    constant = None
+    constant, bias = None, first.bias
     if first.kind in MATRICES:
         constant = blocks_to_matrix(np.stack([one.constant for one in alike]))
     elif first.kind in COUNTS:
-        rows = [np.broadcast_to(one.constant, (one.channels, one.constant.shape[1])) for one in alike]
-        constant = np.concatenate(rows)
+        bias, constant = _counts(alike)
     elif first.constant is not None:
         constant = np.concatenate([np.broadcast_to(one.constant, (one.channels,)) for one in alike])
     parameters = {key: np.concatenate([_every(one, key) for one in alike]) for key in first.parameters}
@@ -152,10 +179,27 @@ def _stack(alike: tuple[Operation, ...], inputs: tuple[str, ...], name: str) -> 
         limits=together([one.limits for one in alike]),
         dims=dims,
         constant=constant,
+        bias=bias,
         rows=tuple(row for one in alike for row in one.rows),
         parameters=parameters,
         shape=first.shape and replace(first.shape, heads=count * first.shape.heads),
     )
+
+
+def _counts(alike: tuple[Operation, ...]) -> tuple[int, np.ndarray]:
+    """Bias and thresholds of all, as many of each: more that every input reaches, and more that none does."""
+    bias = min(one.bias for one in alike)
+    most = max(one.bias - bias + one.constant.shape[1] for one in alike)
+    low = min(int(one.sources[0][0].min()) for one in alike)
+    high = max(int(one.sources[0][1].max()) for one in alike)
+    rows = []
+    for one in alike:
+        own = np.clip(one.constant, low, high + 1)
+        before, behind = one.bias - bias, most - (one.bias - bias) - own.shape[1]
+        padded = np.pad(own, ((0, 0), (before, 0)), constant_values=low)
+        padded = np.pad(padded, ((0, 0), (0, behind)), constant_values=high + 1)
+        rows.append(np.broadcast_to(padded, (one.channels, most)))
+    return bias, np.concatenate(rows)
 
 
 def _every(scan: Operation, key: str) -> np.ndarray:

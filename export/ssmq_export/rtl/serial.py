@@ -32,6 +32,8 @@ def build_serial(graph: DataflowGraph, foldings: list[Folding], names: Names) ->
     """As ``build``, in the serial shape; raises ExportError where no layer is there twice."""
     layers, port = layers_of(graph), graph.ports.output
     chosen = {operation.output: folding for operation, folding in zip(graph.operations, foldings, strict=True)}
+    # A term of a sum has the sum's lanes.
+    chosen |= {f"{name}.{k}": folding for name, folding in chosen.items() for k in range(2)}
     builder = Builder([*layers.before, *layers.after], (layers.cuts[0], port.name), names)
     given = builder.enter_port(graph)
     for operation in layers.before:
