@@ -32,9 +32,11 @@ def test_a_layer_goes_from_one_cut_to_the_next(graph):
     for group, given, left in zip(layers.repeated, layers.cuts, layers.cuts[1:], strict=False):
         made = {one.output for one in group}
         assert {name for one in group for name in one.inputs} - made == {given} and left in made
-    # Of every operation each one is somewhere, once.
+    # Every operation is somewhere, once, and beside them shifts by nothing.
     parts = [*layers.before, *(one for group in layers.repeated for one in group), *layers.after]
-    assert [one.output for one in parts] == [one.output for one in graph.operations]
+    own, added = ([one for one in parts if (one.output in graph.producers) is known] for known in (True, False))
+    assert sorted(one.output for one in own) == sorted(one.output for one in graph.operations)
+    assert all(one.kind == "shift" and one.constant == 1 for one in added)
 
 
 def test_what_goes_round_is_as_narrow_as_can_be(graph):
