@@ -10,6 +10,7 @@ run: $(VENV)/.installed
 lint: $(VENV)/.installed
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
 
 # As many workers as cores; the tests of a file share what they set up.
 test: $(VENV)/.installed

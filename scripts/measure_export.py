@@ -3,7 +3,10 @@
     ssmq run --out runs/edge-2x16                                     # and for the mixed schemes
     ssmq train --preset configs/edge-2x16-mixed.toml --from zoo:edge-2x16 --out runs/mixed
     ssmq export runs/mixed/qat.safetensors --out runs/mixed
-    python scripts/measure_export.py edge-2x16=runs/edge-2x16 'edge-2x16, 4/6/8 bits=runs/mixed'
+    python scripts/measure_export.py verify edge-2x16=runs/edge-2x16 'edge-2x16, 4/6/8 bits=runs/mixed'
+
+    ssmq export zoo:paper-h16-w8a8 --out runs/paper-h16-w8a8
+    python scripts/measure_export.py finn paper-h16-w8a8=runs/paper-h16-w8a8
 
 A folder that holds verify.json already is not verified again: that takes some eight minutes a model.
 """
@@ -45,15 +48,17 @@ def compiled(folder: Path, graph: str) -> dict:
     return {name: value for name, value in found.items() if name != "folding"}
 
 
-def main(models: dict[str, Path]) -> None:
-    verify = {"models": {name: verified(folder)["engines"] for name, folder in models.items()}}
-    finn = {"part": PART, "fps": FPS, "rows": []}
-    for name, folder in models.items():
-        for graph in ("dataflow", "sequence-dataflow"):
-            finn["rows"].append({"model": name, "graph": graph, **compiled(folder, graph)})
-    for name, result in (("verify", verify), ("finn", finn)):
-        write_whole(RESULTS / f"{name}.json", (json.dumps(result, indent=2) + "\n").encode())
+def main(command: str, models: dict[str, Path]) -> None:
+    if command == "verify":
+        result = {"models": {name: verified(folder)["engines"] for name, folder in models.items()}}
+    else:
+        result = {"part": PART, "fps": FPS, "rows": []}
+        for name, folder in models.items():
+            for graph in ("dataflow", "sequence-dataflow"):
+                result["rows"].append({"model": name, "graph": graph, **compiled(folder, graph)})
+    write_whole(RESULTS / f"{command}.json", (json.dumps(result, indent=2) + "\n").encode())
 
 
 if __name__ == "__main__":
-    main({name: Path(folder) for name, _, folder in (argument.partition("=") for argument in sys.argv[1:])})
+    command, *arguments = sys.argv[1:]
+    main(command, {name: Path(folder) for name, _, folder in (argument.partition("=") for argument in arguments)})

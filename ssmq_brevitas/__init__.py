@@ -51,7 +51,7 @@ _PLACES = {
 __all__ = [*_PLACES]
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> object:
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f".{_PLACES[name]}", __name__), name)

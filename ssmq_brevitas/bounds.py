@@ -48,7 +48,7 @@ def sum_bits(*terms: Term) -> int:
 
 def least_bits(*terms: Term) -> int:
     """The least ``sum_bits`` that any exponents give these terms: all on one grid."""
-    return signed_bits(*(sum(term[end] for term in terms) for end in (0, 1)))
+    return signed_bits(sum(low for low, _, _ in terms), sum(high for _, high, _ in terms))
 
 
 def linear_terms(inputs: int, weight: Format, feeding: Format, bias: Format | None) -> tuple[Term, ...]:

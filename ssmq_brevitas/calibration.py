@@ -9,8 +9,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from .s4d import S4D
-
 SAMPLES_A_BATCH = 200_000
 STATE_STEPS = 24
 
@@ -39,9 +37,9 @@ class StateStatistics:
     samples: np.ndarray
 
 
-def state_statistics(s4d: S4D, u: torch.Tensor) -> StateStatistics:
-    """States of a float layer for the input ``u`` ``(B, T, H)``, from whole sequences."""
-    a, b, _ = (value.detach() for value in s4d.discrete())
+def state_statistics(a: torch.Tensor, b: torch.Tensor, u: torch.Tensor) -> StateStatistics:
+    """States of a float recurrence, Ā and B̄ complex ``(H, N)``, for the input ``u`` ``(B, T, H)``, from whole sequences."""
+    a, b = a.detach(), b.detach()
     x = torch.zeros(u.shape[0], *a.shape, dtype=a.dtype)
     largest = torch.zeros(a.shape)
     kept = []

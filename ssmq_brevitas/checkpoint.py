@@ -38,7 +38,7 @@ def load_checkpoint(path: Path) -> tuple[Model, dict]:
     tensors, content = read_tensors(path, KIND)
     kind, note = content.get("format"), content.get("note", {})
     if kind not in ("float", "quantised") or not isinstance(note, dict):
-        raise SsmqError(f"{path}: not a readable checkpoint, its description is damaged (format or note)")
+        raise SsmqError(f"{path}: not a readable checkpoint, its description is damaged (format or note): save it anew")
     config = parse_config(content.get("config", {}), origin=f"{path} (configuration inside)")
     try:
         model = Model.empty(config) if kind == "quantised" else Model.floating(config)
@@ -48,7 +48,7 @@ def load_checkpoint(path: Path) -> tuple[Model, dict]:
     refuse_unsound(model.network, config.model.length, str(path))
     if model.quantized:
         try:
-            settle(model.network)
+            settle(model.graph)
         except SsmqError as error:
             raise SsmqError(f"{path}: {error}") from error
     return model.eval(), note
@@ -60,8 +60,8 @@ def fill(model: torch.nn.Module, tensors: dict[str, torch.Tensor], path: Path, w
     for name in sorted(expected.keys() | tensors.keys()):
         found, wanted = tensors.get(name), expected.get(name)
         if found is None or wanted is None or found.shape != wanted.shape:
-            has, needs = ("no such tensor" if t is None else f"shape {tuple(t.shape)}" for t in (found, wanted))
-            raise SsmqError(f"{path}: the tensors do not fit {what} ({name}: {has}, not {needs})")
+            has, needs = ("none" if t is None else f"the shape {tuple(t.shape)}" for t in (found, wanted))
+            raise SsmqError(f"{path}: the tensors do not fit {what}: of {name} the file has {has}, where {needs} is wanted")
     if torch.float64 in {tensor.dtype for tensor in tensors.values()}:
         model.double()
     model.load_state_dict(tensors)

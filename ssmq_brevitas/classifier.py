@@ -48,7 +48,7 @@ class Classifier(nn.Module):
         with torch.no_grad():
             if model.input is None:
                 # The usual normalisation of MNIST, (k/255 - 0.1307) / 0.3081, as the encoder's starting point.
-                self.encoder.bias -= self.encoder.weight.sum(dim=1) * (0.1307 / 0.3081)
+                self.encoder.bias.sub_(self.encoder.weight.sum(dim=1) * (0.1307 / 0.3081))
                 self.encoder.weight *= 256 / 255 / 0.3081
             else:
                 # Another range is brought to about -1 .. 1.

@@ -31,6 +31,7 @@ Width = Annotated[int, Field(ge=2, le=24)]
 Count = Annotated[int, Field(ge=1, le=2**16)]
 Rate = Annotated[float, Field(gt=0, le=1e6)]
 Step = Annotated[float, Field(ge=1e-6, le=1e3)]
+ParameterisationName = Literal["discrete", "continuous", "frozen", "polar", "log_polar"]
 # A function that is not monotone runs as a table with an entry for every code of y.
 TABLE_BITS = 16
 
@@ -97,7 +98,7 @@ class Bits(Section):
     they are in evaluation.
     ``input`` is how many bits of an input's code are kept, the first ones; floats become codes of so many.
 
-    Raises pydantic's ValidationError, a ValueError, naming a width that is none.
+    Raises SsmqError naming a width that is none.
 
     >>> from ssmq_brevitas import Bits
     >>> Bits(c=6, x=10).c, Bits().bias
@@ -132,7 +133,7 @@ class Scheme(Section):
     chooses activation exponents: ``mse`` (least squared error) or ``percentile`` (99.999 %). ``tensors`` gives single tensors
     of a network another width or grid than their role has (see ``ssmq_brevitas.network.names``).
 
-    Raises pydantic's ValidationError, a ValueError, naming the key; a pattern that fits no tensor is told by ``quantize``.
+    Raises SsmqError naming the key; a pattern that fits no tensor is told by ``quantize``.
     Polar grids: |Ā| < 1 holds by construction, as in LRU (Orvieto et al., arXiv 2303.06349).
 
     >>> from ssmq_brevitas import Bits, Scheme
@@ -141,7 +142,7 @@ class Scheme(Section):
     (10, 8, 'tensor')
     """
 
-    parameterisation: Literal["discrete", "continuous", "frozen", "polar", "log_polar"] = "discrete"
+    parameterisation: ParameterisationName = "discrete"
     granularity: Literal["tensor", "head"] = "tensor"
     equalise: bool = True
     activation_range: Literal["mse", "percentile"] = Field("mse", alias="range")
@@ -242,7 +243,7 @@ def load_config(name_or_path: str | Path) -> Config:
         # With or without a byte-order mark: editors on Windows write one.
         values = tomllib.loads(_content(name).decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        raise SsmqError(f"{name}: not UTF-8, as TOML is ({error})") from error
+        raise SsmqError(f"{name}: not UTF-8, as TOML is ({error}): save it as UTF-8") from error
     except RecursionError as error:
         raise SsmqError(f"{name}: not valid TOML (nested too deeply)") from error
     except ValueError as error:
@@ -263,7 +264,9 @@ def _content(name: str) -> bytes:
     except OSError as error:
         raise SsmqError(f"{name}: cannot be read ({error.strerror})") from error
     if len(content) > MOST_TOML_BYTES:
-        raise SsmqError(f"{name}: more than {MOST_TOML_BYTES:,} bytes are no configuration")
+        raise SsmqError(
+            f"{name}: more than {MOST_TOML_BYTES:,} bytes are no configuration: give a preset or a TOML file of keys"
+        )
     return content
 
 

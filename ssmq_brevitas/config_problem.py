@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import reprlib
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from pydantic import ValidationError
 
-from .section import Section
+if TYPE_CHECKING:
+    from .section import Section
 
 
 def first_problem(error: ValidationError, root: type[Section]) -> str:
@@ -18,10 +19,13 @@ def first_problem(error: ValidationError, root: type[Section]) -> str:
     problem = next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
     key = ".".join(str(part)[:80] for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
+        from .section import Section
+
         section = root
         for part in problem["loc"][:-1]:
-            kind = section.keys()[part].annotation
-            section = next(iter(get_args(kind)), kind)  # of one that may be left out, the section itself
+            kind = section.keys()[str(part)].annotation
+            # Of one that may be left out, the section itself.
+            section = next(one for one in (*get_args(kind), kind) if isinstance(one, type) and issubclass(one, Section))
         close = difflib.get_close_matches(str(problem["loc"][-1])[:80], section.keys(), n=1, cutoff=0.5)
         hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(section.keys())}"
         return f"unknown key {key!r}; {hint}"

@@ -35,7 +35,7 @@ def refuse_no_class(tensor: str, quant: object) -> None:
         )
 
 
-def bit_width(tensor: str, quant: type) -> int:
+def bit_width(tensor: str, quant: type[ExtendedInjector]) -> int:
     """The width that a quantiser class says. Raises SsmqError if it says none, or one that nothing here computes with."""
     with built_by_brevitas(tensor):
         bits = int(quant.bit_width)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import importlib.resources
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -23,6 +25,8 @@ NPZ = "npz:"
 SUBSET = "mnist-subset.npz"
 VALIDATION = 10_000
 SUBSET_VALIDATION = 500
+# The declarations live as long as this object: it must outlast the import.
+_torchvision_schemas: torch.library.Library | None = None
 
 
 @dataclass(frozen=True)
@@ -50,14 +54,17 @@ class SequenceData:
 
     @property
     def length(self) -> int:
+        """Steps of a sequence."""
         return self.x_train.shape[1]
 
     @property
     def channels(self) -> int:
+        """Codes a step."""
         return self.x_train.shape[2] if self.x_train.dim() == 3 else 1
 
     @property
     def classes(self) -> int:
+        """As many as the greatest label of any split tells."""
         return int(max(labels.max() for labels in (self.y_train, self.y_validation, self.y_test))) + 1
 
     @property
@@ -122,12 +129,7 @@ def load_data(
             raise SsmqError("npz:FILE is read as it is: it cannot be combined with other options about data")
         path = Path(dataset.removeprefix(NPZ))
         found, its_format = load_npz(path, seed, given, bits)
-        splits = {
-            f"{kind}_{split}": torch.from_numpy(array)
-            for split, arrays in found.items()
-            for kind, array in zip("xy", arrays, strict=True)
-        }
-        return SequenceData(name=path.stem, source="npz", input_format=its_format, **splits)
+        return _sequences(path.stem, "npz", found, its_format)
     if data_root is None:
         if dataset != "mnist":
             raise SsmqError(
@@ -139,14 +141,20 @@ def load_data(
         source, validation = "torchvision", VALIDATION
     order = np.random.default_rng(seed).permutation(len(train[1]))
     parts = {"validation": order[:validation], "train": np.sort(order[validation:])}
-    tensors = {}
+    splits = {}
     for split, (images, labels) in {"test": test, **{k: (train[0][v], train[1][v]) for k, v in parts.items()}}.items():
         refuse_beyond(images, given or PIXELS)
-        tensors[f"x_{split}"] = torch.from_numpy(_as_sequences(images, permute, downsample))
-        tensors[f"y_{split}"] = torch.from_numpy(labels.astype(np.int64))
+        splits[split] = _as_sequences(images, permute, downsample), labels.astype(np.int64)
     row = train[0].shape[2] // downsample if permute is None else 1
-    changes = {"row": row, "permute": permute, "downsample": downsample, "input_format": given or PIXELS}
-    return SequenceData(name=name, source=source, **changes, **tensors)
+    return replace(_sequences(name, source, splits, given or PIXELS), row=row, permute=permute, downsample=downsample)
+
+
+def _sequences(
+    name: str, source: str, splits: Mapping[str, tuple[np.ndarray, np.ndarray]], input_format: InputFormat
+) -> SequenceData:
+    tensors = (torch.from_numpy(array) for split in ("train", "validation", "test") for array in splits[split])
+    x_train, y_train, x_validation, y_validation, x_test, y_test = tensors
+    return SequenceData(name, source, x_train, y_train, x_validation, y_validation, x_test, y_test, input_format=input_format)
 
 
 def _as_sequences(images: np.ndarray, permute: int | None, downsample: int) -> np.ndarray:
@@ -168,7 +176,9 @@ def _embedded() -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.nda
         return (arrays["x_train"], arrays["y_train"]), (arrays["x_test"], arrays["y_test"])
 
 
-def _torchvision(root: Path, dataset: str, download: bool):
+def _torchvision(
+    root: Path, dataset: str, download: bool
+) -> tuple[str, tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     datasets = import_torchvision_datasets()
     classes = {"mnist": datasets.MNIST, "fashion-mnist": datasets.FashionMNIST}
     if dataset not in classes:
@@ -188,10 +198,10 @@ def _torchvision(root: Path, dataset: str, download: bool):
             about = f"images {images.shape}, labels {labels.shape}"
             raise SsmqError(f"{dataset} in {root} is damaged ({about}): remove it, and give download=True to fetch it anew")
         splits.append((images, labels))
-    return classes[dataset].__name__, *splits
+    return classes[dataset].__name__, splits[0], splits[1]
 
 
-def import_torchvision_datasets():
+def import_torchvision_datasets() -> ModuleType:
     """Import ``torchvision.datasets``, also beside a CPU-only torch.
 
     There torchvision's compiled operators do not load and its import stops at two missing operator schemas. Its data
@@ -200,7 +210,6 @@ def import_torchvision_datasets():
     try:
         import torchvision.datasets as datasets
     except RuntimeError:
-        # The declarations live as long as this object: it must outlast the import.
         global _torchvision_schemas
         _torchvision_schemas = torch.library.Library("torchvision", "DEF")
         for operator in ("nms", "qnms"):

@@ -12,6 +12,10 @@ class SsmqError(Exception):
     S4D needs heads and modes from 1 and 0 < dt_min <= dt_max, not heads=0, modes=32, dt_min=0.001, dt_max=0.1
     """
 
+    def __init__(self, message: str):
+        # What is passed on of torch or of a file may have several lines.
+        super().__init__(" ".join(line.strip() for line in message.splitlines()))
+
 
 class Interrupted(SsmqError):
     """Stopped by the user, in a state from which the same command goes on."""

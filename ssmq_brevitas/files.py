@@ -77,7 +77,7 @@ def read_whole(path: Path, most: int, kind: str) -> bytes:
     """The bytes of ``path``, read once. Raises SsmqError if it is no file, cannot be read or has more than ``most``."""
     try:
         if not path.is_file():
-            raise SsmqError(f"{path}: no such {kind}")
+            raise SsmqError(f"{path}: no such {kind}: correct the path")
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size > most:

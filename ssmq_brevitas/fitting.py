@@ -8,7 +8,7 @@ import torch
 from .calibration import StateStatistics
 from .config import Scheme
 from .formats import Format, covering_exponent, fit_exponent
-from .quant_linear import QuantLinear
+from .quant_linear import OnGrids
 from .quant_s4d import QuantS4D
 from .quantizers import fit_scale
 from .s4d import S4D
@@ -19,13 +19,14 @@ MODE_EXPONENT_BITS = 4
 INPUT_GUARD_BITS = 4
 
 
-def fit_linear(layer: QuantLinear, weight: torch.Tensor, bias: torch.Tensor | None, feeding: Format) -> None:
+def fit_linear(layer: OnGrids, weight: torch.Tensor, bias: torch.Tensor | None, feeding: Format) -> None:
     """Give ``layer``, fed by codes of a format, a weight ``(out, in)`` and a bias, and choose their exponents."""
     layer.weight.data = weight
     exponent = fit_exponent(weight.numpy().reshape(1, -1), layer.weight_bits, True)[0]
     layer.weight_power.set_exponent(exponent)
     if bias is None:
         return
+    assert layer.bias is not None and layer.bias_bits is not None
     layer.bias.data = bias
     # On the accumulator's own grid, unless the bias needs the range.
     own = exponent + feeding.exponent

@@ -67,9 +67,9 @@ class Format:
         return np.ldexp(np.asarray(codes, np.float64), self.exponent)
 
 
-def covering_exponent(largest: np.ndarray, bits: int, signed: bool) -> np.ndarray:
+def covering_exponent(largest: np.ndarray | float, bits: int, signed: bool) -> np.ndarray:
     """Least exponent at which ``largest`` does not saturate; 0 for a tensor of zeros."""
-    high = Format(bits, signed, np.int64(0)).high
+    high = Format(bits, signed, np.array(0)).high
     largest = np.asarray(largest, np.float64)
     with np.errstate(divide="ignore"):
         exponent = np.ceil(np.log2(np.where(largest > 0, largest / high, 1.0)))

@@ -28,7 +28,7 @@ class InputFormat(Section):
     """Codes of ``bits`` bits, two's complement if ``signed``, that stand for multiples of ``2**exponent``.
 
     ``quantize`` takes it for inputs that are codes already, such as a sensor's: the graphs read them as they are. Raises
-    pydantic's ValidationError, a ValueError, naming what is out of range.
+    SsmqError naming what is out of range.
 
     >>> import torch
     >>> from ssmq_brevitas import InputFormat, Scheme, quantize
@@ -47,12 +47,13 @@ class InputFormat(Section):
 
     @property
     def format(self) -> Format:
-        return Format(self.bits, self.signed, np.int64(self.exponent))
+        """That of all ``bits``."""
+        return Format(self.bits, self.signed, np.array(self.exponent))
 
     def kept(self, bits: int) -> Format:
         """The same range in the first ``bits`` bits alone, all of them if there are no more."""
         kept = min(bits, self.bits)
-        return Format(kept, self.signed, np.int64(self.exponent + self.bits - kept))
+        return Format(kept, self.signed, np.array(self.exponent + self.bits - kept))
 
     def __str__(self) -> str:
         return f"{self.bits} bits {'signed' if self.signed else 'unsigned'} times 2^{self.exponent}"
@@ -99,4 +100,6 @@ def refuse_beyond(x: np.ndarray, given: InputFormat) -> None:
     """Raise SsmqError if integers ``x`` are no codes of this format."""
     fmt = given.format
     if x.size and (x.min() < fmt.low or x.max() > fmt.high):
-        raise SsmqError(f"codes from {x.min()} to {x.max()} are not those of {given}, {fmt.low} to {fmt.high}")
+        raise SsmqError(
+            f"codes from {x.min()} to {x.max()} are not those of {given}, {fmt.low} to {fmt.high}: correct one of the two"
+        )

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -20,9 +21,10 @@ def deferred_interrupt() -> Iterator[Callable[[], None]]:
     if threading.current_thread() is not threading.main_thread():
         yield lambda: None
         return
-    before = {number: signal.getsignal(number) for number in ENDING if callable(signal.getsignal(number))}
+    found = {number: signal.getsignal(number) for number in ENDING}
+    before = {number: handler for number, handler in found.items() if callable(handler)}
 
-    def note(number, frame) -> None:
+    def note(number: int, frame: FrameType | None) -> None:
         asked.append(number)
         signal.signal(number, before[number])
 

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
-from torch import nn
+from torch import fx, nn
 
 from .classifier import Classifier
 from .config import Config, ModelConfig, Scheme
 from .network.footprint import float_footprint, footprint
-from .network.structure import META, empty, example_of, float_type
+from .network.structure import META, empty, example_of, float_type, quantized_of
 from .quant_s4d import QuantS4D
 from .quantizers import use_engine
 from .s4d import S4D
 from .storage import Footprint
 from .task import Task
 
+Recurrence = TypeVar("Recurrence", S4D, QuantS4D)
 
-def recurrences(network: nn.Module) -> dict[str, S4D | QuantS4D]:
-    """The S4D layers of a network, float or quantised, by path."""
-    return {path: part for path, part in network.named_modules() if isinstance(part, (S4D, QuantS4D))}
+
+def recurrences(network: nn.Module, kind: type[Recurrence]) -> dict[str, Recurrence]:
+    """The S4D layers of a network by path, float (``S4D``) or quantised (``QuantS4D``)."""
+    return {path: part for path, part in network.named_modules() if isinstance(part, kind)}
 
 
 class Model(nn.Module):
@@ -48,6 +52,13 @@ class Model(nn.Module):
         return META in getattr(self.network, "meta", {})
 
     @property
+    def graph(self) -> fx.GraphModule:
+        """``network`` of a quantised model. Raises SsmqError for a float one."""
+        quantized_of(self.network)
+        assert isinstance(self.network, fx.GraphModule)
+        return self.network
+
+    @property
     def scheme(self) -> Scheme | None:
         """What it was quantised by, None for a float model."""
         return self.config.scheme if self.quantized else None
@@ -71,7 +82,7 @@ class Model(nn.Module):
     def footprint(self) -> Footprint:
         """Bytes of parameters, state and total."""
         if self.quantized:
-            return footprint(self.network)
+            return footprint(self.graph)
         return float_footprint(self.network, example_of(self.shape.length, self.shape.channels))
 
     def use_engine(self, engine: str) -> None:

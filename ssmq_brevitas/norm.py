@@ -25,6 +25,8 @@ class PositiveBatchNorm(nn.Module):
     """
 
     frozen = False
+    mean: torch.Tensor
+    variance: torch.Tensor
 
     def __init__(self, heads: int, bits: int | None = None, momentum: float = 0.05, eps: float = 1e-5):
         super().__init__()
@@ -57,6 +59,9 @@ class QuantBatchNorm1d(nn.BatchNorm1d):
     """torch's ``BatchNorm1d`` of ``(B, C, T)`` or ``(B, C)``, the same parameters and buffers. A gain may be negative."""
 
     frozen = False
+    # Both are there: a norm without them has no integer form.
+    running_mean: torch.Tensor
+    running_var: torch.Tensor
 
     def __init__(self, found: nn.BatchNorm1d, bits: int | None):
         super().__init__(found.num_features, found.eps, found.momentum, found.affine, found.track_running_stats)

@@ -37,12 +37,15 @@ def load_npz(path: Path, seed: int, given: InputFormat | None, bits: int) -> tup
     """
     splits = _read(path)
     if "train" not in splits:
-        raise SsmqError(f"{path}: holds no arrays x and y")
+        raise SsmqError(f"{path}: holds no arrays x and y: numpy.savez(path, x=..., y=...)")
     first = [_kind(array) for array in splits["train"]]
     for split, arrays in splits.items():
         for name, array, wanted in zip("xy", arrays, first, strict=True):
             if _kind(array) != wanted:
-                raise SsmqError(f"{path}: {name}_{split} has {_named(_kind(array), name)}, {name} has {_named(wanted, name)}")
+                raise SsmqError(
+                    f"{path}: {name}_{split} has {_named(_kind(array), name)}, {name} has {_named(wanted, name)}: give all "
+                    f"splits one shape and type"
+                )
     x, y = splits["train"]
     order = np.random.default_rng(seed).permutation(len(y))
     for split in ("validation", "test"):
@@ -55,7 +58,7 @@ def load_npz(path: Path, seed: int, given: InputFormat | None, bits: int) -> tup
         if not len(labels):
             raise SsmqError(f"{path}: no sequences are left for {split}: give at least 10, or a split of its own")
         if labels.dtype == np.int64 and not (labels != IGNORED).any():
-            raise SsmqError(f"{path}: every label for {split} is {IGNORED}, so there is nothing to tell")
+            raise SsmqError(f"{path}: every label for {split} is {IGNORED}, so there is nothing to tell: label some")
     return _coded(path, splits, given, bits)
 
 
@@ -96,7 +99,7 @@ def _read(path: Path) -> dict[str, Arrays]:
         if any(name in arrays for name in names):
             missing = [name for name in names if name not in arrays]
             if missing:
-                raise SsmqError(f"{path}: holds no array {missing[0]}")
+                raise SsmqError(f"{path}: holds no array {missing[0]}: give both of a split, or none")
             found[split] = _checked(path, names, arrays[names[0]], arrays[names[1]])
     return found
 
@@ -108,13 +111,13 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
         archive = zipfile.ZipFile(io.BytesIO(content))
     except Exception as error:  # what a damaged archive raises is no closed list
         hint = "one array: np.savez saves several" if content.startswith(b"\x93NUMPY") else error
-        raise SsmqError(f"{path}: not a readable .npz file of plain arrays ({hint})") from error
+        raise SsmqError(f"{path}: not a readable .npz file of plain arrays ({hint}): write it by numpy.savez") from error
     wanted = [f"{kind}{suffix}" for suffix in SPLITS.values() for kind in "xy"]
     members = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
     members = {name: members[name] for name in wanted if name in members}
     size = sum(entry.file_size for entry in members.values())
     if size > MOST_BYTES:
-        raise SsmqError(f"{path}: its arrays have {size:,} bytes, more than the {MOST_BYTES:,} that are read")
+        raise SsmqError(f"{path}: its arrays have {size:,} bytes, more than the {MOST_BYTES:,} that are read: leave some out")
     return {name: _array(path, name, archive, entry) for name, entry in members.items()}
 
 
@@ -133,7 +136,9 @@ def _array(path: Path, name: str, archive: zipfile.ZipFile, entry: zipfile.ZipIn
             raise ValueError(f"{len(content):,} bytes, where shape {shape} of {dtype} needs {expected:,}")
         return np.frombuffer(content, dtype).reshape(shape, order="F" if by_columns else "C")
     except Exception as error:  # nor is this: zipfile's, zlib's, NumPy's
-        raise SsmqError(f"{path}: not a readable .npz file of plain arrays ({name}: {error})") from error
+        raise SsmqError(
+            f"{path}: not a readable .npz file of plain arrays ({name}: {error}): write it by numpy.savez"
+        ) from error
 
 
 def _checked(path: Path, names: tuple[str, str], x: np.ndarray, y: np.ndarray) -> Arrays:

@@ -186,9 +186,9 @@ class PolarGrid(Parameterisation):
 
     def forward(self) -> tuple[torch.Tensor, torch.Tensor]:
         re, im = self.values()
-        codes = self._decode(re.detach(), im.detach())
+        code_re, code_im = self._decode(re.detach(), im.detach())
         scale, kind = self.scale, self.phase.dtype
-        return tuple(straight_through(part.to(kind), code.to(kind) * scale) for part, code in zip((re, im), codes, strict=True))
+        return straight_through(re.to(kind), code_re.to(kind) * scale), straight_through(im.to(kind), code_im.to(kind) * scale)
 
     def _decode(self, re: torch.Tensor, im: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         scale, low, high = self.scale, -(2 ** (self.bits.a - 1)), 2 ** (self.bits.a - 1) - 1
@@ -221,6 +221,8 @@ class Polar(PolarGrid):
 
 class LogPolar(PolarGrid):
     """|Ā| = 2**-decay with log2(decay) on a uniform grid between the layer's own extremes."""
+
+    log_decay_range: torch.Tensor
 
     def __init__(self, heads: int, modes: int, scheme: Scheme):
         super().__init__(heads, modes, scheme)

@@ -16,7 +16,7 @@ from .task import Task
 
 INK, FLOAT, NAIVE, TRAINED = "#222222", "#4878a8", "#d1603d", "#2a9d6f"
 # What is written beside a picture's data is text, not formulas; equal pictures are equal files, whatever the user's style.
-STYLE = ["default", {"text.parse_math": False, "svg.hashsalt": "ssmq"}]
+STYLE: list[str | dict[str, bool | str]] = ["default", {"text.parse_math": False, "svg.hashsalt": "ssmq"}]
 UNDATED = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None}}
 
 

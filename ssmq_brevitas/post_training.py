@@ -33,5 +33,5 @@ def post_training(floating: Model, config: Config, x_train: torch.Tensor, images
 
 def fitted(model: Model, floating: Model, x_train: torch.Tensor) -> Model:
     """``model``, post-training quantised, with its read-outs fitted to ``floating`` (see ``network.reconstruct``); in place."""
-    reconstruct(model.network, floating.network, floating.values(x_train[:FITTED]))
+    reconstruct(model.graph, floating.network, floating.values(x_train[:FITTED]))
     return model

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import brevitas.nn as qnn
 import torch
+from brevitas.nn.quant_layer import QuantWeightBiasInputOutputLayer
 from brevitas.quant import Int8Bias, Int8WeightPerTensorFloat
+from torch import nn
 
 from .formats import Format
 from .quantizers import PowerOfTwoScale, UnitIntScale
@@ -24,8 +26,11 @@ def _quantizers(weight_bits: int, bias_bits: int | None) -> dict:
     return {"weight_quant": weight, "bias_quant": None if bias_bits is None else bias, "return_quant_tensor": False}
 
 
-class _OnGrids:
+class OnGrids(QuantWeightBiasInputOutputLayer):
     """What both layers have: formats that can be read, and parameters on their grids."""
+
+    weight: nn.Parameter
+    bias: nn.Parameter | None
 
     weight_bits: int
     bias_bits: int | None
@@ -55,7 +60,7 @@ class _OnGrids:
         return self.quant_weight().value.flatten(1)
 
 
-class QuantLinear(_OnGrids, qnn.QuantLinear):
+class QuantLinear(OnGrids, qnn.QuantLinear):
     """Weight ``(out, in)`` of ``weight_bits``, bias of ``bias_bits``; None for a layer without one."""
 
     def __init__(self, inputs: int, outputs: int, weight_bits: int, bias_bits: int | None):
@@ -63,7 +68,7 @@ class QuantLinear(_OnGrids, qnn.QuantLinear):
         self.weight_bits, self.bias_bits = weight_bits, bias_bits
 
 
-class QuantConv1d(_OnGrids, qnn.QuantConv1d):
+class QuantConv1d(OnGrids, qnn.QuantConv1d):
     """Of kernel 1: a linear layer over the channels of ``(B, C, T)``, weight ``(out, in, 1)``."""
 
     def __init__(self, inputs: int, outputs: int, weight_bits: int, bias_bits: int | None):

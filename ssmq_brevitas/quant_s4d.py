@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from types import SimpleNamespace
 
 import torch
+from brevitas.inject import ExtendedInjector
 from brevitas.nn.mixin.utils import filter_kwargs
 from brevitas.quant_tensor import QuantTensor
 from torch import nn
 
 from .calibration import state_statistics
-from .config import Bits, Scheme
+from .config import Bits, ParameterisationName, Scheme
 from .contract import (
     bit_width,
     built_by_brevitas,
@@ -33,7 +33,7 @@ from .parameterisations import PARAMETERISATIONS
 from .quantizers import ParameterQuantizer, PowerOfTwoAct, PowerOfTwoScale, PowerOfTwoWeight, Quantizer, fit_scale
 from .s4d import S4D, refuse_shape
 from .scan import diagonal_scan
-from .scan.reference import reference_scan
+from .scan.reference import Parameters, reference_scan
 
 WEIGHTS = ("a", "b", "c", "d")
 TENSORS = (*WEIGHTS, "state", "output")
@@ -76,19 +76,21 @@ class QuantS4D(nn.Module):
     True
     """
 
+    output_quant: Quantizer | None
+
     def __init__(
         self,
         heads: int,
         modes: int = 32,
         *,
-        a_quant: type | None = None,
-        b_quant: type | None = None,
-        c_quant: type | None = None,
-        d_quant: type | None = None,
-        state_quant: type | None = None,
-        output_quant: type | None = None,
+        a_quant: type[ExtendedInjector] | None = None,
+        b_quant: type[ExtendedInjector] | None = None,
+        c_quant: type[ExtendedInjector] | None = None,
+        d_quant: type[ExtendedInjector] | None = None,
+        state_quant: type[ExtendedInjector] | None = None,
+        output_quant: type[ExtendedInjector] | None = None,
         return_quant_tensor: bool = False,
-        parameterisation: str = "discrete",
+        parameterisation: ParameterisationName = "discrete",
         a_magnitude_bit_width: int = 4,
         a_phase_bit_width: int = 8,
         dt_min: float = 1e-3,
@@ -135,7 +137,7 @@ class QuantS4D(nn.Module):
         self.heads, self.modes = heads, modes
         self.engine = "fused"
         self.on_states: Callable[[torch.Tensor, torch.Tensor], None] | None = None
-        self.output_quant: Quantizer | None = None
+        self.output_quant = None
         self._ranged = False
         shared, bits = scheme.granularity == "tensor", scheme.bits
         self.a = PARAMETERISATIONS[scheme.parameterisation](heads, modes, scheme)
@@ -160,8 +162,8 @@ class QuantS4D(nn.Module):
             self.c.copy_(torch.view_as_real(c))
             self.d.copy_(source.d)
 
-    def _quantize_parameters(self, quants: dict[str, type], bits: dict[str, int]) -> None:
-        sources = {
+    def _quantize_parameters(self, quants: dict[str, type[ExtendedInjector]], bits: dict[str, int]) -> None:
+        sources: dict[str, Callable[[], torch.Tensor]] = {
             "a": self.a.values,
             "b": self.input_weight,
             "c": partial(getattr, self, "c"),
@@ -181,7 +183,7 @@ class QuantS4D(nn.Module):
             else:
                 setattr(self, f"{tensor}_quant", quantizer)
 
-    def _quantize_state(self, quant: type, bits: int) -> None:
+    def _quantize_state(self, quant: type[ExtendedInjector], bits: int) -> None:
         with built_by_brevitas("QuantS4D's state_quant"):
             self.state = Quantizer(bits, act_quant=quant)
         refuse_moving_scale("QuantS4D's state_quant", self.state)
@@ -196,19 +198,11 @@ class QuantS4D(nn.Module):
             return self.b
         return torch.view_as_real(gain * torch.view_as_complex(self.b))
 
-    def parameters_on_grid(self) -> dict[str, torch.Tensor]:
+    def parameters_on_grid(self) -> Parameters:
         """Ā, B̄, C ``(H, N)`` as re and im, and D ``(H)``, each on its grid."""
         a_re, a_im = self.a()
         b, c = self.b_quant(self.input_weight()), self.c_quant(self.c)
-        return {
-            "a_re": a_re,
-            "a_im": a_im,
-            "b_re": b[..., 0],
-            "b_im": b[..., 1],
-            "c_re": c[..., 0],
-            "c_im": c[..., 1],
-            "d": self.d_quant(self.d),
-        }
+        return Parameters(a_re, a_im, b[..., 0], b[..., 1], c[..., 0], c[..., 1], self.d_quant(self.d))
 
     def forward(self, u: torch.Tensor | QuantTensor) -> torch.Tensor | QuantTensor:
         """``y`` ``(B, T, H)`` of whole sequences ``u`` ``(B, T, H)``, the states starting at 0.
@@ -237,16 +231,17 @@ class QuantS4D(nn.Module):
             return y
         parameters = self.parameters_on_grid()
         if self.engine == "reference":
-            return reference_scan(u, **parameters, state_quant=self.state)
-        return diagonal_scan(u, **parameters, state_scale=self.state.scale, state_bits=self.state.bits)
+            return reference_scan(u, *parameters, state_quant=self.state)
+        return diagonal_scan(u, *parameters, state_scale=self.state.scale, state_bits=self.state.bits)
 
     def trace(self, u: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """y ``(B, T, H)`` and the states re, im ``(B, T, H, N)`` as codes, by the chosen engine."""
+        """y ``(B, T, H)`` of values ``u`` ``(B, T, H)``, and the states re, im ``(B, T, H, N)`` as codes int32, by the engine
+        that is chosen."""
         parameters, scale = self.parameters_on_grid(), self.state.scale
         if self.engine == "reference":
-            y, re, im = reference_scan(u, **parameters, state_quant=self.state, return_states=True)
+            y, re, im = reference_scan(u, *parameters, state_quant=self.state, return_states=True)
             return y, (re / scale).to(torch.int32), (im / scale).to(torch.int32)
-        return diagonal_scan(u, **parameters, state_scale=scale, state_bits=self.state.bits, return_codes=True)
+        return diagonal_scan(u, *parameters, state_scale=scale, state_bits=self.state.bits, return_codes=True)
 
     def initial_state(self, batch: int) -> torch.Tensor:
         """The state of ``batch`` streams before their first step: codes of 0, int32 ``(batch, H, N, 2)``, re and im last."""
@@ -271,9 +266,9 @@ class QuantS4D(nn.Module):
         refuse_shape("QuantS4D.step's state", state, u_t.shape[0], self.heads, self.modes, 2)
         self._find_range(u_t[:, None])
         scale = self.state.scale[..., None]
-        before = (state.to(u_t.dtype) * scale).unbind(dim=-1)
+        re, im = (state.to(u_t.dtype) * scale).unbind(dim=-1)
         y, *parts = reference_scan(
-            u_t[:, None], **self.parameters_on_grid(), state_quant=self.state, return_states=True, start=before
+            u_t[:, None], *self.parameters_on_grid(), state_quant=self.state, return_states=True, start=(re, im)
         )
         after = (torch.stack(parts, dim=-1)[:, 0] / scale).to(torch.int32)
         return (y[:, 0] if self.output_quant is None else self.output_quant(y[:, 0])), after
@@ -289,13 +284,12 @@ class QuantS4D(nn.Module):
                 "layer.state.power.set_exponent()"
             )
         with torch.no_grad():
-            grid = {name: value.cpu() for name, value in self.parameters_on_grid().items()}
-        discrete = [torch.complex(grid[f"{name}_re"], grid[f"{name}_im"]) for name in "abc"]
-        seen = state_statistics(SimpleNamespace(discrete=lambda: discrete), u[:SEEN].detach().cpu())
+            a_re, a_im, b_re, b_im, *_ = (value.cpu() for value in self.parameters_on_grid())
+        seen = state_statistics(torch.complex(a_re, a_im), torch.complex(b_re, b_im), u[:SEEN].detach().cpu())
         fit_scale(self.state.power, seen.samples, self.state.bits, "mse")
 
 
-def _injectors(given: dict[str, type | None], options: dict) -> dict[str, type]:
+def _injectors(given: dict[str, type[ExtendedInjector] | None], options: dict) -> dict[str, type[ExtendedInjector]]:
     """The quantiser classes of all tensors that are quantised, with the options of each set in it."""
     prefixes = tuple(f"{tensor}_" for tensor in given)
     unknown = next((option for option in options if not option.startswith(prefixes)), None)

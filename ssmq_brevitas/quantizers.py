@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Protocol, runtime_checkable
 
 import brevitas.nn as qnn
 import numpy as np
 import torch
 from brevitas.core.function_wrapper import TensorClampSte
+from brevitas.core.quant import RescalingIntQuant
 from brevitas.inject import ExtendedInjector, value
 from brevitas.quant import Int8ActPerTensorFloat, Int8WeightPerTensorFloat
 from torch import nn
@@ -31,15 +33,22 @@ def exponent_of(scale: torch.Tensor) -> np.ndarray:
     return exponent.astype(np.int64) - 1
 
 
+@runtime_checkable
+class _HasEngine(Protocol):
+    engine: str
+
+
 def use_engine(network: nn.Module, engine: str) -> None:
     """``"fused"``: one kernel for a recurrence or a quantiser; ``"reference"``: Brevitas, op by op. Same codes."""
     for module in network.modules():
-        if hasattr(module, "engine"):
+        if isinstance(module, _HasEngine):
             module.engine = engine
 
 
 class PowerOfTwoScale(nn.Module):
     """Brevitas scaling implementation whose scale is the buffer ``scale``, powers of two that broadcast."""
+
+    scale: torch.Tensor
 
     def __init__(self, shape: tuple[int, ...] = ()):
         super().__init__()
@@ -108,13 +117,21 @@ class PowerOfTwoAct(_ScaleIsSet, Int8ActPerTensorFloat):
     """The same of an activation or a state; ``let(signed=False)`` is for what is never negative."""
 
 
-class _Readable(nn.Module):
+class _Readable:
     """What is asked of a quantiser, whatever class it was made by."""
 
     bits: int
     signed: bool
-    integer_quantizer: nn.Module
-    scale: torch.Tensor
+
+    @property
+    def integer_quantizer(self) -> RescalingIntQuant:
+        """What Brevitas made of the class. What is none of integers is refused (see ``contract``)."""
+        raise NotImplementedError
+
+    @property
+    def scale(self) -> torch.Tensor:
+        """Size of one code, powers of two that broadcast."""
+        raise NotImplementedError
 
     @property
     def power(self) -> PowerOfTwoScale:
@@ -139,7 +156,7 @@ class Quantizer(_Readable, qnn.QuantIdentity):
         bits: int,
         signed: bool = True,
         shape: tuple[int, ...] = (),
-        act_quant: type | None = None,
+        act_quant: type[ExtendedInjector] | None = None,
         return_quant_tensor: bool = False,
     ):
         if act_quant is None:
@@ -155,11 +172,11 @@ class Quantizer(_Readable, qnn.QuantIdentity):
         x = x.to(scale.dtype)  # an input is float32 where the sums of its network need float64
         if self.engine == "reference" or scale.dim():
             return super().forward(x)
-        fmt = Format(self.bits, self.signed, np.int64(0))
+        fmt = Format(self.bits, self.signed, np.array(0))
         return fake_quantize(x, scale, fmt.low, fmt.high)
 
     @property
-    def integer_quantizer(self) -> nn.Module:
+    def integer_quantizer(self) -> RescalingIntQuant:
         return self.act_quant.fused_activation_quant_proxy.tensor_quant
 
     @property
@@ -167,7 +184,7 @@ class Quantizer(_Readable, qnn.QuantIdentity):
         return self.power.scale if isinstance(self.power, PowerOfTwoScale) else self.act_quant.scale()
 
 
-class ParameterQuantizer(_Readable):
+class ParameterQuantizer(_Readable, nn.Module):
     """Quantiser of a parameter that belongs to no linear layer (B̄, C, D): the integer quantiser of a Brevitas class.
 
     ``quant``, if given, is a Brevitas class that says all but the width itself; a scale by statistics is that of
@@ -180,7 +197,7 @@ class ParameterQuantizer(_Readable):
         self,
         bits: int,
         shape: tuple[int, ...] = (),
-        quant: type | None = None,
+        quant: type[ExtendedInjector] | None = None,
         source: Callable[[], torch.Tensor] | None = None,
         channels: int = 0,
     ):
@@ -195,7 +212,7 @@ class ParameterQuantizer(_Readable):
         self.tensor_quant = quant.tensor_quant
 
     @property
-    def integer_quantizer(self) -> nn.Module:
+    def integer_quantizer(self) -> RescalingIntQuant:
         return self.tensor_quant
 
     @property

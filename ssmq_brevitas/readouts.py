@@ -15,7 +15,7 @@ import torch
 
 from .fitting import fit_linear
 from .formats import Format
-from .quant_linear import QuantConv1d, QuantLinear
+from .quant_linear import OnGrids
 from .quant_s4d import QuantS4D
 
 BATCH = 8
@@ -38,15 +38,15 @@ def fit_states(ssm: QuantS4D, pairs: Iterable[tuple[torch.Tensor, torch.Tensor]]
     ssm.d.data = found[:, -1].contiguous()
 
 
-def fit_rows(layer: QuantLinear | QuantConv1d, told: torch.Tensor, wanted: torch.Tensor, feeding: Format) -> None:
+def fit_rows(layer: OnGrids, told: torch.Tensor, wanted: torch.Tensor, feeding: Format) -> None:
     """Fit weight and bias of ``layer`` to rows of what it reads and what it is to give, float64; ``feeding`` is its format."""
-    bias, before = layer.bias is not None, layer.weight.flatten(1).double()
-    if bias:
+    before = layer.weight.flatten(1).double()
+    if layer.bias is not None:
         told = torch.cat([told, torch.ones(len(told), 1, dtype=told.dtype)], dim=1)
         before = torch.cat([before, layer.bias[:, None].double()], dim=1)
     found = _ridge(told.T @ told, told.T @ wanted, before.T).T.to(layer.weight.dtype)
-    weight = (found[:, :-1] if bias else found).reshape(layer.weight.shape).contiguous()
-    fit_linear(layer, weight, found[:, -1].contiguous() if bias else None, feeding)
+    weight = (found if layer.bias is None else found[:, :-1]).reshape(layer.weight.shape).contiguous()
+    fit_linear(layer, weight, None if layer.bias is None else found[:, -1].contiguous(), feeding)
 
 
 def _ridge(gram: torch.Tensor, moment: torch.Tensor, before: torch.Tensor) -> torch.Tensor:

@@ -53,12 +53,12 @@ def requantize(trained: Model, config: Config) -> Model:
                 module.weight_power.set_exponent(module.weight_power.exponent + weight)
                 module.bias_power.set_exponent(module.bias_power.exponent + bias)
         about = quantized_of(model.network)
-        found = operations(model.network, about.example)
-        widths = Widths(found, about.steps)
-        for operation in found:
+        every = operations(model.graph, about.example)
+        widths = Widths(every, about.steps)
+        for operation in every:
             if operation.kind == "s4d":
-                _coarse_enough(operation.module, widths.format(operation.inputs[0]))
-    settle(model.network)
+                _coarse_enough(operation.layer(QuantS4D), widths.format(operation.inputs[0]))
+    settle(model.graph)
     return model.eval()
 
 

@@ -46,6 +46,7 @@ class Score:
     def __str__(self) -> str:
         if self.task.classifies:
             return self.task.shown(self.value) + (" of the steps" if self.task.each_step else "")
+        assert self.mae is not None
         told = "" if self.r2 is None else f", R² {self.r2:.4f}"
         return f"{self.task.metric} {self.task.shown(self.value)}, MAE {self.task.shown(self.mae)}{told}"
 
@@ -104,7 +105,9 @@ def score(model: Model, x: torch.Tensor, y: torch.Tensor, batch: int = 250) -> S
         for start in range(0, len(y), batch):
             outputs = model(x[start : start + batch].to(device))
             if not outputs.isfinite().all():
-                raise SsmqError("the model's outputs are not finite: its weights are too large")
+                raise SsmqError(
+                    "the model's outputs are not finite, its weights are too large: train it at a lower learning_rate"
+                )
             tally.add(outputs.cpu().numpy(), y[start : start + batch].numpy())
     model.train(was_training)
     return tally.score()

@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
+from .config_problem import first_problem
+from .errors import SsmqError
 
-class Section(BaseModel):
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(BaseModel)  # it has no public name
+
+
+class _Told(ModelMetaclass):
+    """What is made by its name is refused in one line, as what stands in a file is."""
+
+    def __call__(cls, *given, **keys):
+        try:
+            return super().__call__(*given, **keys)
+        except ValidationError as error:
+            assert issubclass(cls, Section)
+            raise SsmqError(f"{cls.__name__}: {first_problem(error, cls)}") from error
+
+
+class Section(BaseModel, metaclass=_Told):
     # Strict: true is not a number and "8" is none either. In files a key that is a name of Python's own has its alias.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, serialize_by_alias=True)
 

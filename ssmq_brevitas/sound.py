@@ -31,13 +31,14 @@ def refuse_unsound(network: nn.Module, length: int, origin: str) -> None:
             good = (mantissa == 0.5) & (exponent > LEAST_EXPONENT) & (exponent <= MOST_EXPONENT + 1)
             limits = f"2^{LEAST_EXPONENT} to 2^{MOST_EXPONENT}"
             _refuse(origin, name, f"is no power of two from {limits}", good.all())
+    derived: tuple[torch.Tensor, ...]
     with torch.no_grad():
         for name, module in network.named_modules():
             if isinstance(module, PositiveBatchNorm):
                 _refuse(origin, f"{name}.variance", "is negative", (module.variance >= 0).all())
                 derived = module.gain_and_offset()
             elif isinstance(module, QuantS4D):
-                derived = module.parameters_on_grid().values()
+                derived = module.parameters_on_grid()
             elif isinstance(module, S4D):
                 derived = (*module.discrete(), module.continuous()[1] * length)
             else:
@@ -45,6 +46,6 @@ def refuse_unsound(network: nn.Module, length: int, origin: str) -> None:
             _refuse(origin, name, "has parameters that are not finite", all(part.isfinite().all() for part in derived))
 
 
-def _refuse(origin: str, name: str, problem: str, good) -> None:
+def _refuse(origin: str, name: str, problem: str, good: torch.Tensor | bool) -> None:
     if not bool(good):
         raise SsmqError(f"{origin}: {name} {problem}")

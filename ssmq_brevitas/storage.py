@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from .fitting import MODE_EXPONENT_BITS
 from .norm import NORM_EXPONENT_BITS, PositiveBatchNorm, QuantBatchNorm1d
 from .parameterisations import LogPolar, PolarGrid
+from .quant_linear import OnGrids
 from .quant_s4d import QuantS4D
 
 EXPONENT_BITS = 8
@@ -33,18 +34,20 @@ class Footprint:
         return 1 - self.total / self.fp32_total
 
     def as_dict(self) -> dict[str, float]:
+        """The four numbers by name."""
         return asdict(self)
 
 
-def linear_bits(layer) -> int:
+def linear_bits(layer: OnGrids) -> int:
     """Of a quantised linear layer: weight, bias and their exponents."""
     scales = layer.weight_power.scale.numel() + (0 if layer.bias_bits is None else layer.bias_power.scale.numel())
-    bias = 0 if layer.bias_bits is None else layer.bias.numel() * layer.bias_bits
+    bias = 0 if layer.bias is None or layer.bias_bits is None else layer.bias.numel() * layer.bias_bits
     return layer.weight.numel() * layer.weight_bits + bias + scales * EXPONENT_BITS
 
 
 def norm_bits(norm: PositiveBatchNorm | QuantBatchNorm1d) -> int:
     """Of a batch norm as it is stored: gain and offset."""
+    assert norm.bits is not None
     return 2 * (len(norm.gain_and_offset()[0]) * (norm.bits + NORM_EXPONENT_BITS) + EXPONENT_BITS)
 
 

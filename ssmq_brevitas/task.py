@@ -81,10 +81,10 @@ class Task(Section):
         if self.each_step and not steps or not self.each_step and y.dim() == 3:
             told, meant = ("step", "sequence") if self.each_step else ("sequence", "step")
             return f"y {tuple(y.shape)} are numbers a {meant}, the model tells numbers a {told}", "task.every_step"
-        found = math.prod(y.shape[1 + self.each_step :])
-        if found != outputs:
+        numbers = math.prod(y.shape[1 + self.each_step :])
+        if numbers != outputs:
             keys = "classes, or task.every_step" if steps and not self.each_step else "classes"
-            return f"the model tells {outputs} numbers, the data has {found}", keys
+            return f"the model tells {outputs} numbers, the data has {numbers}", keys
         return None
 
     def refuse_shift(self, shift: int) -> None:

@@ -51,9 +51,9 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict]:
         raise SsmqError(f"{path}: a safetensors file, but not a {kind} of this program{told}")
     for name, tensor in tensors.items():
         if tensor.dtype not in (torch.float32, torch.float64):
-            raise SsmqError(f"{path}: {name} is of type {tensor.dtype}, not float32 or float64")
+            raise SsmqError(f"{path}: {name} is of type {tensor.dtype}, not float32 or float64: save it in one of these")
         if not tensor.isfinite().all():
-            raise SsmqError(f"{path}: {name} holds numbers that are not finite")
+            raise SsmqError(f"{path}: {name} holds numbers that are not finite: did the training diverge?")
     return tensors, content
 
 
@@ -85,7 +85,7 @@ def _decoded(path: Path, whole: bytes) -> tuple[dict[str, torch.Tensor], str]:
         header = json.loads(whole[8 : 8 + int.from_bytes(whole[:8], "little")])
         return tensors, (header.get("__metadata__") or {}).get(METADATA, "{}")
     except DAMAGE as error:
-        raise SsmqError(f"{path}: not a readable checkpoint, corrupt or truncated ({error})") from error
+        raise SsmqError(f"{path}: not a readable checkpoint, corrupt or truncated ({error}): copy or save it anew") from error
 
 
 def _parsed(path: Path, described: str) -> dict:
@@ -94,7 +94,7 @@ def _parsed(path: Path, described: str) -> dict:
         if not isinstance(content, dict):
             raise ValueError("no object")
     except (ValueError, RecursionError) as error:
-        raise SsmqError(f"{path}: not a readable checkpoint, its description is damaged ({error})") from error
+        raise SsmqError(f"{path}: not a readable checkpoint, its description is damaged ({error}): save it anew") from error
     return content
 
 

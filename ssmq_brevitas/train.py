@@ -23,6 +23,7 @@ from .config import Training
 from .data import SequenceData
 from .errors import SsmqError
 from .files import write_whole
+from .formats import Format
 from .interrupt import deferred_interrupt
 from .model import Model
 from .norm import PositiveBatchNorm
@@ -62,7 +63,7 @@ class History:
 
 def grid_ranges(model: Model) -> dict[str, float]:
     """What the grid of each quantised weight spans, by the parameter's name."""
-    formats = {}
+    formats: dict[str, Format] = {}
     for name, module in model.named_modules():
         if isinstance(module, QuantS4D):
             formats |= {f"{name}.{part}": getattr(module, f"{part}_quant").format for part in "bcd"}

@@ -89,7 +89,17 @@ def _identity(content: object) -> dict:
     return found if isinstance(found, dict) else {}
 
 
-def save_training_state(path, model, optimiser, step, loss_sum, seconds, rows, steps, about: dict) -> None:
+def save_training_state(
+    path: Path,
+    model: Model,
+    optimiser: torch.optim.Optimizer,
+    step: int,
+    loss_sum: float,
+    seconds: float,
+    rows: list[dict],
+    steps: int,
+    about: dict,
+) -> None:
     """Everything needed to continue a run bit-identically. ``about`` is the run's identity."""
     tensors = {f"model.{name}": value for name, value in model.network.state_dict().items()}
     for index, state in optimiser.state_dict()["state"].items():
@@ -116,7 +126,9 @@ class _Position(BaseModel):
     identity: dict
 
 
-def load_training_state(path, model, optimiser, per_epoch: int, steps: int, about: dict):
+def load_training_state(
+    path: Path, model: Model, optimiser: torch.optim.Optimizer, per_epoch: int, steps: int, about: dict
+) -> tuple[int, float, float, list[dict]]:
     """Restore model and optimiser in place; returns step, running loss, seconds spent and history rows.
 
     Raises SsmqError, with both as they were, if the file is damaged or the state of another run.
@@ -127,7 +139,7 @@ def load_training_state(path, model, optimiser, per_epoch: int, steps: int, abou
     except ValidationError as error:
         problem = error.errors()[0]
         key = ".".join(map(str, problem["loc"]))
-        raise SsmqError(f"{path}: not a readable training state ({key}: {problem['msg'].lower()})") from error
+        raise SsmqError(f"{path}: not a readable training state ({key}: {problem['msg'].lower()}): remove it") from error
     seed, before = about["seed"], position.identity.get("seed")
     if (before, position.steps) != (seed, steps):
         raise SsmqError(
@@ -136,7 +148,9 @@ def load_training_state(path, model, optimiser, per_epoch: int, steps: int, abou
         )
     refuse_other(path, position.identity, about)
     if not 0 <= position.step - per_epoch * len(position.rows) <= per_epoch or position.step > steps:
-        raise SsmqError(f"{path}: not a readable training state (step {position.step} after {len(position.rows)} epochs)")
+        raise SsmqError(
+            f"{path}: not a readable training state (step {position.step} after {len(position.rows)} epochs): remove it"
+        )
     state = _optimiser_state(path, tensors, optimiser)
     fill(model.network, {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}, path)
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
@@ -144,7 +158,9 @@ def load_training_state(path, model, optimiser, per_epoch: int, steps: int, abou
     return position.step, position.loss_sum, position.seconds, rows
 
 
-def _optimiser_state(path, tensors: dict[str, torch.Tensor], optimiser) -> dict[int, dict[str, torch.Tensor]]:
+def _optimiser_state(
+    path: Path, tensors: dict[str, torch.Tensor], optimiser: torch.optim.Optimizer
+) -> dict[int, dict[str, torch.Tensor]]:
     """Adam's moments of every parameter that has some, of the parameter's shape."""
     shapes = [parameter.shape for group in optimiser.param_groups for parameter in group["params"]]
     state: dict[int, dict] = {}
@@ -156,9 +172,9 @@ def _optimiser_state(path, tensors: dict[str, torch.Tensor], optimiser) -> dict[
         known = kind == "optimiser" and name in MOMENTS and index in map(str, range(len(shapes)))
         fits = known and value.shape == (() if name == "step" else shapes[int(index)])
         if not fits or (name != "exp_avg" and bool((value < 0).any())):
-            raise SsmqError(f"{path}: not a readable training state ({key[:80]!r} fits no parameter)")
+            raise SsmqError(f"{path}: not a readable training state ({key[:80]!r} fits no parameter): remove it")
         state.setdefault(int(index), {})[name] = value
     incomplete = next((index for index, found in state.items() if found.keys() != MOMENTS), None)
     if incomplete is not None:
-        raise SsmqError(f"{path}: not a readable training state (moments of parameter {incomplete} are missing)")
+        raise SsmqError(f"{path}: not a readable training state (moments of parameter {incomplete} are missing): remove it")
     return state

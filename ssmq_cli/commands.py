@@ -30,6 +30,7 @@ from . import (
     sensitivity,
     simulate,
     study,
+    synth,
     train,
     verify,
     view,
@@ -45,6 +46,7 @@ app = typer.Typer(
 COMMANDS = (run, train, import_layer, ptq, footprint, export, lower, check, verify, estimate, finn, hls4ml) + (
     rtl,
     simulate,
+    synth,
     sensitivity,
     search,
     evaluate,

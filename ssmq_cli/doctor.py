@@ -88,7 +88,8 @@ def _requirements(extra: str) -> list[Requirement]:
     """What the package needs for an extra; for ``""`` what it needs in any case."""
     found = [Requirement(text) for text in metadata.requires(PACKAGE) or ()]
     plain = [need for need in found if need.marker is None or need.marker.evaluate({"extra": ""})]
-    return plain if not extra else [need for need in found if need not in plain and need.marker.evaluate({"extra": extra})]
+    marked = [(need, need.marker) for need in found if need.marker is not None and need not in plain]
+    return [need for need, marker in marked if marker.evaluate({"extra": extra})] if extra else plain
 
 
 def _version(need: Requirement) -> tuple[str | None, str]:

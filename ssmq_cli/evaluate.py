@@ -50,7 +50,7 @@ def command(
         print_json({**found.numbers(), "bytes": sizes["total"]})
     else:
         say(f"{data.name} ({data.source}): {found}, {sizes['total']:,.0f} bytes")
-    expected = known and known.on(found.data_hash)
+    expected = None if known is None else known.on(found.data_hash)
     if card is not None:
         say(f"-> {checkpoint.with_suffix('.json')}")
     elif expected is None:

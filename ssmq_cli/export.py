@@ -35,10 +35,10 @@ def command(
     from ssmq_export.from_network import step_graph, trace
 
     model, note = options.quantized_model(checkpoint)
-    step = step_graph(model.network, {CONFIG_KEY: model.config.model_dump_json()})
+    step = step_graph(model.graph, {CONFIG_KEY: model.config.model_dump_json()})
     data = load(model.config)
     codes = data.x_test[:images].numpy()
-    exported = export_graphs(step, trace(model.network, codes, "fused"), codes, out)
+    exported = export_graphs(step, trace(model.graph, codes, "fused"), codes, out)
     if checkpoint.resolve().parent != out.resolve():
         # What was exported, whatever the file has become meanwhile.
         save_checkpoint(out / "model.safetensors", model, note)

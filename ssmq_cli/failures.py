@@ -11,7 +11,7 @@ from ssmq_export.errors import ExportError
 
 from .output import errors, one_line
 
-_ADVICE = {
+_ADVICE: dict[int | None, str] = {
     errno.ENOSPC: "make room or give another place",
     errno.EDQUOT: "make room or give another place",
     errno.EACCES: "change its permissions or give another place",

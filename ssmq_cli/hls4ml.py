@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from . import options
 from .output import console, print_json, say
+
+if TYPE_CHECKING:
+    import numpy as np
+    from onnx import ModelProto
 
 NAME = "hls4ml"
 EXAMPLE = "ssmq hls4ml graphs/step.onnx --images 2 --out hls"
@@ -60,7 +64,7 @@ def command(
     raise typer.Exit(1 if agreement.differing else 0)
 
 
-def _random_codes(step, count: int, steps: int | None):
+def _random_codes(step: ModelProto, count: int, steps: int | None) -> np.ndarray:
     from ssmq_export.dataflow.keys import length_of
     from ssmq_export.dataflow.ports import ports_of
     from ssmq_export.dataflow.sequences import noise

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from . import options
 from .output import console, print_json, say
+
+if TYPE_CHECKING:
+    from ssmq_brevitas.published.recognise import Found
 
 NAME = "import"
 EXAMPLE = "ssmq import s4.safetensors --layer s4_layers.0 --out layer.safetensors"
@@ -42,7 +45,7 @@ def command(
 
     if (layer is None) != (out is None):
         raise SsmqError("--layer and --out go together: give both, or neither to list the layers")
-    if layer is None:
+    if layer is None or out is None:
         _list(checkpoint, layers_of(checkpoint), as_json)
         return
     conventions = Conventions(discretization, real_transform, imag_transform, dt_transform, dt_fast, bandlimit)
@@ -54,13 +57,13 @@ def command(
         say(f"{found.place}: {told}, taken for {conventions.told()} -> {out}")
 
 
-def _about(found) -> dict:
+def _about(found: Found) -> dict:
     if found.refusal:
         return {"refused": found.refusal}
     return {"formulation": found.formulation.name, "heads": found.heads, "modes": found.modes}
 
 
-def _list(checkpoint: Path, layers: list, as_json: bool) -> None:
+def _list(checkpoint: Path, layers: list[Found], as_json: bool) -> None:
     if as_json:
         print_json({"layers": [{"layer": found.path, **_about(found)} for found in layers]})
         return

@@ -15,7 +15,8 @@ ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(sig
 
 def main() -> None:
     """Run the command line. Exit code 0; 1 failed or refused; 2 no such command or option; 128 + the ending signal."""
-    received = [signal.SIGINT]
+    received: list[int] = [signal.SIGINT]
+    code: int | None
 
     def end(number: int, frame: object) -> None:
         received.append(number)

@@ -9,15 +9,28 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, get_type_hints
+from typing import TYPE_CHECKING, Annotated, TypedDict, get_type_hints
 
 import typer
 from ssmq_brevitas.errors import SsmqError
 
+if TYPE_CHECKING:
+    from ssmq_brevitas.config import Config
+    from ssmq_brevitas.data import SequenceData
+    from ssmq_brevitas.model import Model
+
+
+class Limits(TypedDict):
+    """Settings of an option whose value is a whole number in this range."""
+
+    min: int
+    max: int
+
+
 DEFAULT_PRESET = "edge-2x16"
 Preset = Annotated[str, typer.Option("--preset", "-p", help="Preset name or TOML file.")]
 # Times a million it is still a number that a generator takes.
-SEEDS = {"min": 0, "max": 2**32 - 1}
+SEEDS: Limits = {"min": 0, "max": 2**32 - 1}
 Seed = Annotated[int, typer.Option(help="Seed of initialisation and shuffling.", **SEEDS)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
@@ -46,7 +59,7 @@ def number(least: float, most: float) -> dict:
 
 
 # Images, sequences, rows, trials: more than anybody has, and small enough to be counted with.
-COUNT = {"min": 1, "max": 10_000_000}
+COUNT: Limits = {"min": 1, "max": 10_000_000}
 RATE = number(1e-6, 1e9)
 MEGAHERTZ = number(0.001, 10_000)
 
@@ -79,26 +92,29 @@ def own_name(checkpoint: Path) -> str:
     return f"{checkpoint.absolute().parent.name}/{checkpoint.stem}"
 
 
-_PANEL = {"rich_help_panel": "Data"}
+_data_option = functools.partial(typer.Option, rich_help_panel="Data")
 _DATA = {
     "data_root": (
-        Annotated[Path | None, typer.Option(help="Folder of the full data set instead of the embedded subset.", **_PANEL)],
+        Annotated[
+            Path | None,
+            _data_option(help="Folder of the full data set instead of the embedded subset."),
+        ],
         None,
     ),
     "dataset": (
-        Annotated[str, typer.Option(help="mnist, fashion-mnist (needs --data-root), or npz:FILE.", **_PANEL)],
+        Annotated[str, _data_option(help="mnist, fashion-mnist (needs --data-root), or npz:FILE.")],
         "mnist",
     ),
     "download": (
-        Annotated[bool, typer.Option("--download", help="Fetch the data set into --data-root.", **_PANEL)],
+        Annotated[bool, _data_option("--download", help="Fetch the data set into --data-root.")],
         False,
     ),
     "permute": (
-        Annotated[int | None, typer.Option(help="Seed of one fixed permutation of the pixels.", **SEEDS, **_PANEL)],
+        Annotated[int | None, _data_option(help="Seed of one fixed permutation of the pixels.", **SEEDS)],
         None,
     ),
     "downsample": (
-        Annotated[int, typer.Option(help="Average blocks of this many pixels a side.", **COUNT, **_PANEL)],
+        Annotated[int, _data_option(help="Average blocks of this many pixels a side.", **COUNT)],
         1,
     ),
 }
@@ -129,7 +145,8 @@ def takes_data(command: Callable) -> Callable:
 
     keyword = inspect.Parameter.KEYWORD_ONLY
     shared = [inspect.Parameter(name, keyword, default=default, annotation=kind) for name, (kind, default) in _DATA.items()]
-    wrapped.__signature__ = inspect.Signature([*(parameter.replace(kind=keyword) for parameter in own), *shared])
+    signature = inspect.Signature([*(parameter.replace(kind=keyword) for parameter in own), *shared])
+    wrapped.__dict__["__signature__"] = signature
     wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in [*own, *shared]}
     return wrapped
 
@@ -138,7 +155,7 @@ def takes_data(command: Callable) -> Callable:
 _ADVICE = {"correct data_root": "correct --data-root", "as data_root": "with --data-root", "download=True": "--download"}
 
 
-def load_data(**chosen):
+def load_data(**chosen) -> SequenceData:
     """The data that options name. Raises SsmqError whose advice names options."""
     from ssmq_brevitas import data
 
@@ -151,7 +168,7 @@ def load_data(**chosen):
         raise SsmqError(message) from error
 
 
-def _load(chosen: dict, remedy: str, config, fresh: bool = False):
+def _load(chosen: dict, remedy: str, config: Config, fresh: bool = False) -> SequenceData:
     model, kept = config.model, config.scheme.bits.input
     data = load_data(**chosen, given=model.input if fresh else model.input_format, bits=kept)
     if data.channels != model.channels:
@@ -185,7 +202,7 @@ def widths(text: str) -> list[int]:
     return found
 
 
-def quantized_model(checkpoint: Path):
+def quantized_model(checkpoint: Path) -> tuple[Model, dict]:
     """A quantised model and its note."""
     from ssmq_brevitas.checkpoint import load_checkpoint
 
@@ -195,7 +212,7 @@ def quantized_model(checkpoint: Path):
     return model, note
 
 
-def float_model(checkpoint: Path, preset: str | None):
+def float_model(checkpoint: Path, preset: str | None) -> tuple[Model, Config]:
     """A float model and its configuration, with the scheme of ``preset`` if that is given."""
     from ssmq_brevitas.checkpoint import load_checkpoint
     from ssmq_brevitas.config import load_config
@@ -214,6 +231,6 @@ def refuse_picture(path: Path) -> None:
     if path.suffix not in (".png", ".svg", ".pdf"):
         raise SsmqError(f"{path}: a picture's name must end in .png, .svg or .pdf")
     if not path.absolute().parent.is_dir():
-        raise SsmqError(f"{path}: its folder does not exist")
+        raise SsmqError(f"{path}: its folder does not exist: make it, or give another")
     if not os.access(path.absolute().parent, os.W_OK):
-        raise SsmqError(f"{path}: its folder cannot be written")
+        raise SsmqError(f"{path}: its folder cannot be written: give another")

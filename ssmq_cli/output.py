@@ -10,26 +10,33 @@ import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 from ssmq_export.visible import visible
 
 
-class _Plain(Console):
+class Plain(Console):
     """Strings are text: no markup, no emoji, no highlighting."""
 
     def __init__(self, **settings):
+        settings["color_system"] = Console(**settings).color_system
         super().__init__(markup=False, emoji=False, highlight=False, **settings)
+
+    @property
+    def is_terminal(self) -> bool:
+        """Where lines can be drawn over: FORCE_COLOR asks for colours in a pipe, not for a spinner's frames."""
+        return super().is_terminal and self.file.isatty()
 
     def render_str(self, text: str, **options) -> Text:
         return super().render_str(visible(text), **options)
 
-    def status(self, status: str, **options) -> Status:
-        return _PlainStatus(Text(visible(status)), console=self, **options)
+    def status(self, status: RenderableType, **options) -> Status:
+        return _PlainStatus(_text(status), console=self, **options)
 
     def print(self, *found, **options) -> None:
         with _named(self.stderr):
@@ -46,12 +53,16 @@ class _Plain(Console):
 
 
 class _PlainStatus(Status):
-    def update(self, status: str | None = None, **options) -> None:
-        super().update(None if status is None else Text(visible(status)), **options)
+    def update(self, status: RenderableType | None = None, **options) -> None:
+        super().update(None if status is None else _text(status), **options)
 
 
-console = _Plain()
-errors = _Plain(stderr=True)
+def _text(status: RenderableType) -> RenderableType:
+    return Text(visible(status)) if isinstance(status, str) else status
+
+
+console = Plain()
+errors = Plain(stderr=True)
 
 
 def one_line(text: str) -> str:
@@ -64,7 +75,14 @@ def say(line: str) -> None:
     console.print(one_line(line), soft_wrap=True)
 
 
-def show_warning(message: Warning | str, *where: object) -> None:
+def show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     """In place of ``warnings.showwarning``: libraries warn of names, too."""
     errors.print(one_line(f"warning: {message}"), soft_wrap=True)
 

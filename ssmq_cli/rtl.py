@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.table import Table
 
 from . import options
 from .output import console, print_json, say
+
+if TYPE_CHECKING:
+    from ssmq_export.rtl.manifest import Manifest
 
 Shape = Literal["dataflow", "serial"]
 NAME = "rtl"
@@ -45,9 +48,9 @@ def command(
     if (fps is None) != (target is None):
         raise ExportError("--fps and --target belong together: give both, or neither for the folding that the graph keeps")
     multipliers = None
-    if fps is not None and shape == "serial":
+    if fps is not None and target is not None and shape == "serial":
         model, multipliers = serially_folded(model, fps, clock), find_part(target).dsp
-    elif fps is not None:
+    elif fps is not None and target is not None:
         model = folded_graph(model, estimate_graph(model, find_part(target), fps=fps, clock_mhz=clock))
     manifest = write_rtl(model, out, name, shape, multipliers)
     if as_json:
@@ -57,7 +60,7 @@ def command(
     say(f"{out / 'rtl'}: {len(manifest.files)} files; run them with `ssmq simulate {out}`")
 
 
-def _table(out: Path, manifest) -> Table:
+def _table(out: Path, manifest: Manifest) -> Table:
     table = Table(title=f"{out}: {manifest.top}")
     for heading in ("module", "instances", "memories", "bits"):
         table.add_column(heading, justify="left" if heading == "module" else "right")

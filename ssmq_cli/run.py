@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -15,6 +15,13 @@ from . import options
 from .output import console, json_text, say
 from .trained import trained
 from .verify import FORMS, agree, agreement_table, agreements
+
+if TYPE_CHECKING:
+    import numpy as np
+    from ssmq_brevitas.config import Config
+    from ssmq_brevitas.data import SequenceData
+    from ssmq_brevitas.model import Model
+    from ssmq_brevitas.task import Task
 
 NAME = "run"
 EXAMPLE = "ssmq run --out runs/first"
@@ -57,7 +64,7 @@ def command(
         raise typer.Exit(1)
 
 
-def _whole_way(config, data, out: Path, images: int, seed: int) -> dict:
+def _whole_way(config: Config, data: SequenceData, out: Path, images: int, seed: int) -> dict:
     """Everything in ``out``, and its summary. Nothing is written beside what another run left."""
     began = time.monotonic()
     from ssmq_brevitas.files import write_whole
@@ -102,7 +109,7 @@ def _whole_way(config, data, out: Path, images: int, seed: int) -> dict:
     return summary
 
 
-def _float_model(config, data, out: Path, seed: int):
+def _float_model(config: Config, data: SequenceData, out: Path, seed: int) -> Model:
     """The shipped checkpoint of this architecture and data, or a model trained here."""
     import torch
     from ssmq_brevitas.checkpoint import load_checkpoint
@@ -119,13 +126,13 @@ def _float_model(config, data, out: Path, seed: int):
     return trained(Model.floating(config), "float", data, out, seed, "float-log.csv")
 
 
-def _row(stage: str, model, data) -> dict:
+def _row(stage: str, model: Model, data: SequenceData) -> dict:
     from ssmq_study.quoted import quoted_score
 
     return {"stage": stage, **quoted_score(model, data).as_dict(), "bytes": model.footprint().as_dict()}
 
 
-def _export_and_verify(model, codes, out: Path) -> tuple[dict[str, Path], dict[str, int], list[dict]]:
+def _export_and_verify(model: Model, codes: np.ndarray, out: Path) -> tuple[dict[str, Path], dict[str, int], list[dict]]:
     """Write the graphs, then compare every engine with eager Brevitas on whole sequences."""
     import onnx
     from ssmq_export.dataflow.keys import CONFIG_KEY
@@ -133,29 +140,32 @@ def _export_and_verify(model, codes, out: Path) -> tuple[dict[str, Path], dict[s
     from ssmq_export.from_network import step_graph, trace
 
     with console.status("export"):
-        step = step_graph(model.network, {CONFIG_KEY: model.config.model_dump_json()})
-        exported = export_graphs(step, trace(model.network, codes[:4], "reference"), codes[:4], out)
+        step = step_graph(model.graph, {CONFIG_KEY: model.config.model_dump_json()})
+        exported = export_graphs(step, trace(model.graph, codes[:4], "reference"), codes[:4], out)
     graphs = [onnx.load(exported.paths[form]) for form in FORMS]
-    return exported.paths, exported.nodes, agreements(model.network, graphs, codes, SLOW_IMAGES)
+    return exported.paths, exported.nodes, agreements(model.graph, graphs, codes, SLOW_IMAGES)
 
 
-def _plot(models: dict, rows: list[dict], task, title: str, out: Path) -> None:
+def _plot(models: dict[str, Model], rows: list[dict], task: Task, title: str, out: Path) -> None:
     import torch
     from ssmq_brevitas import plots
     from ssmq_brevitas.model import recurrences
+    from ssmq_brevitas.quant_s4d import QuantS4D
+    from ssmq_brevitas.s4d import S4D
 
     panels = {}
     for stage in ("float", "naive PTQ", "QAT"):
-        layers = []
-        for layer in recurrences(models[stage].network).values():
-            values = layer.discrete()[0] if stage == "float" else torch.complex(*layer.a())
-            layers.append(values.detach().flatten())
-        panels[stage] = torch.cat(layers).numpy()
+        network = models[stage].network
+        if stage == "float":
+            layers = [layer.discrete()[0] for layer in recurrences(network, S4D).values()]
+        else:
+            layers = [torch.complex(*layer.a()) for layer in recurrences(network, QuantS4D).values()]
+        panels[stage] = torch.cat([values.detach().flatten() for values in layers]).numpy()
     plots.eigenvalues(panels, out / "eigenvalues.png")
     plots.accuracy_against_bytes(rows, title, out / "accuracy-bytes.png", task)
 
 
-def _print(summary: dict, task) -> None:
+def _print(summary: dict, task: Task) -> None:
     stages = Table(title=f"{task.metric} on {summary['data']['test']} test images, bytes")
     for heading in ("stage", task.metric, "parameters", "state", "total", "saved"):
         stages.add_column(heading, justify="left" if heading == "stage" else "right")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from ssmq_brevitas.errors import SsmqError
@@ -13,6 +13,12 @@ from ssmq_brevitas.errors import SsmqError
 from . import options
 from .output import console, print_json, say
 from .tables import show
+
+if TYPE_CHECKING:
+    from rich.status import Status
+    from ssmq_brevitas.config import Config
+    from ssmq_study.cost import CostModel
+    from ssmq_study.sensitivity import Bench
 
 NAME = "search"
 EXAMPLE = "ssmq search zoo:edge-2x16 --budget 3500 --out runs/search"
@@ -87,7 +93,15 @@ def command(
         say(f"front.json, front.png and scheme files are in {out}")
 
 
-def _guided(bench, config, widths: list[int], budget: float | None, cost, per_tensor: bool, status) -> list[dict]:
+def _guided(
+    bench: Bench,
+    config: Config,
+    widths: list[int],
+    budget: float | None,
+    cost: CostModel,
+    per_tensor: bool,
+    status: Status,
+) -> list[dict]:
     """What the integer program finds: a front, or the best within ``budget``."""
     from ssmq_study.allocation import guided_front, guided_within
     from ssmq_study.sensitivity import sensitivity
@@ -101,7 +115,15 @@ def _guided(bench, config, widths: list[int], budget: float | None, cost, per_te
 
 
 def _tried(
-    bench, config, widths: list[int], trials: int, store: tuple, candidates: list[dict], cost, per_tensor: bool, status
+    bench: Bench,
+    config: Config,
+    widths: list[int],
+    trials: int,
+    store: tuple[str, int | None],
+    candidates: list[dict],
+    cost: CostModel,
+    per_tensor: bool,
+    status: Status,
 ) -> list[dict]:
     """What Optuna finds beside ``candidates`` in so many trials, kept in ``store``: an address and a seed."""
     from ssmq_study.optuna_search import search
@@ -110,7 +132,7 @@ def _tried(
     return search(bench, config, widths, trials, *store, candidates, cost, tell, per_tensor)
 
 
-def _cost(objective: Objective, target: str | None, fps: float | None, clock: float):
+def _cost(objective: Objective, target: str | None, fps: float | None, clock: float) -> CostModel:
     from ssmq_export.estimates import find_part
     from ssmq_study.cost import BYTES, Luts
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -12,6 +12,11 @@ from rich.table import Table
 from . import options
 from .hls4ml import settings_of
 from .output import console, print_json, say
+
+if TYPE_CHECKING:
+    import numpy as np
+    from onnx import ModelProto
+    from ssmq_export.rtl.comparison import Comparison
 
 NAME = "simulate"
 EXAMPLE = "ssmq simulate build/rtl --images 20"
@@ -32,29 +37,19 @@ def command(
     The codes are those of test data, or random where a graph of a network of one's own does not say its data. Exit code 1
     if a code differs or the cycles are not those that were foretold.
     """
-    from ssmq_brevitas.config import parse_config
-    from ssmq_export.dataflow.keys import CONFIG_KEY, property_of
     from ssmq_export.rtl import require_tools
     from ssmq_export.rtl.comparison import compare_rtl, graph_of
 
     require_tools()
     graph = graph_of(folder)
-    config = property_of(graph, CONFIG_KEY)
-    if config is None:
-        from ssmq_export.dataflow.keys import length_of
-        from ssmq_export.dataflow.ports import ports_of
-        from ssmq_export.dataflow.sequences import noise
-
-        codes = noise(ports_of(graph).input, images, length_of(graph))
-    else:
-        codes = load(parse_config(settings_of(config, folder), origin=str(folder))).x_test[:images].numpy()
+    codes, random = test_codes(folder, graph, images, load)
     with console.status("simulate") as status:
         found = compare_rtl(folder, graph, codes, stalls, vcd, lambda what: status.update(f"simulate: {what}"))
     if as_json:
         print_json(found.as_dict())
     else:
         console.print(_table(folder, found))
-        if config is None:
+        if random:
             say("random codes: the graph does not say which data it is for")
         if found.first:
             say(f"first difference: {found.first}")
@@ -63,7 +58,20 @@ def command(
     raise typer.Exit(0 if found.agrees else 1)
 
 
-def _table(folder: Path, found) -> Table:
+def test_codes(folder: Path, graph: ModelProto, images: int, load: Callable) -> tuple[np.ndarray, bool]:
+    """Codes of so many test sequences for ``graph``, and whether they are random: a graph may not say its data."""
+    from ssmq_brevitas.config import parse_config
+    from ssmq_export.dataflow.keys import CONFIG_KEY, length_of, property_of
+    from ssmq_export.dataflow.ports import ports_of
+    from ssmq_export.dataflow.sequences import noise
+
+    config = property_of(graph, CONFIG_KEY)
+    if config is None:
+        return noise(ports_of(graph).input, images, length_of(graph)), True
+    return load(parse_config(settings_of(config, folder), origin=str(folder))).x_test[:images].numpy(), False
+
+
+def _table(folder: Path, found: Comparison) -> Table:
     table = Table(title=f"{folder}: Verilator against the graph")
     for heading in ("sequences", "codes compared", "differing", "cycles", "foretold", "compile", "run"):
         table.add_column(heading, justify="right")

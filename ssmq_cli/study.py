@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from . import options
 from .output import json_text, say
 from .tables import show
+
+if TYPE_CHECKING:
+    from ssmq_study.rows import Study
 
 PAPER = "ssmq study paper --quick --out runs/quick"
 FRONTIER = "ssmq study frontier --list --out runs/frontier"
@@ -50,8 +53,11 @@ def paper(
     if quick and data_root is not None:
         raise SsmqError("--quick uses the embedded data: leave out --data-root")
     study = load_study("paper")
-    short = {"test_images": study.quick.test_images, "epochs": study.quick.epochs} if quick else {}
-    _run(study, out, rows or (study.quick.rows if quick else ["*"]), workers, data_root, list_rows, short)
+    if not quick or study.quick is None:
+        _run(study, out, rows or ["*"], workers, data_root, list_rows, {})
+        return
+    short = {"test_images": study.quick.test_images, "epochs": study.quick.epochs}
+    _run(study, out, rows or study.quick.rows, workers, data_root, list_rows, short)
 
 
 @app.command(epilog=options.example(FRONTIER))
@@ -67,7 +73,9 @@ def frontier(
     _run(load_study("frontier"), out, rows or ["*"], workers, data_root, list_rows, {})
 
 
-def _run(study, out: Path, patterns: list[str], workers: int, data_root: Path | None, list_rows: bool, short: dict):
+def _run(
+    study: Study, out: Path, patterns: list[str], workers: int, data_root: Path | None, list_rows: bool, short: dict
+) -> None:
     from ssmq_brevitas.errors import SsmqError
     from ssmq_brevitas.files import write_whole
     from ssmq_study.row_files import Settings, finished

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from . import options
 from .output import say
 from .trained import trained
+
+if TYPE_CHECKING:
+    from ssmq_brevitas.config import Config
+    from ssmq_brevitas.data import SequenceData
+    from ssmq_brevitas.model import Model
 
 NAME = "train"
 EXAMPLE = "ssmq train --preset edge-2x16 --from zoo:edge-2x16 --out runs/qat"
@@ -59,7 +64,7 @@ def command(
     say(f"validation {validation}, test {test}  ->  {out / name}.safetensors")
 
 
-def _started(config, start: Path | None, seed: int, load: Callable) -> tuple:
+def _started(config: Config, start: Path | None, seed: int, load: Callable) -> tuple[Model, SequenceData]:
     """The model before it is trained, and the data."""
     import torch
     from ssmq_brevitas.checkpoint import load_checkpoint

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .progress import training_bar
 
+if TYPE_CHECKING:
+    from ssmq_brevitas.data import SequenceData
+    from ssmq_brevitas.model import Model
 
-def trained(model, name: str, data, out: Path, seed: int, log: str):
+
+def trained(model: Model, name: str, data: SequenceData, out: Path, seed: int, log: str) -> Model:
     """``model`` trained by its configuration, as an earlier call left it or now: OUT/NAME.safetensors.
 
     Raises SsmqError if OUT has the result or the state of another training.

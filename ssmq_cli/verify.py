@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from . import options
 from .output import console, errors, print_json, say
+
+if TYPE_CHECKING:
+    import numpy as np
+    from onnx import ModelProto
+    from ssmq_brevitas.model import Model
+    from ssmq_export.verification.agreement import Engine
+    from torch import fx
 
 NAME = "verify"
 EXAMPLE = "ssmq verify graphs --images 100 --slow-images 1"
@@ -47,7 +54,7 @@ def command(
     else:
         model = _model(folder)
         codes = load(model.config).x_test[:images].numpy()
-        rows = agreements(model.network, graphs, codes, slow_images, foreign)
+        rows = agreements(model.graph, graphs, codes, slow_images, foreign)
     if as_json:
         print_json({"engines": rows})
     else:
@@ -57,7 +64,9 @@ def command(
     raise typer.Exit(0 if agree(rows) else 1)
 
 
-def agreements(network, graphs: Sequence, codes, slow_images: int, foreign: Sequence = ()) -> list[dict]:
+def agreements(
+    network: fx.GraphModule, graphs: Sequence[ModelProto], codes: np.ndarray, slow_images: int, foreign: Sequence[Engine] = ()
+) -> list[dict]:
     """Rows of the agreement table: the network's two engines, those of its graphs and ``foreign`` ones."""
     from ssmq_export.from_network import network_engines
     from ssmq_export.verification.graphs import graph_engines
@@ -79,7 +88,7 @@ def _among_themselves(graphs: Sequence, images: int, slow_images: int, foreign: 
     )
 
 
-def _compared(reference, others: Sequence, codes, slow_images: int) -> list[dict]:
+def _compared(reference: Engine, others: Sequence[Engine], codes: np.ndarray, slow_images: int) -> list[dict]:
     """The rows, and on the terminal a line for each engine when it begins."""
     from ssmq_export.verification.agreement import compare_engines
 
@@ -121,7 +130,7 @@ def _refuse_no_folder(folder: Path) -> None:
         raise SsmqError(f"{folder}: no such folder: give one that ssmq run or ssmq export has written")
 
 
-def _model(folder: Path):
+def _model(folder: Path) -> Model:
     """The one quantised checkpoint in ``folder``."""
     from ssmq_brevitas.checkpoint import load_checkpoint
     from ssmq_brevitas.errors import SsmqError

@@ -32,7 +32,7 @@ def command(
     from .netron_page import Server
 
     if not file.is_file():
-        raise ExportError(f"{file}: no such file")
+        raise ExportError(f"{file}: no such file; give the path of an .onnx file")
     file.open("rb").close()
     try:
         server = Server(file, port)

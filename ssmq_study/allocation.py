@@ -47,8 +47,7 @@ def allocate(
     constraints = [LinearConstraint(costs[None], ub=budget - base), LinearConstraint(once, 1, 1)]
     options = {"mip_rel_gap": 0.0}
     found = milp(squares, constraints=constraints, integrality=np.ones(len(pairs)), bounds=Bounds(0, 1), options=options)
-    if found.x is None:
-        raise SsmqError(f"no allocation within {budget:,.0f} {unit} was found ({found.message})")
+    assert found.x is not None, found.message  # the cheapest widths are an answer
     return {tensor: width for (tensor, width), chosen in zip(pairs, found.x, strict=True) if chosen > 0.5}
 
 
@@ -59,7 +58,9 @@ def guided_within(bench: Bench, config: Config, sensitivities: dict, budget: flo
     scheme again: at once where costs add up.
     """
     errors = _errors(sensitivities)
-    around, tried, fitting, least = _middle(errors), [], [], np.inf
+    tried: list[dict[str, int]] = []
+    fitting: list[dict[str, int]] = []
+    around, least = _middle(errors), np.inf
     while around not in tried and len(tried) < ROUNDS:
         tried.append(around)
         try:
@@ -86,7 +87,7 @@ def guided_within(bench: Bench, config: Config, sensitivities: dict, budget: flo
 def guided_front(bench: Bench, config: Config, sensitivities: dict, count: int, cost: CostModel = BYTES) -> list[dict]:
     """Schemes for ``count`` budgets by one table, evenly spaced in ratio, each measured (``candidate``).
 
-    Those that the part cannot hold are left out. Raises SsmqError if it can hold none.
+    Those that the part cannot hold are left out. Raises ExportError if it can hold none.
     """
     errors = _errors(sensitivities)
     base, added = cost.table(bench, config, _widths(errors), _middle(errors))
@@ -103,7 +104,7 @@ def guided_front(bench: Bench, config: Config, sensitivities: dict, count: int, 
         except ExportError as error:
             refused = error
     if not found:
-        raise SsmqError(f"no scheme can be built: {refused}")
+        raise refused
     return found
 
 

@@ -46,9 +46,9 @@ class Measured(_Section):
     @model_validator(mode="after")
     def _a_share_of_named_data(self) -> Self:
         if (self.correct is None) == (self.errors is None):
-            raise ValueError("correct, or else errors")
+            raise ValueError("one of correct and errors is wanted, not both or none")
         if self.correct is not None and self.correct > self.counted:
-            raise ValueError(f"correct: {self.correct} of {self.counted} {'steps' if self.steps else 'images'}")
+            raise ValueError(f"correct: {self.correct} are more than the {self.counted} {'steps' if self.steps else 'images'}")
         if "name" not in self.data:
             raise ValueError("data: its name is missing")
         return self
@@ -64,6 +64,7 @@ class Measured(_Section):
     @property
     def accuracy(self) -> float:
         """Of a classification."""
+        assert self.correct is not None
         return self.correct / self.counted
 
     def numbers(self) -> dict[str, int | float | None]:
@@ -121,7 +122,7 @@ def load_card(checkpoint: Path) -> Card | None:
 def measure(model: Model, data: SequenceData) -> Measured:
     """Run all test sequences on the integer engine."""
     found = score_on_integers(model, data.x_test, data.y_test)
-    errors = None if model.task.classifies else Errors(**found.as_dict())
+    errors = None if model.task.classifies else Errors.model_validate(found.as_dict())
     return Measured(
         data=data.describe(),
         data_hash=data.digest,

@@ -94,10 +94,10 @@ class Luts:
     unit = "lut"
 
     def measured(self, model: Model) -> dict[str, float]:
-        graph = lower(step_graph(model.network))
+        graph = lower(step_graph(model.graph))
         found = estimate_graph(graph, self.part, fps=self.fps, clock_mhz=self.clock_mhz)
         spent = found.as_dict()
-        return {"bytes": model.footprint().total, **spent["total"], "cycles": spent["cycles_per_sequence"]}
+        return {"bytes": model.footprint().total, **spent["total"], "cycles": spent["cycles_between_sequences"]}
 
     def table(self, bench: Bench, config: Config, widths: dict[str, list[int]], around: dict[str, int]) -> Table:
         def luts(bits: dict[str, int], build=bench.quantized) -> float:

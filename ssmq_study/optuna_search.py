@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -75,7 +75,7 @@ def search(
     trials: int,
     storage: str,
     seed: int | None = 0,
-    first: list[dict] = (),
+    first: Sequence[dict] = (),
     cost: CostModel = BYTES,
     on_trial: Callable[[int], None] = lambda number: None,
     per_tensor: bool = False,
@@ -186,10 +186,11 @@ class _Space:
         """
         if parameters["parameterisation"] == self.polar:
             return parameters
-        widths = {}
+        widths: dict[str, int] = {}
         for name in (name for name, role in self.roles.items() if role == "a" and name in parameters):
             wanted, choices = parameters[name], self.choices[f"{name}_magnitude"]
-            magnitude = min(choices, key=lambda width, wanted=wanted: abs(2 * width - wanted))
+            distances = [abs(2 * width - wanted) for width in choices]
+            magnitude = choices[distances.index(min(distances))]
             widths |= {name: max(self.choices[name]), f"{name}_magnitude": magnitude, f"{name}_phase": wanted}
         return {**parameters, **widths, "parameterisation": self.polar}
 

@@ -24,6 +24,7 @@ from ssmq_brevitas.config import Scheme
 from ssmq_brevitas.model import Model, recurrences
 from ssmq_brevitas.network.structure import META, quantized_of, structure
 from ssmq_brevitas.post_training import calibrated
+from ssmq_brevitas.s4d import S4D
 from ssmq_jit import kernel
 from torch import nn
 
@@ -140,7 +141,7 @@ def _range(low, high, bits, symmetric):
 class PaperS4D(nn.Module):
     """The recurrence with some of its tensors quantised; ``limits`` are the static ranges ``(2, H)`` of the states."""
 
-    def __init__(self, s4d: nn.Module, limits: torch.Tensor | None, spec: PaperQuantization):
+    def __init__(self, s4d: S4D, limits: torch.Tensor | None, spec: PaperQuantization):
         super().__init__()
         self.spec = spec
         values = dict(zip("abc", (torch.view_as_real(value.detach()) for value in s4d.discrete()), strict=True))
@@ -156,7 +157,9 @@ class PaperS4D(nn.Module):
             self.kind = _STATIC
             if spec.dynamic:
                 self.kind = _EACH_HEAD if spec.granularity == "head" else _WHOLE_TENSOR
-            codes = [value.float().expand(heads) for value in code_range(*limits, spec)]
+            assert limits is not None
+            low, high = limits
+            codes = [value.float().expand(heads) for value in code_range(low, high, spec)]
         self.codes = [value.contiguous().numpy() for value in codes]
 
     def forward(self, u: torch.Tensor) -> torch.Tensor:
@@ -178,7 +181,7 @@ def paper_ptq(floating: Model, x_calibration: torch.Tensor, spec: PaperQuantizat
     model = Model(network.requires_grad_(False), floating.config).eval()
     if spec.covers("activations"):
         model(x_calibration)
-    for path, layer in recurrences(network).items():
+    for path, layer in recurrences(network, S4D).items():
         limits = None
         if spec.covers("x"):
             states = found.states[path]
@@ -186,9 +189,9 @@ def paper_ptq(floating: Model, x_calibration: torch.Tensor, spec: PaperQuantizat
             limits = torch.from_numpy(np.percentile(samples, (100 - PERCENTILE, PERCENTILE), axis=1))
         network.set_submodule(path, PaperS4D(layer, limits, spec))
     if spec.component == "all":
-        for layer in network.modules():
-            if isinstance(layer, torch.nn.Linear):
-                layer.weight.data = quantize_parameter(layer.weight.data, spec)
+        for module in network.modules():
+            if isinstance(module, torch.nn.Linear):
+                module.weight.data = quantize_parameter(module.weight.data, spec)
     for quantizer in quantizers.values():
         quantizer.active = True
     return model

@@ -51,7 +51,8 @@ def front(found: dict, path: Path) -> None:
     with picture(path, (6.4, 4.2)) as fig:
         axis = fig.subplots()
         tried = [(p[unit], 100 * p["accuracy"]) for p in found["candidates"]]
-        axis.scatter(*zip(*tried, strict=True), s=14, color="#b9c4cc", label="candidates", zorder=2)
+        sizes, reached = zip(*tried, strict=True)
+        axis.scatter(sizes, reached, s=14, color="#b9c4cc", label="candidates", zorder=2)
         line = sorted((p[unit], 100 * p["accuracy"]) for p in found["front"])
         axis.step(*zip(*line, strict=True), where="post", color=TRAINED, linewidth=1)
         for label, marker, polar in (("front, Cartesian Ā", "o", False), ("front, polar Ā", "D", True)):

@@ -13,7 +13,7 @@ from ssmq_export.lowering import lower
 
 def score_on_integers(model: Model, x: torch.Tensor, y: torch.Tensor) -> Score:
     """The score of a quantised model's integer graph on codes ``x`` ``(n, T)`` or ``(n, T, C)`` and what they should give."""
-    integers = IntegerModel(lower(step_graph(model.network)))
+    integers = IntegerModel(lower(step_graph(model.graph)))
     outputs = integers.values(integers.forward(x.numpy()))
     tally = Tally(model.task)
     tally.add(outputs, y.numpy())

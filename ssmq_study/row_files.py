@@ -67,7 +67,7 @@ def read_job(out: Path, name: str) -> Job:
     path = out / name / "job.json"
     job = read_json(path, Job, "the job of a row")
     if job.row.id != name:
-        raise SsmqError(f"{path}: the job of the row {job.row.id}")
+        raise SsmqError(f"{path}: the job of the row {job.row.id}, not of {name}: remove its folder and run the study again")
     return job
 
 

@@ -154,7 +154,7 @@ class Study(_Section):
         found: set[str] = set()
         while chosen - found:
             found |= chosen
-            chosen = {rows[name].needs for name in chosen} - {None}
+            chosen = {needs for name in chosen if (needs := rows[name].needs) is not None}
         return {name: row for name, row in rows.items() if name in found}
 
 

@@ -16,6 +16,8 @@ from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.model import Model, recurrences
 from ssmq_brevitas.network.calibrate import Calibration
 from ssmq_brevitas.post_training import CALIBRATED, calibrated, fitted, quantized_by
+from ssmq_brevitas.quant_s4d import QuantS4D
+from ssmq_brevitas.s4d import S4D
 from ssmq_brevitas.score import Tally
 
 from .knobs import roles, single_tensors, with_bits
@@ -89,18 +91,18 @@ def sensitivity(
     grids: dict[int, dict[str, np.ndarray]] = {}
 
     def measured(knob: str, role: str) -> dict:
-        row = {"tensor": knob, "title": TITLES[role], "accuracy": {}, "error": {}}
+        row: dict = {"tensor": knob, "title": TITLES[role], "accuracy": {}, "error": {}}
         for width in widths:
             if role == "input" and width > config.model.input_format.bits:
                 continue  # it has no more
             try:
                 Bits(**{role: width})
-            except ValueError:
+            except SsmqError:
                 continue
             on_step(knob, width)
             narrow = bench.quantized(with_bits(wide, {knob: width}))
             if knob == "a":
-                layers = recurrences(narrow.network)
+                layers = recurrences(narrow.network, QuantS4D)
                 grids[width] = {path: torch.complex(*layer.a()).detach().numpy() for path, layer in layers.items()}
             row["accuracy"][str(width)], row["error"][str(width)] = bench.judge(narrow)
         return row
@@ -119,7 +121,7 @@ def sensitivity(
         "widths": list(widths),
         "tensors": _ranked(rows, reference),
         "by_tensor": _ranked(single, reference),
-        "layers": [_layer(path, layer, grids) for path, layer in recurrences(bench.floating.network).items()],
+        "layers": [_layer(path, layer, grids) for path, layer in recurrences(bench.floating.network, S4D).items()],
     }
 
 
@@ -130,7 +132,7 @@ def _ranked(rows: Iterable[dict], reference: float) -> list[dict]:
     return sorted(rows, key=lambda row: (-row["loss"], -float(np.mean(list(row["error"].values())))))
 
 
-def _layer(path: str, s4d: torch.nn.Module, grids: dict[int, dict[str, np.ndarray]]) -> dict:
+def _layer(path: str, s4d: S4D, grids: dict[int, dict[str, np.ndarray]]) -> dict:
     """Spectral radius, memory 1 / (1 - |Ā|) in steps, and what the grids do to the eigenvalues.
 
     Errors of a rounded state return at every step: their variance grows by 1 / (1 - |Ā|²).

@@ -20,13 +20,15 @@ def sqlite(path: Path) -> str:
 def open_study(name: str, storage: str) -> optuna.Study:
     """The study, made if it is not there. Raises SsmqError if the storage cannot be used."""
     # Workers that start together trip over each other's tables: then once more.
-    for pause in (0.2, 0.5, 1.0, 2.0, None):
+    pauses = iter((0.2, 0.5, 1.0, 2.0))
+    while True:
         try:
             return optuna.create_study(
                 study_name=name, storage=storage, directions=["maximize", "minimize"], load_if_exists=True
             )
         # Nothing but the address can be wrong, and each driver has exceptions of its own for that.
         except Exception as error:
+            pause = next(pauses, None)
             if pause is None or not of_storage(error):
                 raise unusable(error, storage) from error
             time.sleep(pause)

@@ -83,8 +83,8 @@ def _figures(rows: dict, figures: list[dict]) -> Table:
 def _ablations(rows: dict, ablations: list[dict]) -> Table:
     lines = []
     for entry in ablations:
-        pair = [rows.get(entry[key]) for key in ("row", "without")]
-        if None not in pair:
+        pair = [rows[entry[key]] for key in ("row", "without") if entry[key] in rows]
+        if len(pair) == 2:
             gain = 100 * (pair[0]["accuracy"] - pair[1]["accuracy"])
             sizes = [f"{row['bytes']['total']:,.0f}" for row in pair]
             lines.append([entry["technique"], *map(_accuracy, pair), f"{gain:+.2f}", *sizes])

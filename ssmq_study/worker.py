@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 from ssmq_brevitas.checkpoint import load_checkpoint, save_checkpoint
+from ssmq_brevitas.config import Training
 from ssmq_brevitas.data import SequenceData, load_data
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.files import sole_use, write_whole
@@ -19,13 +20,14 @@ from ssmq_brevitas.model import Model
 from ssmq_brevitas.post_training import CALIBRATED, fitted
 from ssmq_brevitas.score import score
 from ssmq_brevitas.start import quantized_start
-from ssmq_brevitas.train import train
+from ssmq_brevitas.train import Progress, train
 from ssmq_export.errors import ExportError
 
 from .ending import end_with_parent
 from .paper_quantizers import paper_ptq
 from .quoted import quoted_score
 from .row_files import Job, finished, read_job, start_file, start_hash
+from .rows import Row
 
 ENGINES = {"float": "float", "paper-ptq": "the paper's quantisers, fake", "ptq": "integer", "qat": "integer"}
 
@@ -62,7 +64,9 @@ def run_job(job: Job, folder: Path) -> dict:
 def _data(job: Job) -> SequenceData:
     data, count = load_data(job.data_root, job.settings.dataset), job.settings.test_images
     if job.settings.data_hash not in (None, data.digest):
-        raise SsmqError(f"the data in {job.data_root or 'the package'} are not what the study was started with")
+        raise SsmqError(
+            f"the data in {job.data_root or 'the package'} are not what the study was started with: give these, or a new folder"
+        )
     if count is None:
         return data
     # The embedded test images are sorted by class: take an even sub-sample.
@@ -71,20 +75,21 @@ def _data(job: Job) -> SequenceData:
     return SequenceData(**values | {"x_test": data.x_test[::stride], "y_test": data.y_test[::stride]})
 
 
-def _model(job: Job, data: SequenceData, folder: Path) -> tuple[torch.nn.Module, list[float]]:
+def _model(job: Job, data: SequenceData, folder: Path) -> tuple[Model, list[float]]:
     """The row's model, and its validation accuracy after every epoch of training."""
     row, config = job.row, job.row.config
     torch.manual_seed(row.seed)
     if row.kind == "float":
         if row.pretrained:
-            model, note = load_checkpoint(start_file(folder.parent, row))
+            model, note = _start(folder, row)
             # What is shipped serves the data that it was trained on; any others get a model of their own.
             if data.was_learnt(note["data"]) and model.shape == config.model:
                 save_checkpoint(folder / "model.safetensors", model, note)
                 return model, []
         return _trained(Model.floating(config), config.train.floating, job, data, folder)
-    start, _ = load_checkpoint(start_file(folder.parent, row))
+    start, _ = _start(folder, row)
     if row.kind == "paper-ptq":
+        assert row.quantiser is not None
         return paper_ptq(start, data.x_train[:CALIBRATED], row.quantiser), []
     model = quantized_start(start, config, data.x_train)
     if row.kind == "ptq":
@@ -92,17 +97,23 @@ def _model(job: Job, data: SequenceData, folder: Path) -> tuple[torch.nn.Module,
     return _trained(model, config.train.qat, job, data, folder)
 
 
-def _trained(model, training, job: Job, data: SequenceData, folder: Path) -> tuple[Model, list[float]]:
+def _start(folder: Path, row: Row) -> tuple[Model, dict]:
+    path = start_file(folder.parent, row)
+    assert path is not None, row.id
+    return load_checkpoint(path)
+
+
+def _trained(model: Model, training: Training, job: Job, data: SequenceData, folder: Path) -> tuple[Model, list[float]]:
     if job.settings.epochs is not None:
         training = training.model_copy(update={"epochs": job.settings.epochs})
 
-    def report(progress) -> None:
+    def report(progress: Progress) -> None:
         if progress.validation is not None:
             row = f"epoch {progress.epoch + 1}: loss {progress.loss:.4f}"
             print(f"{row}, validation {progress.validation:.4f}", flush=True)
 
-    files = {"state_path": folder / "state.safetensors", "log_path": folder / "epochs.csv"}
-    history = train(model, data, training, seed=job.row.seed, on_step=report, **files)
+    state, log = folder / "state.safetensors", folder / "epochs.csv"
+    history = train(model, data, training, seed=job.row.seed, on_step=report, state_path=state, log_path=log)
     note = {"data": data.describe(), "seed": job.row.seed, "epochs": training.epochs, "row": job.row.id}
     save_checkpoint(folder / "model.safetensors", model.eval(), note)
     return model, [row["validation"] for row in history.rows]

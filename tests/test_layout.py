@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from ssmq_study.report.page import SHIPPED, pages, rendered
 from ssmq_study.report.reference import reference_markdown
 
 ROOT = Path(__file__).parents[1]
+spec = importlib.util.spec_from_file_location("messages", ROOT / "scripts" / "messages.py")
+messages = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(messages)
 
 
 def imports(folder: str) -> dict[str, set[str]]:
@@ -45,10 +49,11 @@ ROOMS = (
     {"tables"},
     {"dataflow"},
     {"door", "functions", "custom_op"},
-    {"lowering", "checks", "integer", "estimates"},
+    {"lowering", "checks", "integer"},
     {"graphs"},
     {"rtl"},
-    {"hls4ml", "finn"},
+    {"estimates"},
+    {"hls4ml", "finn", "synthesis"},
     {"verification"},
     {"exporting"},
     {"from_network"},
@@ -112,6 +117,33 @@ def test_the_page_of_rules_is_up_to_date():
 def test_the_reference_of_configurations_is_up_to_date():
     """Written by ``python -m ssmq_study.report.reference > docs/configuration.md``."""
     assert (ROOT / "docs" / "configuration.md").read_text() == reference_markdown()
+
+
+def test_the_page_of_messages_is_up_to_date():
+    """Written by ``python scripts/messages.py > docs/messages.md``."""
+    assert (ROOT / "docs" / "messages.md").read_text() == messages.page()
+
+
+def test_a_message_is_found_wherever_it_is_made(tmp_path):
+    """Also where it is made to be raised elsewhere; constants of the module, and of the one it takes them from, are filled in."""
+    (tmp_path / "keys.py").write_text("KEY, LENGTH = 'ssmq.key', 3\n")
+    (tmp_path / "made.py").write_text(
+        "from .keys import KEY\nADVICE = 'export it again'\nclass Reader:\n  def read(self, name):\n"
+        "    if name:\n      return SsmqError(f'{name}: no {KEY} ' 'of ' + f'{len(name)}{name!r}: {ADVICE}')\n"
+        "    raise errors.ExportError(\n      name)\n    raise KeyError('unread')\n"
+    )
+    first, second = messages.made(tmp_path / "made.py")
+    assert (first.text, first.maker, first.says) == ("…: no ssmq.key of …: export it again", "made.Reader.read", True)
+    assert (second.text, list(second.lines), second.says) == ("…", [7, 8], False)
+
+
+def test_a_message_is_raised_where_one_of_its_lines_ran():
+    every = messages.messages()
+    makers = {message.maker for message in every}
+    assert makers >= messages.REASONS | messages.GUARDS.keys()
+    assert {message.maker for message in messages.unraised({})} == makers - messages.GUARDS.keys()
+    last = {every[0].path: {every[0].lines[-1]}, every[1].path.with_name("other.py"): {*every[1].lines}}
+    assert every[0] not in messages.unraised(last) and every[1] in messages.unraised(last)
 
 
 def test_the_pages_show_the_stored_results():

@@ -11,3 +11,7 @@ class ExportError(Exception):
     ...     print(error)
     missing.onnx: no such file; give the path of an .onnx file
     """
+
+    def __init__(self, message: str):
+        # What is passed on of torch or of a file may have several lines.
+        super().__init__(" ".join(line.strip() for line in message.splitlines()))

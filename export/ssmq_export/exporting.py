@@ -31,7 +31,10 @@ STEPS = 8
 
 @dataclass(frozen=True)
 class Exported:
-    """The written graphs and how each compared with the model, in the order of ``FILES``; as text, a table."""
+    """The written graphs and how each compared with the model, in the order of ``FILES``; as text, a table.
+
+    ``paths`` and the number of ``nodes`` by form: step, sequence, dataflow, sequence-dataflow.
+    """
 
     paths: dict[str, Path]
     nodes: dict[str, int]

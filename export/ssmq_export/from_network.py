@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,10 +14,14 @@ import onnx
 import torch
 from ssmq_brevitas.activations import HardGELU, HardSigmoid, Quotient, Sigmoid, Tanh
 from ssmq_brevitas.errors import SsmqError
+from ssmq_brevitas.formats import Format as TrainingFormat
 from ssmq_brevitas.network.operations import Operation, operations
 from ssmq_brevitas.network.structure import float_type, quantized_of
 from ssmq_brevitas.network.widths import Widths
-from ssmq_brevitas.quantizers import use_engine
+from ssmq_brevitas.norm import PositiveBatchNorm, QuantBatchNorm1d
+from ssmq_brevitas.quant_linear import OnGrids
+from ssmq_brevitas.quant_s4d import QuantS4D
+from ssmq_brevitas.quantizers import Quantizer, use_engine
 from torch import fx, nn
 
 from .dataflow.format import Format
@@ -74,26 +79,29 @@ class _Door:
     @property
     def input_format(self) -> Format:
         """That of the codes that come in: said by who quantised the network, else what its first quantiser gives."""
-        return format_of(self.first.module.format if self.given is None else self.given.format)
+        return format_of(self.first.layer(Quantizer).format if self.given is None else self.given.format)
 
     def _input(self, op: Operation) -> Given:
         return Given(self.input_format)
 
     def _quantizer(self, op: Operation) -> Format:
-        return format_of(op.module.format)
+        return format_of(op.layer(Quantizer).format)
 
     def _linear(self, op: Operation) -> Linear:
-        return linear_of(op.module)
+        return linear_of(op.layer(OnGrids))
 
     def _s4d(self, op: Operation) -> Recurrence:
-        return recurrence_of(op.module)
+        return recurrence_of(op.layer(QuantS4D))
 
     def _norm(self, op: Operation) -> Affine:
-        return Affine(*(value.numpy() for value in op.module.gain_and_offset()))
+        norm = op.module
+        assert isinstance(norm, (PositiveBatchNorm, QuantBatchNorm1d)), op.path
+        gain, offset = norm.gain_and_offset()
+        return Affine(gain.numpy(), offset.numpy())
 
     def _affine(self, op: Operation) -> Affine | Constant:
         if self.widths.states[op.name] in ("codes", "exact"):
-            exponent = np.int64(math.frexp(abs(op.gain))[1] - 1)
+            exponent = np.array(math.frexp(abs(op.gain))[1] - 1)
             return Constant(np.asarray(op.gain), Format(2, True, exponent))
         return Affine(np.asarray(op.gain), np.asarray(op.offset))
 
@@ -105,7 +113,7 @@ class _Door:
         return Select(op.first)
 
     def _function(self, op: Operation) -> Function:
-        module = op.module
+        module = op.layer(nn.Module)
         if isinstance(module, nn.ReLU):
             return Function("relu")
         if isinstance(module, nn.Hardtanh):
@@ -156,23 +164,23 @@ def export(network: fx.GraphModule, folder: Path | str, batch: torch.Tensor | No
     return export_graphs(step, trace(network, codes, "fused"), codes, Path(folder))
 
 
-def format_of(fmt) -> Format:
+def format_of(fmt: TrainingFormat) -> Format:
     """A format of the training package as one of this."""
     return Format(fmt.bits, fmt.signed, fmt.exponent)
 
 
-def linear_of(layer) -> Linear:
+def linear_of(layer: OnGrids) -> Linear:
     """A quantised linear layer's numbers."""
     weight = Constant(layer.matrix.numpy().T.copy(), format_of(layer.weight_format))
-    bias = None if layer.bias_bits is None else Constant(layer.quant_bias().value.numpy(), format_of(layer.bias_format))
-    return Linear(weight, bias)
+    fmt = layer.bias_format
+    return Linear(weight, None if fmt is None else Constant(layer.quant_bias().value.numpy(), format_of(fmt)))
 
 
-def recurrence_of(layer) -> Recurrence:
+def recurrence_of(layer: QuantS4D) -> Recurrence:
     """A quantised S4D layer's numbers."""
-    values = {name: value.numpy() for name, value in layer.parameters_on_grid().items()}
+    values = {name: value.numpy() for name, value in layer.parameters_on_grid()._asdict().items()}
 
-    def pair(name: str, fmt) -> tuple[Constant, Constant]:
+    def pair(name: str, fmt: TrainingFormat) -> tuple[Constant, Constant]:
         exponent = fmt.exponent[..., 0] if fmt.exponent.ndim == 3 else fmt.exponent
         flat = Format(fmt.bits, fmt.signed, exponent)
         return Constant(values[f"{name}_re"], flat), Constant(values[f"{name}_im"], flat)
@@ -207,7 +215,8 @@ def _tensor_names(found: list[Operation]) -> dict[str, str]:
 class _Tracing(fx.Interpreter):
     def __init__(self, network: fx.GraphModule, kept: dict[str, Operation]):
         super().__init__(network)
-        self.kept, self.found = kept, {}
+        self.kept = kept
+        self.found: dict[str, torch.Tensor] = {}
 
     def run_node(self, node: fx.Node):
         result = super().run_node(node)
@@ -227,30 +236,30 @@ def trace(network: fx.GraphModule, codes: np.ndarray, engine: str) -> dict[str, 
     door = _Door(network)
     given = door.operations[0]
     # Of an input in its own format the quantiser changes nothing, and integer graphs have none.
-    idle = door.first if format_of(door.first.module.format) == door.input_format else None
+    idle = door.first if format_of(door.first.layer(Quantizer).format) == door.input_format else None
     kept = {op.name: op for op in door.operations if op.kind in ("quantizer", "output") and op is not idle}
     captured: dict[str, torch.Tensor] = {}
-    layers = {op.path: op for op in door.operations if op.kind == "s4d"}
+    layers = {door.names[op.name]: op.layer(QuantS4D) for op in door.operations if op.kind == "s4d"}
     codes = codes[..., None] if codes.ndim == 2 and given.channels == 1 else codes
     values = torch.from_numpy(values_of(codes, door.input_format.exponent)).to(float_type(network))
     try:
         use_engine(network, engine)
-        for op in layers.values():
-            op.module.on_states = _keep_states(captured, door.names[op.name], op.module)
+        for name, layer in layers.items():
+            layer.on_states = _keep_states(captured, name, layer)
         run = _Tracing(network, kept)
         with torch.no_grad():
             run.run(values)
     finally:
         use_engine(network, "fused")
-        for op in layers.values():
-            op.module.on_states = None
+        for layer in layers.values():
+            layer.on_states = None
     output = door.operations[-1]
     for name, value in run.found.items():
         captured[door.names[output.inputs[0]] if name == output.name else door.names[name]] = value
     return {name: value.numpy() for name, value in captured.items()}
 
 
-def _keep_states(captured: dict[str, torch.Tensor], name: str, layer):
+def _keep_states(captured: dict[str, torch.Tensor], name: str, layer: QuantS4D) -> Callable[[torch.Tensor, torch.Tensor], None]:
     def keep(re: torch.Tensor, im: torch.Tensor) -> None:
         for part, codes in (("re", re), ("im", im)):
             captured[f"{name}.x_{part}_next"] = (codes * layer.state.scale).flatten(2)

@@ -6,6 +6,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
+import torch
 from onnx import ModelProto
 from torch import fx
 
@@ -22,7 +23,12 @@ from .verification.graphs import foreign_engines, graph_engines, graphs_alone
 FORMS = ("step", "dataflow", "sequence-dataflow")
 
 
-def verify(network: fx.GraphModule | None, folder: Path | str, batch=None, slow_sequences: int = 1) -> Agreements:
+def verify(
+    network: fx.GraphModule | None,
+    folder: Path | str,
+    batch: torch.Tensor | np.ndarray | None = None,
+    slow_sequences: int = 1,
+) -> Agreements:
     """Run the graphs that ``export`` wrote into ``folder`` in every engine, and compare every code with ``network``'s.
 
     Sequences are those of ``batch`` ``(B, T, C)``, values as the network takes them, or random codes. ``slow_sequences`` of

@@ -33,7 +33,7 @@ from .brevitas_layers import Seen, known, parts, plain, sum_parts
 from .calibrate import refuse_batch
 from .exact_functions import evaluated, exact_functions
 from .insert import through
-from .needs import needed, readers, state
+from .needs import State, needed, readers, state
 from .operations import Operation, operations
 from .spread import free_path, owner, spread
 from .structure import META, Quantized
@@ -101,7 +101,8 @@ def adopt(module: nn.Module, example: torch.Tensor) -> fx.GraphModule:
 def _refuse_unranged(module: nn.Module) -> None:
     for path, part in module.named_modules() if isinstance(module, nn.Module) else ():
         if isinstance(part, QuantS4D) and part.state.scale.isnan().any():
-            raise SsmqError(f"{path} (QuantS4D): the range of its states is not known yet: run a batch in training mode")
+            name = f"{path or 'the network'} (QuantS4D)"
+            raise SsmqError(f"{name}: the range of its states is not known yet: run a batch in training mode")
 
 
 def _with_norms_on_grids(module: nn.Module) -> nn.Module:
@@ -148,7 +149,7 @@ def _refuse_float(found: list[Operation]) -> None:
             raise SsmqError(f"{op.path} ({kind}): is not quantised: {advice}")
         if op.kind == "s4d" and not isinstance(op.module, QuantS4D):
             raise SsmqError(f"{op.path} ({kind}): is not quantised: use QuantS4D")
-        for name, part in op.module.named_modules() if op.kind == "s4d" else ():
+        for name, part in op.layer(nn.Module).named_modules() if op.kind == "s4d" else ():
             if hasattr(type(part), "format") and not name.startswith("output_quant"):
                 try:
                     _ = part.format
@@ -165,7 +166,7 @@ class _Run(fx.Interpreter):
         self.values: dict[str, list[torch.Tensor]] = {}
 
     def run_node(self, node: fx.Node):
-        name = node.target if node.op == "call_module" else f"{owner(node)}{node.name}"
+        name = str(node.target) if node.op == "call_module" else f"{owner(node)}{node.name}"
         try:
             result = super().run_node(node)
         except SsmqError as error:  # of a layer that does not know its own path
@@ -239,7 +240,8 @@ def _covers(own: Format, given: Format) -> bool:
 def _refuse_uncoded(found: list[Operation]) -> bool:
     """Raise SsmqError for the first operand that must be codes and is none; whether the input is signed."""
     known = {op.name: op for op in found}
-    read, states = readers(found), {}
+    read = readers(found)
+    states: dict[str, State] = {}
     first = _behind(found[0], read)
     for op in first:
         if op.kind != "quantizer":
@@ -255,7 +257,7 @@ def _refuse_uncoded(found: list[Operation]) -> bool:
                 raise SsmqError(
                     f"{reader.path}: needs codes, but {op.path} gives {_IS[now]}: put a QuantIdentity between them{advice}"
                 )
-    return first[0].module.signed
+    return first[0].layer(Quantizer).signed
 
 
 def _behind(op: Operation, read: dict[str, list[Operation]]) -> list[Operation]:

@@ -19,7 +19,7 @@ from ..errors import SsmqError
 from ..formats import Format
 from ..quant_linear import QuantConv1d, QuantLinear
 from ..quant_s4d import QuantS4D
-from ..quantizers import Quantizer
+from ..quantizers import PowerOfTwoScale, Quantizer
 from .brevitas_quantizers import activation_format, exponents
 from .exact_functions import INEXACT, evaluated
 
@@ -98,8 +98,8 @@ def _act(path: str, layer: QuantLayerMixin, what: str, double: bool) -> list[tup
     if proxy.is_quant_enabled:
         fmt, low = activation_format(f"{path} ({type(layer).__name__})", what, proxy)
         if low != fmt.low:  # a narrow range is a clip in front of the whole one
-            ends = (math.ldexp(code, int(fmt.exponent)) for code in (low, fmt.high))
-            found.append((f"{suffix}_clip", nn.Hardtanh(*ends)))
+            least, most = (math.ldexp(code, int(fmt.exponent)) for code in (low, fmt.high))
+            found.append((f"{suffix}_clip", nn.Hardtanh(least, most)))
         quantizer = Quantizer(fmt.bits, fmt.signed)
         quantizer.power.set_exponent(fmt.exponent)
         found.append((suffix, quantizer))
@@ -121,11 +121,12 @@ def _linear(path: str, layer: QuantWeightBiasInputOutputLayer, seen: Seen) -> nn
     new.weight.data = values
     if bias is not None:
         _put(new.bias_power, bias[1].exponent, 1)
+        assert new.bias is not None
         new.bias.data = bias[0]
     return new
 
 
-def _put(power, exponent: np.ndarray, dims: int) -> None:
+def _put(power: PowerOfTwoScale, exponent: np.ndarray, dims: int) -> None:
     """One exponent for all, or one an output, the first of ``dims`` axes."""
     power.scale = torch.ones(exponent.shape + (1,) * (dims - 1) if exponent.ndim else ())
     power.set_exponent(exponent.reshape(power.scale.shape))

@@ -12,6 +12,7 @@ from ..calibration import Observer, StateStatistics, state_statistics
 from ..config import Scheme
 from ..errors import SsmqError
 from ..input_format import InputFormat
+from ..s4d import S4D
 from .operations import operations
 from .structure import example_of, quantized_of, structure
 
@@ -20,8 +21,8 @@ from .structure import example_of, quantized_of, structure
 class Calibration:
     """What a float network does with whole sequences; any number of schemes can be fitted to it.
 
-    ``samples``: what every quantiser is to get, by its path; ``states``: those of every S4D layer by its path. ``input`` is the
-    format of inputs that are codes.
+    ``samples`` ``(n,)``: of what every quantiser is to get, by its path; ``states``: those of every S4D layer by its path.
+    Sequences are ``(steps, channels)``. ``input_format`` is the format of inputs that are codes.
     """
 
     samples: dict[str, np.ndarray]
@@ -64,17 +65,19 @@ def observed(network: fx.GraphModule, batch: torch.Tensor) -> Calibration:
     """Calibrate a network that has its quantisers in their places and float layers still."""
     about = quantized_of(network)
     watched = {place.path: Observer() for place in about.places}
-    layers = {operation.path: operation.module for operation in operations(network, batch) if operation.kind == "s4d"}
+    layers = {operation.path: operation.layer(S4D) for operation in operations(network, batch) if operation.kind == "s4d"}
     run = _Observing(network, watched, layers.keys())
     with torch.no_grad():
         try:
             run.run(batch)
-        except RuntimeError as error:  # of torch, for shapes that do not fit
+        except Exception as error:  # of torch, for what a call is given that has no meaning
             raise SsmqError(f"the network cannot run the calibration batch {tuple(batch.shape)}: {error}") from error
         samples = {path: np.concatenate(observer.samples) for path, observer in watched.items()}
         _refuse_wild(samples)
         # A layer that is called twice has the states of both.
-        states = {path: state_statistics(layers[path], torch.cat(inputs)) for path, inputs in run.inputs.items()}
+        states = {
+            path: state_statistics(*layers[path].discrete()[:2], torch.cat(inputs)) for path, inputs in run.inputs.items()
+        }
     _refuse_wild({f"the states of {path}": found.samples for path, found in states.items()})
     return Calibration(samples, states, about.steps, about.channels, about.input_signed, about.input_format)
 
@@ -91,7 +94,7 @@ def refuse_batch(batch: torch.Tensor, name: str) -> None:
         shape = tuple(batch.shape) if isinstance(batch, torch.Tensor) else type(batch).__name__
         raise SsmqError(f"{name} must be a tensor (B, T, C) of sequences and not empty, this is {shape}")
     if not torch.isfinite(batch).all():
-        raise SsmqError(f"{name} holds values that are no finite numbers")
+        raise SsmqError(f"{name} holds values that are no finite numbers: look at what makes them")
 
 
 class _Observing(fx.Interpreter):
@@ -99,6 +102,7 @@ class _Observing(fx.Interpreter):
 
     def __init__(self, network: fx.GraphModule, watched: dict[str, Observer], layers):
         super().__init__(network)
+        self.extra_traceback = False
         self.watched, self.layers = watched, layers
         self.inputs: dict[str, list[torch.Tensor]] = {}
 

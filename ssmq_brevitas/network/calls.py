@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 
 import torch
 from torch import fx
@@ -27,9 +28,10 @@ _SPELLED = {
     "axis": "dim", "axis0": "dim0", "axis1": "dim1", "keepdims": "keepdim", "tensor": "input",
     "split_size": "split_size_or_sections",
 }  # fmt: skip
+_OPTIONAL = ("dim", "keepdim")
 # What a call does without them.
 _IDLE = {"alpha": 1, "rounding_mode": None, "dtype": None, "out": None}
-_IN_PLACE = {
+_IN_PLACE: dict[Callable | str, Callable | str] = {
     operator.iadd: operator.add, operator.isub: operator.sub, operator.imul: operator.mul, operator.itruediv: operator.truediv,
     **{f"{name}_": name for name in ("add", "sub", "mul", "div", "neg", "relu", "clamp", "clip", "sigmoid", "tanh")},
     torch.relu_: torch.relu, F.relu_: F.relu,
@@ -63,6 +65,9 @@ def _order(node: fx.Node) -> None:
             break
         arguments.append(named.pop(name))
     if _name(node) in _ORDER:
+        absent = [name for name in order[len(arguments) :] if name not in _OPTIONAL]
+        if absent:
+            raise SsmqError(f"{owner(node)}{_name(node)}: is called without {absent[0]}")
         named = {key: value for key, value in named.items() if key not in _IDLE or value != _IDLE[key]}
         wrong = [f"{key}={value!r}" for key, value in named.items() if key not in order]
         wrong += [repr(value) for value in arguments[len(order) :] if order[-1] != "dims"]
@@ -74,7 +79,7 @@ def _order(node: fx.Node) -> None:
 def _changes(network: fx.GraphModule, node: fx.Node) -> bool:
     """Whether a call changes its input in place."""
     if node.op == "call_module":
-        return bool(getattr(network.get_submodule(node.target), "inplace", False))
+        return bool(getattr(network.get_submodule(str(node.target)), "inplace", False))
     return node.target in _IN_PLACE or bool(node.kwargs.get("inplace", False))
 
 

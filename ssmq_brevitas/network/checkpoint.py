@@ -96,7 +96,9 @@ def load(path: Path | str, module: nn.Module) -> fx.GraphModule:
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"]))
-        raise SsmqError(f"{path}: not a readable checkpoint, its description is damaged ({where}: {problem['msg']})") from error
+        raise SsmqError(
+            f"{path}: not a readable checkpoint, its description is damaged ({where}: {problem['msg']}): save it anew"
+        ) from error
     example = example_of(about.steps, about.channels)
     try:
         network = empty(module, about.scheme, example, about.input_signed, about.input_format)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import operator
+from collections.abc import Callable
 
 import torch
 from torch import fx, nn
@@ -28,12 +29,12 @@ _FUNCTIONS = {
 _QUOTIENTS = (operator.truediv, torch.div, torch.true_divide, "div")
 
 
-def evaluated(function, double: bool) -> nn.Module:
+def evaluated(function: Callable[..., torch.Tensor], double: bool) -> nn.Module:
     """An inexact ``function`` of a network that computes in float64 or float32, as one that every engine repeats."""
-    name = _FUNCTIONS.get(function, function if isinstance(function, str) else type(function).__name__.lower())
+    name = _FUNCTIONS.get(function, type(function).__name__.lower())
     if double and name in ("sigmoid", "tanh"):
         return Sigmoid() if name == "sigmoid" else Tanh()
-    return Table(getattr(torch, function) if isinstance(function, str) else function)
+    return Table(function)
 
 
 def exact_functions(network: fx.GraphModule, length: int, double: bool) -> fx.GraphModule:
@@ -51,14 +52,15 @@ def exact_functions(network: fx.GraphModule, length: int, double: bool) -> fx.Gr
 
 
 def _call(network: fx.GraphModule, node: fx.Node, length: int, double: bool) -> None:
-    name = node.target if node.op == "call_method" else _FUNCTIONS.get(node.target)
+    name = str(node.target) if node.op == "call_method" else _FUNCTIONS.get(node.target, "")
     if node.target is getattr and node.args[1] in ("value", "tensor"):
-        node.replace_all_uses_with(node.args[0])
+        (tensor,) = node.all_input_nodes
+        node.replace_all_uses_with(tensor)
         network.graph.erase_node(node)
     elif name in _FUNCTIONS.values():
         options = {key: value for key, value in node.kwargs.items() if key != "input"}
-        function = name if node.op == "call_method" else node.target
-        function = functools.partial(node.target, **options) if options else function
+        function = getattr(torch, node.target) if isinstance(node.target, str) else node.target
+        function = functools.partial(function, **options) if options else function
         _module(network, node, node.kwargs.get("input") or node.args[0], evaluated(function, double), name)
     elif node.target in ("mean", torch.mean) and not power_of_two(length):
         with network.graph.inserting_before(node):
@@ -69,7 +71,7 @@ def _call(network: fx.GraphModule, node: fx.Node, length: int, double: bool) -> 
         _module(network, node, node.args[0], Quotient(node.args[1]), "quotient")
 
 
-def _module(network: fx.GraphModule, node: fx.Node, source: fx.Node, module: nn.Module, name: str) -> None:
+def _module(network: fx.GraphModule, node: fx.Node, source: fx.node.Argument, module: nn.Module, name: str) -> None:
     """A call of ``module`` on ``source`` instead of ``node``."""
     path = free_path(network, f"{owner(node)}{name}")
     network.add_submodule(path, module)

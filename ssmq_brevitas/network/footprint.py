@@ -7,7 +7,11 @@ import math
 import torch
 from torch import fx, nn
 
+from ..norm import PositiveBatchNorm, QuantBatchNorm1d
+from ..quant_linear import OnGrids
+from ..quant_s4d import QuantS4D
 from ..quantizers import Quantizer
+from ..s4d import S4D
 from ..storage import EXPONENT_BITS, Footprint, linear_bits, norm_bits, s4d_bits
 from .operations import Operation, operations
 from .spread import spread
@@ -38,10 +42,10 @@ def footprint(network: fx.GraphModule) -> Footprint:
     for operation in _once(found):
         module = operation.module
         if operation.kind == "linear":
-            bits += linear_bits(module)
-        elif operation.kind == "norm":
+            bits += linear_bits(operation.layer(OnGrids))
+        elif isinstance(module, (PositiveBatchNorm, QuantBatchNorm1d)):
             bits += norm_bits(module)
-        elif operation.kind == "s4d":
+        elif isinstance(module, QuantS4D):
             bits += s4d_bits(module)
             state += 2 * module.heads * module.modes * module.state.bits
         elif isinstance(module, Quantizer):
@@ -70,12 +74,11 @@ def _numbers(found: list[Operation]) -> tuple[int, int]:
     numbers = kept = 0
     for operation in _once(found):
         module = operation.module
-        if operation.kind == "linear":
+        if isinstance(module, (nn.Linear, nn.Conv1d)):
             numbers += module.weight.numel() + (0 if module.bias is None else module.bias.numel())
         elif operation.kind == "norm":
             numbers += 2 * operation.channels
-        elif operation.kind == "s4d":
-            heads, modes = module.c.shape[:2]
-            numbers += 6 * heads * modes + 2 * heads
-            kept += 2 * heads * modes
+        elif isinstance(module, (S4D, QuantS4D)):
+            numbers += 6 * module.heads * module.modes + 2 * module.heads
+            kept += 2 * module.heads * module.modes
     return numbers, kept + sum(operation.channels for operation in found if operation.kind == "sum")

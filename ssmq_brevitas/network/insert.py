@@ -7,7 +7,7 @@ read by nobody else share one, so that the result is on one grid. None follows a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -15,7 +15,7 @@ from torch import fx
 
 from ..activations import HardGELU, HardSigmoid, Sigmoid
 from ..quantizers import Quantizer
-from .needs import FALLING, needed, nonnegative, readers, state
+from .needs import FALLING, State, needed, nonnegative, readers, state
 from .operations import Operation, operations
 from .spread import free_path
 
@@ -37,7 +37,9 @@ class Place:
     unit: bool
 
 
-def insert(network: fx.GraphModule, example: torch.Tensor, input_signed: bool, widths) -> list[Place]:
+def insert(
+    network: fx.GraphModule, example: torch.Tensor, input_signed: bool, widths: Callable[[str, str], int]
+) -> list[Place]:
     """Put quantisers of ``widths(path, role)`` bits into ``network``, in place; their exponents are yet unset."""
     places: list[Place] = []
     found = operations(network, example)
@@ -60,7 +62,8 @@ def insert(network: fx.GraphModule, example: torch.Tensor, input_signed: bool, w
 def _missing(found: list[Operation]) -> Iterator[tuple[list[Operation], str]]:
     """Values that have to be quantised, the first in the order of the network first; several if they share a quantiser."""
     known = {operation.name: operation for operation in found}
-    read, states = readers(found), {}
+    read = readers(found)
+    states: dict[str, State] = {}
     for operation in found:
         states[operation.name] = now = state(operation, states, known)
         wanting = [reader for reader in through(operation, read) if now not in needed(*reader)]

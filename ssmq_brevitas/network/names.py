@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 
 from pydantic import ValidationError
 
-from ..config import Scheme
+from ..config import Bits, Scheme
 from ..errors import SsmqError
 from .needs import readers
 from .operations import Operation
@@ -65,7 +65,7 @@ class Names:
         self.roles[name] = role
         found = self._chosen(name, getattr(self.scheme.bits, role))
         try:
-            return getattr(type(self.scheme.bits)(**{role: found}), role)
+            return getattr(Bits.model_validate({role: found}), role)
         except ValidationError as error:
             raise SsmqError(f"scheme.tensors: {name}: {error.errors()[0]['msg']}, not {found!r}") from error
 
@@ -73,7 +73,7 @@ class Names:
         """The scheme of one S4D layer."""
         grids = {part: self._chosen(f"{path}.{part}", getattr(self.scheme, part)) for part in _GRIDS}
         try:
-            Scheme(**grids)
+            Scheme.model_validate(grids)
         except ValidationError as error:
             problem = error.errors()[0]
             raise SsmqError(f"scheme.tensors: {path}.{problem['loc'][0]}: {problem['msg']}") from error

@@ -10,7 +10,7 @@ import math
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from brevitas.nn.quant_layer import QuantNonLinearActLayer
@@ -28,6 +28,7 @@ Kind = Literal[
     "split", "slice", "cat", "sum", "last", "same", "output",
 ]  # fmt: skip
 Axes = Literal["BTC", "BCT", "BC"]
+Layer = TypeVar("Layer")
 
 # Of these a quantiser may follow without a table: they never fall.
 RISING = (nn.ReLU, nn.Hardtanh, Sigmoid, Tanh, HardSigmoid, Quotient)
@@ -59,15 +60,17 @@ class Operation:
     def each_step(self) -> bool:
         return "T" in self.axes
 
+    def layer(self, kind: type[Layer]) -> Layer:
+        """The module, of which the operation's kind says that it is a ``kind``."""
+        assert isinstance(self.module, kind), self.path
+        return self.module
+
 
 def operations(network: fx.GraphModule, example: torch.Tensor) -> list[Operation]:
     """Every call of ``network`` for inputs of the shape of ``example`` ``(B, T, C)``, in order; the last is the output.
 
     Raises SsmqError naming the submodule or the call that is none of the supported set, and what to use instead.
     """
-    if not isinstance(example, torch.Tensor) or example.dim() != 3 or not example.numel():
-        shape = tuple(example.shape) if isinstance(example, torch.Tensor) else type(example).__name__
-        raise SsmqError(f"a batch of sequences must be a tensor (B, T, C) and not empty, this is {shape}")
     return _Reader(network, example).read()
 
 
@@ -86,7 +89,7 @@ class _Reader:
         values = {"axes": like and like.axes, "channels": like and like.channels, "path": _place(node), **changes}
         return Operation(node.name, kind, tuple(source.name for source in sources), **values)
 
-    def _source(self, value, node: fx.Node) -> Operation:
+    def _source(self, value: object, node: fx.Node) -> Operation:
         if not isinstance(value, fx.Node):
             raise SsmqError(f"{_place(node)}: needs a tensor, not {value!r}")
         found = self.found[value.name]
@@ -109,7 +112,8 @@ class _Reader:
         return self._add(node, "output", self._source(value, node), path="output")
 
     def _call_module(self, node: fx.Node) -> Operation:
-        module, path = self.network.get_submodule(node.target), node.target
+        path = str(node.target)
+        module = self.network.get_submodule(path)
         if len(node.args) != 1 or node.kwargs:
             raise SsmqError(f"{path} ({type(module).__name__}): must be called with one tensor")
         source = self._source(node.args[0], node)
@@ -122,12 +126,12 @@ class _Reader:
         )
 
     def _call_function(self, node: fx.Node) -> Operation:
-        return self._call(node, node.target, _NAMES.get(node.target, getattr(node.target, "__name__", str(node.target))))
+        return self._call(node, _NAMES.get(node.target, getattr(node.target, "__name__", str(node.target))))
 
     def _call_method(self, node: fx.Node) -> Operation:
-        return self._call(node, node.target, node.target)
+        return self._call(node, str(node.target))
 
-    def _call(self, node: fx.Node, target, name: str) -> Operation:
+    def _call(self, node: fx.Node, name: str) -> Operation:
         read: Callable | None = _CALLS.get(name)
         if read is None:
             raise SsmqError(f"{_place(node)}: {name} has no exact integer form here: leave it out, or use a supported layer")
@@ -135,12 +139,12 @@ class _Reader:
 
     # Modules
 
-    def _linear(self, node: fx.Node, module, source: Operation) -> Operation:
+    def _linear(self, node: fx.Node, module: nn.Linear, source: Operation) -> Operation:
         self._expect(node, source, source.axes.endswith("C"), "reads channels last")
         self._fits(node, source, module.in_features)
         return self._add(node, "linear", source, channels=module.out_features, module=module)
 
-    def _conv(self, node: fx.Node, module, source: Operation) -> Operation:
+    def _conv(self, node: fx.Node, module: nn.Conv1d, source: Operation) -> Operation:
         single = module.kernel_size == module.stride == (1,) and module.groups == 1
         if not single or module.padding not in ((0,), "valid"):
             raise SsmqError(f"{node.target} (Conv1d): must have kernel 1, stride 1, no padding and one group")
@@ -148,13 +152,13 @@ class _Reader:
         self._fits(node, source, module.in_channels)
         return self._add(node, "linear", source, channels=module.out_channels, module=module)
 
-    def _s4d(self, node: fx.Node, module, source: Operation) -> Operation:
+    def _s4d(self, node: fx.Node, module: S4D | QuantS4D, source: Operation) -> Operation:
         self._expect(node, source, source.axes == "BTC", "reads (B, T, H)")
         heads = module.d.shape[0]
         self._fits(node, source, heads)
         return self._add(node, "s4d", source, module=module)
 
-    def _norm(self, node: fx.Node, module, source: Operation) -> Operation:
+    def _norm(self, node: fx.Node, module: nn.BatchNorm1d | PositiveBatchNorm, source: Operation) -> Operation:
         last = isinstance(module, PositiveBatchNorm)
         self._expect(node, source, source.axes in (("BTC", "BC") if last else ("BCT", "BC")),
                      "reads (B, T, H)" if last else "reads (B, C, T)")  # fmt: skip
@@ -163,13 +167,13 @@ class _Reader:
             raise SsmqError(f"{node.target}: takes the statistics of what it is given: set track_running_stats=True")
         return self._add(node, "norm", source, module=module)
 
-    def _function(self, node: fx.Node, module, source: Operation) -> Operation:
+    def _function(self, node: fx.Node, module: nn.Module, source: Operation) -> Operation:
         return self._add(node, "function", source, module=module)
 
-    def _quantizer(self, node: fx.Node, module, source: Operation) -> Operation:
+    def _quantizer(self, node: fx.Node, module: nn.Module, source: Operation) -> Operation:
         return self._add(node, "quantizer", source, module=module)
 
-    def _same(self, node: fx.Node, module, source: Operation) -> Operation:
+    def _same(self, node: fx.Node, module: nn.Module, source: Operation) -> Operation:
         return self._add(node, "same", source, module=None if isinstance(module, nn.Identity) else module)
 
     def _expect(self, node: fx.Node, source: Operation, holds: bool, what: str) -> None:
@@ -218,8 +222,8 @@ class _Reader:
 
     def _split(self, node: fx.Node, sizes: Callable[[int, object], list[int]]) -> Operation:
         source = self._source(node.args[0], node)
-        amount = _argument(node, 1, ("chunks", "split_size_or_sections"))
-        self._axis(node, source, _argument(node, 2, ("dim",), 0), "C")
+        amount = node.args[1]
+        self._axis(node, source, _argument(node, 2, "dim", 0), "C")
         for size in amount if isinstance(amount, (list, tuple)) else [amount]:
             if not isinstance(size, int) or size < 1:
                 raise SsmqError(f"{_place(node)}: makes parts of {amount!r}: only whole numbers above 0 are known to make any")
@@ -232,6 +236,7 @@ class _Reader:
 
     def _item(self, node: fx.Node) -> Operation:
         given, index = node.args
+        assert isinstance(given, fx.Node)
         found = self.found[given.name]
         if found.kind == "split":
             if not isinstance(index, int) or not -len(found.parts) <= index < len(found.parts):
@@ -264,28 +269,30 @@ class _Reader:
         )
 
     def _cat(self, node: fx.Node) -> Operation:
-        given = _argument(node, 0, ("tensors",))
-        if isinstance(given, fx.Node):
+        given = node.args[0]
+        if not isinstance(given, (list, tuple)):
             self._source(given, node)
             raise SsmqError(f"{_place(node)}: takes the tensors of a list, not one tensor")
         sources = [self._source(value, node) for value in given]
         if len({source.axes for source in sources}) != 1:
             raise SsmqError(f"{_place(node)}: its tensors have different axes")
-        self._axis(node, sources[0], _argument(node, 1, ("dim",), 0), "C")
+        self._axis(node, sources[0], _argument(node, 1, "dim", 0), "C")
         if len(sources) == 1:
             return self._add(node, "same", *sources)
         return self._add(node, "cat", *sources, channels=sum(source.channels for source in sources))
 
     def _moved(self, node: fx.Node) -> Operation:
         source = self._source(node.args[0], node)
-        order = list(range(len(source.axes)))
+        order: list = list(range(len(source.axes)))
         if _NAMES.get(node.target, node.target) == "permute":
-            order = node.args[1] if isinstance(node.args[1], (tuple, list)) else node.args[1:]
+            order = list(node.args[1]) if isinstance(node.args[1], (tuple, list)) else list(node.args[1:])
         else:
-            a, b = _argument(node, 1, ("dim0",)), _argument(node, 2, ("dim1",))
-            for axis in (a, b):
+            swapped = []
+            for axis in node.args[1:3]:
                 if not isinstance(axis, int) or not -len(order) <= axis < len(order):
                     raise SsmqError(f"{_place(node)}: ({', '.join(source.axes)}) has no axis {axis!r}")
+                swapped.append(axis)
+            a, b = swapped
             order[a], order[b] = order[b], order[a]
         whole = len(order) == len(source.axes) and all(isinstance(axis, int) for axis in order)
         if not whole or {axis % len(order) for axis in order} != set(range(len(order))):
@@ -297,9 +304,9 @@ class _Reader:
 
     def _over_time(self, node: fx.Node) -> Operation:
         source = self._source(node.args[0], node)
-        axis = _argument(node, 1, ("dim",), None)
+        axis = _argument(node, 1, "dim")
         axis = axis[0] if isinstance(axis, (tuple, list)) and len(axis) == 1 else axis
-        if _argument(node, 2, ("keepdim",), False):
+        if _argument(node, 2, "keepdim", False):
             raise SsmqError(f"{_place(node)}: keepdim leaves a time of one step: leave it out")
         self._axis(node, source, axis, "T")
         return self._add(node, "sum", source, axes="BC")
@@ -308,19 +315,9 @@ class _Reader:
         return self._add(node, "same", self._source(node.args[0], node))
 
 
-_MISSING = object()
-
-
-def _argument(node: fx.Node, position: int, names: tuple[str, ...], default=_MISSING):
-    """An argument by its position or one of its names."""
-    if len(node.args) > position:
-        return node.args[position]
-    for name in names:
-        if name in node.kwargs:
-            return node.kwargs[name]
-    if default is _MISSING:
-        raise SsmqError(f"{_place(node)}: is called without {names[0]}")
-    return default
+def _argument(node: fx.Node, position: int, name: str, default=None):
+    """An argument that may be left out."""
+    return node.args[position] if len(node.args) > position else node.kwargs.get(name, default)
 
 
 def _place(node: fx.Node) -> str:

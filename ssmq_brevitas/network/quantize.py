@@ -5,6 +5,7 @@ Exponents are chosen once, from whole-sequence statistics, and stay: training mo
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import fx, nn
 
@@ -13,6 +14,10 @@ from ..errors import SsmqError
 from ..fitting import fit_layer, fit_linear
 from ..formats import fit_exponent
 from ..input_format import InputFormat
+from ..quant_linear import OnGrids
+from ..quant_s4d import QuantS4D
+from ..quantizers import Quantizer
+from ..s4d import S4D
 from .calibrate import Calibration, observed, refuse_batch
 from .names import Names
 from .operations import operations
@@ -46,14 +51,14 @@ def quantize(
     >>> [name for name, _ in quantized.named_children()]
     ['0', '1', '2', 'input_quant', '0_quant', '1_quant']
     """
-    found = batch if isinstance(batch, Calibration) else None
-    if found is None:
+    if not isinstance(batch, Calibration):
         refuse_batch(batch, "the calibration batch")
         batch = batch.detach().float()
         signed = bool(batch.min() < 0) if input_format is None else input_format.signed
         network, names = structure(module, scheme, batch, signed, input_format)
         found = observed(network, batch)
     else:
+        found = batch
         network, names = structure(module, scheme, found.example, found.input_signed, found.input_format)
         if found.samples.keys() != {place.path for place in quantized_of(network).places}:
             raise SsmqError("the calibration is of another network: give one that calibrate made of this module")
@@ -67,8 +72,11 @@ def quantize(
 
 def _set_exponents(network: fx.GraphModule, calibration: Calibration) -> None:
     about = quantized_of(network)
+    assert about.scheme is not None
     for place in about.places:
         quantizer = network.get_submodule(place.path)
+        assert isinstance(quantizer, Quantizer)
+        exponent: np.ndarray | int
         if place.role == "input" and about.input_format is not None:
             exponent = about.input_format.kept(quantizer.bits).exponent
         elif place.unit:
@@ -87,13 +95,13 @@ def _fit_layers(network: fx.GraphModule, replaced: dict[str, nn.Module], calibra
     done: set[str] = set()
     for operation in found:
         source = replaced.get(operation.path)
-        if source is None or operation.path in done or operation.kind not in ("linear", "s4d"):
+        if not isinstance(source, (nn.Linear, nn.Conv1d, S4D)) or operation.path in done:
             continue
         done.add(operation.path)
         feeding = widths.format(operation.inputs[0])
-        if operation.kind == "linear":
+        if not isinstance(source, S4D):
             bias = None if source.bias is None else source.bias.detach().clone()
-            fit_linear(operation.module, source.weight.detach().clone(), bias, feeding)
+            fit_linear(operation.layer(OnGrids), source.weight.detach().clone(), bias, feeding)
         else:
             states = calibration.states[operation.path]
-            fit_layer(operation.module, source, names.layer(operation.path), feeding, states)
+            fit_layer(operation.layer(QuantS4D), source, names.layer(operation.path), feeding, states)

@@ -14,10 +14,12 @@ from torch import fx, nn
 from ..errors import SsmqError
 from ..fitting import fit_readout
 from ..formats import Format
+from ..quant_linear import OnGrids
+from ..quant_s4d import QuantS4D
 from ..readouts import BATCH, fit_rows, fit_states, seen
 from ..s4d import S4D
 from .calibrate import refuse_batch
-from .operations import Operation, operations
+from .operations import Kind, Operation, operations
 from .structure import float_type, quantized_of, settle
 from .widths import Widths
 
@@ -56,7 +58,7 @@ def reconstruct(network: fx.GraphModule, floating: nn.Module, batch: torch.Tenso
         for operation in found:
             if operation.kind == "s4d":
                 _fit_layer(network, floating, operation, batch[:LAYER_SEQUENCES])
-                fit_readout(operation.module, widths.format(operation.inputs[0]))
+                fit_readout(operation.layer(QuantS4D), widths.format(operation.inputs[0]))
         settle(network)
         for operation in _outputs(found):
             rows = min(LAYER_SEQUENCES, max(1, OUTPUT_ROWS // about.steps)) if operation.each_step else len(batch)
@@ -68,11 +70,12 @@ def reconstruct(network: fx.GraphModule, floating: nn.Module, batch: torch.Tenso
 def _refuse_another(floating: nn.Module, found: list[Operation]) -> None:
     """Raise SsmqError naming the layer that ``floating`` lacks, or has of another size."""
     layers = dict(floating.named_modules()) if isinstance(floating, nn.Module) else {}
-    kinds = {"s4d": (S4D, "c"), "linear": ((nn.Linear, nn.Conv1d), "weight")}
+    kinds: dict[Kind, tuple[tuple[type[nn.Module], ...], str]]
+    kinds = {"s4d": ((S4D,), "c"), "linear": ((nn.Linear, nn.Conv1d), "weight")}
     for operation in found:
         if operation.kind in kinds:
             kind, name = kinds[operation.kind]
-            layer, shape = layers.get(operation.path), operation.module.get_parameter(name).shape
+            layer, shape = layers.get(operation.path), operation.layer(nn.Module).get_parameter(name).shape
             if not isinstance(layer, kind) or layer.get_parameter(name).shape != shape:
                 raise SsmqError(f"{operation.path}: is another layer in the float module: give the one that was quantised")
 
@@ -89,15 +92,17 @@ def _outputs(found: list[Operation]) -> list[Operation]:
 def _fit_layer(network: fx.GraphModule, floating: nn.Module, operation: Operation, batch: torch.Tensor) -> None:
     path = operation.path
     pairs = ((_seen(network, path, some)[0], _seen(floating, path, some)[1]) for some in batch.split(BATCH))
-    fit_states(operation.module, pairs)
+    fit_states(operation.layer(QuantS4D), pairs)
 
 
-def _fit_output(network, floating: nn.Module, operation: Operation, batch: torch.Tensor, feeding: Format) -> None:
+def _fit_output(
+    network: fx.GraphModule, floating: nn.Module, operation: Operation, batch: torch.Tensor, feeding: Format
+) -> None:
     told, wanted = [], []
     for some in batch.split(16 * BATCH):
         told.append(_rows(_seen(network, operation.path, some)[0], operation))
         wanted.append(_rows(_seen(floating, operation.path, some)[1], operation))
-    fit_rows(operation.module, torch.cat(told), torch.cat(wanted), feeding)
+    fit_rows(operation.layer(OnGrids), torch.cat(told), torch.cat(wanted), feeding)
 
 
 def _rows(values: torch.Tensor, operation: Operation) -> torch.Tensor:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from torch import fx, nn
 
 from ..norm import PositiveBatchNorm, QuantBatchNorm1d
-from ..quant_linear import QuantConv1d, QuantLinear
+from ..quant_linear import OnGrids, QuantConv1d, QuantLinear
 from ..quant_s4d import QuantS4D
+from ..s4d import S4D
 from .names import Names
 from .operations import Operation
 
@@ -27,16 +28,16 @@ def replace(network: fx.GraphModule, operations: list[Operation], names: Names) 
 
 def _replacement(operation: Operation, names: Names) -> nn.Module | None:
     path, found = operation.path, operation.module
-    if operation.kind == "linear" and not hasattr(found, "weight_quant"):
+    if isinstance(found, (nn.Linear, nn.Conv1d)) and not isinstance(found, OnGrids):
         kind = QuantConv1d if isinstance(found, nn.Conv1d) else QuantLinear
         outputs, inputs = found.weight.shape[:2]
         return kind(inputs, outputs, names.weight(path), None if found.bias is None else names.bias(path))
-    if operation.kind == "s4d" and not isinstance(found, QuantS4D):
-        return QuantS4D.from_scheme(*found.c.shape[:2], names.layer(path))
-    if operation.kind == "norm":
-        if isinstance(found, PositiveBatchNorm):
-            new = PositiveBatchNorm(len(found.weight), names.norm(path), found.momentum, found.eps)
-            new.load_state_dict(found.state_dict())
-            return new
-        return None if isinstance(found, QuantBatchNorm1d) else QuantBatchNorm1d(found, names.norm(path))
+    if isinstance(found, S4D):
+        return QuantS4D.from_scheme(found.heads, found.modes, names.layer(path))
+    if isinstance(found, PositiveBatchNorm):
+        new = PositiveBatchNorm(len(found.weight), names.norm(path), found.momentum, found.eps)
+        new.load_state_dict(found.state_dict())
+        return new
+    if isinstance(found, nn.BatchNorm1d) and not isinstance(found, QuantBatchNorm1d):
+        return QuantBatchNorm1d(found, names.norm(path))
     return None

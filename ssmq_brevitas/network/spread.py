@@ -11,8 +11,10 @@ Values stay what they were, to float rounding.
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Callable
+from typing import TypeGuard
 
 import torch
 from torch import fx, nn
@@ -67,7 +69,7 @@ _MAKERS: dict[str, Callable[..., nn.Module]] = {
 }
 _FUNCTIONS = {getattr(place, name): name for place in (torch, F) for name in _MAKERS if callable(getattr(place, name, None))}
 _OURS: dict[type[nn.Module], Callable[[nn.Module], nn.Module]] = {
-    nn.GELU: lambda found: _gelu(found.approximate),
+    nn.GELU: lambda found: _gelu(str(found.approximate)),
     nn.Sigmoid: lambda found: Sigmoid(),
     nn.Tanh: lambda found: Tanh(),
     nn.SiLU: lambda found: SiLU(),
@@ -110,7 +112,7 @@ def spread(network: fx.GraphModule, length: int) -> fx.GraphModule:
             if getattr(found, "inplace", False):
                 found.inplace = False  # it would change what a quantiser gave
             if type(found) in _OURS:
-                put(network, node.target, _named(node, lambda found=found: _OURS[type(found)](found)))
+                put(network, node.target, _named(node, functools.partial(_OURS[type(found)], found)))
             elif isinstance(found, nn.GLU):
                 put(network, node.target, Sigmoid())
                 _glu(network, node, found.dim, node.target)
@@ -126,7 +128,7 @@ def spread(network: fx.GraphModule, length: int) -> fx.GraphModule:
     return network.eval()
 
 
-def is_number(value) -> bool:
+def is_number(value: object) -> TypeGuard[int | float]:
     """Whether a product or quotient with ``value`` has a meaning here."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value != 0
 
@@ -166,11 +168,11 @@ def _named(node: fx.Node, make: Callable[[], nn.Module]) -> nn.Module:
     except SsmqError as error:
         name = node.target if node.op == "call_module" else f"{owner(node)}{getattr(node.target, '__name__', node.target)}"
         raise SsmqError(f"{name}: {error}") from error
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise SsmqError(f"{owner(node)}{node.name}: is called with arguments that are not numbers ({error})") from error
 
 
-def _glu(network: fx.GraphModule, node: fx.Node, dim: int, path: str) -> None:
+def _glu(network: fx.GraphModule, node: fx.Node, dim: fx.node.Argument, path: str) -> None:
     with network.graph.inserting_before(node):
         halves = network.graph.call_function(torch.chunk, (node.args[0], 2, dim))
         value = network.graph.call_function(operator.getitem, (halves, 0))

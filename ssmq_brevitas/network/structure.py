@@ -87,7 +87,7 @@ def _refuse_quantized(module: nn.Module) -> None:
     for path, part in module.named_modules() if isinstance(module, nn.Module) else ():
         if isinstance(part, (QuantS4D, QuantLayerMixin)):
             kind = type(part).__name__
-            raise SsmqError(f"{path} ({kind}): is quantised already: networks of such layers go through adopt")
+            raise SsmqError(f"{path or 'the network'} ({kind}): is quantised already: networks of such layers go through adopt")
 
 
 def empty(

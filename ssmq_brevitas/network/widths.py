@@ -7,9 +7,11 @@ import math
 import numpy as np
 
 from ..bounds import Term, by_head, code_term, least_bits, linear_terms, product_term, readout_terms, state_terms, sum_bits
-from ..errors import SsmqError
 from ..formats import Format
-from .needs import grid_of, state
+from ..quant_linear import OnGrids
+from ..quant_s4d import QuantS4D
+from ..quantizers import Quantizer
+from .needs import State, grid_of, state
 from .operations import Operation
 
 
@@ -19,18 +21,17 @@ class Widths:
     def __init__(self, operations: list[Operation], length: int):
         self.length = length
         self.known = {operation.name: operation for operation in operations}
-        self.modules = {id(operation.module): operation.module for operation in operations}
-        self.states: dict[str, str] = {}
+        modules = (operation.module for operation in operations)
+        self.quantizers = {id(module): module for module in modules if isinstance(module, Quantizer)}
+        self.states: dict[str, State] = {}
         for operation in operations:
             self.states[operation.name] = state(operation, self.states, self.known)
 
     def format(self, name: str) -> Format:
-        """The format of a value that is codes. Raises SsmqError for any other."""
+        """The format of a value that is codes: what is read as such has a quantiser, put there or asked for."""
         found = grid_of(name, self.known)
-        if found is None:
-            operation = self.known[name]
-            raise SsmqError(f"{operation.path}: is read as codes, but no quantiser gives it: put one behind it")
-        fmt = self.modules[found[0]].format
+        assert found is not None, f"{self.known[name].path} is read as codes"
+        fmt = self.quantizers[found[0]].format
         return Format(fmt.bits, fmt.signed, fmt.exponent + found[1])
 
     def accumulators(self, least: bool = False) -> dict[str, int]:
@@ -63,15 +64,15 @@ class Widths:
     _same = _last = _slice = _output = _passed
 
     def _linear(self, operation: Operation) -> tuple[Term, ...]:
-        layer, feeding = operation.module, self.format(operation.inputs[0])
+        layer, feeding = operation.layer(OnGrids), self.format(operation.inputs[0])
         return linear_terms(layer.weight.shape[1], layer.weight_format, feeding, layer.bias_format)
 
     def _state(self, operation: Operation) -> tuple[Term, ...]:
-        layer = operation.module
+        layer = operation.layer(QuantS4D)
         return state_terms(layer.a.format, by_head(layer.b_quant.format), layer.state.format, self.format(operation.inputs[0]))
 
     def _s4d(self, operation: Operation) -> tuple[Term, ...]:
-        layer = operation.module
+        layer = operation.layer(QuantS4D)
         d = Format(layer.d_quant.bits, True, layer.d_quant.format.exponent[..., None])
         u = self.format(operation.inputs[0])
         return readout_terms(layer.modes, by_head(layer.c_quant.format), d, layer.state.format, u)
@@ -84,7 +85,8 @@ class Widths:
         return (*left, *((-high, -low, exponent) for low, high, exponent in right))
 
     def _mul(self, operation: Operation) -> tuple[Term, ...]:
-        return (product_term(*(self.format(name) for name in operation.inputs)),)
+        left, right = (self.format(name) for name in operation.inputs)
+        return (product_term(left, right),)
 
     def _sum(self, operation: Operation) -> tuple[Term, ...]:
         return (code_term(self.format(operation.inputs[0]), self.length),)
@@ -102,4 +104,4 @@ class Widths:
         shifts = [int(np.max(fmt.exponent)) - finest for fmt in formats]
         low = min(fmt.low << shift for fmt, shift in zip(formats, shifts, strict=True))
         high = max(fmt.high << shift for fmt, shift in zip(formats, shifts, strict=True))
-        return ((low, high, np.int64(finest)),)
+        return ((low, high, np.array(finest)),)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import chain
 
 import torch
 from torch import nn
@@ -54,7 +55,7 @@ def _time(original: nn.Module) -> int:
 
 def _inputs(original: nn.Module, found: Found, seen: torch.Tensor | None) -> list[torch.Tensor]:
     """Noise, as long as what is seen; else of a length that is not the number of heads, so that axes are told apart."""
-    like = next(original.parameters(), next(original.buffers(), None))
+    like = next(chain(original.parameters(), original.buffers()))
     steps = STEPS + (found.heads == STEPS) if seen is None else seen.shape[_time(original)]
     shape = (2, found.heads, steps) if _time(original) == -1 else (2, steps, found.heads)
     noise = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(like.device)

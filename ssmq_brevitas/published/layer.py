@@ -38,7 +38,7 @@ class ConvertedS4D(nn.Module):
         refuse_more(rest, absent, "a converted S4D layer")
         return super().__call__(u)
 
-    def forward(self, u: torch.Tensor):
+    def forward(self, u: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, None]:
         if self.transposed:
             u = u.transpose(-1, -2)
         y = self.activation(self.drop(self.s4d(u)))
@@ -97,7 +97,9 @@ def converted(
     return made.double().train(layer.training)
 
 
-def _output_linear(network: nn.Module, found: Found, state, conventions: Conventions, memo: dict) -> nn.Module:
+def _output_linear(
+    network: nn.Module, found: Found, state: Mapping[str, torch.Tensor], conventions: Conventions, memo: dict
+) -> nn.Module:
     """The map over channels with its activation, GLU on the axis where the channels are."""
     if found.output is None:
         return nn.Identity()
@@ -105,7 +107,8 @@ def _output_linear(network: nn.Module, found: Found, state, conventions: Convent
     outputs, inputs, *kernel = weight.shape
     kind, sizes = (nn.Conv1d, (inputs, outputs, 1)) if kernel else (nn.Linear, (inputs, outputs))
     linear = nn.utils.skip_init(kind, *sizes, bias=bias is not None, dtype=weight.dtype, device=weight.device)
-    for parameter, published in zip(linear.parameters(), (weight, bias), strict=False):
+    given = (weight,) if bias is None else (weight, bias)
+    for parameter, published in zip(linear.parameters(), given, strict=True):
         parameter.data.copy_(published)
         _train_as(parameter, published)
     if conventions.final_act is not None:
@@ -132,4 +135,4 @@ def _train_as(parameter: nn.Parameter, published: torch.Tensor) -> None:
     """A buffer is not trained. ``_optim`` is how state-spaces/s4 tells an optimiser the rate and decay of a parameter."""
     parameter.requires_grad_(published.requires_grad)
     if hasattr(published, "_optim"):
-        parameter._optim = published._optim
+        parameter._optim = published._optim  # type: ignore[attr-defined]  # theirs, no attribute of torch

@@ -57,7 +57,9 @@ def load_layer(path: Path) -> S4D:
     tensors, _ = read_tensors(path, KIND)
     shape = tensors["c"].shape if "c" in tensors else ()
     if len(shape) != 3 or 0 in shape:
-        raise SsmqError(f"{path}: not a readable S4D layer, its tensor c is missing or has not the shape (H, N, 2)")
+        raise SsmqError(
+            f"{path}: not a readable S4D layer, its tensor c is missing or has not the shape (H, N, 2): import it anew"
+        )
     with torch.random.fork_rng(devices=[]):
         s4d = S4D(*shape[:2])
     if torch.float64 in {tensor.dtype for tensor in tensors.values()}:
@@ -65,5 +67,5 @@ def load_layer(path: Path) -> S4D:
     try:
         s4d.load_state_dict(tensors)
     except RuntimeError as error:
-        raise SsmqError(f"{path}: not a readable S4D layer ({' '.join(str(error).split())})") from error
+        raise SsmqError(f"{path}: not a readable S4D layer ({' '.join(str(error).split())}): import it anew") from error
     return s4d

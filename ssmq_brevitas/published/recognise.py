@@ -58,6 +58,7 @@ _PARTS = {
 }
 # Where the names of output_linear stand: with its activation behind it, or without.
 OUTPUTS = ("output_linear.0", "output_linear")
+UNKNOWN = Formulation("unknown", "", "", "", None, 1)
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Found:
     path: str
     core: str = ""
     kernel: str = ""
-    formulation: Formulation | None = None
+    formulation: Formulation = UNKNOWN
     refusal: str | None = None
     heads: int = 0
     modes: int = 0
@@ -171,14 +172,16 @@ def _misshapen(state: Mapping[str, torch.Tensor], found: Found) -> str | None:
         return f"C: a bidirectional layer (shape {c}) reads what is yet to come: train it with bidirectional=False"
     if d[-1] != heads:
         return f"D has shape {d}, which does not fit the {heads} heads of C"
-    if shapes[form.dt] not in ((heads,), (heads, 1), (heads, modes)):
+    fitting: tuple[tuple[int, ...], ...] = (heads,), (heads, 1), (heads, modes)
+    if shapes[form.dt] not in fitting:
         return f"{form.dt} has shape {shapes[form.dt]}, not ({heads}, 1)"
     real = shapes[form.real]
     if len(real) != 2 or real[1] != modes or not real[0] or heads % real[0]:
         return f"{form.real} has shape {real}, not (S, {modes}) with S a divisor of {heads}"
     if shapes[form.imag] != real:
         return f"{form.imag} has shape {shapes[form.imag]}, not that of {form.real}, {real}"
-    if form.b and shapes[form.b] not in ((*real, 2), (1, *real, 2)):
+    fitting = (*real, 2), (1, *real, 2)
+    if form.b and shapes[form.b] not in fitting:
         return f"{form.b} has shape {shapes[form.b]}, not {(1, *real, 2)}"
     output = tuple(state[f"{found.output}.weight"].shape) if found.output else (heads, heads)
     if output[1:] not in ((heads,), (heads, 1)):

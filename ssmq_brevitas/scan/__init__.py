@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, overload
+
 import torch
 from torch import Tensor
 
@@ -10,6 +12,16 @@ from .function import FusedScan, traced_scan
 __all__ = ["diagonal_scan"]
 
 
+@overload
+def diagonal_scan(
+    u: Tensor, a_re: Tensor, a_im: Tensor, b_re: Tensor, b_im: Tensor, c_re: Tensor, c_im: Tensor, d: Tensor,
+    state_scale: Tensor, state_bits: int, return_codes: Literal[False] = False,
+) -> Tensor: ...  # fmt: skip
+@overload
+def diagonal_scan(
+    u: Tensor, a_re: Tensor, a_im: Tensor, b_re: Tensor, b_im: Tensor, c_re: Tensor, c_im: Tensor, d: Tensor,
+    state_scale: Tensor, state_bits: int, return_codes: Literal[True],
+) -> tuple[Tensor, Tensor, Tensor]: ...  # fmt: skip
 def diagonal_scan(
     u: Tensor,
     a_re: Tensor,
@@ -32,7 +44,8 @@ def diagonal_scan(
     parameters = (a_re, a_im, b_re, b_im, c_re, c_im, d)
     if return_codes:
         return traced_scan(u, parameters, state_scale, state_bits)
+    given: tuple[Tensor, ...] = (u, *parameters)
     if not torch.is_grad_enabled():
         # Else the parameters' requires_grad would have the states kept for a backward pass that never comes.
-        u, *parameters = (value.detach() for value in (u, *parameters))
-    return FusedScan.apply(u, *parameters, state_scale, state_bits)
+        given = tuple(value.detach() for value in given)
+    return FusedScan.apply(*given, state_scale, state_bits)

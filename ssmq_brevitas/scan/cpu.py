@@ -40,6 +40,10 @@ class _Layout:
         return torch.from_numpy(chains.sum(axis=0))
 
 
+# What backward needs: the layout and the states at the ends of spans.
+_Kept = tuple[_Layout, np.ndarray]
+
+
 def _run(u: Tensor, layout: _Layout, limits: tuple[float, float], span: int, keep: bool) -> tuple[Tensor, np.ndarray]:
     array = u.numpy()
     y = np.empty_like(array)
@@ -50,7 +54,7 @@ def _run(u: Tensor, layout: _Layout, limits: tuple[float, float], span: int, kee
     return torch.from_numpy(y), ends
 
 
-def forward(u: Tensor, parameters: tuple[Tensor, ...], limits: tuple[float, float], keep: bool) -> tuple[Tensor, object]:
+def forward(u: Tensor, parameters: tuple[Tensor, ...], limits: tuple[float, float], keep: bool) -> tuple[Tensor, _Kept | None]:
     """``u`` ``(B, T, H)``, Ā, B̄, C re and im ``(H, N)`` and D ``(H)`` in code units to ``y`` and what backward needs."""
     layout = _Layout(u, parameters)
     y, ends = _run(u, layout, limits, kernels.SPAN, keep)
@@ -58,7 +62,7 @@ def forward(u: Tensor, parameters: tuple[Tensor, ...], limits: tuple[float, floa
 
 
 def backward(
-    u: Tensor, parameters: tuple[Tensor, ...], limits: tuple[float, float], saved: object, gy: Tensor
+    u: Tensor, parameters: tuple[Tensor, ...], limits: tuple[float, float], saved: _Kept, gy: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of ``u`` ``(B, T, H)``, of Ā, B̄, C ``(6, H, N)`` in code units, and of D ``(H)``."""
     layout, ends = saved

@@ -8,11 +8,34 @@ y_t = 2 Re(C x_t) + D u_t       exact
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal, NamedTuple, overload
 
 import torch
 from torch import Tensor
 
 
+class Parameters(NamedTuple):
+    """Ā, B̄ and C ``(H, N)`` as re and im, D ``(H,)``, each on its grid."""
+
+    a_re: Tensor
+    a_im: Tensor
+    b_re: Tensor
+    b_im: Tensor
+    c_re: Tensor
+    c_im: Tensor
+    d: Tensor
+
+
+@overload
+def reference_scan(
+    u: Tensor, a_re: Tensor, a_im: Tensor, b_re: Tensor, b_im: Tensor, c_re: Tensor, c_im: Tensor, d: Tensor,
+    state_quant: Callable[[Tensor], Tensor], return_states: Literal[False] = False, start: tuple[Tensor, Tensor] | None = None,
+) -> Tensor: ...  # fmt: skip
+@overload
+def reference_scan(
+    u: Tensor, a_re: Tensor, a_im: Tensor, b_re: Tensor, b_im: Tensor, c_re: Tensor, c_im: Tensor, d: Tensor,
+    state_quant: Callable[[Tensor], Tensor], return_states: Literal[True], start: tuple[Tensor, Tensor] | None = None,
+) -> tuple[Tensor, Tensor, Tensor]: ...  # fmt: skip
 def reference_scan(
     u: Tensor,
     a_re: Tensor,

@@ -15,6 +15,9 @@ from ..output import console, print_json, say
 from .timing import described, machine
 
 if TYPE_CHECKING:
+    from ssmq_brevitas.model import Model
+
+if TYPE_CHECKING:
     import numpy as np
 
 NAME = "infer"
@@ -54,7 +57,7 @@ def command(
     model = _model(checkpoint, preset, load)
     test = load(model.config).x_test.numpy()
     codes = np.resize(test, (images, *test.shape[1:]))
-    step = step_graph(model.network)
+    step = step_graph(model.graph)
     integer = IntegerModel(lower(step))
     with console.status("integer model"):
         integer.forward(codes[:64])
@@ -86,7 +89,7 @@ def _onnx_runtime(step, codes: np.ndarray) -> tuple[float, int, np.ndarray]:
     from ssmq_export.functions.runtime import session
     from ssmq_export.graphs.sequence_graph import sequence_graph
 
-    running = session(sequence_graph(step))
+    running = session(sequence_graph(step).SerializeToString())
     dtype = np.float64 if running.get_inputs()[0].type == "tensor(double)" else np.float32
     given = ports_of(step).input
     values = values_of(input_codes(codes, given), given.format.exponent).astype(dtype)
@@ -100,7 +103,7 @@ def _onnx_runtime(step, codes: np.ndarray) -> tuple[float, int, np.ndarray]:
         sample = values[: max(BATCHES)]
         run(sample[:batch], batch)
         tried[batch] = _timed(lambda sample=sample, batch=batch: run(sample, batch))[0]
-    best = min(tried, key=tried.get)
+    best = min(tried, key=tried.__getitem__)
     seconds, logits = _timed(lambda: run(values, best))
     return seconds, best, logits
 
@@ -126,7 +129,7 @@ def _timed(run: Callable) -> tuple[float, np.ndarray]:
     return time.perf_counter() - began, result
 
 
-def _model(checkpoint: Path | None, preset: str, load: Callable):
+def _model(checkpoint: Path | None, preset: str, load: Callable) -> Model:
     from ssmq_brevitas.checkpoint import load_checkpoint
     from ssmq_brevitas.config import load_config
     from ssmq_brevitas.errors import SsmqError
@@ -141,5 +144,7 @@ def _model(checkpoint: Path | None, preset: str, load: Callable):
         raise SsmqError(f"{config.name}: no float checkpoint is shipped for it; name a quantised CHECKPOINT")
     floating, _ = load_checkpoint(path)
     if floating.shape != config.model:
-        raise SsmqError(f"{config.name}: the float checkpoint shipped under that name has another architecture")
+        raise SsmqError(
+            f"{config.name}: the float checkpoint shipped under that name has another architecture: name a quantised CHECKPOINT"
+        )
     return post_training(floating, config, load(config).x_train)

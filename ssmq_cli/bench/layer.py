@@ -29,11 +29,11 @@ def command(
     for size in [(16, 4, 4, 64)] if quick else SIZES:
         with console.status("{} heads, {} modes, batch {}, {} steps".format(*size)):
             rows.append(measure(*size, device))
-    result = {"machine": machine(device), "rows": rows}
+    about = machine(device)
     if as_json:
-        print_json(result)
+        print_json({"machine": about, "rows": rows})
         return
-    table = Table(title="seconds, forward and backward", caption=described(result["machine"]))
+    table = Table(title="seconds, forward and backward", caption=described(about))
     for heading in ("heads", "modes", "batch", "steps", "ours", "published", "ours / published"):
         table.add_column(heading, justify="right")
     for row in rows:

@@ -38,15 +38,15 @@ def command(
     for size in sizes:
         with console.status("{} heads, {} modes, batch {}, {} steps".format(*size)):
             rows.append(measure(*size, device))
-    result = {"machine": machine(device), "rows": rows}
+    about = machine(device)
     if plot is not None:
         from ssmq_brevitas.plots import growth
 
         growth(rows if quick else rows[len(SIZES) :], plot)
     if as_json:
-        print_json(result)
+        print_json({"machine": about, "rows": rows})
         return
-    table = Table(title="seconds, forward and backward", caption=described(result["machine"]))
+    table = Table(title="seconds, forward and backward", caption=described(about))
     for heading in ("heads", "modes", "batch", "steps", "fused", "float FFT", "fused / FFT", "Brevitas loop", "loop / fused"):
         table.add_column(heading, justify="right")
     for row in rows:
@@ -80,7 +80,7 @@ def measure(heads: int, modes: int, batch: int, length: int, device: str = "cpu"
     floating, scheme = S4D(heads, modes), Scheme()
     quantized = QuantS4D.from_scheme(heads, modes, scheme)
     with torch.no_grad():
-        fit_layer(quantized, floating, scheme, quantizer.format, state_statistics(floating, u[:1, :512]))
+        fit_layer(quantized, floating, scheme, quantizer.format, state_statistics(*floating.discrete()[:2], u[:1, :512]))
     u = u.to(device).requires_grad_()
     gradient = torch.randn(batch, length, heads).to(device)
     floating, quantized = floating.to(device), quantized.to(device)

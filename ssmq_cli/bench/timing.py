@@ -47,6 +47,8 @@ def finishing(run: Callable[[], object], device: str) -> Callable[[], object]:
 def medians(candidates: dict[str, Callable[[], object]]) -> dict[str, float]:
     """Median seconds of each candidate: one round to warm up, then up to ``ROUNDS``."""
     times: dict[str, list[float]] = {name: [] for name in candidates}
+    # What is here already is no candidate's litter: without it a collection is short.
+    gc.freeze()
     for _ in range(ROUNDS + 1):
         for name, run in candidates.items():
             if len(times[name]) > 1 and sum(times[name]) > BUDGET:
@@ -60,6 +62,7 @@ def medians(candidates: dict[str, Callable[[], object]]) -> dict[str, float]:
 
 def machine(device: str = "cpu") -> dict[str, str | int]:
     """What the numbers were measured on: processor, cores, memory, releases; on CUDA the accelerator too."""
+    about: dict[str, str | int]
     about = {"processor": _processor(), "cores": len(os.sched_getaffinity(0)), "system": platform.system()}
     if hasattr(os, "sysconf"):
         about["memory_gib"] = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)

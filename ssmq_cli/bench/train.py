@@ -28,11 +28,11 @@ def command(
     for preset in presets or PRESETS:
         with console.status(preset):
             rows.append(measure(preset, device))
-    result = {"machine": machine(device), "rows": rows}
+    about = machine(device)
     if as_json:
-        print_json(result)
+        print_json({"machine": about, "rows": rows})
         return
-    table = Table(title="seconds a training step", caption=described(result["machine"]))
+    table = Table(title="seconds a training step", caption=described(about))
     for heading in ("preset", "batch", "float FFT", "fused QAT", "Brevitas loop", "QAT epoch of 50,000, minutes"):
         table.add_column(heading, justify="left" if heading == "preset" else "right")
     for row in rows:
@@ -48,7 +48,7 @@ def command(
     console.print(table)
 
 
-def measure(preset: str, device: str = "cpu") -> dict[str, float | int | str]:
+def measure(preset: str, device: str = "cpu") -> dict:
     """One row, with the preset's own batch."""
     import torch
     from ssmq_brevitas.config import load_config

@@ -45,7 +45,7 @@ def _growth(result: dict, path: Path) -> None:
         training_plots.growth([row for row in rows if row["batch"] * row["length"] == product], path)
 
 
-STUDY_PICTURES = {
+STUDY_PICTURES: dict[str, Picture] = {
     "width": pictures.by_width,
     "parameterisation": pictures.by_parameterisation,
     "curves": pictures.training_curves,
@@ -110,6 +110,6 @@ def load_result(path: Path) -> Result:
 def load_results(folder: Path) -> list[Result]:
     """All results of a folder, in the order of the page. Raises SsmqError as ``load_result`` does."""
     if not folder.is_dir():
-        raise SsmqError(f"{folder}: no such folder of results")
+        raise SsmqError(f"{folder}: no such folder of results: correct the path")
     found = [load_result(path) for path in sorted(folder.glob("*.json"))]
     return sorted(found, key=lambda result: list(KINDS).index(result.kind))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import jinja2
@@ -17,13 +18,16 @@ from .kinds import KINDS, Result
 from .pictures import eigenvalue_grids, measured_points, overview
 
 # Sections whose numbers are those of the models that come with the package.
-SHIPPED = {"zoo": zoo_table, "zoo-paper": paper_table}
+SHIPPED: dict[str, Callable[[], str]] = {
+    "zoo": lambda: zoo_table().markdown(),
+    "zoo-paper": lambda: paper_table().markdown(),
+}
 
 
 def rendered(page: str, results: list[Result]) -> str:
     """``page`` with every ``<!-- name -->`` section filled from the result, or the zoo, of that name."""
     texts = {result.name: result.text for result in results}
-    texts |= {name: lambda table=table: table().markdown() for name, table in SHIPPED.items()}
+    texts |= SHIPPED
 
     def filled(section: re.Match) -> str:
         name = section[1]
@@ -43,12 +47,14 @@ def draw(results: list[Result], folder: Path, suffix: str, only: set[str] | None
                 picture(result.values, path)
                 if path.is_file():
                     drawn.setdefault(result.name, []).append(path)
-    shared = {"overview": lambda path: overview(measured_points(results, zoo_cards()), load_study("paper").headline, path)}
-    shared["grids"] = eigenvalue_grids
-    for name, picture in shared.items():
+    shared: dict[str, Callable[[Path], None]] = {
+        "overview": lambda path: overview(measured_points(results, zoo_cards()), load_study("paper").headline, path),
+        "grids": eigenvalue_grids,
+    }
+    for name, plot in shared.items():
         path = folder / f"report-{name}{suffix}"
         if only is None or path.name in only:
-            picture(path)
+            plot(path)
             drawn.setdefault("", []).append(path)
     return drawn
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 import torch
+from matplotlib.ticker import MaxNLocator
 from ssmq_brevitas.checkpoint import load_checkpoint
 from ssmq_brevitas.config import Bits, Scheme
+from ssmq_brevitas.model import recurrences
 from ssmq_brevitas.parameterisations import PARAMETERISATIONS
 from ssmq_brevitas.plots import FLOAT, INK, NAIVE, TRAINED, eigenvalues, picture
+from ssmq_brevitas.s4d import S4D
 from ssmq_brevitas.zoo import locate
 
 from ..study_tables import COMPONENTS, WIDTHS
 
 MNIST = {"name": "MNIST", "source": "torchvision", "train": 50_000, "validation": 10_000, "test": 10_000}
-COLOURS = dict(zip(COMPONENTS, matplotlib.colormaps["tab10"].colors, strict=False))
+COLOURS = dict(zip(COMPONENTS, matplotlib.color_sequences["tab10"], strict=False))
 
 
 def measured_points(results: list, cards: list) -> list[tuple[float, float]]:
@@ -54,20 +58,22 @@ def overview(points: list[tuple[float, float]], paper: list, path: Path) -> None
         axes[0].legend(fontsize=9, frameon=False, loc="lower right")
 
 
-def _scatter(axis, points: list[tuple[float, float]], **style) -> None:
+def _scatter(axis, points: Sequence[tuple[float, float]], **style) -> None:
     axis.scatter(*np.array(points).reshape(-1, 2).T, **style)
 
 
 def eigenvalue_grids(path: Path) -> None:
     """The eigenvalues of the shipped one-layer model: float, on a Cartesian grid and on a log-polar one."""
-    s4d = load_checkpoint(locate("zoo:paper-h16"))[0].network.blocks[0].ssm
+    model, _ = load_checkpoint(locate("zoo:paper-h16"))
+    (s4d,) = recurrences(model.network, S4D).values()
     panels = {"float": s4d.discrete()[0].detach().flatten().numpy()}
-    for title, kind, bits in (
-        ("Cartesian, 8 + 8 bits", "discrete", Bits(a=8)),
-        ("log-polar, 4 + 8 bits", "log_polar", Bits(a=12, a_magnitude=4, a_phase=8)),
-    ):
+    schemes = (
+        ("Cartesian, 8 + 8 bits", Scheme(parameterisation="discrete", bits=Bits(a=8))),
+        ("log-polar, 4 + 8 bits", Scheme(parameterisation="log_polar", bits=Bits(a=12, a_magnitude=4, a_phase=8))),
+    )
+    for title, scheme in schemes:
         with torch.no_grad():
-            grid = PARAMETERISATIONS[kind](s4d.heads, s4d.modes, Scheme(parameterisation=kind, bits=bits))
+            grid = PARAMETERISATIONS[scheme.parameterisation](s4d.heads, s4d.modes, scheme)
             grid.fit(s4d)
             panels[title] = torch.complex(*grid()).flatten().numpy()
     eigenvalues(panels, path)
@@ -89,7 +95,7 @@ def by_width(result: dict, path: Path) -> None:
             axis.plot(widths, ours, marker="o", color=COLOURS[key], label=label, markersize=5)
             paper = [(width, row["paper"]) for width, row in zip(widths, found, strict=True) if row["paper"] is not None]
             if paper:
-                axis.scatter(*zip(*paper, strict=True), s=44, facecolors="none", edgecolors=COLOURS[key], linewidths=1)
+                _scatter(axis, paper, s=44, facecolors="none", edgecolors=COLOURS[key], linewidths=1)
         axis.set(xscale="log", ylim=(0, 102), xlabel="bits", ylabel="test accuracy, %")
         axis.set_xticks(sorted(shown), [str(width) for width in sorted(shown)])
         axis.minorticks_off()
@@ -137,14 +143,16 @@ def training_curves(result: dict, path: Path) -> None:
         return
     with picture(path, (7.2, 4.2)) as fig:
         axis = fig.subplots()
-        axis.set_prop_cycle(color=matplotlib.colormaps["tab20"].colors)
+        axis.set_prop_cycle(color=matplotlib.color_sequences["tab20"])
         for row in trained:
             epochs = range(1, len(row["validation"]) + 1)
             axis.plot(epochs, [100 * value for value in row["validation"]], marker=".", linewidth=1.2, label=row["name"])
         # Where the trainings end is of interest, not how far below they began.
         lowest = 10 * (100 * min(row["validation"][-1] for row in trained) // 10)
         axis.set(xlabel="epoch", ylabel="validation accuracy, %", ylim=(lowest, 100))
-        axis.xaxis.get_major_locator().set_params(integer=True)
+        locator = axis.xaxis.get_major_locator()
+        assert isinstance(locator, MaxNLocator)
+        locator.set_params(integer=True)
         axis.grid(color="#e5e5e5", linewidth=0.7)
         if len(trained) <= 20:
             axis.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))

@@ -89,7 +89,7 @@ def _presets() -> str:
 
 
 def _flat(values: dict, prefix: str = "") -> dict:
-    found = {}
+    found: dict = {}
     for key, value in values.items():
         found |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) and value else {prefix + key: value}
     return found

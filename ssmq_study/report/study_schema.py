@@ -13,6 +13,8 @@ from ssmq_brevitas.config import Bits, Scheme
 from ..json_file import Amount, Count, Data, Name, Positive, Several, Share, Sizes, Strict, Text
 from .tool_schema import Shown
 
+Role = Annotated[str, Field(pattern=f"^({'|'.join(Bits.model_fields)})$")]
+
 Width = Annotated[int, Field(ge=1, le=24)]
 WidthKey = Annotated[str, StringConstraints(pattern=r"^([1-9]|1\d|2[0-4])$")]
 Change = Annotated[float, Field(ge=-1e18, le=1e18)]
@@ -118,7 +120,7 @@ class Chosen(Candidate):
 class Search(Shown):
     model: Name
     images: Count
-    tensors: Annotated[dict[Name, Literal[tuple(Bits.model_fields)]], Field(max_length=4096)]
+    tensors: Annotated[dict[Name, Role], Field(max_length=4096)]
     float_accuracy: Share
     objective: Literal["bytes", "lut"]
     target: Name | None = None

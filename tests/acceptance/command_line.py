@@ -31,13 +31,17 @@ class Done:
     err: str
 
 
-def ssmq(*arguments: object, cwd: Path | None = None, stdout: str | None = None) -> Done:
-    """Run one command line; ``stdout`` names a device to print to. One that takes a minute has hung."""
+def ssmq(
+    *arguments: object, cwd: Path | None = None, stdout: str | None = None, environment: dict[str, str] | None = None
+) -> Done:
+    """Run one command line; ``stdout`` names a device to print to, ``environment`` what differs. A long one has hung."""
     with tempfile.TemporaryDirectory() as scratch:
         out, err = (Path(scratch) / name for name in ("out", "err"))
         out.touch(), err.touch()
         words = [os.fsencode(str(argument)) for argument in arguments]
-        process = FORKS.Process(target=_main, args=(words, str(cwd or scratch), stdout or str(out), str(err)))
+        process = FORKS.Process(
+            target=_main, args=(words, str(cwd or scratch), stdout or str(out), str(err), environment or {})
+        )
         process.start()
         process.join(SECONDS)
         if process.is_alive():
@@ -46,15 +50,18 @@ def ssmq(*arguments: object, cwd: Path | None = None, stdout: str | None = None)
         return Done(process.exitcode, *(path.read_text(errors="surrogateescape") for path in (out, err)))
 
 
-def _main(words: list[bytes], cwd: str, out: str, err: str) -> None:
+def _main(words: list[bytes], cwd: str, out: str, err: str, environment: dict[str, str]) -> None:
     from ssmq_cli.main import main
+    from ssmq_cli.output import console
 
     for number, path in ((1, out), (2, err)):
         file = os.open(path, os.O_WRONLY)
         os.dup2(file, number)
         os.close(file)
     os.chdir(cwd)
-    os.environ["COLUMNS"] = "400"
+    os.environ |= {"COLUMNS": "400", **environment}
+    if "COLUMNS" in environment:  # the console is older than this process
+        console.width = int(environment["COLUMNS"])
     sys.argv = ["ssmq", *map(os.fsdecode, words)]
     main()
 

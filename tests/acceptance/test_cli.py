@@ -14,6 +14,8 @@ from pathlib import Path
 
 import onnx
 import pytest
+from command_line import Done
+from command_line import ssmq as forked
 from ssmq_export import finn, hls4ml, rtl
 
 SSMQ = str(Path(sys.executable).parent / "ssmq")
@@ -41,15 +43,15 @@ ENGINES = [
     "eager Brevitas", "fused recurrence", "qonnx step", "ONNX Runtime Scan", "dataflow graph", "dataflow graph (DiagonalScan)",
     "integer model",
 ]  # fmt: skip
-TOOLS = {"FINN hardware ops": finn, "hls4ml C++": hls4ml, "RTL in Verilator": rtl, "RTL in Verilator, serial": rtl}
+RTL = ("RTL in Verilator", "RTL in Verilator, serial")
+TOOLS = {"FINN hardware ops": finn, "hls4ml C++": hls4ml, **dict.fromkeys(RTL, rtl)}
 FOREIGN = [name for name, tool in TOOLS.items() if tool.available()]
 SLOW = ["qonnx step", "dataflow graph", *FOREIGN]
 
 
-def ssmq(*arguments, check: bool = True, **options) -> subprocess.CompletedProcess:
-    done = subprocess.run([SSMQ, *map(str, arguments)], capture_output=True, text=True, **options)
-    if check:
-        assert done.returncode == 0, done.stderr + done.stdout
+def ssmq(*arguments: object, code: int = 0, **options) -> Done:
+    done = forked(*arguments, **options)
+    assert done.code == code, done.err + done.out
     return done
 
 
@@ -59,7 +61,7 @@ def folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("cli")
     (folder / "tiny.toml").write_text(TINY)
     done = ssmq("run", "--preset", folder / "tiny.toml", "--out", folder / "run", "--images", 5, *SMALL_IMAGES)
-    (folder / "stdout.txt").write_text(done.stdout)
+    (folder / "stdout.txt").write_text(done.out)
     return folder
 
 
@@ -93,18 +95,17 @@ def test_run_leaves_what_it_promises(folder):
 def test_train_ptq_footprint_export_check(folder):
     scheme = ["--preset", folder / "tiny.toml"]
     float_checkpoint = folder / "run" / "float.safetensors"
-    assert "test" in ssmq("ptq", float_checkpoint, "--out", folder / "ptq.safetensors", *scheme, *SMALL_IMAGES).stdout
+    assert "test" in ssmq("ptq", float_checkpoint, "--out", folder / "ptq.safetensors", *scheme, *SMALL_IMAGES).out
     found = ssmq("train", *scheme, "--from", folder / "ptq.safetensors", "--out", folder / "qat", *SMALL_IMAGES)
-    assert "4500 training, 1000 test images" in found.stdout
+    assert "4500 training, 1000 test images" in found.out
     checkpoint = folder / "qat" / "qat.safetensors"
-    bytes_ = json.loads(ssmq("footprint", checkpoint, "--json").stdout)
+    bytes_ = json.loads(ssmq("footprint", checkpoint, "--json").out)
     assert set(bytes_) == {"parameters", "state", "total", "fp32_total"}
     assert bytes_ == json.loads((folder / "run" / "summary.json").read_text())["rows"][-1]["bytes"]
     ssmq("export", checkpoint, "--out", folder / "graphs", *SMALL_IMAGES)
-    assert "legal" in ssmq("check", folder / "graphs" / "dataflow.onnx").stdout
-    done = ssmq("check", folder / "graphs" / "step.onnx", "--json", check=False)
-    assert done.returncode == 1
-    (finding,) = json.loads(done.stdout)["findings"]
+    assert "legal" in ssmq("check", folder / "graphs" / "dataflow.onnx").out
+    done = ssmq("check", folder / "graphs" / "step.onnx", "--json", code=1)
+    (finding,) = json.loads(done.out)["findings"]
     assert finding["rule"] == "not-lowered" and set(finding) == {
         "rule", "severity", "node", "tensor", "message", "fix",
     }  # fmt: skip
@@ -151,10 +152,9 @@ def test_bad_input_ends_in_one_line(folder, tmp_path, arguments, message):
     (tmp_path / "damaged.safetensors").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "typo.toml").write_text("[scheme.bits]\nlinaer = 4\n")
     before = {path.name for path in tmp_path.iterdir()}
-    done = ssmq(*arguments, check=False, cwd=tmp_path)
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
-    assert message in done.stderr
+    done = ssmq(*arguments, code=1, cwd=tmp_path)
+    assert done.err.startswith("error: ") and done.err.count("\n") == 1
+    assert message in done.err
     assert {path.name for path in tmp_path.iterdir()} == before  # nothing half-written
 
 
@@ -198,7 +198,7 @@ def test_view_serves_netron_on_loopback(folder):
 
 def test_verify_tells_which_engine_and_tensor_differ(folder, tmp_path):
     images = ["--images", 12, "--slow-images", 3, *SMALL_IMAGES]
-    rows = json.loads(ssmq("verify", folder / "run", "--json", *images).stdout)["engines"]
+    rows = json.loads(ssmq("verify", folder / "run", "--json", *images).out)["engines"]
     assert [row["engine"] for row in rows] == ENGINES + FOREIGN
     for row in rows:
         assert set(row) == {"engine", "sequences", "codes", "differing", "first", "seconds", "failed"}
@@ -210,76 +210,68 @@ def test_verify_tells_which_engine_and_tensor_differ(folder, tmp_path):
     weight.CopyFrom(onnx.numpy_helper.from_array(0 * onnx.numpy_helper.to_array(weight), weight.name))
     onnx.save(graph, tmp_path / "dataflow.onnx")
     (tmp_path / "qat-state.safetensors").write_bytes(b"what a killed training leaves")
-    done = ssmq("verify", tmp_path, "--json", "--images", 2, "--slow-images", 2, *SMALL_IMAGES, check=False)
-    assert done.returncode == 1
-    differing = {row["engine"]: row["first"] for row in json.loads(done.stdout)["engines"] if row["differing"]}
-    assert set(differing) == {"dataflow graph", "integer model", *FOREIGN} - {
-        "hls4ml C++",
-        "RTL in Verilator",
-        "RTL in Verilator, serial",
-    }
+    done = ssmq("verify", tmp_path, "--json", "--images", 2, "--slow-images", 2, *SMALL_IMAGES, code=1)
+    differing = {row["engine"]: row["first"] for row in json.loads(done.out)["engines"] if row["differing"]}
+    assert set(differing) == {"dataflow graph", "integer model", *FOREIGN} - {"hls4ml C++", *RTL}
     assert all(first.startswith("blocks.1.ssm.x_re_next, sequence") for first in differing.values())
 
 
 @pytest.mark.skipif(not hls4ml.available(), reason="hls4ml and g++")
-def test_an_engine_that_fails_is_a_row_and_no_agreement(folder, tmp_path, monkeypatch):
+def test_an_engine_that_fails_is_a_row_and_no_agreement(folder, tmp_path):
     compiler = tmp_path / "g++"
     compiler.write_text("#!/bin/sh\necho 'ssmq_step.cpp:1:2: error: no such thing'\nexit 1\n")
     compiler.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    monkeypatch.setenv("COLUMNS", "250")
-    done = ssmq("verify", folder / "run", "--images", 1, "--slow-images", 1, *SMALL_IMAGES, check=False)
-    assert done.returncode == 1 and "Traceback" not in done.stderr
-    lines = [line for line in done.stdout.splitlines() if any(engine in line for engine in ENGINES + FOREIGN)]
+    around = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "250"}
+    done = ssmq("verify", folder / "run", "--images", 1, "--slow-images", 1, *SMALL_IMAGES, code=1, environment=around)
+    assert "Traceback" not in done.err
+    lines = [line for line in done.out.splitlines() if any(engine in line for engine in ENGINES + FOREIGN)]
     assert len(lines) == len(ENGINES + FOREIGN)
     assert ["failed: hls4ml failed: ssmq_step.cpp:1:2: error: no such thing" in line for line in lines].count(True) == 1
 
 
 def test_bench_measures_and_prints_json(folder, tmp_path):
-    scan = json.loads(ssmq("bench", "scan", "--quick", "--plot", tmp_path / "growth.png", "--json").stdout)
+    scan = json.loads(ssmq("bench", "scan", "--quick", "--plot", tmp_path / "growth.png", "--json").out)
     assert set(scan) == {"machine", "rows"} and (tmp_path / "growth.png").stat().st_size > 0
     sizes = {"heads", "modes", "batch", "length"}
     for row in scan["rows"]:
         assert set(row) == sizes | {"fused_s", "float_fft_s", "brevitas_loop_s"} and min(row.values()) > 0
-    (row,) = json.loads(ssmq("bench", "float", "--quick", "--json").stdout)["rows"]
+    (row,) = json.loads(ssmq("bench", "float", "--quick", "--json").out)["rows"]
     assert set(row) == sizes | {"ours_s", "published_s"} and min(row.values()) > 0
-    infer = json.loads(
-        ssmq("bench", "infer", folder / "run" / "qat.safetensors", "--images", 70, "--json", *SMALL_IMAGES).stdout
-    )
+    infer = json.loads(ssmq("bench", "infer", folder / "run" / "qat.safetensors", "--images", 70, "--json", *SMALL_IMAGES).out)
     assert infer["images"] == 70 and min(infer["integer_s"], infer["onnxruntime_s"]) > 0
-    (row,) = json.loads(ssmq("bench", "train", folder / "tiny.toml", "--json").stdout)["rows"]
+    (row,) = json.loads(ssmq("bench", "train", folder / "tiny.toml", "--json").out)["rows"]
     assert min(row[key] for key in ("float_fft_s", "fused_s", "brevitas_loop_s")) > 0
 
 
 def test_estimate_counts_every_node_and_reaches_a_rate(folder):
     graph = folder / "run" / "dataflow.onnx"
-    found = json.loads(ssmq("estimate", graph, "--target", "xc7z020clg400-1", "--json").stdout)
+    found = json.loads(ssmq("estimate", graph, "--target", "xc7z020clg400-1", "--json").out)
     assert {"nodes", "total", "cycles_per_step", "cycles_per_sequence"} <= set(found)
     assert set(found["nodes"][0]) >= {"name", "op", "cycles", "lut", "ff", "dsp", "bram"}
     # One product a cycle: the decoder has most, 4 heads x 10 classes; a layer's 4 heads x 4 modes are done before it.
     assert found["cycles_per_step"] == 4 * 10 and found["slowest"] == "MatMul_decoder.product"
     rate = 2 * found["sequences_per_second"]
-    faster = json.loads(ssmq("estimate", graph, "--target", "lfe5u-25f", "--fps", f"{rate:.0f}", "--json").stdout)
+    faster = json.loads(ssmq("estimate", graph, "--target", "lfe5u-25f", "--fps", f"{rate:.0f}", "--json").out)
     assert faster["sequences_per_second"] >= rate - 1 and faster["total"]["lut"] > 0
-    table = ssmq("estimate", graph, "--target", "zu3eg", env={**os.environ, "COLUMNS": "200"}).stdout
+    table = ssmq("estimate", graph, "--target", "zu3eg", environment={"COLUMNS": "200"}).out
     assert "State_blocks.0.ssm.x_re" in table and "cycles a step" in table
 
 
 def test_an_estimate_keeps_its_folding_in_the_graph(folder, tmp_path):
     graph = tmp_path / "dataflow.onnx"
     shutil.copy(folder / "run" / "dataflow.onnx", graph)
-    chosen = json.loads(ssmq("estimate", graph, "--target", "zu3eg", "--fastest", "--write", "--json").stdout)
+    chosen = json.loads(ssmq("estimate", graph, "--target", "zu3eg", "--fastest", "--write", "--json").out)
     assert max(node["lanes"] for node in chosen["nodes"]) > 1
-    kept = json.loads(ssmq("estimate", graph, "--target", "zu3eg", "--json").stdout)
+    kept = json.loads(ssmq("estimate", graph, "--target", "zu3eg", "--json").out)
     assert kept["nodes"] == chosen["nodes"] and kept["cycles_per_sequence"] == chosen["cycles_per_sequence"]
-    assert ssmq("check", graph).returncode == 0
+    assert "legal" in ssmq("check", graph).out
 
 
 def test_help_names_every_command():
-    text = ssmq("--help").stdout
+    text = ssmq("--help").out
     for command in (
         "run", "train", "import", "ptq", "footprint", "export", "check", "verify", "estimate", "finn", "hls4ml", "rtl",
         "simulate", "view", "bench",
     ):  # fmt: skip
         assert command in text
-        assert "--help" in ssmq(command, "--help").stdout
+        assert "--help" in ssmq(command, "--help").out

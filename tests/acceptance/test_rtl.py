@@ -14,6 +14,7 @@ from conftest import LENGTH, small_codes, small_config, small_model
 from ssmq_export import rtl
 from ssmq_export.door.graph_file import load_graph
 from ssmq_export.errors import ExportError
+from ssmq_export.estimates import estimate_graph, find_part
 from ssmq_export.from_network import step_graph
 from ssmq_export.integer import IntegerModel
 from ssmq_export.lowering import collapse, lower
@@ -62,6 +63,8 @@ def test_every_code_and_every_cycle(small, model):
     manifest = small[1]
     assert model.cycles == model.expected_cycles == manifest["cycles"] + 11 * manifest["further"]
     assert manifest["further"] == LENGTH * manifest["interval"]
+    estimate = estimate_graph(load_graph(small[0] / "sequence-dataflow.onnx", "sequence-dataflow"), find_part("xc7z020"))
+    assert (estimate.timing.per_step, *estimate.cycles) == tuple(manifest[key] for key in ("interval", "cycles", "further"))
     np.testing.assert_array_equal(model.forward(codes, gap=0.4, stall=0.5, seed=1), expected)
 
 
@@ -266,9 +269,9 @@ def test_a_rate_and_a_part_fold_the_one_layer(small, serial, tmp_path):
 def test_a_rate_chooses_the_folding(small, tmp_path):
     graph = small[0] / "sequence-dataflow.onnx"
     arguments = ("rtl", graph, "-o", tmp_path / "out", "--json", "--target", "lfe5u-25f", "--clock", 100)
-    # At 100 MHz 20 steps have 333 cycles.
-    done = ssmq(*arguments, "--fps", 300_000)
+    # At 100 MHz 20 steps have 250 cycles.
+    done = ssmq(*arguments, "--fps", 400_000)
     assert not done.code, done.err
-    assert small[1]["interval"] > json.loads(done.out)["interval"] and json.loads(done.out)["further"] <= 333
+    assert small[1]["interval"] > json.loads(done.out)["interval"] and json.loads(done.out)["further"] <= 250
     alone = ssmq("rtl", graph, "-o", tmp_path / "other", "--fps", 100)
     assert alone.code == 1 and "--fps and --target belong together" in alone.err and not (tmp_path / "other").exists()

@@ -13,6 +13,7 @@ from ssmq_export import rtl
 from ssmq_export.dataflow.folding import Folding, fold, foldings_of
 from ssmq_export.dataflow.graph import DataflowGraph
 from ssmq_export.dataflow.ports import values_of
+from ssmq_export.estimates import Estimate, estimate_graph, find_part
 from ssmq_export.lowering import collapse, lower
 from ssmq_export.rtl.build import Design, build
 from ssmq_export.rtl.names import Names
@@ -28,6 +29,7 @@ FOLDINGS = 3
 @dataclass
 class Network:
     design: Design
+    estimate: Estimate
     codes: np.ndarray
     expected: np.ndarray
     exponent: np.ndarray
@@ -56,9 +58,10 @@ def network(k: int, folding: int, names: Names) -> Network:
     if not folding:
         chosen = [Folding((1,) * len(operation.dims)) for operation in graph.operations]
     # As a graph keeps them.
-    kept = foldings_of(fold(model, graph.operations, chosen), graph.operations)
-    port = graph.ports.output
-    return Network(queued(build(graph, kept, names)), codes, expected[port.name], port.format.exponent, bool(port.each_step))
+    folded = fold(model, graph.operations, chosen)
+    design, port = queued(build(graph, foldings_of(folded, graph.operations), names)), graph.ports.output
+    estimate = estimate_graph(folded, find_part("xc7z020"))
+    return Network(design, estimate, codes, expected[port.name], port.format.exponent, bool(port.each_step))
 
 
 def simulated(networks: list[Network], folder: Path, **pauses):
@@ -79,6 +82,10 @@ def check(networks: list[Network], folder: Path) -> None:
     for one, found in zip(networks, steady, strict=True):
         batch, steps = one.codes.shape[:2]
         assert int(found.cycles[-1]) + 1 == total_cycles(one.design, batch, steps)[0]
+        # What was estimated of the graph: sequence by sequence.
+        ends = found.cycles.reshape(batch, -1)[:, -1]
+        alone, between = one.estimate.timing.of_sequence(steps)
+        assert ends[0] + 1 == alone and set(np.diff(ends)) <= {between}
 
 
 @pytest.mark.skipif(not rtl.available(), reason=rtl.INSTALL)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import socket
+import time
 from itertools import product
 from pathlib import Path
 
@@ -14,7 +16,8 @@ import onnx
 import pytest
 from command_line import small_files, ssmq
 from onnx import TensorProto, helper
-from ssmq_cli.output import json_text, show_warning
+from rich.text import Text
+from ssmq_cli.output import Plain, json_text, show_warning
 from ssmq_export.visible import visible
 
 # Markup that is an error, markup that is swallowed, emoji codes, what clears a screen or sets its title, C1, direction.
@@ -100,6 +103,17 @@ def test_a_name_that_is_no_text_is_printed_too(tmp_path):
 def test_a_library_s_warning_is_one_line_of_text(capfd):
     show_warning(UserWarning(f"Glyph\n{HOSTILE}"), UserWarning, "file.py", 1)
     assert capfd.readouterr().err == rf"warning: Glyph\n{SHOWN}" + "\n"
+
+
+def test_colours_that_are_forced_into_a_pipe_bring_no_spinner(monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    pipe = io.StringIO()
+    console = Plain(file=pipe)
+    with console.status("export"):
+        time.sleep(0.2)  # two frames
+        console.print(Text("done", "red"))
+    assert re.fullmatch(r"\x1b\[31mdone\x1b\[0m\n", pipe.getvalue())
 
 
 def test_visible_leaves_text_alone():

@@ -9,6 +9,7 @@ import pytest
 import torch
 from brevitas.inject.enum import BitWidthImplType, FloatToIntImplType, RestrictValueType, ScalingImplType
 from brevitas.quant import (
+    Fp8e4m3ActPerTensorFloat,
     Int8ActPerTensorFloat,
     Int8BiasPerTensorFixedPointInternalScaling,
     Int8WeightPerTensorFixedPoint,
@@ -30,6 +31,7 @@ from ssmq_brevitas.network.widths import Widths
 from ssmq_brevitas.norm import QuantBatchNorm1d
 from ssmq_brevitas.quant_s4d import QuantS4D
 from ssmq_brevitas.quantizers import UnitIntScale
+from ssmq_brevitas.s4d import S4D
 from torch import nn
 from torch.nn import functional as F
 
@@ -66,6 +68,11 @@ class Two(nn.Module):
 
     def forward(self, x):
         return self.join(*(part(x) for part in self.parts))
+
+
+class Doubled(qnn.QuantLinear):
+    def forward(self, x):
+        return 2 * super().forward(x)
 
 
 def batch() -> torch.Tensor:
@@ -255,6 +262,30 @@ REFUSED = {
         r"part.1 \(Linear\): is not quantised: use QuantLinear",
         lambda: Around(nn.Sequential(act(), linear(), act())),
     ),
+    "a float S4D": (
+        lambda: Around(nn.Sequential(act(), S4D(4, 2), act())),
+        r"part.1 \(S4D\): is not quantised: use QuantS4D",
+        lambda: Around(nn.Sequential(act(), QuantS4D(4, 2), act())),
+    ),
+    "floats for codes": (
+        lambda: Around(act(act_quant=Fp8e4m3ActPerTensorFloat)),
+        r"part \(QuantIdentity\): its quantiser is none of integers: use an Int8 or Uint8 one for act_quant",
+        lambda: Around(act()),
+    ),
+    "two quantisers at the input": (
+        lambda: Around(
+            nn.Sequential(Two(operator.add, act(), act(bit_width=4)), act()), *[nn.Identity()] * 2, decoder=linear(3, 2)
+        ),
+        "the input is quantised by part.0.parts.0 and part.0.parts.1: put one QuantIdentity before all of them",
+        lambda: Around(
+            nn.Sequential(Two(operator.add, act(), act(bit_width=4)), act()), None, nn.Identity(), decoder=linear(3, 2)
+        ),
+    ),
+    "a layer that does something else": (
+        lambda: Around(nn.Sequential(act(), Doubled(4, 4, **GRIDS), act())),
+        "part.1: gives other values than its integers do: please report the layer",
+        lambda: Around(nn.Sequential(act(), linear(), act())),
+    ),
     "a norm without statistics": (
         lambda: Around(nn.Sequential(nn.BatchNorm1d(4, track_running_stats=False), act()), call=turned),
         r"part.0: takes the statistics of what it is given: set track_running_stats=True",
@@ -349,6 +380,8 @@ REFUSED = {
 }
 
 
+# Brevitas' own word on what is then refused.
+@pytest.mark.filterwarnings("ignore:No quant bias cache found")
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_refused_is_named_with_the_option_that_is_enough(name):
     torch.manual_seed(0)

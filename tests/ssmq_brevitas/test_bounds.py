@@ -64,10 +64,10 @@ def scan_sums(ssm, u) -> tuple[tuple, tuple]:
         ssm.c.data[..., 1] = c_im
         fill(ssm.d, d)
         p = ssm.parameters_on_grid()
-        for x_re, x_im, drive in product(ends_of(ssm.state, p["a_re"]), ends_of(ssm.state, p["a_re"]), ends(u)):
-            state.append(p["a_re"] * x_re - p["a_im"] * x_im + p["b_re"] * drive)
-            state.append(p["a_re"] * x_im + p["a_im"] * x_re + p["b_im"] * drive)
-            y.append(2 * (p["c_re"] * x_re - p["c_im"] * x_im).sum(dim=-1) + p["d"] * drive)
+        for x_re, x_im, drive in product(ends_of(ssm.state, p.a_re), ends_of(ssm.state, p.a_re), ends(u)):
+            state.append(p.a_re * x_re - p.a_im * x_im + p.b_re * drive)
+            state.append(p.a_re * x_im + p.a_im * x_re + p.b_im * drive)
+            y.append(2 * (p.c_re * x_re - p.c_im * x_im).sum(dim=-1) + p.d * drive)
     shape = ssm.heads, ssm.modes
     a, b, c, x = (spread(m.format.exponent, shape) for m in (ssm.a, ssm.b_quant, ssm.c_quant, ssm.state))
     d = np.broadcast_to(ssm.d_quant.format.exponent, ssm.heads)

@@ -53,10 +53,10 @@ def test_a_scale_that_is_none_is_refused(whole, tmp_path, value):
         ("encoder.weight", float("nan"), "encoder.weight holds numbers that are not finite"),
         ("encoder.weight", -3e9, "encoder.weight holds numbers past 2\\^30"),
         ("blocks.1.norm.variance", -1.0, "blocks.1.norm.variance is negative"),
-        ("decoder.bias", None, "decoder.bias: no such tensor, not shape"),
-        ("decoder.bias", torch.zeros(7), r"decoder.bias: shape \(7,\), not shape \(3,\)"),
+        ("decoder.bias", None, "of decoder.bias the file has none, where the shape"),
+        ("decoder.bias", torch.zeros(7), r"of decoder.bias the file has the shape \(7,\), where the shape \(3,\) is wanted"),
         ("decoder.bias", torch.zeros(3, dtype=torch.float16), "decoder.bias is of type torch.float16"),
-        ("extra", torch.zeros(3), r"extra: shape \(3,\), not no such tensor"),
+        ("extra", torch.zeros(3), r"of extra the file has the shape \(3,\), where none is wanted"),
     ],
 )
 def test_a_tensor_that_is_wrong_is_named(whole, tmp_path, name, value, message):

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ssmq_brevitas.config import load_config, parse_config, preset_names, to_toml
-from ssmq_brevitas.errors import SsmqError
+from ssmq_brevitas import Bits, InputFormat, Scheme, SsmqError
+from ssmq_brevitas.config import ModelConfig, load_config, parse_config, preset_names, to_toml
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -57,6 +57,23 @@ def test_mistakes_are_named(tmp_path, text, message):
     with pytest.raises(SsmqError, match=message) as caught:
         load_config(path)
     assert "\n" not in str(caught.value) and str(caught.value).startswith(str(path))
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (lambda: Scheme(parameterisation="cartesian"), "Scheme: parameterisation: .*'log_polar', not 'cartesian'"),
+        (lambda: Scheme(equalize=True), r"Scheme: unknown key 'equalize'; did you mean 'equalise'\?"),
+        (lambda: Scheme(bits={"x": 99}), "Scheme: bits.x: input should be less than or equal to 24, not 99"),
+        (lambda: Bits(x="8"), "Bits: x: input should be a valid integer, not '8'"),
+        (lambda: InputFormat(bits=12), "InputFormat: signed is missing"),
+        (lambda: ModelConfig(dt_min=0.5), "ModelConfig: dt_min 0.5 is above dt_max 0.1$"),
+    ],
+)
+def test_a_mistake_in_code_is_named_as_one_in_a_file(made, message):
+    with pytest.raises(SsmqError, match=message) as caught:
+        made()
+    assert "\n" not in str(caught.value)
 
 
 def test_a_byte_order_mark_is_no_mistake(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.resources
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -76,8 +77,19 @@ def test_what_is_missing_is_named(tmp_path):
         load_data(tmp_path)
     with pytest.raises(SsmqError, match="'fashion-mnist' is not embedded"):
         load_data(dataset="fashion-mnist")
+    with pytest.raises(SsmqError, match="unknown data set 'cifar10': choose one of mnist, fashion-mnist"):
+        load_data(tmp_path, "cifar10")
     with pytest.raises(SsmqError, match="down-sampling by 3 does not divide"):
         load_data(downsample=3)
+
+
+def test_a_download_that_fails_is_named(tmp_path, monkeypatch):
+    def offline(*address, **options):
+        raise OSError("Network is unreachable")
+
+    monkeypatch.setattr(socket, "create_connection", offline)
+    with pytest.raises(SsmqError, match=f"^mnist could not be downloaded to {tmp_path} .*unreachable.*: are you offline\\?$"):
+        load_data(tmp_path, download=True)
 
 
 def test_a_model_serves_what_it_was_trained_on(folder):

@@ -21,8 +21,8 @@ def test_the_input_weight_is_a_shift_and_every_state_uses_its_range(parameterisa
     codes = small_codes(16, seed=1)  # those of the calibration
     for layer in ssms(model):
         grid = layer.parameters_on_grid()
-        assert not grid["b_im"].any()
-        assert np.array_equal(np.frexp(grid["b_re"].numpy())[0], np.full(grid["b_re"].shape, 0.5))
+        assert not grid.b_im.any()
+        assert np.array_equal(np.frexp(grid.b_re.numpy())[0], np.full(grid.b_re.shape, 0.5))
         kept = []
         layer.register_forward_pre_hook(lambda _, inputs, kept=kept: kept.append(inputs[0]))
         with torch.no_grad():

@@ -125,6 +125,11 @@ def test_a_folder_in_use_is_refused_until_the_process_is_gone(tmp_path):
 
 def test_what_cannot_be_read_is_named(tmp_path):
     (tmp_path / "large").write_bytes(bytes(11))
-    for name, message in (("missing", "no such thing"), ("", "no such thing"), ("large", "11 bytes are more than the 10")):
+    for name, message in (
+        ("missing", "no such thing"),
+        ("", "no such thing"),
+        ("large", "11 bytes are more than the 10"),
+        ("x" * 5000, r"cannot be read \(File name too long\)"),
+    ):
         with pytest.raises(SsmqError, match=message):
             read_whole(tmp_path / name, 10, "thing")

@@ -161,6 +161,11 @@ class Failing(Network):
         raise KeyError("lengths")
 
 
+class Named(Network):
+    def forward(self, x):
+        return self.s4_layers[0](u=self.encoder(x).mT)[0]
+
+
 class Stateful(MinimalS4D):
     def forward(self, u, **ignored):
         return super().forward(u)[0], u
@@ -173,7 +178,7 @@ class Flipped(MinimalS4D):
 
 class Uncopied(MinimalS4D):
     def __deepcopy__(self, memo):
-        raise TypeError("a socket cannot be copied")
+        raise TypeError("a socket\n  cannot be copied")
 
 
 @pytest.mark.parametrize(
@@ -183,11 +188,17 @@ class Uncopied(MinimalS4D):
         ("model", None, "only a torch.nn.Module is converted, not str"),
         (Failing([MinimalS4D(4, 3)], 4), torch.zeros(1, 5, 2), "does not run on the example .*lengths"),
         (Network([MinimalS4D(4, 3)], 4), torch.zeros(1, 5, 3), "does not run on the example"),
+        (
+            Named([MinimalS4D(4, 3)], 4),
+            torch.zeros(1, 5, 2),
+            "s4_layers.0.*: the network gives it its input by keyword: give it",
+        ),
         (Stateful(4, 3), None, r"gives neither \(y, None\) nor y"),
         (Flipped(4, 3), None, r"does not run on an input of shape \(2, 4, 96\)"),
-        (Uncopied(4, 3), None, "cannot be copied .*a socket"),
+        (Uncopied(4, 3), None, "cannot be copied .*a socket cannot be copied"),
     ],
 )
-def test_what_cannot_be_run_or_copied_is_told_of(module, example, message):
-    with pytest.raises(SsmqError, match=message):
+def test_what_cannot_be_run_or_copied_is_told_of_in_one_line(module, example, message):
+    with pytest.raises(SsmqError, match=message) as refused:
         convert(module, example)
+    assert "\n" not in str(refused.value)

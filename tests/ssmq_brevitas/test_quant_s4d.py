@@ -124,7 +124,7 @@ def test_layers_of_a_scheme_step_too(granularity, equalise):
     torch.manual_seed(0)
     floating, layer, u = S4D(3, 4), QuantS4D.from_scheme(3, 4, scheme), on_a_grid(2, 50, 3)
     with torch.no_grad():
-        fit_layer(layer, floating, scheme, u_quantizer.format, state_statistics(floating, u))
+        fit_layer(layer, floating, scheme, u_quantizer.format, state_statistics(*floating.discrete()[:2], u))
         state, stream = layer.initial_state(2), []
         for u_t in u.unbind(dim=1):
             y_t, state = layer.step(u_t, state)

@@ -32,8 +32,8 @@ def test_widths_and_the_recurrence_stay_and_all_engines_agree():
     found = fitted(copy.deepcopy(model), floating, small_codes(64, seed=2))
     for before, after in zip(ssms(model), ssms(found), strict=True):
         kept, new = before.parameters_on_grid(), after.parameters_on_grid()
-        assert all(torch.equal(kept[name], new[name]) for name in ("a_re", "a_im", "b_re", "b_im"))
-        codes = new["c_re"].detach().numpy() / np.ldexp(1.0, after.c_quant.format.exponent)
+        assert all(torch.equal(getattr(kept, name), getattr(new, name)) for name in ("a_re", "a_im", "b_re", "b_im"))
+        codes = new.c_re.detach().numpy() / np.ldexp(1.0, after.c_quant.format.exponent)
         assert np.array_equal(codes, np.rint(codes)) and np.abs(codes).max() <= 16
     unseen = small_codes(8, seed=3)
     fused = found(unseen)

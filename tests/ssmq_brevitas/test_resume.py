@@ -19,8 +19,9 @@ from ssmq_brevitas.interrupt import deferred_interrupt
 from ssmq_brevitas.model import Model
 from ssmq_brevitas.score import score
 from ssmq_brevitas.start import quantized_start
+from ssmq_brevitas.tensor_file import read_tensors, write_tensors
 from ssmq_brevitas.train import refuse_large, train
-from ssmq_brevitas.training_state import finished, identity
+from ssmq_brevitas.training_state import STATE_KIND, finished, identity
 
 TRAINING = Training(epochs=2, batch=8, learning_rate=1e-3)
 CONFIG = small_config(model={"norm": "batch", "activation": "relu", "layers": 1})
@@ -160,6 +161,24 @@ def test_a_position_past_the_end_is_refused(tmp_path):
         state.write_bytes(whole.replace(before, after))
         with pytest.raises(SsmqError, match="state.safetensors: not a readable"):
             train(model_of(), made(), TRAINING, state_path=state)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.update({"optimiser.999.exp_avg": torch.zeros(1)}), "'optimiser.999.exp_avg' fits no parameter"),
+        (lambda t: t["optimiser.0.exp_avg_sq"].fill_(-1.0), "'optimiser.0.exp_avg_sq' fits no parameter"),
+        (lambda t: t.pop("optimiser.0.exp_avg"), "moments of parameter 0 are missing"),
+    ],
+)
+def test_moments_that_are_none_of_the_model_s_are_refused(tmp_path, change, message):
+    state = tmp_path / "state.safetensors"
+    interrupted(state, model_of(), made())
+    tensors, described = read_tensors(state, STATE_KIND)
+    change(tensors)
+    write_tensors(state, tensors, STATE_KIND, described)
+    with pytest.raises(SsmqError, match=rf"state.safetensors: not a readable training state \({message}\): remove it"):
+        train(model_of(), made(), TRAINING, state_path=state)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -124,7 +124,7 @@ def test_lanes_of_a_scan_divide_its_modes_or_make_whole_heads(sequence, lanes, l
 
 
 def test_a_sweep_shorter_than_the_loop_is_warned_of(sequence):
-    """Twelve modes: one at a time 12 cycles, three at a time 4, and a state is back after nine."""
+    """Twelve modes: one at a time 12 cycles, three at a time 4, and a state is back after ten."""
     model = copy.deepcopy(sequence)
     assert "recurrence-rate" not in found(model, "warning")
     attribute(model, "DiagonalScan", "PE", 3)

@@ -1,7 +1,8 @@
 """What parts have and what one adder, multiplier or memory takes, against the makers' data sheets, number by number.
 
 DS180, DS190 and DS891 (parts), UG479 and UG579 (DSP48), UG473 and UG573 (RAMB18), UG474 (LUT6, RAM64M) of AMD; FPGA-DS-02012
-(ECP5), FPGA-TN-02205 (MULT18X18D), FPGA-TN-02204 (DP16KD, PDPW16KD, TRELLIS_DPR16X4) of Lattice.
+(ECP5), FPGA-TN-02205 (MULT18X18D), FPGA-TN-02204 (DP16KD, PDPW16KD, TRELLIS_DPR16X4), FPGA-DS-02008 and FPGA-DS-02029
+(iCE40 UltraPlus and HX), FPGA-TN-02007 (SB_MAC16) of Lattice; DS117 and DS226 (GW1NR, GW2AR), UG287 (MULT18X18) of Gowin.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from ssmq_export.estimates import primitives as p
 from ssmq_export.estimates.parts import amd_part
 from ssmq_export.estimates.primitives import Cost
 
-SERIES_7, ULTRASCALE_PLUS, ECP5 = (find_part(name).family for name in ("xc7a35t", "xczu3eg", "lfe5u-25f"))
+SERIES_7, ULTRASCALE_PLUS, ECP5, ICE40, GOWIN = (
+    find_part(name).family for name in ("xc7a35t", "xczu3eg", "lfe5u-25f", "ice40up5k", "gw1nr-9")
+)
 # LUTs, flip-flops, multipliers and blocks of 18 kbit. AMD counts blocks of 36 kbit, two of 18 each; DS180 counts slices of
 # four LUTs and eight flip-flops. An ECP5 slice has a flip-flop a LUT.
 SHEETS = {
@@ -25,6 +28,12 @@ SHEETS = {
     "lfe5u-25f": (ECP5, 24_288, 24_288, 28, 56),
     "lfe5u-45f": (ECP5, 43_848, 43_848, 72, 108),
     "lfe5u-85f": (ECP5, 83_640, 83_640, 156, 208),
+    # Logic cells of eight a tile; HX8K has no multiplier. Block RAM of 4 kbit.
+    "ice40up5k": (ICE40, 8 * 660, 8 * 660, 8, 120 // 4),
+    "ice40hx8k": (ICE40, 8 * 960, 8 * 960, 0, 128 // 4),
+    # MULT18X18; kbit of BSRAM in blocks of 18.
+    "gw1nr-9": (GOWIN, 8_640, 6_480, 20, 468 // 18),
+    "gw2ar-18": (GOWIN, 20_736, 15_552, 48, 828 // 18),
 }
 
 
@@ -57,10 +66,17 @@ def test_a_name_of_forty_characters_is_the_longest():
     assert amd_part("xc7z020" + 33 * "a")
 
 
-def test_three_families():
-    assert [family.lut_inputs for family in (SERIES_7, ULTRASCALE_PLUS, ECP5)] == [6, 6, 4]
-    assert [family.lut_words for family in (SERIES_7, ULTRASCALE_PLUS, ECP5)] == [64, 64, 16]
-    assert [family.multiplier for family in (SERIES_7, ULTRASCALE_PLUS, ECP5)] == [(25, 18), (27, 18), (18, 18)]
+def test_what_families_have():
+    families = (SERIES_7, ULTRASCALE_PLUS, ECP5, ICE40, GOWIN)
+    assert [family.lut_inputs for family in families] == [6, 6, 4, 4, 4]
+    assert [family.lut_words for family in families] == [64, 64, 16, 16, 16]
+    assert [family.multiplier for family in families] == [(25, 18), (27, 18), (18, 18), (16, 16), (18, 18)]
+
+
+def test_an_ice40_keeps_4_kbit_a_block():
+    """256 words of 16 bits fill one; of 17 bits, or 257 words, two."""
+    counts = [p.memory(words, bits, ICE40).bram for words, bits in ((256, 16), (256, 17), (257, 16), (2048, 2), (2049, 2))]
+    assert counts == [1, 2, 2, 1, 2]
 
 
 @pytest.mark.parametrize(

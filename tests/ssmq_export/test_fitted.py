@@ -62,7 +62,7 @@ def of_two_scales() -> DataflowGraph:
 def test_a_rate_for_which_the_part_is_too_small_is_named_with_it():
     now = sequential(of_two_scales())
     used = sum(cost.lut for cost in now.costs(PART.family))
-    rate = 100e6 / now.timing.per_sequence(20)
+    rate = 100e6 / now.timing.of_sequence(20)[1]
     assert fold_for_rate(now.graph, replace(PART, lut=used), 100, rate).nodes == now.nodes
     told = rf"{1.1 * rate:g} sequences a second at 100 MHz are out of reach \({rate:.4g} with the last folding\): xczu7ev has {used} LUT"
     with pytest.raises(ExportError, match=f"^{told}".replace("+", "[+]")):

@@ -11,13 +11,14 @@ from hand_graphs import dataflow
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import helper
-from ssmq_export.dataflow.folding import Folding, cycles, fold, foldings_of, latency, memory_folding
+from ssmq_export.dataflow.folding import Folding, cycles, fold, foldings_of, memory_folding
 from ssmq_export.dataflow.graph import DataflowGraph
 from ssmq_export.errors import ExportError
 from ssmq_export.estimates import find_part
 from ssmq_export.estimates.choice import fold_for_rate, sequential, shortage, widened
 from ssmq_export.estimates.cost import resources
 from ssmq_export.estimates.primitives import Cost
+from ssmq_export.estimates.timing import latency
 from test_totals_by_hand import SCAN
 
 PART = find_part("xc7a35t")
@@ -86,7 +87,7 @@ def test_totals_and_shortages():
 
 
 def test_a_rate_is_reached_with_no_lane_too_many():
-    slow = 100e6 / sequential(GRAPH).timing.per_sequence(20)
+    slow = 100e6 / sequential(GRAPH).timing.of_sequence(20)[1]
     assert fold_for_rate(GRAPH, PART, 100, slow) == sequential(GRAPH)
     (dense, add) = fold_for_rate(GRAPH, PART, 100, slow * 1.01).nodes
     assert (dense.lanes, add.lanes) == ((1, 2), (1,))

@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import pytest
 from conftest import small_codes, small_config, small_model
+from damaged import FORMS, constant, graph, number, port_entry, prop, refused
 from hostile import CANARY, TEXTS
 from onnx import TensorProto, helper, numpy_helper
 from ssmq_export import hls4ml
@@ -23,22 +24,6 @@ from ssmq_export.graphs.sequence_graph import sequence_graph
 from ssmq_export.integer import IntegerModel
 from ssmq_export.lowering import collapse, lower
 from ssmq_export.verification.engines import run_sequence, run_steps, run_whole
-
-FORMS = ("step", "dataflow", "sequence-dataflow")
-
-
-@functools.cache
-def _graphs() -> dict[str, onnx.ModelProto]:
-    step = step_graph(small_model(small_config(model={"norm": "batch", "activation": "relu"}))[1].network)
-    dataflow = lower(step)
-    return {"step": step, "dataflow": dataflow, "sequence-dataflow": collapse(dataflow)}
-
-
-def graph(form: str) -> onnx.ModelProto:
-    """A copy, to be damaged."""
-    copy = onnx.ModelProto()
-    copy.CopyFrom(_graphs()[form])
-    return copy
 
 
 def renamed(model: onnx.ModelProto, old: str, new: str) -> onnx.ModelProto:
@@ -55,15 +40,6 @@ def renamed(model: onnx.ModelProto, old: str, new: str) -> onnx.ModelProto:
     for entry in model.metadata_props:
         entry.value = entry.value.replace(json.dumps(old), json.dumps(new))
     return model
-
-
-def refused(model: onnx.ModelProto, form: str) -> str:
-    """The message of the door, which is one printable line of bounded length."""
-    with pytest.raises(ExportError) as error:
-        admit(model, form)
-    message = str(error.value)
-    assert message.isprintable() and message.isascii() and len(message) < 500, message
-    return message
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -174,17 +150,6 @@ def test_every_reader_and_engine_has_the_door(tmp_path):
             read()
 
 
-def constant(model, name: str) -> TensorProto:
-    return next(tensor for tensor in model.graph.initializer if tensor.name == name)
-
-
-def prop(model, key: str, change) -> None:
-    (entry,) = [entry for entry in model.metadata_props if entry.key == key]
-    value = json.loads(entry.value)
-    change(value)
-    entry.value = json.dumps(value)
-
-
 def outside(model):
     tensor = constant(model, "encoder.weight_param")
     tensor.data_location = TensorProto.EXTERNAL
@@ -204,16 +169,6 @@ def huge(model):
 def short(model):
     tensor = constant(model, "encoder.weight_param")
     tensor.raw_data = tensor.raw_data[:-4]
-
-
-def number(name: str, value: float):
-    def change(model):
-        tensor = constant(model, name)
-        values = numpy_helper.to_array(tensor).copy()
-        values.flat[0] = value
-        tensor.CopyFrom(numpy_helper.from_array(values, name))
-
-    return change
 
 
 def twice(model):
@@ -238,13 +193,6 @@ def function(model):
     model.functions.append(helper.make_function("qonnx.custom_op.general", "Quant", ports, ["y"], [node], opsets))
 
 
-def port_entry(name: str, change):
-    """``change`` is given all ports of the metadata and that of ``name``."""
-    return lambda model: prop(
-        model, "ssmq.ports", lambda ports: change(ports, next(entry for entry in ports if entry["name"] == name))
-    )
-
-
 STEP_FAULTS = {
     r"'encoder\.weight_param': its values are stored outside the file, which is never opened": outside,
     "z: a sparse constant": sparse,
@@ -257,7 +205,9 @@ STEP_FAULTS = {
     "encoder_quant: a Quant of 8 bits and zero point 1": number("encoder_quant_zero_point", 1),
     r"blocks\.0\.add: is made by 2 nodes": twice,
     "is computed from itself": circle,
-    r"encoder\.product: its operand gone is not computed": lambda m: m.graph.node.__getitem__(2).input.__setitem__(1, "gone"),
+    r"encoder\.product: its operand gone is computed by no node": lambda m: m.graph.node.__getitem__(2).input.__setitem__(
+        1, "gone"
+    ),
     r"blocks\.0\.ssm\.x_re: a port of the shape \[1, 0\]": of_port(
         "blocks.0.ssm.x_re", lambda t: t.shape.dim[1].ClearField("dim_value")
     ),

@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 from conftest import part, small_config, small_model
+from damaged import graph, node_of, number
 from hypothesis import given
 from hypothesis import strategies as st
 from qonnx.core.modelwrapper import ModelWrapper
@@ -135,6 +136,31 @@ def test_names_of_torch_fx_are_told_as_they_are():
     assert graph.identifiers["layers.0.du"] == "layers_0_du_2" and graph.identifiers["layers_0_du"] == "layers_0_du"
     assert "." not in "".join(name for node in graph.model.graph.node for name in (node.name, *node.input, *node.output))
     assert {node.name for node in graph.model.graph.node} <= graph.types.keys()
-    next(node for node in step.graph.node if node.output[0] == "layers.0.du").op_type = "Div"
+    node_of(step, "layers.0.du").op_type = "Div"
     with pytest.raises(ExportError, match=r"layers\.0\.du: a float Div reaches it"):
+        hls_graph(step)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: setattr(node_of(m, "encoder"), "op_type", "Softmax"), "node Add_encoder: Softmax has no fixed-point form"),
+        (
+            lambda m: node_of(m, "encoder.product").input.__setitem__(1, "u_quant"),
+            "node MatMul_encoder.product: the second operand of a MatMul must be a parameter",
+        ),
+        (
+            lambda m: setattr(node_of(m, "encoder.weight"), "op_type", "Relu"),
+            "node Quant_encoder.weight: only a Quant may stand between a parameter and its consumer",
+        ),
+        (
+            number("encoder.weight_param", 1e-9),
+            "node Quant_encoder.weight: parameter encoder.weight_param does not lie on its own grid",
+        ),
+    ],
+)
+def test_what_has_no_fixed_point_form_is_named_by_its_node(change, message):
+    step = graph("step")
+    change(step)
+    with pytest.raises(ExportError, match=f"^{message}"):
         hls_graph(step)

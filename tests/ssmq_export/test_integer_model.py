@@ -333,7 +333,7 @@ def test_damaged_graphs_are_refused_in_one_line():
         model.graph.node[3].op_type = "Relu"
 
     cases = {
-        without_producer: r"its operand encoder\.product is not computed before it",
+        without_producer: r"its operand encoder\.product is computed by no node",
         wrong_shape: r"blocks\.0\.linear_0\.product: the shapes of its operands do not fit",
         falling: "encoder_quant: its thresholds must ascend",
         fraction: "encoder_quant_thresholds: a constant that is not integer",

@@ -107,7 +107,7 @@ BATCHES = {
     "a list": (lambda: [1.0], r"must be a tensor \(B, 12, 2\) .* not list"),
     "NaN": (lambda: batch().fill_(torch.nan), "no finite numbers"),
     "infinite": (lambda: batch().numpy() / 0.0, "no finite numbers"),
-    "complex": (lambda: batch().numpy() * 1j, "no finite numbers"),
+    "complex": (lambda: batch().numpy() * 1j, "must be an array of numbers, not of complex64"),
 }
 
 
@@ -120,6 +120,26 @@ def test_a_batch_that_is_none_is_refused_and_nothing_is_written(case, folder):
         with pytest.raises(ExportError, match=message):
             call()
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ExportError, match="file/graphs: cannot be created .Not a directory.: give another folder"):
+        export(network(), tmp_path / "file" / "graphs", batch())
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.zeros((3, 3)), r"has 2 channels, which come last, and is given the shape \(3, 3\)"),
+        (np.zeros((3, 1)), r"has 2 channels, which come last, and is given the shape \(3, 1\)"),
+        ([[1.0, 2.0], [3.0]], "must be an array of numbers"),
+        (["a", "b"], "must be an array of numbers, not of <U1"),
+    ],
+)
+def test_values_that_have_no_codes_are_refused(values, message, folder):
+    with pytest.raises(ExportError, match=f"^input: {message}"):
+        IntegerModel(folder / "dataflow.onnx").codes(values)
 
 
 def test_graphs_are_taken_from_files_and_from_memory(folder):

@@ -125,7 +125,7 @@ def test_graphs_are_valid_legal_and_read_back(case, tmp_path):
         onnx.checker.check_model(model, full_check=True)
         onnx.save(model, tmp_path / file)
         if form != "sequence":
-            assert ports_of(load_graph(tmp_path / file, form)).output.each_step == (True if net.each_step else None)
+            assert ports_of(load_graph(tmp_path / file, form)).output.each_step is bool(net.each_step)
         if "dataflow" in form:
             assert [finding for finding in check_model(model) if finding.severity == "error"] == []
             assert estimate_graph(model, find_part("xc7z020")).as_dict()["cycles_per_sequence"] > net.codes.shape[1]

@@ -41,6 +41,35 @@ def test_a_card_keeps_the_numbers_of_other_data_and_a_damaged_one_is_refused(tmp
         load_card(checkpoint)
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda card: card["measured"][0].pop("correct"), "measured.0: one of correct and errors is wanted"),
+        (lambda card: card["measured"][0].update(correct=10**6), "measured.0: correct: 1000000 are more than the 1000 images"),
+        (lambda card: card["measured"][0]["data"].pop("name"), "measured.0: data: its name is missing"),
+        (lambda card: card["bytes"].pop("total"), "bytes: the total is missing"),
+        (lambda card: card["measured"][0].update(steps=7000), "measured: not what a model of kind sequence is measured by"),
+        (lambda card: card.update(name="a\x1b"), "name: a text has no control characters"),
+    ],
+)
+def test_a_card_that_contradicts_itself_is_refused_by_what_does(tmp_path, change, told):
+    card = json.loads(FIRST.with_suffix(".json").read_text())
+    card["measured"] = [entry for entry in card["measured"] if entry["data"]["source"] == "embedded"]
+    change(card)
+    (tmp_path / "model.json").write_text(json.dumps(card))
+    with pytest.raises(SsmqError, match=f"model.json: not a model card: {re.escape(told)}"):
+        load_card(tmp_path / "model.safetensors")
+
+
+def test_a_card_that_its_checkpoint_does_not_allow_is_not_written(tmp_path):
+    checkpoint = tmp_path / "model.safetensors"
+    shutil.copy(FIRST, checkpoint)
+    model, _ = load_checkpoint(checkpoint)
+    with pytest.raises(SsmqError, match="model.safetensors: no card can be made of its note and 'ssmq train': seed: "):
+        write_card(checkpoint, (model, {"seed": "none"}), "ssmq train", load_card(FIRST).measured[0])
+    assert not checkpoint.with_suffix(".json").exists()
+
+
 def test_the_hash_sees_one_pixel_and_one_label():
     data = load_data()
     hashes = {data.digest}

@@ -110,6 +110,34 @@ def test_a_number_that_cannot_be_shown_is_named(tmp_path):
             load_result(tmp_path / "run.json")
 
 
+def by_luts(values: dict) -> None:
+    values["objective"] = "lut"
+    for entry in (*values["candidates"], *values["front"]):
+        entry.update(lut=100, dsp=1, bram=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "told"),
+    [
+        ("sensitivity-edge-2x16", lambda v: v["tensors"][0]["error"].popitem(), "tensors.0: accuracy and error have the same"),
+        ("search-edge-2x16", lambda v: v["candidates"][0].pop("bytes"), "candidates: each has 'bytes', which the objective is"),
+        ("search-edge-2x16", lambda v: v["front"][0].pop("bytes"), "front: each entry has 'bytes'"),
+        ("search-edge-2x16", by_luts, "target: the part whose LUTs are counted is missing"),
+        ("own", lambda v: v.update(rows=[["a", 1], ["b"]]), "rows.1: has 1 cells under 2 headings"),
+        ("own", lambda v: v.update(kind="tabel"), "kind: is none of "),
+        ("second-dataset", lambda v: v["commands"].append("ssmq <!-- x"), "commands: a command has no '<!--'"),
+        ("verify", lambda v: v["models"].update(other=[]), "models.other: has not the engines and sequences of the first"),
+    ],
+)
+def test_a_result_that_contradicts_itself_is_refused_by_what_does(tmp_path, name, change, told):
+    own = {"kind": "table", "title": "own", "headings": ["a", "n"], "rows": []}
+    values = json.loads((RESULTS / f"{name}.json").read_text()) if name != "own" else own
+    change(values)
+    (tmp_path / f"{name}.json").write_text(json.dumps(values))
+    with pytest.raises(SsmqError, match=f"{name}.json: not a result that can be shown: {re.escape(told)}"):
+        load_result(tmp_path / f"{name}.json")
+
+
 def test_a_file_too_large_too_deep_or_with_a_number_too_long_is_refused(tmp_path):
     path = tmp_path / "run.json"
     for content in (b'{"rows":' * 100_000, b'{"rows": ' + b"9" * 5000 + b"}", b'{"rows": "\xff"}'):

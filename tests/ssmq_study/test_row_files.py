@@ -78,6 +78,12 @@ def test_a_row_s_name_stays_in_its_folder(tmp_path, name):
         read_job(tmp_path, "good-s0")
 
 
+def test_a_result_says_of_which_row_it_is(tmp_path):
+    written(tmp_path, name="other")
+    with pytest.raises(SsmqError, match="result.json: not a result of a study .*: id, name and seed are those of the row"):
+        finished(tmp_path, ROW, SETTINGS)
+
+
 def test_a_damaged_job_is_one_line_in_the_log(tmp_path, capsys):
     folder = tmp_path / ROW.id
     folder.mkdir()

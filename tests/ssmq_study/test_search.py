@@ -18,6 +18,7 @@ from ssmq_brevitas.config import Scheme, load_config, to_toml
 from ssmq_brevitas.data import SequenceData
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.model import Model
+from ssmq_export.errors import ExportError
 from ssmq_export.estimates import estimate_graph, find_part
 from ssmq_export.from_network import step_graph
 from ssmq_export.lowering import lower
@@ -134,6 +135,8 @@ def test_luts_are_those_of_the_estimate_and_a_budget_of_them_is_kept(tmp_path):
     assert within["lut"] == estimate.as_dict()["total"]["lut"] and estimate.sequences_per_second >= 5_000
     with pytest.raises(SsmqError, match=f"a budget of {cheapest / 2:,.0f} lut is too small: the cheapest scheme found"):
         guided_within(bench, config, told, cheapest / 2, cost)
+    with pytest.raises(ExportError, match="are out of reach .*; raise the clock"):
+        guided_front(bench, config, told, 8, Luts(part, fps=1e7))
     found = json.loads(json.dumps(write_front(bench, config, [*front, within], tmp_path, cost)))
     assert "LUT" in front_table(found).headings and "lfe5u-25f at 100 MHz, folded for 5000" in front_table(found).title
     assert {path.name for path in tmp_path.glob("*.toml")} == {f"scheme-{e['lut']:.0f}.toml" for e in found["front"]}

@@ -95,6 +95,8 @@ def test_a_folder_may_have_any_name(tmp_path, name):
     assert [path.name for path in tmp_path.iterdir()] == [name] and (tmp_path / name / "search.db").is_file()
 
 
+# SQLAlchemy's own word on one of them.
+@pytest.mark.filterwarnings("ignore:Query string argument")
 @pytest.mark.parametrize(
     "storage",
     [

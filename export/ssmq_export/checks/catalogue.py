@@ -49,7 +49,7 @@ def catalogue_markdown() -> str:
         lines += [f"## `{found.id}` ({found.severity})", "", found.why, "", f"Fix: {found.fix}", ""]
     lines += ["## Operators", "", "What finn-plus 1.6.1 converts, and when; `conversion` says what stands in the way.", ""]
     lines += ["| operator | becomes | when |", "|---|---|---|"]
-    for op, found in sorted(TABLE.items()):
-        lines.append(f"| {op} | {found.becomes} | {' '.join(found.why.split())} |")
+    for op, converted in sorted(TABLE.items()):
+        lines.append(f"| {op} | {converted.becomes} | {' '.join(converted.why.split())} |")
     lines.append("")
     return "\n".join(lines)

@@ -52,9 +52,10 @@ def inferred(
         shape = rule({a.name: _value(a) for a in node.attribute}, [dims(kind) for kind in operands])
     except (TypeError, ValueError, KeyError, IndexError, ZeroDivisionError, OverflowError):
         return {}  # attributes that say nothing: a rule of that operator names them
-    if shape is None or any(not 0 < size < 1 << 62 for size in shape):
+    kind = operands[0] if operands else None
+    if kind is None or shape is None or any(not 0 < size < 1 << 62 for size in shape):
         return {}
-    return {node.output[0]: helper.make_tensor_type_proto(operands[0].tensor_type.elem_type, shape)}
+    return {node.output[0]: helper.make_tensor_type_proto(kind.tensor_type.elem_type, shape)}
 
 
 def _standard(node, operands, constant, opset) -> dict[str, TypeProto]:

@@ -77,10 +77,12 @@ def computed(node: onnx.NodeProto, operands: list[np.ndarray | None], shape: lis
             return operands[0].reshape(shape)
         if node.op_type == "Transpose":
             return operands[0].transpose(integers_attribute(node, "perm"))
-        known = node.op_type in WRAPPERS and all(v is not None and v.dtype.kind in "biuf" for v in operands)
-        if known and np.prod(np.broadcast_shapes(*(v.shape for v in operands)), dtype=np.float64) <= LARGEST:
+        known = [v for v in operands if v is not None and v.dtype.kind in "biuf"]
+        if node.op_type not in WRAPPERS or len(known) < len(operands):
+            return None
+        if np.prod(np.broadcast_shapes(*(v.shape for v in known)), dtype=np.float64) <= LARGEST:
             with np.errstate(all="ignore"):
-                return WRAPPERS[node.op_type](*operands)
+                return WRAPPERS[node.op_type](*known)
     except (ValueError, TypeError):
         return None
     return None

@@ -20,6 +20,13 @@ def integer_range(datatype: str) -> tuple[int, int] | None:
     return (0, 2**bits - 1) if match.group(1) else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
 
 
+def range_of(datatype: str) -> tuple[int, int]:
+    """Range of a type that is known to be one of integers."""
+    found = integer_range(datatype)
+    assert found is not None, datatype
+    return found
+
+
 def is_integer(datatype: str) -> bool:
     """Whether FINN streams this type as integers."""
     return integer_range(datatype) is not None

@@ -46,7 +46,7 @@ def _largest(u: np.ndarray, integers: dict[str, np.ndarray], state_bits: int) ->
     return max(float(sums.max()), float(y.max()))
 
 
-def output_ranges(parameters: dict[str, np.ndarray], low: np.ndarray, high: np.ndarray, state_bits: int) -> Range:
+def output_ranges(parameters: dict[str, np.ndarray], low: np.ndarray | int, high: np.ndarray | int, state_bits: int) -> Range:
     """Least and greatest code of ``y`` of every head for ``u`` in ``low .. high`` and states anywhere in their format."""
     state = np.array([-(1 << (state_bits - 1)), (1 << (state_bits - 1)) - 1])
     terms = [(np.asarray(parameters["c_re"]), state), (-np.asarray(parameters["c_im"]), state)]

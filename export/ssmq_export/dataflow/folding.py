@@ -1,4 +1,4 @@
-"""How much of an operation is done at once: lanes, the cycles and the latency that follow, and where a graph keeps them.
+"""How much of an operation is done at once: lanes, the cycles that follow, and where a graph keeps them.
 
 A folding is part of the graph: properties of its nodes in FINN's words, ``PE`` and ``SIMD`` and ``resType``. Memories
 between nodes follow: they are as parallel as the slowest node asks for.
@@ -13,7 +13,6 @@ from math import prod
 import onnx
 
 from ..errors import ExportError
-from .hardware import LATENCY, update_latency
 from .keys import PE_KEY, RES_TYPE_KEY, SIMD_KEY
 from .operation import MATRICES, Operation
 
@@ -47,26 +46,6 @@ def cycles(operation: Operation, folding: Folding) -> int:
     """Cycles between two steps of one node: its operations over its lanes, FINN's (MW / SIMD) (MH / PE)."""
     refuse_misfit(operation, folding)
     return operation.items // folding.parallel
-
-
-def latency(operation: Operation, folding: Folding) -> int:
-    """Cycles from the first input of a step to its first output.
-
-    A sum waits for all terms of its first output and for the adder tree; thresholds are found bit by bit of their count.
-    Behind the sums of a scan are the difference of its parts and D u.
-    """
-    refuse_misfit(operation, folding)
-    if operation.kind == "scan":
-        return update_latency(operation.shape.choices[-1]) + _summed(operation.dims[1], folding.lanes[1]) + 2 * LATENCY["add"]
-    if operation.kind in ("dense", "gather"):
-        return _summed(operation.dims[1], folding.lanes[1])
-    if operation.kind == "thresholds":
-        return operation.parts[0].levels.bit_length() + 1
-    return sum(LATENCY[part.kind] for part in operation.parts)
-
-
-def _summed(terms: int, parallel: int) -> int:
-    return LATENCY["multiply"] + terms // parallel + (parallel - 1).bit_length()
 
 
 def memory_folding(operation: Operation, interval: int) -> Folding:
@@ -107,7 +86,7 @@ def foldings_of(model: onnx.ModelProto, operations: list[Operation]) -> list[Fol
 
 def _read(operation: Operation, metadata: dict[str, str]) -> Folding:
     parallel, terms = (int(metadata.get(key, "1")) for key in (PE_KEY, SIMD_KEY))
-    lanes = (parallel,)
+    lanes: tuple[int, ...] = (parallel,)
     if operation.kind == "scan":
         lanes = scan_lanes(parallel, operation.dims[1])
     elif len(operation.dims) == 2:
@@ -126,6 +105,7 @@ def fold(model: onnx.ModelProto, operations: list[Operation], foldings: list[Fol
         refuse_misfit(operation, folding)
         node = nodes[operation.output]
         found = attributes_of(operation, folding)
+        told: dict[str, int | str]
         told = {key: found[name] for key, name in ((PE_KEY, "PE"), (SIMD_KEY, "SIMD")) if name in found}
         told[RES_TYPE_KEY] = "auto" if folding.use_dsp else "lut"
         kept = [entry for entry in node.metadata_props if entry.key not in (PE_KEY, SIMD_KEY, RES_TYPE_KEY)]

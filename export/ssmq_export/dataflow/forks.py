@@ -41,12 +41,12 @@ def meets_later(tensor: str, ways: Iterable[Way]) -> int | None:
     """
     reached: dict[str, tuple[frozenset[int], int]] = {}
     for number, way in enumerate(ways):
-        found = [(frozenset({number}), 0) if name == tensor else reached.get(name) for name in way.inputs]
-        found = [one for one in found if one is not None]
+        passing = [(frozenset({number}), 0) if name == tensor else reached.get(name) for name in way.inputs]
+        found = [one for one in passing if one is not None]
         if any(one[1] != other[1] and not one[0] & other[0] for one, other in combinations(found, 2)):
             return number
         if found:
             sums = max(passed for _, passed in found) + way.sums
-            both = frozenset().union(*(readers for readers, _ in found)), sums
-            reached.update(dict.fromkeys(way.outputs, both))
+            readers = frozenset(reader for readers, _ in found for reader in readers)
+            reached.update(dict.fromkeys(way.outputs, (readers, sums)))
     return None

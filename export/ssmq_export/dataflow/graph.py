@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import onnx
 from onnx import numpy_helper
 
 from ..errors import ExportError
-from .datatype import integer_range
+from .datatype import range_of
 from .forks import forks
 from .hardware import Part
-from .keys import DATAFLOW, FORM_KEY, FORMATS_KEY, LENGTH_KEY, property_of
+from .keys import DATAFLOW, FORM_KEY, LENGTH_KEY, formats_of, property_of
 from .operation import Operation
 from .ports import ports_of
 from .recognition import Tensors, recognised
@@ -38,8 +38,7 @@ class DataflowGraph:
         self.ports = ports_of(model)
         length = property_of(model, LENGTH_KEY)
         self.length = None if length is None else int(length)
-        formats = json.loads(property_of(model, FORMATS_KEY))
-        self.exponents = {name: np.asarray(fmt["exponent"]) for name, fmt in formats.items()}
+        self.exponents = {name: np.asarray(fmt["exponent"]) for name, fmt in formats_of(model).items()}
         datatypes = {note.tensor_name: note.quant_parameter_tensor_names[0].value for note in graph.quantization_annotation}
         infos = [*graph.input, *graph.output, *graph.value_info]
         self.channels = {info.name: info.type.tensor_type.shape.dim[-1].dim_value for info in infos}
@@ -57,7 +56,13 @@ class DataflowGraph:
             tensors.ranges[found.output] = found.limits
             self.operations.append(found)
         self._width = tensors.width
-        self.limits = {name: integer_range(datatypes[name]) for name in self.channels}
+        self.limits = {name: range_of(datatypes[name]) for name in self.channels}
+
+    @property
+    def steps(self) -> int:
+        """``length`` of a file that says it."""
+        assert self.length is not None
+        return self.length
 
     @cached_property
     def producers(self) -> dict[str, Operation]:
@@ -72,7 +77,7 @@ class DataflowGraph:
         states = [self._memory("state", name, True) for name in [*(port.name for port in self.ports.kept), *sums]]
         return [*states, *(self._memory("fork", name, waits) for name, waits in forks(self.operations, self.outputs).items())]
 
-    def _memory(self, kind: str, tensor: str, stored: bool) -> Operation:
+    def _memory(self, kind: Literal["state", "fork"], tensor: str, stored: bool) -> Operation:
         channels, width = self.channels[tensor], self._width(tensor)
         part = Part(kind, (channels,), width, width, width, stored=channels if stored else 0)
         low, high = (np.full(channels, end, np.int64) for end in self.limits[tensor])

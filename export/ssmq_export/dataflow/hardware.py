@@ -7,9 +7,8 @@ from typing import Literal
 
 Kind = Literal["multiply", "dot", "shift", "add", "round", "compare", "state", "fork"]
 
-# Cycles through each kind of part: a multiplier has those of a DSP48 (UG479; one in LUTs is given as many), a state
-# takes a write and a read.
-LATENCY = {"multiply": 3, "shift": 1, "add": 1, "round": 2, "state": 2, "fork": 1}
+# Cycles from reading a state of a scan until it may be read again.
+SCAN_LOOP = 10
 
 
 @dataclass(frozen=True)
@@ -33,16 +32,6 @@ class Part:
     @property
     def stored_bits(self) -> int:
         return self.stored * self.right
-
-
-def update_latency(shifts: int) -> int:
-    """Of a scan's state: a product, two sums, a shift if modes have different ones (``shifts`` of them), a rounding."""
-    return LATENCY["multiply"] + 2 * LATENCY["add"] + LATENCY["shift"] * (shifts > 1) + LATENCY["round"]
-
-
-def loop_latency(shifts: int) -> int:
-    """The loop through a scan's state: its update, with a write and a read."""
-    return update_latency(shifts) + LATENCY["state"]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import onnx
 
 from ..errors import ExportError
@@ -24,6 +26,11 @@ DATAFLOW = ("dataflow", "sequence-dataflow")
 def property_of(model: onnx.ModelProto, key: str) -> str | None:
     """A metadata property of ``model``, None if it has none of that name."""
     return next((p.value for p in model.metadata_props if p.key == key), None)
+
+
+def formats_of(model: onnx.ModelProto) -> dict[str, dict]:
+    """How the tensors of a model of ours are coded, by name; empty if it does not say."""
+    return json.loads(property_of(model, FORMATS_KEY) or "{}")
 
 
 def length_of(model: onnx.ModelProto) -> int:

@@ -77,7 +77,7 @@ class Operation:
         )
         for low, high in (*self.sources, self.limits):
             fits = low.shape == high.shape and low.dtype == high.dtype == np.int64 and np.all(low <= high)
-            self._must(fits, "a range must be int64 (low, high) with low <= high, not what it is")
+            self._must(bool(fits), "a range must be int64 (low, high) with low <= high, not what it is")
         self._must(self.sign in (1, -1), f"its sign must be 1 or -1, not {self.sign}")
         self._must(bool(self.parts), "it must have parts")
         rows = self.channels if self.kind in COUNTS else 0
@@ -95,15 +95,27 @@ class Operation:
             raise ExportError(f"{self.output}: {what}")
 
     def _check_constant(self) -> None:
-        self._must(self.constant.dtype == np.int64, f"its constant must be int64, not {self.constant.dtype}")
-        given, made, shape = len(self.sources[0][0]), self.channels, self.constant.shape
+        self._must(self.fixed.dtype == np.int64, f"its constant must be int64, not {self.fixed.dtype}")
+        given, made, shape = len(self.sources[0][0]), self.channels, self.fixed.shape
         if self.kind in MATRICES:
             self._must(shape == (given, made), f"its matrix must be ({given}, {made}), not {shape}")
         elif self.kind in COUNTS:
             self._must(len(shape) == 2 and shape[0] in (1, made), f"its thresholds must be 1 or {made} rows, not {shape}")
-            self._must(not np.any(np.diff(self.constant, axis=1) < 0), "its thresholds must ascend, not fall")
+            self._must(not np.any(np.diff(self.fixed, axis=1) < 0), "its thresholds must ascend, not fall")
         else:
             self._must(shape in ((1,), (made,)), f"its constant must have 1 or {made} channels, not {shape}")
+
+    @property
+    def fixed(self) -> np.ndarray:
+        """The constant of a kind that has one."""
+        assert self.constant is not None, self.kind
+        return self.constant
+
+    @property
+    def scan_shape(self) -> ScanShape:
+        """The shape of a scan."""
+        assert self.shape is not None, self.kind
+        return self.shape
 
     @property
     def channels(self) -> int:
@@ -130,20 +142,20 @@ class Operation:
         """The output codes of the inputs' ``(..., channels)``, exact; a scan and a running sum take ``(B, T, channels)``."""
         codes = tuple(np.asarray(one, np.int64) for one in codes)
         if self.kind in MATRICES:
-            return codes[0] @ self.constant
+            return codes[0] @ self.fixed
         if self.kind in FACTORS:
-            return codes[0] * self.constant
+            return codes[0] * self.fixed
         if self.kind == "offset":
-            return self.sign * codes[0] + self.constant
+            return self.sign * codes[0] + self.fixed
         if self.kind in COUNTS:
-            passed = codes[0][..., None] >= self.constant
+            passed = codes[0][..., None] >= self.fixed
             return self.bias + np.count_nonzero(passed, axis=-1)
         if self.kind == "product":
             return codes[0] * codes[1]
         if self.kind == "sum":
             return codes[0] + self.sign * codes[1]
         if self.kind == "scan":
-            return scan(codes[0], self.parameters, self.shape.state_bits)
+            return scan(codes[0], self.parameters, self.scan_shape.state_bits)
         if self.kind == "running sum":
             return codes[0].sum(axis=1, keepdims=True)
         return codes[0]

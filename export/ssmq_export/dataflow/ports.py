@@ -17,11 +17,13 @@ import onnx
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from ..errors import ExportError
-from .datatype import integer_range
+from .datatype import range_of
 from .format import Format
-from .keys import FORMATS_KEY, PORTS_KEY, property_of
+from .keys import PORTS_KEY, formats_of, property_of
 
 Kind = Literal["input", "state", "sum", "output"]
+Part = Literal["re", "im"]
+PARTS: tuple[Part, Part] = ("re", "im")
 KEPT = ("state", "sum")
 Count = Annotated[int, Field(ge=1, le=1 << 16)]
 
@@ -42,8 +44,14 @@ class PortEntry(BaseModel):
     successor: str | None = None
     initial: Literal[0] | None = None
     recurrence: str | None = None
-    part: Literal["re", "im"] | None = None
+    part: Part | None = None
     each_step: Literal[True] | None = None
+
+
+class KeptEntry(PortEntry):
+    """Of what is kept."""
+
+    successor: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,11 +62,11 @@ class Port:
     kind: Kind
     shape: tuple[int, ...]
     format: Format
-    successor: str | None = None
+    successor: str = ""
     initial: int | None = None
-    recurrence: str | None = None
-    part: str | None = None
-    each_step: bool | None = None
+    recurrence: str = ""
+    part: str = ""
+    each_step: bool = False
 
     @property
     def channels(self) -> int:
@@ -81,14 +89,14 @@ def output_port(name: str, channels: int, each_step: bool = False) -> PortEntry:
     return PortEntry(name=name, kind="output", shape=[channels], each_step=each_step or None)
 
 
-def sum_port(name: str, successor: str, channels: int) -> PortEntry:
+def sum_port(name: str, successor: str, channels: int) -> KeptEntry:
     """A running sum over time."""
-    return PortEntry(name=name, kind="sum", shape=[channels], successor=successor, initial=0)
+    return KeptEntry(name=name, kind="sum", shape=[channels], successor=successor, initial=0)
 
 
-def state_port(name: str, successor: str, shape: tuple[int, int], recurrence: str, part: str) -> PortEntry:
+def state_port(name: str, successor: str, shape: tuple[int, int], recurrence: str, part: Part) -> KeptEntry:
     """One part of a diagonal recurrence's state, ``shape`` (heads, modes)."""
-    return PortEntry(
+    return KeptEntry(
         name=name, kind="state", shape=list(shape), successor=successor, initial=0, recurrence=recurrence, part=part
     )
 
@@ -136,9 +144,15 @@ def ports_of(model: onnx.ModelProto) -> Ports:
     text = property_of(model, PORTS_KEY)
     try:
         entries = entries_of(text or "")
-        formats = json.loads(property_of(model, FORMATS_KEY) or "{}")
+        formats = formats_of(model)
         ports = [
-            Port(**{**entry.model_dump(), "shape": tuple(entry.shape), "format": format_from(formats[entry.name])})
+            Port(
+                **{
+                    **entry.model_dump(exclude_none=True),
+                    "shape": tuple(entry.shape),
+                    "format": format_from(formats[entry.name]),
+                }
+            )
             for entry in entries
         ]
         return Ports(ports)
@@ -151,7 +165,7 @@ def format_from(entry: dict) -> Format:
     exponent = np.asarray(entry["exponent"], np.int64)
     if "datatype" not in entry:
         return Format(entry["bits"], entry["signed"], exponent)
-    low, high = integer_range(entry["datatype"])
+    low, high = range_of(entry["datatype"])
     return Format((high - low).bit_length(), low < 0, exponent)
 
 

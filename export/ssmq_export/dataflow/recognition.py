@@ -14,11 +14,11 @@ import onnx
 from ..errors import ExportError
 from . import ranges
 from .attributes import attribute
-from .datatype import integer_range
+from .datatype import range_of
 from .diagonal_scan import output_ranges
 from .hardware import Part, ScanShape, scan_parts
 from .keys import TABLE_MARK
-from .operation import Operation
+from .operation import Kind, Operation
 from .ranges import Range
 from .rows import ROUND, Row, compile_rows
 from .scan_operands import INPUTS
@@ -41,10 +41,10 @@ class Tensors:
 
     def width(self, name: str) -> int:
         """Bits of a tensor as it is annotated."""
-        return width_of(*integer_range(self.datatypes[name]))
+        return width_of(*range_of(self.datatypes[name]))
 
     def annotated(self, name: str) -> Range:
-        low, high = integer_range(self.datatypes[name])
+        low, high = range_of(self.datatypes[name])
         return np.full(self.channels[name], low, np.int64), np.full(self.channels[name], high, np.int64)
 
 
@@ -84,6 +84,13 @@ def _constant(node: onnx.NodeProto, tensors: Tensors) -> np.ndarray | None:
     return next((tensors.constants[name] for name in node.input if name in tensors.constants), None)
 
 
+def _stored(node: onnx.NodeProto, tensors: Tensors) -> np.ndarray:
+    """The constant of a node that is let in with one only."""
+    found = _constant(node, tensors)
+    assert found is not None, node.name
+    return found
+
+
 def _words(constant: np.ndarray | None) -> int:
     """Words of a constant that are kept: a single one is wired."""
     return constant.size if constant is not None and constant.size > 1 else 0
@@ -96,11 +103,13 @@ def _shifts(values: np.ndarray) -> int:
 
 
 def _matmul(node: onnx.NodeProto, tensors: Tensors) -> Operation:
-    weight, common, widths = _constant(node, tensors), _common(node, tensors), _widths(node, tensors)
+    weight, common, widths = _stored(node, tensors), _common(node, tensors), _widths(node, tensors)
     inputs, outputs = weight.shape
     used = weight != 0
     products = int(used.sum())
-    limits = ranges.matmul(*common["sources"], weight)
+    (source,) = common["sources"]
+    limits = ranges.matmul(source, weight)
+    dims: tuple[int, ...]
     if outputs >= inputs and np.all(used.sum(axis=0) <= 1):
         dims, shifts = (outputs,), _shifts(weight)
         part = Part("shift", dims, *widths, stored=outputs, choices=shifts)
@@ -123,7 +132,8 @@ def _mul(node: onnx.NodeProto, tensors: Tensors) -> Operation:
         part = Part("multiply", dims, *widths, multiplications=dims[0])
         return Operation(**common, kind="product", limits=ranges.product(*common["sources"]), dims=dims, parts=(part,))
     factor = constant.reshape(-1)
-    limits = ranges.product(*common["sources"], ranges.constant(factor))
+    (source,) = common["sources"]
+    limits = ranges.product(source, ranges.constant(factor))
     stored, shifts = _words(factor), _shifts(factor)
     part = Part("shift", dims, *widths, stored=stored, choices=shifts)
     if not shifts:
@@ -139,26 +149,27 @@ def _add(node: onnx.NodeProto, tensors: Tensors) -> Operation:
     # What a running sum may become, and the difference of two counts that is a table, the annotation says.
     known = output in tensors.running or any(entry.key == TABLE_MARK for entry in node.metadata_props)
     if constant is None:
-        limits = tensors.annotated(output) if known else ranges.total(*common["sources"], sign)
+        left, right = common["sources"]
+        limits = tensors.annotated(output) if known else ranges.total(left, right, sign)
         return Operation(**common, kind="sum", limits=limits, dims=dims, parts=(part,), sign=sign)
     term, turned = constant.reshape(-1), node.input[0] in tensors.constants
     term, sign = (term, sign) if turned else (sign * term, 1)
-    limits = ranges.total(ranges.constant(term), *common["sources"], sign)
+    (source,) = common["sources"]
+    limits = ranges.total(ranges.constant(term), source, sign)
     return Operation(**common, kind="offset", limits=limits, dims=dims, parts=(part,), constant=term, sign=sign)
 
 
 def _thresholds(node: onnx.NodeProto, tensors: Tensors) -> Operation:
-    common, levels, bias = _common(node, tensors), _constant(node, tensors), int(attribute(node, "out_bias", 0))
+    common, levels, bias = _common(node, tensors), _stored(node, tensors), int(attribute(node, "out_bias", 0))
     channels = tensors.channels[node.output[0]]
     dims, (left, right, out) = (channels,), _widths(node, tensors)
     limits = np.full(channels, bias, np.int64), np.full(channels, bias + levels.shape[1], np.int64)
     ((low, high),) = common["sources"]
     rows = compile_rows(levels, bias, low, high, tensors.known)
     rounds = all(row.kind == ROUND for row in rows)
-    parts = (Part("compare", dims, left, right, out, stored=levels.size, levels=levels.shape[1]),)
-    if rounds:
-        parts = _rounding(rows, dims, left, out)
-    kind = "rounding" if rounds else "thresholds"
+    kind: Kind = "rounding" if rounds else "thresholds"
+    compare = Part("compare", dims, left, right, out, stored=levels.size, levels=levels.shape[1])
+    parts = _rounding(rows, dims, left, out) if rounds else (compare,)
     return Operation(**common, kind=kind, limits=limits, dims=dims, parts=parts, constant=levels, bias=bias, rows=rows)
 
 
@@ -189,12 +200,12 @@ def _scan(node: onnx.NodeProto, tensors: Tensors) -> Operation:
 
 def _scan_shape(names: dict[str, str], output: str, tensors: Tensors, bits: int) -> ScanShape:
     """A DiagonalScan as hardware; ``names`` of its tensors by those of its inputs."""
-    pairs = [max(tensors.width(names[f"{name}_re"]), tensors.width(names[f"{name}_im"])) for name in "abc"]
-    widths = (tensors.width(names["u"]), *pairs, *(tensors.width(name) for name in (names["d"], output, names["shift"])))
-    driven = (_shifts(tensors.constants[names[name]]) for name in ("b_re", "b_im"))
-    choices = (*driven, len(np.unique(tensors.constants[names["shift"]])))
+    a, b, c = (max(tensors.width(names[f"{name}_re"]), tensors.width(names[f"{name}_im"])) for name in "abc")
+    u, d, y, shift = (tensors.width(name) for name in (names["u"], names["d"], output, names["shift"]))
+    b_re, b_im = (_shifts(tensors.constants[names[name]]) for name in ("b_re", "b_im"))
+    rounded = len(np.unique(tensors.constants[names["shift"]]))
     heads, modes = tensors.constants[names["a_re"]].shape
-    return ScanShape(heads, modes, bits, widths, choices)
+    return ScanShape(heads, modes, bits, (u, a, b, c, d, y, shift), (b_re, b_im, rounded))
 
 
 def _running_sum(node: onnx.NodeProto, tensors: Tensors) -> Operation:

@@ -79,6 +79,7 @@ def evaluate(row: Row, s: np.ndarray) -> np.ndarray:
     if row.kind == SCALE:
         base, top, multiplier, offset, shift, first = row.numbers
         return first + (((np.clip(s, base, top) - base) * multiplier + offset) >> shift)
+    assert row.table is not None
     if row.kind == TABLE:
         base, top, shift = row.numbers
         clamped = np.clip(s, base, top)

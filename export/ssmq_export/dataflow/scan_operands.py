@@ -5,13 +5,15 @@ One place for the operator that computes and for the checker that judges, which 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 INPUTS = ("u", "a_re", "a_im", "b_re", "b_im", "c_re", "c_im", "d", "shift")
 WIDEST_STATE, LARGEST_SHIFT = 32, 40
 
 
-def unfit_shapes(channels: int, shapes: dict[str, tuple[int, ...]]) -> str | None:
+def unfit_shapes(channels: int, shapes: Mapping[str, Sequence[int]]) -> str | None:
     """What is wrong with the shapes of the parameters for ``u`` of ``channels`` channels."""
     size = tuple(shapes["a_re"])
     if len(size) != 2 or size[0] != channels or not size[1]:

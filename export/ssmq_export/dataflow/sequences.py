@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..errors import ExportError
 from .ports import Port
@@ -28,21 +29,25 @@ def input_codes(codes: np.ndarray, port: Port, *axes: str) -> np.ndarray:
     raise ExportError(f"codes of {port.name} must be integers from {low} to {high}, ({shape}) and not empty, these are {found}")
 
 
-def nearest_codes(values, port: Port) -> np.ndarray:
-    """The codes int32 of the input ``port`` that are nearest to ``values``, an array or a torch tensor of any shape; what
-    lies beyond its range becomes its end."""
+def nearest_codes(values: ArrayLike, port: Port) -> np.ndarray:
+    """The codes int32 of the input ``port`` that are nearest to ``values``, an array or a torch tensor ``(..., C)``, or of any
+    shape for one channel; what lies beyond its range becomes its end."""
     # A room that knows no torch: its tensors are told by what they can do.
     try:
         found = np.asarray(values.detach().cpu().double() if hasattr(values, "detach") else values)
     except ValueError as error:
         raise ExportError(f"{port.name}: must be an array of numbers ({error})") from error
-    if found.dtype.kind not in "fiub" or not np.isfinite(found).all():
+    if found.dtype.kind not in "fiub":
+        raise ExportError(f"{port.name}: must be an array of numbers, not of {found.dtype}")
+    if not np.isfinite(found).all():
         raise ExportError(f"{port.name}: holds values that are no finite numbers: look at what makes them")
+    if port.channels > 1 and found.shape[-1:] != (port.channels,):
+        raise ExportError(f"{port.name}: has {port.channels} channels, which come last, and is given the shape {found.shape}")
     scaled = np.rint(np.ldexp(found.astype(np.float64), -port.format.exponent))
     return scaled.clip(port.format.low, port.format.high).astype(np.int32)
 
 
-def batch_codes(batch, port: Port, steps: int) -> np.ndarray:
+def batch_codes(batch: ArrayLike, port: Port, steps: int) -> np.ndarray:
     """As ``nearest_codes`` of a batch of values ``(B, steps, C)``, as the network takes them."""
     shape = tuple(getattr(batch, "shape", ()))
     if len(shape) != 3 or shape[1:] != (steps, port.channels) or not shape[0]:

@@ -54,6 +54,12 @@ class Stage:
     rows: tuple[Row, ...] = ()
     factors: tuple[str, str] | None = None
 
+    @property
+    def sum(self) -> Form:
+        """The form of what is no product."""
+        assert self.form is not None, self.output
+        return self.form
+
 
 class Stages:
     """``order`` lists the stages as they must run, ``slots`` the tensors, ``steps`` how many steps are safe.
@@ -122,17 +128,19 @@ class Stages:
                 self._keep(source)
             kept = self.slots.get(source)
             form = forms.identity(kept.first, len(kept.low)) if kept is not None else self.forms[source]
-            self._linear(operation.output, forms.matmul(form, operation.constant))
+            self._linear(operation.output, forms.matmul(form, operation.fixed))
         else:
             self._linear(operation.output, self._elementwise(operation))
 
     def _elementwise(self, operation: Operation) -> Form:
         operands = [self.forms[name] for name in operation.inputs]
         if operation.kind == "sum":
-            return forms.total(*operands, operation.sign)
+            left, right = operands
+            return forms.total(left, right, operation.sign)
+        (operand,) = operands
         if operation.kind in FACTORS:
-            return forms.scaled(*operands, operation.constant)
-        return forms.moved(forms.scaled(*operands, np.array([operation.sign])), operation.constant)
+            return forms.scaled(operand, operation.fixed)
+        return forms.moved(forms.scaled(operand, np.array([operation.sign])), operation.fixed)
 
     def _linear(self, name: str, form: Form) -> None:
         self.forms[name] = form
@@ -153,22 +161,23 @@ class Stages:
         self._store(name, low, high)
 
     def _product(self, operation: Operation) -> None:
-        for name in operation.inputs:
+        first, second = operation.inputs
+        for name in (first, second):
             self._keep(name)
-        left, right = (self.slots[name] for name in operation.inputs)
+        left, right = self.slots[first], self.slots[second]
         magnitudes = [np.maximum(np.abs(side.low), np.abs(side.high)).astype(np.float64) for side in (left, right)]
         if np.any(magnitudes[0] * magnitudes[1] >= 2.0**62):
             raise ExportError(f"{operation.output}: its products need more than 63 bits: choose narrower formats")
         corners = [a * b for a in (left.low, left.high) for b in (right.low, right.high)]
         low, high = np.minimum.reduce(corners), np.maximum.reduce(corners)
-        self.order.append(Stage(operation.output, None, low, high, factors=operation.inputs))
+        self.order.append(Stage(operation.output, None, low, high, factors=(first, second)))
         self._store(operation.output, low, high)
 
     def _thresholds(self, operation: Operation) -> None:
         (source,) = operation.inputs
         form = self.forms[source]
         low, high = form.bounds(self.low, self.high, source)
-        rows = compile_rows(operation.constant, operation.bias, low, high, self.graph.compiled)
+        rows = compile_rows(operation.fixed, operation.bias, low, high, self.graph.compiled)
         self.order.append(Stage(operation.output, form, low, high, rows))
         self._store(operation.output, np.array([row.low for row in rows]), np.array([row.high for row in rows]))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx
 from onnx import StringStringEntryProto, TensorAnnotation, helper, numpy_helper
 
@@ -89,7 +90,13 @@ def _admitted(model: onnx.ModelProto, forms: tuple[str, ...], whole: bool) -> on
     return _model(made, form, properties)
 
 
-def _graph(title: str, nodes: list[onnx.NodeProto], ports: tuple[list[str], list[str]], constants, tensors) -> onnx.GraphProto:
+def _graph(
+    title: str,
+    nodes: list[onnx.NodeProto],
+    ports: tuple[list[str], list[str]],
+    constants: dict[str, np.ndarray],
+    tensors: dict[str, Tensor],
+) -> onnx.GraphProto:
     inputs, outputs = ports
     inner = [node.output[0] for node in nodes if node.output[0] not in outputs]
     return helper.make_graph(

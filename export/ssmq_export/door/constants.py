@@ -11,10 +11,14 @@ from onnx import TensorProto, numpy_helper
 from ..errors import ExportError
 from .names import refuse_external
 
-TYPES = {TensorProto.FLOAT: np.float32, TensorProto.DOUBLE: np.float64, TensorProto.INT64: np.int64}
+TYPES: dict[int, type[np.generic]] = {
+    TensorProto.FLOAT: np.float32,
+    TensorProto.DOUBLE: np.float64,
+    TensorProto.INT64: np.int64,
+}
 # 512 MB of float32 in all: sixteen layers of a thousand states with 16-bit thresholds take less.
 MOST_ELEMENTS = 1 << 27
-_TYPED = {TensorProto.FLOAT: "float_data", TensorProto.DOUBLE: "double_data", TensorProto.INT64: "int64_data"}
+_TYPED: dict[int, str] = {TensorProto.FLOAT: "float_data", TensorProto.DOUBLE: "double_data", TensorProto.INT64: "int64_data"}
 
 
 def constants_within(graph: onnx.GraphProto) -> dict[str, np.ndarray]:
@@ -44,14 +48,18 @@ def _array(name: str, tensor: onnx.TensorProto, room: int) -> np.ndarray:
     refuse_external(tensor)
     dtype = TYPES.get(tensor.data_type)
     if dtype is None:
-        raise ExportError(f"{name}: a constant of ONNX type {tensor.data_type}, not float, double or int64")
+        raise ExportError(
+            f"{name}: a constant of ONNX type {tensor.data_type}, not float, double or int64: export the graph again"
+        )
     size = math.prod(tensor.dims)
     if len(tensor.dims) > 4 or any(dim < 1 for dim in tensor.dims) or size > room:
-        raise ExportError(f"{name}: a constant of the shape {list(tensor.dims)}, which is none or too large")
+        raise ExportError(
+            f"{name}: a constant of the shape {list(tensor.dims)}, which is none or too large: export the graph again"
+        )
     typed = len(getattr(tensor, _TYPED[tensor.data_type]))
     held = len(tensor.raw_data) / np.dtype(dtype).itemsize if tensor.HasField("raw_data") else typed
     if held != size or tensor.HasField("segment"):
-        raise ExportError(f"{name}: a constant of the shape {list(tensor.dims)} with {held:g} values")
+        raise ExportError(f"{name}: a constant of the shape {list(tensor.dims)} with {held:g} values: export the graph again")
     values = numpy_helper.to_array(tensor)
     if not np.all(np.isfinite(values)):
         raise ExportError(f"{name}: a constant that is not finite (NaN or infinite): export the graph again")

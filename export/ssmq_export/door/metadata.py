@@ -38,6 +38,12 @@ class Coded(_Strict):
     def exponents(self) -> list[int]:
         return self.exponent if isinstance(self.exponent, list) else [self.exponent]
 
+    @property
+    def width(self) -> tuple[int, bool]:
+        """Bits and sign, which ``formats`` sees to."""
+        assert self.bits is not None and self.signed is not None
+        return self.bits, self.signed
+
 
 _FORMATS = TypeAdapter(dict[str, Coded])
 
@@ -46,13 +52,13 @@ def formats(properties: dict[str, str]) -> dict[str, Coded]:
     """The formats by tensor name, each with its width and sign."""
     found = _read(_FORMATS.validate_json, FORMATS_KEY, properties[FORMATS_KEY])
     for name, entry in found.items():
-        whole = entry.bits is not None and entry.signed is not None
+        if entry.bits is not None and entry.signed is not None:
+            continue
         limits = integer_range(entry.datatype or "")
-        if not whole and not (limits and limits[1] < 2**64):
+        if limits is None or limits[1] >= 2**64:
             raise ExportError(f"{name}: its format in {FORMATS_KEY} says not how it is coded: {ADVICE}")
-        if not whole:
-            width = (limits[1] - limits[0]).bit_length()
-            found[name] = entry.model_copy(update={"bits": width, "signed": limits[0] < 0})
+        width = (limits[1] - limits[0]).bit_length()
+        found[name] = entry.model_copy(update={"bits": width, "signed": limits[0] < 0})
     return found
 
 
@@ -125,9 +131,10 @@ def check_ports(found: list[PortEntry], tensors: dict[str, Tensor], inputs: list
     kept = [entry for entry in found if entry.kind in KEPT]
     if form == "sequence-dataflow" and kept:
         raise ExportError(f"{kept[0].name}: a sequence graph keeps its states inside, and {PORTS_KEY} names this one: {ADVICE}")
+    successors = {entry.name: entry.successor for entry in kept if entry.successor is not None}
     sides = (
         ("inputs", inputs, [entry.name for entry in found if entry.kind != "output"]),
-        ("outputs", outputs, [*(entry.successor for entry in kept), *(e.name for e in found if e.kind == "output")]),
+        ("outputs", outputs, [*successors.values(), *(e.name for e in found if e.kind == "output")]),
     )
     for side, have, wanted in sides:
         if sorted(have) != sorted(wanted):
@@ -142,9 +149,9 @@ def check_ports(found: list[PortEntry], tensors: dict[str, Tensor], inputs: list
     for entry in found:
         if form == "sequence-dataflow" and entry.each_step and tensors[entry.name].shape[1] != steps:
             raise ExportError(f"{entry.name}: {PORTS_KEY} calls it an output of each step, and it has one step: {ADVICE}")
-    for entry in kept:
-        if tensors[entry.name] != tensors[entry.successor]:
-            raise ExportError(f"{entry.name}: its shape or type is not that of {entry.successor}, which follows it: {ADVICE}")
+    for name, successor in successors.items():
+        if tensors[name] != tensors[successor]:
+            raise ExportError(f"{name}: its shape or type is not that of {successor}, which follows it: {ADVICE}")
 
 
 def length(properties: dict[str, str]) -> int | None:

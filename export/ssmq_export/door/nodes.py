@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import onnx
 from onnx import AttributeProto, TensorProto, helper
@@ -24,9 +24,10 @@ _OPERANDS = {
     **dict.fromkeys(("Cast", "Neg", "Relu", "Sigmoid", "Tanh", "Erf"), 1),
 }
 _INT, _FLOAT, _TEXT = AttributeProto.INT, AttributeProto.FLOAT, AttributeProto.STRING
-_KINDS = {_INT: "i", _FLOAT: "f", _TEXT: "s"}
+_KINDS: dict[int, str] = {_INT: "i", _FLOAT: "f", _TEXT: "s"}
+_Allowed = tuple[int, Callable[..., bool], int | float | bytes | None]
 # operator -> attribute -> (kind, what it may be, what is taken where it is missing; None: it must be there)
-_ATTRIBUTES = {
+_ATTRIBUTES: dict[str, dict[str, _Allowed]] = {
     "Quant": {
         "signed": (_INT, lambda v: v in (0, 1), None),
         "narrow": (_INT, lambda v: v == 0, 0),
@@ -61,7 +62,7 @@ def checked_nodes(graph: onnx.GraphProto, form: str, known: Iterable[str]) -> li
     """
     given = [node for node in graph.node if node.op_type != "Constant"]
     if len(given) > MOST_NODES:
-        raise ExportError(f"{len(given)} nodes are more than the {MOST_NODES} that are read")
+        raise ExportError(f"{len(given)} nodes are more than the {MOST_NODES} that are read: give a graph of fewer layers")
     refuse_names((node.name for node in given if node.name), "node")
     refuse_names((name for node in given for name in (*node.input, *node.output)), "tensor")
     nodes = [_rebuilt(node, form) for node in given]
@@ -91,10 +92,10 @@ def _rebuilt(node: onnx.NodeProto, form: str) -> onnx.NodeProto:
     domain = operator_domain(node)
     made = helper.make_node(node.op_type, list(node.input), list(node.output), name=node.name, domain=domain, **attributes)
     for entry in node.metadata_props:
-        wanted = _PROPERTIES.get(entry.key)
-        if wanted is None:
+        pattern = _PROPERTIES.get(entry.key)
+        if pattern is None:
             continue
-        if not wanted.fullmatch(entry.value):
+        if not pattern.fullmatch(entry.value):
             raise ExportError(
                 f"{label}: its property {entry.key} is {shown(entry.value)}, which no graph of ours holds: "
                 "export the graph again"
@@ -107,9 +108,9 @@ def _attributes(node: onnx.NodeProto, label: str) -> dict:
     allowed = _ATTRIBUTES.get(node.op_type, {})
     found = {name: value for name, (_, _, value) in allowed.items() if value is not None}
     for attribute in node.attribute:
-        kind, fits, _ = allowed.get(attribute.name, (None, None, None))
-        if kind is None:
+        if attribute.name not in allowed:
             raise ExportError(f"{label}: {node.op_type} has no attribute {shown(attribute.name)} here: export the graph again")
+        kind, fits, _ = allowed[attribute.name]
         value = getattr(attribute, _KINDS[kind])
         # NaN fits nothing, but int(NaN) raises.
         if attribute.type != kind or attribute.ref_attr_name or value != value or not fits(value):
@@ -141,7 +142,7 @@ def _ordered(nodes: list[onnx.NodeProto], known: set[str]) -> list[onnx.NodeProt
         waits = {name for name in node.input if name not in known}
         for name in waits:
             if name not in made:
-                raise ExportError(f"{node.output[0]}: its operand {name} is not computed before it: no node makes it")
+                raise ExportError(f"{node.output[0]}: its operand {name} is computed by no node: export the graph again")
             readers.setdefault(name, []).append(place)
         missing.append(len(waits))
     return _sorted(nodes, readers, missing)

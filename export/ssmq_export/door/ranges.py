@@ -11,7 +11,7 @@ import onnx
 from onnx import numpy_helper
 
 from ..dataflow import ranges
-from ..dataflow.datatype import integer_range
+from ..dataflow.datatype import range_of
 from ..dataflow.keys import TABLE_MARK
 from ..dataflow.ports import ports_of
 from ..dataflow.ranges import Range
@@ -29,7 +29,7 @@ def refuse_narrow(model: onnx.ModelProto) -> None:
     running = set(ports_of(model).successors.values())
 
     def annotated(name: str) -> Range:
-        low, high = integer_range(types[name])
+        low, high = range_of(types[name])
         return np.full(channels[name], low, np.int64), np.full(channels[name], high, np.int64)
 
     found = {port.name: annotated(port.name) for port in graph.input}

@@ -38,7 +38,8 @@ def check_grids(
     for name, values in constants.items():
         if name in formats and values.dtype != np.int64:
             said = formats[name]
-            _on_grid(name, values, np.asarray(said.exponent), said.signed, said.bits)
+            bits, signed = said.width
+            _on_grid(name, values, np.asarray(said.exponent), signed, bits)
 
 
 def check_tables(nodes: list[onnx.NodeProto], constants: dict[str, np.ndarray], outputs: list[str]) -> None:
@@ -61,7 +62,9 @@ def check_tables(nodes: list[onnx.NodeProto], constants: dict[str, np.ndarray], 
                 raise ExportError(f"{name}: its place in the table is not clipped to it: {ADVICE}")
 
 
-def _quantizer(node: onnx.NodeProto, tensors, constants) -> tuple[int, bool, np.ndarray]:
+def _quantizer(
+    node: onnx.NodeProto, tensors: dict[str, Tensor], constants: dict[str, np.ndarray]
+) -> tuple[int, bool, np.ndarray]:
     """Width, sign and exponents of a Quant."""
     signed = bool(next(attribute.i for attribute in node.attribute if attribute.name == "signed"))
     scale, zero, bits = (constants[name].astype(np.float64) for name in node.input[1:])
@@ -74,7 +77,7 @@ def _quantizer(node: onnx.NodeProto, tensors, constants) -> tuple[int, bool, np.
     output = tensors[node.output[0]]
     if output.varies and output.shape[-1] * 2**width > MOST_LEVELS:
         raise ExportError(
-            f"node {node.name}: {width:g} bits of {output.shape[-1]} channels are more than thresholds are made for"
+            f"node {node.name}: {width:g} bits of {output.shape[-1]} channels are more than thresholds are made for: narrow it"
         )
     return int(width), signed, exponent.astype(np.int64) - 1
 
@@ -93,16 +96,17 @@ def _same(said: Coded, exponent: np.ndarray) -> bool:
 
 def check_input(port: PortEntry, fmt: Coded, datatype: str | None) -> None:
     """The input has a format of inputs, and is annotated with its type where it is annotated at all."""
-    if not NARROWEST_INPUT <= fmt.bits <= WIDEST_INPUT:
+    bits, signed = fmt.width
+    if not NARROWEST_INPUT <= bits <= WIDEST_INPUT:
         raise ExportError(
-            f"{port.name}: {FORMATS_KEY} says that the input has {fmt.bits} bits, {NARROWEST_INPUT} to {WIDEST_INPUT} are "
+            f"{port.name}: {FORMATS_KEY} says that the input has {bits} bits, {NARROWEST_INPUT} to {WIDEST_INPUT} are "
             f"read: {ADVICE}"
         )
     if datatype is None:
         return
     low, high = _range(port.name, datatype)
-    if ((high - low).bit_length(), low < 0) != (fmt.bits, fmt.signed):
-        raise ExportError(f"{port.name}: annotated {datatype}, and {FORMATS_KEY} says {fmt.bits} bits: {ADVICE}")
+    if ((high - low).bit_length(), low < 0) != (bits, signed):
+        raise ExportError(f"{port.name}: annotated {datatype}, and {FORMATS_KEY} says {bits} bits: {ADVICE}")
 
 
 def check_kept(ports: list[PortEntry], formats: dict[str, Coded]) -> None:

@@ -3,18 +3,19 @@
     print(estimate("dataflow.onnx", "xc7z020clg400-1", fps=1000))
 
 What each node does is said by its ``Operation``; ``cost`` says what that takes at a folding (from ``primitives``), ``timing``
-how fast the whole recurrence steps, ``choice`` chooses the foldings. Elementwise operators, states and the buffers of forks
-are counted: they are nearly all of a state-space model.
+how fast the whole steps, by the RTL library's own table; ``choice`` chooses the foldings. Elementwise operators, states and
+the buffers of forks are counted: they are nearly all of a state-space model.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import onnx
 
-from ..dataflow.folding import cycles, fold, foldings_of, latency
+from ..dataflow.folding import cycles, fold, foldings_of
 from ..dataflow.graph import DataflowGraph
 from ..dataflow.keys import DATAFLOW, FORM_KEY, length_of, property_of
 from ..door import admit, refuse_narrow
@@ -23,7 +24,7 @@ from ..errors import ExportError
 from ..tables import text_table
 from .choice import Folded, fold_for_part, fold_for_rate, sequential
 from .parts import PARTS, RESOURCES, Part, find_part
-from .timing import Timing
+from .timing import Timing, latency
 
 # Rates and clocks that are asked for; MHz as well as sequences a second.
 LEAST, MOST = 1e-3, 1e9
@@ -43,9 +44,15 @@ class Estimate:
     def timing(self) -> Timing:
         return self.folded.timing
 
+    @cached_property
+    def cycles(self) -> tuple[int, int]:
+        """Of one sequence, and between two that follow each other."""
+        return self.timing.of_sequence(self.folded.graph.steps)
+
     @property
     def sequences_per_second(self) -> float:
-        return self.clock_mhz * 1e6 / self.timing.per_sequence(self.folded.graph.length)
+        """Of sequences that follow each other, at ``clock_mhz``."""
+        return self.clock_mhz * 1e6 / self.cycles[1]
 
     def __str__(self) -> str:
         found = self.as_dict()
@@ -62,14 +69,16 @@ class Estimate:
             {
                 "name": operation.name,
                 "op": operation.op,
-                "cycles": cycles(operation, fold),
+                "cycles": span or cycles(operation, fold),
                 **asdict(cost),
                 "kind": operation.kind,
                 "lanes": fold.parallel,
                 "latency": latency(operation, fold),
                 "stored_bits": operation.stored_bits,
             }
-            for operation, fold, cost in zip(operations, self.folded.foldings, self.folded.costs(self.part.family), strict=True)
+            for operation, fold, cost, span in zip(
+                operations, self.folded.foldings, self.folded.costs(self.part.family), self.folded.spans, strict=True
+            )
         ]
         total = {name: sum(node[name] for node in nodes) for name in RESOURCES}
         state, buffers = (sum(operation.stored_as(kind) for operation in operations) for kind in ("state", "fork"))
@@ -78,11 +87,12 @@ class Estimate:
             "nodes": nodes,
             "total": total,
             "cycles_per_step": self.timing.per_step,
-            "cycles_per_sequence": self.timing.per_sequence(self.folded.graph.length),
+            "cycles_per_sequence": self.cycles[0],
+            "cycles_between_sequences": self.cycles[1],
             "slowest": self.timing.slowest,
             "interval": self.timing.interval,
             "loop_latency": self.timing.loop,
-            "fill": self.timing.fill,
+            "latency": self.timing.alone,
             "target": self.part.name,
             "available": {name: getattr(self.part, name) for name in RESOURCES},
             "clock_mhz": self.clock_mhz,

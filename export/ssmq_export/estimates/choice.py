@@ -32,18 +32,24 @@ class Folded:
         return [*self.graph.operations, *self.graph.memories]
 
     @cached_property
-    def spans(self) -> list[int]:
-        """Cycles of each node."""
-        return [cycles(operation, fold) for operation, fold in zip(self.graph.operations, self.nodes, strict=True)]
-
-    @cached_property
     def foldings(self) -> list[Folding]:
         """One an operation."""
-        return [*self.nodes, *(memory_folding(memory, max(self.spans)) for memory in self.graph.memories)]
+        return [*self.nodes, *self._memories]
+
+    @cached_property
+    def _memories(self) -> list[Folding]:
+        longest = max(cycles(operation, fold) for operation, fold in zip(self.graph.operations, self.nodes, strict=True))
+        return [memory_folding(memory, longest) for memory in self.graph.memories]
+
+    @property
+    def spans(self) -> list[int]:
+        """Cycles of each operation, memories as fast as they are folded."""
+        memories = zip(self.graph.memories, self._memories, strict=True)
+        return [*self.timing.spans, *(cycles(memory, fold) for memory, fold in memories)]
 
     @cached_property
     def timing(self) -> Timing:
-        return timing(self.operations, self.foldings, self.graph.ports.successors)
+        return timing(self.graph, self.nodes, self._memories)
 
     def costs(self, family: Family) -> list[Cost]:
         """Resources of each operation."""
@@ -67,8 +73,8 @@ def widened(operation: Operation, folding: Folding) -> Folding | None:
 
 def shortage(cost: Cost, part: Part) -> str | None:
     """The resource that the part has least of by comparison, if it has too little of any."""
-    name = max(RESOURCES, key=lambda resource: getattr(cost, resource) / getattr(part, resource))
-    return name if getattr(cost, name) > getattr(part, name) else None
+    lacking = [name for name in RESOURCES if getattr(cost, name) > getattr(part, name)]
+    return max(lacking, key=lambda name: getattr(cost, name) / max(getattr(part, name), 1), default=None)
 
 
 def fold_for_rate(graph: DataflowGraph, part: Part, clock_mhz: float, fps: float) -> Folded:
@@ -76,7 +82,7 @@ def fold_for_rate(graph: DataflowGraph, part: Part, clock_mhz: float, fps: float
     folded = fitted(sequential(graph), part)
     while True:
         now = folded.timing
-        rate = clock_mhz * 1e6 / now.per_sequence(graph.length)
+        rate = clock_mhz * 1e6 / now.of_sequence(graph.steps)[1]
         if rate >= fps:
             return folded
         told = f"{fps:g} sequences a second at {clock_mhz:g} MHz are out of reach ({rate:.4g} with the last folding)"
@@ -86,7 +92,8 @@ def fold_for_rate(graph: DataflowGraph, part: Part, clock_mhz: float, fps: float
             )
         wider = _widen_slowest(folded)
         if wider is None:
-            raise ExportError(f"{told}: {now.slowest} is fully parallel; raise the clock")
+            limit = "is fully parallel" if now.interval in now.spans else "passes one channel a cycle"
+            raise ExportError(f"{told}: {now.slowest} {limit}; raise the clock")
         folded = fitted(wider, part, told)
 
 
@@ -104,10 +111,12 @@ def fold_for_part(graph: DataflowGraph, part: Part) -> Folded:
 
 
 def _widen_slowest(folded: Folded) -> Folded | None:
-    """All nodes as slow as the slowest, one lane count further; None if one of them cannot."""
-    slowest = max(folded.spans)
+    """All nodes as slow as the slowest, one lane count further; None if one of them cannot, or if a port is slower."""
+    slowest, spans = folded.timing.interval, folded.timing.spans
+    if slowest not in spans:
+        return None
     wider = []
-    for operation, folding, span in zip(folded.graph.operations, folded.nodes, folded.spans, strict=True):
+    for operation, folding, span in zip(folded.graph.operations, folded.nodes, spans, strict=True):
         found = widened(operation, folding) if span == slowest else folding
         if found is None:
             return None

@@ -14,8 +14,6 @@ from .parts import Family
 LUT_PRODUCT_BITS = 36
 # Below an eighth of an 18 kbit block a memory is better off in LUTs; so is one no deeper than a LUT6 (64 words).
 LUT_MEMORY_BITS, LUT_MEMORY_WORDS = 2304, 64
-# Shapes of RAMB18E1/E2 (UG473, UG573) and of ECP5's DP16KD/PDPW16KD (FPGA-TN-02204): words x bits.
-BLOCK_SHAPES = ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36))
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ def memory(words: int, width: int, family: Family, written: bool = False) -> Cos
         luts = ceil(words / family.lut_words) * width
         more = (4 / 3 if family.lut_inputs == 6 else 3 / 2) if written else 1
         return Cost(lut=ceil(luts * more), ff=width)
-    return Cost(bram=min(ceil(words / depth) * ceil(width / bits) for depth, bits in BLOCK_SHAPES), ff=width)
+    return Cost(bram=min(ceil(words / depth) * ceil(width / bits) for depth, bits in family.blocks), ff=width)
 
 
 def comparator(width: int) -> Cost:

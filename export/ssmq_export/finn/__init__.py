@@ -2,7 +2,9 @@
 
     compile.py  run FINN's steps on a graph, and the folder that a user with Vivado carries on from
     execute.py  FINN's hardware operators in Python, as one more engine of verification
-    diagonal_scan.py, duplicate_inputs.py  what the worker adds to FINN
+    diagonal_scan.py, diagonal_scan_rtl.py  the recurrence as FINN's hardware operator, and its back end
+    scan_module.py  the Verilog of that, around the library's core
+    infer_sequence.py, duplicate_inputs.py  passes that the worker adds to FINN's
     process.py  starts the worker and says in one message why it failed
     worker.py   the only module that imports FINN; it runs in a process of its own
 

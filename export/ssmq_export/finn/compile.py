@@ -37,8 +37,8 @@ STEP = """With Vivado in place, go on with finn-plus from `finn.onnx` with the s
 The graph is one time step. `loopback.json` lists the states: the stream at each `output` goes back to `input` through
 a FIFO that holds one step and starts with zeros. `{given}` takes the codes of one step; `{output}` counts {when}."""
 SEQUENCE = """The graph is a whole sequence, and `{output}` counts {when}; the states are inside `DiagonalScan`, our own
-operator, which FINN knows after `ssmq_export.finn.diagonal_scan.register()`. It has no RTL yet: for hardware compile the
-step graph, `ssmq finn dataflow.onnx`."""
+operator. FINN knows it, and its RTL, after `ssmq_export.finn.diagonal_scan_rtl.register()`; with Vivado in place, go on with
+finn-plus from `finn.onnx` with the steps that follow `step_generate_estimate_reports`."""
 
 
 class IllegalGraph(ExportError):
@@ -143,7 +143,7 @@ def _ours(graph: onnx.ModelProto, part: str, fps: float | None, clock_ns: float)
     except ExportError:
         return None
     whole = property_of(graph, FORM_KEY) != "dataflow"
-    return {"cycles": found["cycles_per_sequence" if whole else "cycles_per_step"], "resources": found["total"]}
+    return {"cycles": found["cycles_between_sequences" if whole else "cycles_per_step"], "resources": found["total"]}
 
 
 def _form(graph: onnx.ModelProto) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from ..dataflow.keys import DATAFLOW, FORMATS_KEY, property_of
+from ..dataflow.keys import DATAFLOW, formats_of
 from ..dataflow.ports import ports_of, values_of
 from ..dataflow.sequences import input_codes
 from ..door import admit
@@ -22,8 +22,7 @@ def run_hardware_ops(dataflow: onnx.ModelProto, codes: np.ndarray) -> dict[str, 
     Returns the values of every state after each step ``(B, T, channels)`` and of the output, ``(B, channels)`` or as those.
     """
     dataflow = admit(dataflow, *DATAFLOW)
-    formats = json.loads(property_of(dataflow, FORMATS_KEY))
-    exponents = {name: np.asarray(fmt["exponent"]) for name, fmt in formats.items()}
+    exponents = {name: np.asarray(fmt["exponent"]) for name, fmt in formats_of(dataflow).items()}
     ports = ports_of(dataflow)
     codes = input_codes(codes, ports.input)
     with tempfile.TemporaryDirectory() as scratch:

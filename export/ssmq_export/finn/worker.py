@@ -54,7 +54,7 @@ def _builder():
     finn.xsi.SimEngine = type("SimEngine", (), {})
     from finn.builder import build_dataflow_config, build_dataflow_steps
 
-    from .diagonal_scan import register
+    from .diagonal_scan_rtl import register
 
     register()
     return build_dataflow_config, build_dataflow_steps
@@ -124,7 +124,7 @@ def _loaded(graph: Path):
     """The graph as FINN's steps take it; call after ``_builder``."""
     from qonnx.core.modelwrapper import ModelWrapper
 
-    from .diagonal_scan import InferSequence
+    from .infer_sequence import InferSequence
 
     # Not by its path: qonnx would open the files that a graph names.
     return ModelWrapper(onnx.load(graph, load_external_data=False)).transform(InferSequence())
@@ -157,7 +157,7 @@ def _exact_containers() -> None:
     from finn.custom_op import fpgadataflow
 
     for name in ("duplicatestreams", "elementwise_binary", "globalaccpool", "thresholding"):
-        importlib.import_module(f"{fpgadataflow.__name__}.{name}").np = _Doubles()
+        vars(importlib.import_module(f"{fpgadataflow.__name__}.{name}"))["np"] = _Doubles()
 
 
 def execute(graph: Path, inputs: Path, outputs: Path) -> None:
@@ -185,15 +185,16 @@ def execute(graph: Path, inputs: Path, outputs: Path) -> None:
     for sequence in codes:
         state = {name: np.zeros(shape) for name, shape in zip(ports, shapes, strict=True)}
         # One step an inference, or all of them.
-        for inputs in sequence.reshape(-1, *shapes[ports.index(port)]):
-            state[port] = inputs.astype(np.float64)
+        for step in sequence.reshape(-1, *shapes[ports.index(port)]):
+            state[port] = step.astype(np.float64)
             found = execute_onnx(model, {place: state[name] for place, name in zip(inner, ports, strict=True)})
             found = {name: found[place] for place, name in outer.items()}
             for name, value in found.items():
                 traces[name].append(value[0])
             state = {name: found[successors[name]] for name in ports if name != port}
     stacked = {name: np.stack(values) for name, values in traces.items()}
-    np.savez(outputs, **{name: v.reshape(len(codes), -1, v.shape[-1]) for name, v in stacked.items()})
+    whole: dict = {name: v.reshape(len(codes), -1, v.shape[-1]) for name, v in stacked.items()}
+    np.savez(outputs, **whole)
 
 
 def main(arguments: list[str]) -> None:
@@ -204,7 +205,7 @@ def main(arguments: list[str]) -> None:
         if kind == "boards":
             paths[0].write_text(json.dumps(_boards()))
         elif kind == "compile":
-            compile_graph(*paths[:2], json.loads(paths[2].read_text()))
+            compile_graph(paths[0], paths[1], json.loads(paths[2].read_text()))
         else:
             execute(*paths)
     except Exception as error:

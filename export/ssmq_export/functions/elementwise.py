@@ -45,7 +45,7 @@ class ElementwiseFunction:
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(QONNX_DOMAIN, 1)]
         model = helper.make_model(graph, opset_imports=opsets, functions=[quant_function()], ir_version=9)
         try:
-            self._session = session(model)
+            self._session = session(model.SerializeToString())
         except Exception as error:  # ONNX Runtime's exceptions have no common class of their own
             raise ExportError(
                 f"{quant.output[0]}: ONNX Runtime cannot run the {self.dtype.name} function before this quantiser "

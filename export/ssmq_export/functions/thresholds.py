@@ -42,8 +42,8 @@ def turned_thresholds(
     function: ElementwiseFunction, signs: np.ndarray, low: np.ndarray, high: np.ndarray, levels: np.ndarray
 ) -> np.ndarray:
     """As ``monotone_thresholds``, but of ``signs`` times the codes: in the channels of sign -1 the function never rises."""
-    ends = np.sort(np.stack([signs * low, signs * high]), axis=0)
-    return monotone_thresholds(lambda codes: function(codes * signs), *ends, levels)
+    lowest, highest = np.sort(np.stack([signs * low, signs * high]), axis=0)
+    return monotone_thresholds(lambda codes: function(codes * signs), lowest, highest, levels)
 
 
 def table(function: ElementwiseFunction, low: np.ndarray, high: np.ndarray, tensor: str) -> np.ndarray:

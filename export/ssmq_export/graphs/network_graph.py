@@ -25,11 +25,11 @@ from ..dataflow.keys import FORM_KEY, FORMATS_KEY, LENGTH_KEY, PORTS_KEY
 from ..lowering.formats import exact_formats
 from .blocks import gather, row, spread
 from .builder import GraphBuilder
-from .network_spec import Call, Function, NetworkSpec, Recurrence, Select, Total
+from .network_spec import Affine, Call, Function, Given, NetworkSpec, Recurrence, Select, Total
 from .spec import Constant, Linear
 
 # Signed two bits hold 0 and 1: what is selected goes through unchanged.
-SELECTING = Format(2, True, np.int64(0))
+SELECTING = Format(2, True, np.array(0))
 
 
 def network_graph(spec: NetworkSpec, batch: int = 1) -> onnx.ModelProto:
@@ -41,7 +41,7 @@ class _Writer:
     def __init__(self, spec: NetworkSpec, batch: int):
         self.spec, self.g = spec, GraphBuilder(batch, spec.dtype)
         self.calls = {call.name: call for call in spec.calls}
-        self.kept: list[ports.PortEntry] = []
+        self.kept: list[ports.KeptEntry] = []
         self.tensors: dict[str, str] = {}
 
     def model(self) -> onnx.ModelProto:
@@ -54,13 +54,12 @@ class _Writer:
         self.g.output(result, output.channels)
         for port in self.kept:
             self.g.output(port.successor, math.prod(port.shape))
-        said = {"each_step": True} if output.each_step else {}
+        entries = [ports.input_port(given.name, given.channels), *self.kept]
+        entries.append(ports.output_port(result, output.channels, output.each_step))
         metadata = {
             FORM_KEY: "step",
             LENGTH_KEY: str(self.spec.length),
-            PORTS_KEY: ports.written(
-                [ports.input_port(given.name, given.channels), *self.kept, ports.output_port(result, output.channels, **said)]
-            ),
+            PORTS_KEY: ports.written(entries),
             **self.spec.metadata,
         }
         model = self.g.model("step", metadata)
@@ -75,7 +74,7 @@ class _Writer:
         for call in self.spec.calls:
             if isinstance(call.does, Recurrence):
                 shape = call.does.a[0].values.shape
-                for part in ("re", "im"):
+                for part in ports.PARTS:
                     name = f"{call.name}.x_{part}"
                     self.kept.append(ports.state_port(name, f"{name}_next", shape, call.name, part))
             elif isinstance(call.does, Total):
@@ -91,12 +90,28 @@ class _Writer:
 
     def _write(self, call: Call) -> str:
         given = [self.tensors.get(name, name) for name in call.inputs]
-        does = call.does
-        if isinstance(does, Format):
-            return self.g.quant(given[0], call.name, does, call.channels)
-        if isinstance(does, str):
-            return getattr(self, f"_{does}")(call, given)
-        return getattr(self, f"_{type(does).__name__.lower()}")(call, given)
+        match call.does:
+            case Format() as fmt:
+                return self.g.quant(given[0], call.name, fmt, call.channels)
+            case Linear() as linear:
+                return self._layer(call.name, given[0], linear)
+            case Recurrence() as layer:
+                return self._recurrence(call.name, given[0], layer)
+            case Function() as function:
+                return getattr(self, f"_{function.name}")(call.name, given[0], function, call.channels)
+            case Select() as select:
+                return self._select(call, given[0], select)
+            case Affine() as affine:
+                return self._affine(call, given[0], affine)
+            case Constant() as factor:
+                return self.g.node("Mul", [given[0], self.g.weight(f"{call.name}.gain", factor)], call.name, call.channels)
+            case Given() as codes:
+                self.g.note_format(call.name, codes.format)
+                return call.name
+            case Total() as total:
+                return self._total(call, given[0], total)
+            case word:
+                return getattr(self, f"_{word}")(call, given)
 
     def _idle(self, name: str, low: float, high: float) -> bool:
         """Whether the one reader of a tensor is a quantiser whose codes lie inside these limits."""
@@ -105,13 +120,6 @@ class _Writer:
             return False
         fmt, scale = read[0], np.ldexp(1.0, read[0].exponent)
         return bool(np.all(np.rint(low / scale) <= fmt.low) and np.all(np.rint(high / scale) >= fmt.high))
-
-    def _given(self, call: Call, given: list[str]) -> str:
-        self.g.note_format(call.name, call.does.format)
-        return call.name
-
-    def _linear(self, call: Call, given: list[str]) -> str:
-        return self._layer(call.name, given[0], call.does)
 
     def _layer(self, name: str, source: str, linear: Linear) -> str:
         outputs = linear.weight.values.shape[1]
@@ -122,13 +130,13 @@ class _Writer:
         bias = Constant(linear.bias.values[None], linear.bias.format)
         return self.g.node("Add", [product, self.g.weight(f"{name}.bias", bias)], name, outputs)
 
-    def _select(self, call: Call, given: list[str]) -> str:
-        source, first = self.calls[call.inputs[0]], call.does.first
-        if self._only_sliced(source):
+    def _select(self, call: Call, given: str, select: Select) -> str:
+        source, first = self.calls[call.inputs[0]], select.first
+        if isinstance(source.does, Linear) and self._only_sliced(source):
             feeding = self.tensors.get(source.inputs[0], source.inputs[0])
             return self._layer(call.name, feeding, source.does.part(first, first + call.channels))
         matrix = np.eye(source.channels)[:, first : first + call.channels]
-        return self.g.node("MatMul", [given[0], self._chosen(f"{call.name}.channels", matrix)], call.name, call.channels)
+        return self.g.node("MatMul", [given, self._chosen(f"{call.name}.channels", matrix)], call.name, call.channels)
 
     def _cat(self, call: Call, given: list[str]) -> str:
         """Each part moved to its channels, and their sum."""
@@ -162,15 +170,15 @@ class _Writer:
             right = self.g.node("Mul", [left, one], f"{call.name}.copy", call.channels)
         return self.g.node(operator, [left, right], call.name, call.channels)
 
-    def _total(self, call: Call, given: list[str]) -> str:
+    def _total(self, call: Call, given: str, total: Total) -> str:
         for name in (f"{call.name}.kept", call.name):
-            self.g.note_format(name, call.does.format)
-        return self.g.node("Add", [f"{call.name}.kept", given[0]], call.name, call.channels)
+            self.g.note_format(name, total.format)
+        return self.g.node("Add", [f"{call.name}.kept", given], call.name, call.channels)
 
-    def _affine(self, call: Call, given: list[str]) -> str:
-        gain, offset = (np.asarray(value) for value in (call.does.gain, call.does.offset))
+    def _affine(self, call: Call, given: str, affine: Affine) -> str:
+        gain, offset = np.asarray(affine.gain), np.asarray(affine.offset)
         shifted = bool(np.any(offset != 0))
-        result = given[0]
+        result = given
         if np.any(gain != 1) or not shifted:
             constant = self.g.constant(f"{call.name}.gain", gain[None] if gain.ndim else gain)
             result = self.g.node("Mul", [result, constant], f"{call.name}.scaled" if shifted else call.name, call.channels)
@@ -178,12 +186,6 @@ class _Writer:
             constant = self.g.constant(f"{call.name}.offset", offset[None] if offset.ndim else offset)
             result = self.g.node("Add", [result, constant], call.name, call.channels)
         return result
-
-    def _constant(self, call: Call, given: list[str]) -> str:
-        return self.g.node("Mul", [given[0], self.g.weight(f"{call.name}.gain", call.does)], call.name, call.channels)
-
-    def _function(self, call: Call, given: list[str]) -> str:
-        return getattr(self, f"_{call.does.name}")(call.name, given[0], call.does, call.channels)
 
     def _relu(self, name: str, source: str, function: Function, channels: int) -> str:
         return source if self._idle(name, 0.0, np.inf) else self.g.node("Relu", [source], name, channels)
@@ -217,14 +219,15 @@ class _Writer:
         return self.g.in_double("Tanh", source, name, channels)
 
     def _table(self, name: str, source: str, function: Function, channels: int) -> str:
+        assert function.table is not None
         exponent, low = function.numbers
         per_one = self.g.constant(f"{name}.codes_per_one", np.ldexp(1.0, -int(exponent)))
         codes = self.g.node("Mul", [source, per_one], f"{name}.code", channels)
         place = self.g.node("Sub", [codes, self.g.constant(f"{name}.lowest", low)], f"{name}.place", channels)
         return self.g.looked_up(function.table, place, name, channels)
 
-    def _recurrence(self, call: Call, given: list[str]) -> str:
-        layer, name, u, g = call.does, call.name, given[0], self.g
+    def _recurrence(self, name: str, u: str, layer: Recurrence) -> str:
+        g = self.g
         heads, modes = layer.a[0].values.shape
         channels = heads * modes
         exponent = np.asarray(layer.state.exponent)

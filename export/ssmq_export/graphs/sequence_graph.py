@@ -113,7 +113,7 @@ class _Sequence:
     def _scan(self) -> NodeProto:
         streams = [self.output.name] if self.output.each_step else []
         streams += [self._free(f"{name}_trace") for name in self.traced]
-        return helper.make_node(
+        node = helper.make_node(
             "Scan",
             [*(self._free(f"{one.before}_initial") for one in self.carried), self._free("sequence")],
             [*(one.final for one in self.carried), *streams],
@@ -121,8 +121,10 @@ class _Sequence:
             body=self._body(),
             num_scan_inputs=1,
             scan_input_axes=[1],
-            **({"scan_output_axes": [1] * len(streams)} if streams else {}),
         )
+        if streams:
+            node.attribute.append(helper.make_attribute("scan_output_axes", [1] * len(streams)))
+        return node
 
     def _body(self) -> onnx.GraphProto:
         nodes = [_copy(node, self.renamed) for node in self.step.node if node.output[0] in self.inside]

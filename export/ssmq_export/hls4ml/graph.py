@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +20,7 @@ import onnx
 from ..dataflow import grids
 from ..dataflow.format import Format
 from ..dataflow.grids import Grid
-from ..dataflow.keys import FORM_KEY, FORMATS_KEY, property_of
+from ..dataflow.keys import FORM_KEY, formats_of, property_of
 from ..dataflow.ports import ports_of
 from ..errors import ExportError
 from ..functions import thresholds
@@ -43,6 +42,12 @@ class Value:
     root: str
     nodes: tuple[onnx.NodeProto, ...] = ()
 
+    @property
+    def exact(self) -> Grid:
+        """The grid of a tensor that has one, as a root has."""
+        assert self.grid is not None, self.root
+        return self.grid
+
 
 @dataclass(frozen=True)
 class HlsGraph:
@@ -59,7 +64,7 @@ def hls_graph(step: onnx.ModelProto) -> HlsGraph:
     """Prepare a step graph. Raises ExportError naming the first node that hls4ml could not compute exactly."""
     if property_of(step, FORM_KEY) != "step":
         raise ExportError("hls4ml gets the step graph (step.onnx of `ssmq export`), and this is not one")
-    return _Preparation(step, json.loads(property_of(step, FORMATS_KEY))).run()
+    return _Preparation(step, formats_of(step)).run()
 
 
 class _Preparation:
@@ -83,7 +88,7 @@ class _Preparation:
         for node in self.graph.node:
             self._visit(node)
         ports = {self._name(port.name): port.name for port in self.graph.output}
-        sizes = [(name, self._exact(port, "it is an output").grid.channels) for name, port in ports.items()]
+        sizes = [(name, self._exact(port, "it is an output").channels) for name, port in ports.items()]
         model = self.writer.model(sizes)
         outputs = [ports[node.output[0]] for node in model.graph.node if node.output[0] in ports]
         types, names = rename(model.graph, self.writer.types)
@@ -92,12 +97,12 @@ class _Preparation:
     def _name(self, tensor: str) -> str:
         return self.written.get(tensor, tensor)
 
-    def _exact(self, tensor: str, why: str) -> Value:
+    def _exact(self, tensor: str, why: str) -> Grid:
         value = self.values[tensor]
         if value.grid is None:
             function = value.nodes[-1].op_type
             raise ExportError(f"{tensor}: a float {function} reaches it with no quantiser between and {why}")
-        return value
+        return value.grid
 
     def _visit(self, node: onnx.NodeProto) -> None:
         varying = [name for name in node.input if name in self.values]
@@ -127,7 +132,7 @@ class _Preparation:
         return values
 
     def _matmul(self, node: onnx.NodeProto) -> None:
-        source, weight = self._exact(node.input[0], "a MatMul sums it").grid, self.constants.get(node.input[1])
+        source, weight = self._exact(node.input[0], "a MatMul sums it"), self.constants.get(node.input[1])
         if weight is None:
             raise ExportError(f"node {node.name}: the second operand of a MatMul must be a parameter")
         codes, exponents = dyadic(weight)
@@ -149,30 +154,31 @@ class _Preparation:
                 raise ExportError(f"node {node.name}: {node.op_type} of two tensors has no fixed-point form")
             if output in self.running:
                 # A running sum is bounded by the length of the sequence, not by one step.
-                before = self.values[self.running[output]].grid.shifted(grid.exponent)
+                before = self.values[self.running[output]].exact.shifted(grid.exponent)
                 grid = Grid(grid.exponent, before.low, before.high)
             self.values[output] = Value(grid, output)
         else:
             earlier = {id(other): other for value in operands for other in value.nodes}
-            exact = grid is not None and fits(grid, _MANTISSA[self.dtype])
-            self.values[output] = Value(grid if exact else None, operands[0].root, (*earlier.values(), node))
-            if not exact:
+            nodes = (*earlier.values(), node)
+            if grid is None or not fits(grid, _MANTISSA[self.dtype]):
+                self.values[output] = Value(None, operands[0].root, nodes)
                 return
+            self.values[output] = Value(grid, operands[0].root, nodes)
         self._write(node, varying, grid)
 
     def _result(self, node: onnx.NodeProto, varying: list[str]) -> Grid | None:
         """The grid of an operator's exact result; None if it has none, or none that int64 codes can hold."""
-        first = self.values[varying[0]].grid
+        first = self.values[varying[0]].exact
         fixed = [constant_grid(spread(self.constants[i], first.channels)) for i in node.input if i in self.constants]
         if node.op_type == "Clip" and len(fixed) == 2:
             finest = np.minimum(first.exponent, np.minimum(fixed[0].exponent, fixed[1].exponent))
-            source, low, high = (side.shifted(finest) for side in (first, *fixed))
+            source, low, high = (side.shifted(finest) for side in (first, fixed[0], fixed[1]))
             return Grid(finest, np.clip(source.low, low.low, high.high), np.clip(source.high, low.low, high.high))
         if node.op_type == "Relu":
             return Grid(first.exponent, np.maximum(first.low, 0), np.maximum(first.high, 0))
         if node.op_type not in ("Mul", "Add", "Sub") or (node.op_type == "Sub" and node.input[0] in self.constants):
             return None
-        second = self.values[varying[1]].grid if len(varying) == 2 else fixed[0]
+        second = self.values[varying[1]].exact if len(varying) == 2 else fixed[0]
         if node.op_type == "Mul":
             return grids.product(first, second) if _bits(first) + _bits(second) <= _WIDEST_CODE else None
         finest = np.minimum(first.exponent, second.exponent)
@@ -184,7 +190,8 @@ class _Preparation:
         output, source = node.output[0], self._name(varying[0])
         fixed = [self.constants[name] for name in node.input if name in self.constants]
         if node.op_type == "Clip":
-            self.writer.clip(source, self.values[varying[0]].grid, *fixed, output, grid)
+            low, high = fixed
+            self.writer.clip(source, self.values[varying[0]].exact, low, high, output, grid)
         elif fixed:
             self.writer.with_constant(node.op_type, source, fixed[0], output, grid)
         else:
@@ -196,7 +203,7 @@ class _Preparation:
         scale = self.constants[node.input[1]].astype(np.float64).ravel()
         exponent = np.frexp(scale)[1].astype(np.int64) - 1
         fmt = Format(int(self.constants[node.input[3]]), bool(attributes["signed"]), exponent)
-        result = grids.uniform(self.values[value.root].grid.channels, fmt.exponent, fmt.low, fmt.high)
+        result = grids.uniform(self.values[value.root].exact.channels, fmt.exponent, fmt.low, fmt.high)
         if value.grid is None:
             self._thresholds(node, value, fmt, result)
         else:
@@ -210,7 +217,7 @@ class _Preparation:
         one = bool(np.all(result.exponent == result.exponent[0]))
         codes = output if one else f"{output}_codes"
         counted = result if one else grids.uniform(result.channels, 0, fmt.low, fmt.high)
-        source, grid = self._name(value.root), self.values[value.root].grid
+        source, grid = self._name(value.root), self.values[value.root].exact
         function = ElementwiseFunction([*value.nodes, node], self.constants, value.root, grid.exponent, self.dtype)
         signs = function.directions
         if signs is None:

@@ -86,7 +86,8 @@ def run(job: Path) -> None:
             for place, source in enumerate(following):
                 if place != given:
                     ports[place][:] = results[source]
-    np.savez(job / "outputs.npz", **{str(number): trace for number, trace in enumerate(traces)})
+    outputs: dict = {str(number): trace for number, trace in enumerate(traces)}
+    np.savez(job / "outputs.npz", **outputs)
 
 
 def main(arguments: list[str]) -> None:

@@ -58,10 +58,10 @@ class HlsWriter:
         """clip(x, low, high) = low + relu(x - low) - relu(x - high); hls4ml has no Clip."""
         parts = []
         for name, bound in ((f"{output}_above_low", low), (f"{output}_above_high", high)):
-            bound = constant_grid(spread(bound, grid.channels))
-            finest = np.minimum(source_grid.exponent, bound.exponent)
-            moved = total(source_grid.shifted(finest), bound.shifted(finest), -1)
-            values = np.ldexp(bound.low.astype(np.float64), bound.exponent)
+            limit = constant_grid(spread(bound, grid.channels))
+            finest = np.minimum(source_grid.exponent, limit.exponent)
+            moved = total(source_grid.shifted(finest), limit.shifted(finest), -1)
+            values = np.ldexp(limit.low.astype(np.float64), limit.exponent)
             self.with_constant("Sub", source, values, f"{name}_moved", moved)
             positive = Grid(moved.exponent, np.maximum(moved.low, 0), np.maximum(moved.high, 0))
             self.node("Relu", [f"{name}_moved"], name, positive, {})

@@ -7,6 +7,7 @@ from pathlib import Path
 import numba
 import numpy as np
 import onnx
+from numpy.typing import ArrayLike
 
 from ..dataflow.graph import DataflowGraph
 from ..dataflow.ports import values_of
@@ -56,8 +57,11 @@ class IntegerModel:
         self._programs: dict[tuple[str, ...], Program] = {}
         self.reset(0)
 
-    def codes(self, values) -> np.ndarray:
-        """Codes int32 of the input nearest to ``values``, an array or a tensor of any shape; beyond the range, its end."""
+    def codes(self, values: ArrayLike) -> np.ndarray:
+        """Codes int32 of the input nearest to ``values``, an array or a tensor ``(..., C)``; beyond the range, its end.
+
+        Raises ExportError for what is no array of finite numbers.
+        """
         return nearest_codes(values, self.graph.ports.input)
 
     def forward(self, codes: np.ndarray) -> np.ndarray:
@@ -111,19 +115,21 @@ class IntegerModel:
         if len(u) != self._batch:
             raise ExportError(f"step: got {len(u)} inputs for {self._batch} sequences: call reset({len(u)}) first")
         program = self._program((), self._steps + 1)
-        if self._kept_for is not program:
+        kept = self._kept
+        if kept is None or self._kept_for is not program:
             # At first, and when a running sum has outgrown its type. The rows of the states come first in any program.
             fresh = _states(program, self._batch)
-            for old, new in zip(self._kept or (), fresh, strict=self._kept is not None):
+            for old, new in zip(kept or (), fresh, strict=kept is not None):
                 rows = min(old.shape[1], new.shape[1])
                 new[:, :rows] = old[:, :rows]
+            kept = fresh
             self._kept, self._kept_for = fresh, program
         self._steps += 1
-        return self._run(program, u[:, None], *self._kept, np.empty((0, 0, 0), program.dtype))[:, -1]
+        return self._run(program, u[:, None], *kept, np.empty((0, 0, 0), program.dtype))[:, -1]
 
     def trace(self, codes: np.ndarray, tensors: list[str]) -> dict[str, np.ndarray]:
         """Values (scaled codes) of ``tensors`` at every step, float64 ``(B, T, channels)``, and of the output, shaped as
-        ``forward`` gives it."""
+        ``forward`` gives it. Raises ExportError for a name that the graph does not have, and codes that ``forward`` refuses."""
         codes = self._given(codes, "B", "T")
         program = self._program(tuple(dict.fromkeys(tensors)), codes.shape[1])
         widths = [len(program.stages.slots[name].low) for name in program.traced]
@@ -140,7 +146,10 @@ class IntegerModel:
         return {**result, output: self.values(np.concatenate(outputs))}
 
     def values(self, codes: np.ndarray, name: str | None = None) -> np.ndarray:
-        """What ``codes`` of the output, or of tensor ``name``, stand for, float64: code * 2**exponent."""
+        """What ``codes`` of the output, or of tensor ``name``, stand for, float64 of their shape: code * 2**exponent.
+
+        Raises ExportError for a tensor whose exponent the graph does not say.
+        """
         name = name or self.graph.ports.output.name
         if name not in self.graph.exponents:
             raise ExportError(f"{name}: the graph's metadata do not say which values its codes stand for: trace another tensor")
@@ -164,7 +173,7 @@ class IntegerModel:
         self._programs[traced] = program
         return program
 
-    def _run(self, program: Program, codes: np.ndarray, narrow, wide, trace: np.ndarray) -> np.ndarray:
+    def _run(self, program: Program, codes: np.ndarray, narrow: np.ndarray, wide: np.ndarray, trace: np.ndarray) -> np.ndarray:
         """Codes of the output after each step, or after the last one alone, ``(B, T or 1, channels)``."""
         given, *rest, shape, output_rows, traced = program.arrays
         steps = codes.shape[1] if self.graph.ports.output.each_step else 1

@@ -35,17 +35,18 @@ def complex_pairs(stages: Stages) -> dict[str, tuple[str, str]]:
 def _fits(stages: Stages, names: tuple[str, str], pair: tuple[Stage, Stage]) -> bool:
     states = [stages.slots[name] for name in names]
     channels = len(states[0].low)
-    if set(names) & stages.kept or any(len(tensor.low) != channels for tensor in (*states, *pair)):
+    sizes = [*(len(slot.low) for slot in states), *(len(stage.low) for stage in pair)]
+    if set(names) & stages.kept or any(size != channels for size in sizes):
         return False
     for stage in pair:
         if not stage.rows or any(row.kind != ROUND for row in stage.rows):
             return False
-        weight = stage.form.weight
-        if np.any(stages.wide[stage.form.row]) or np.any((weight < INT16.min) | (weight > INT16.max)):
+        weight = stage.sum.weight
+        if np.any(stages.wide[stage.sum.row]) or np.any((weight < INT16.min) | (weight > INT16.max)):
             return False
     # The terms of both parts together.
-    channel = np.concatenate([stage.form.channel for stage in pair])
-    rows = np.concatenate([stage.form.row for stage in pair])
+    channel = np.concatenate([stage.sum.channel for stage in pair])
+    rows = np.concatenate([stage.sum.row for stage in pair])
     own = np.zeros(len(rows), bool)
     for slot in states:
         inside = slot.reads(rows)
@@ -61,7 +62,7 @@ def _fits(stages: Stages, names: tuple[str, str], pair: tuple[Stage, Stage]) -> 
 def _reads(stages: Stages, stage: Stage, slot: Slot) -> bool:
     if stage.factors:
         return any(stages.slots[name] is slot for name in stage.factors)
-    return bool(np.any(slot.reads(stage.form.row)))
+    return bool(np.any(slot.reads(stage.sum.row)))
 
 
 def _only_readers(stages: Stages, states: list[Slot], pair: tuple[Stage, Stage]) -> bool:

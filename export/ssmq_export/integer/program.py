@@ -47,7 +47,8 @@ class Program:
         self.pairs = complex_pairs(self.stages) if fused else {}
         self.dtype = self._accumulator()
         self._place()
-        self._terms, self._tables, self._table_rows = _Terms(), [], 0
+        self._terms, self._table_rows = _Terms(), 0
+        self._tables: list[np.ndarray] = []
         self._table_of: dict[int, int] = {}
         self.arrays = self._written()
 
@@ -143,7 +144,7 @@ class Program:
         return result
 
     def _sum(self, line: np.ndarray, stage: Stage, c: int) -> None:
-        form = stage.form
+        form = stage.sum
         start, stop = np.searchsorted(form.channel, [c, c + 1])
         row, weight = form.row[start:stop], form.weight[start:stop]
         wide = self.stages.wide[row]
@@ -169,7 +170,7 @@ class Program:
         line[k.RE], line[k.IM] = self._rows(re)[c][0], self._rows(im)[c][0]
         states = [self.stages.slots[name].first + c for name in (re, im)]
         for stage, weights, rounding in ((first, k.RE_WEIGHTS, k.RE_ROUND), (second, k.IM_WEIGHTS, k.IM_ROUND)):
-            form, row = stage.form, stage.rows[c]
+            form, row = stage.sum, stage.rows[c]
             start, stop = np.searchsorted(form.channel, [c, c + 1])
             for source, weight in zip(form.row[start:stop].tolist(), form.weight[start:stop].tolist(), strict=True):
                 if source not in states:

@@ -62,12 +62,12 @@ class _Alignment:
         return np.zeros_like(inputs)
 
     def _matmul(self, node: NodeProto, exponents: dict[str, np.ndarray]) -> np.ndarray:
-        codes, exponent = columns(*codes_of(self.graph, node.input[1]), exponents[node.input[0]])
+        codes, exponent = columns(*self._codes(node.input[1]), exponents[node.input[0]])
         self.graph.constant(node.input[1], codes)
         return exponent
 
     def _mul(self, node: NodeProto, exponents: dict[str, np.ndarray]) -> np.ndarray:
-        return sum(self._operand(node, k, exponents) for k in range(2))
+        return self._operand(node, 0, exponents) + self._operand(node, 1, exponents)
 
     def _add(self, node: NodeProto, exponents: dict[str, np.ndarray]) -> np.ndarray:
         sides = [self._operand(node, k, exponents) for k in range(2)]
@@ -90,9 +90,14 @@ class _Alignment:
         name = node.input[k]
         if self.graph.varies(name):
             return exponents[name]
-        codes, exponent = codes_of(self.graph, name)
+        codes, exponent = self._codes(name)
         self.graph.constant(name, codes)
         return np.broadcast_to(exponent.reshape(-1), self.graph.channels(node.output[0]))
+
+    def _codes(self, constant: str) -> tuple[np.ndarray, np.ndarray]:
+        found = codes_of(self.graph, constant)
+        assert found is not None, constant
+        return found
 
     def _aligned(self, name: str, shift: np.ndarray) -> str:
         key = name, shift.tobytes()

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import numpy as np
+from onnx import NodeProto
 
 from ..errors import ExportError
 from .contract import a_pass, one_reader_a_parameter, parameters_are_constants
@@ -44,7 +45,7 @@ def _parameters(graph: Graph) -> None:
     graph.nodes = kept
 
 
-def _exponent(graph: Graph, node, values: np.ndarray) -> np.ndarray:
+def _exponent(graph: Graph, node: NodeProto, values: np.ndarray) -> np.ndarray:
     mantissa, exponent = np.frexp(graph.constants[node.input[1]].astype(np.float64))
     if np.any(mantissa != 0.5):
         raise ExportError(f"node {node.name}: its scale is not a power of two")

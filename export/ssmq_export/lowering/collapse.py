@@ -127,7 +127,7 @@ class _Collapse:
 
     def _diagonal(self, stage: Stage, name: str, heads: int, modes: int) -> np.ndarray:
         """Weights (H, N) with which channel c of a state's sum reads ``name``: channel c of a state, or its head."""
-        form, slot = stage.form, self.stages.slots[name]
+        form, slot = stage.sum, self.stages.slots[name]
         mine = slot.reads(form.row)
         column = form.row[mine] - slot.first
         own = form.channel[mine] if len(slot.low) == heads * modes else form.channel[mine] // modes
@@ -196,12 +196,12 @@ class _Collapse:
 
     def _rounds(self, stage: Stage, bits: int, shift: int) -> np.ndarray:
         """For which channels the thresholds, inside the range of their sum, are those of half-to-even by ``shift``."""
-        fmt = Format(bits, True, np.int64(0))
+        fmt = Format(bits, True, np.array(0))
         levels = np.arange(fmt.low + 1, fmt.high + 1)
         operation = self.integers.producers[stage.output]
-        if operation.bias != fmt.low or operation.constant.shape[1] != len(levels):
+        if operation.bias != fmt.low or operation.fixed.shape[1] != len(levels):
             return np.zeros(len(stage.low), bool)
-        rows = np.broadcast_to(operation.constant, (len(stage.low), len(levels)))
+        rows = np.broadcast_to(operation.fixed, (len(stage.low), len(levels)))
         return rounds_by(rows, levels, shift, stage.low, stage.high)
 
     def _sum(self, port: Port, each_step: bool) -> None:

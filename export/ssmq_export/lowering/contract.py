@@ -7,29 +7,33 @@ wherever those that it requires hold, and leaves those that it ensures. Run agai
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import update_wrapper
 
 from .graph import Graph
 from .ranges import is_table
 
 Property = Callable[[Graph], bool]
-Pass = Callable[[Graph], tuple[Graph, bool]]
 INTEGER = frozenset({"MatMul", "Mul", "Add", "Sub", "MultiThreshold"})
 
 
+class Pass:
+    """A function that edits a graph where it is, under its own name, with what it promises."""
+
+    __name__: str
+
+    def __init__(self, edit: Callable[[Graph], None], requires: tuple[Property, ...], ensures: tuple[Property, ...]):
+        self.edit, self.requires, self.ensures = edit, requires, ensures
+        update_wrapper(self, edit)
+
+    def __call__(self, graph: Graph) -> tuple[Graph, bool]:
+        before = graph.fingerprint()
+        self.edit(graph)
+        return graph, graph.fingerprint() != before
+
+
 def a_pass(requires: tuple[Property, ...], ensures: tuple[Property, ...]) -> Callable[[Callable[[Graph], None]], Pass]:
-    """Makes a pass of a function that edits a graph where it is."""
-
-    def made(edit: Callable[[Graph], None]) -> Pass:
-        def run(graph: Graph) -> tuple[Graph, bool]:
-            before = graph.fingerprint()
-            edit(graph)
-            return graph, graph.fingerprint() != before
-
-        run.__name__, run.__doc__, run.__module__ = edit.__name__, edit.__doc__, edit.__module__
-        run.requires, run.ensures = requires, ensures
-        return run
-
-    return made
+    """Makes a pass of a function."""
+    return lambda edit: Pass(edit, requires, ensures)
 
 
 def parameters_are_constants(graph: Graph) -> bool:

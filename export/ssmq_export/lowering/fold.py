@@ -89,11 +89,11 @@ def _counted(graph: Graph, grid: Grid, source: str, nodes: list[NodeProto], outp
         counted = [*turned, graph.thresholds(source, codes, _values(found, grid), fmt.low, fmt.datatype)]
     else:
         outputs = thresholds.table(function, grid.low, grid.high, output)
-        found = thresholds.table_thresholds(outputs, int(grid.low.min()), levels)
-        if found is None:
+        rising = thresholds.table_thresholds(outputs, int(grid.low.min()), levels)
+        if rising is None:
             counted = _table(graph, grid, source, outputs, codes, fmt)
         else:
-            counted = [graph.thresholds(source, codes, _values(found, grid), fmt.low, fmt.datatype)]
+            counted = [graph.thresholds(source, codes, _values(rising, grid), fmt.low, fmt.datatype)]
     scale = graph.constant(f"{output}_scale", np.ldexp(1.0, fmt.exponent)[None])
     graph.exponents[scale] = graph.exponents[output] = fmt.exponent
     graph.datatypes[output] = fmt.datatype

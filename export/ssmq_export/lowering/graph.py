@@ -111,7 +111,8 @@ class Graph:
         self.replace_uses(old, new)
         for node in self.nodes:
             node.output[:] = [new if name == old else name for name in node.output]
-        for known in (self.infos, self.exponents, self.datatypes):
+        everywhere: tuple[dict, ...] = (self.infos, self.exponents, self.datatypes)
+        for known in everywhere:
             if old in known:
                 known[new] = known.pop(old)
         self.infos[new] = helper.make_tensor_value_info(new, self.element, [1, self.channels(new)])

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from onnx import NodeProto, helper
 
-from ..dataflow.datatype import integer_range, integer_type
+from ..dataflow.datatype import integer_type, range_of
 from .contract import a_pass, ordered, sums_products_and_thresholds
 from .graph import Graph
 
@@ -48,7 +48,7 @@ def _order_operands(graph: Graph) -> None:
         if not all(graph.varies(name) for name in node.input):
             continue
         first, second = node.input
-        left, right = (integer_range(graph.datatypes[name]) for name in node.input)
+        left, right = (range_of(graph.datatypes[name]) for name in node.input)
         if not left[0] < 0 <= right[0]:
             continue
         if node.op_type == "Add":

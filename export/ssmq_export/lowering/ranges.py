@@ -14,7 +14,7 @@ import numpy as np
 from onnx import NodeProto
 
 from ..dataflow import grids
-from ..dataflow.datatype import integer_range
+from ..dataflow.datatype import range_of
 from ..dataflow.format import Format
 from ..dataflow.grids import Grid
 from ..dataflow.keys import TABLE_MARK
@@ -26,7 +26,7 @@ def grids_of(graph: Graph) -> dict[str, Grid]:
     """Tensor name -> grid, constants left out. Exponents are 0 where the tensors hold codes."""
     found: dict[str, Grid] = {}
     for port in graph.inputs:
-        low, high = integer_range(graph.datatypes[port])
+        low, high = range_of(graph.datatypes[port])
         exponent = 0 if graph.integers else graph.exponents[port]
         found[port] = grids.uniform(graph.channels(port), exponent, low, high)
     for node in graph.nodes:
@@ -83,7 +83,7 @@ def _grid(graph: Graph, node: NodeProto, found: dict[str, Grid]) -> Grid | None:
         fmt = output_format(graph, node)
         return grids.uniform(graph.channels(output), fmt.exponent, fmt.low, fmt.high)
     if node.op_type == "MultiThreshold" or is_table(node):
-        low, high = integer_range(graph.datatypes[output])
+        low, high = range_of(graph.datatypes[output])
         if node.op_type == "MultiThreshold":
             low = int(next(a.f for a in node.attribute if a.name == "out_bias"))
             high = low + graph.constants[node.input[1]].shape[1]
@@ -92,12 +92,14 @@ def _grid(graph: Graph, node: NodeProto, found: dict[str, Grid]) -> Grid | None:
         return found[node.input[0]]
     if node.op_type not in ("MatMul", "Mul", "Add", "Sub"):
         return None
-    operands = [found.get(name) if graph.varies(name) else _constant(graph, node, name) for name in node.input]
-    if any(operand is None for operand in operands):
-        return None
-    left, right = operands
     if node.op_type == "MatMul":
-        return grids.matmul(left, *columns(*right, left.exponent))
+        source, weight = found.get(node.input[0]), None if graph.varies(node.input[1]) else codes_of(graph, node.input[1])
+        if source is None or weight is None:
+            return None
+        return grids.matmul(source, *columns(*weight, source.exponent))
+    left, right = (found.get(name) if graph.varies(name) else _constant(graph, node, name) for name in node.input)
+    if left is None or right is None:
+        return None
     if node.op_type == "Mul":
         return grids.product(left, right)
     finest = np.minimum(left.exponent, right.exponent)
@@ -108,10 +110,10 @@ def _grid(graph: Graph, node: NodeProto, found: dict[str, Grid]) -> Grid | None:
     return grids.total(left.shifted(finest), right.shifted(finest), 1 if node.op_type == "Add" else -1)
 
 
-def _constant(graph: Graph, node: NodeProto, name: str):
+def _constant(graph: Graph, node: NodeProto, name: str) -> Grid | None:
     known = codes_of(graph, name)
-    if known is None or node.op_type == "MatMul":
-        return known
+    if known is None:
+        return None
     codes, exponent = known
     channels = (graph.channels(node.output[0]),)
     codes, exponent = np.broadcast_to(codes.reshape(-1), channels), np.broadcast_to(exponent.reshape(-1), channels)

@@ -123,4 +123,7 @@ def _place(graph: Graph, node: NodeProto, last: int) -> int:
 
 
 def _shifts_by(graph: Graph, node: NodeProto, factor: np.ndarray) -> bool:
-    return _is_shift(graph, node) and np.array_equal(*np.broadcast_arrays(graph.constants[node.input[1]], factor))
+    if not _is_shift(graph, node):
+        return False
+    own, other = np.broadcast_arrays(graph.constants[node.input[1]], factor)
+    return np.array_equal(own, other)

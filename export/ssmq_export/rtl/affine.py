@@ -11,6 +11,7 @@ factor: bisection on its slope finds a factor, or proves that there is none.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -46,6 +47,7 @@ class Line:
         return np.clip(rounded, self.low, self.high)
 
 
+@lru_cache(maxsize=1024)
 def line_of(operation: Operation) -> Line | None:
     """The line that a counting operation is over the whole range of its input, None if it is none."""
     ((lows, highs),) = operation.sources
@@ -54,7 +56,7 @@ def line_of(operation: Operation) -> Line | None:
     known: dict[tuple, _Channel] = {}
     channels = []
     for c, ends in enumerate(zip(lows.tolist(), highs.tolist(), strict=True)):
-        thresholds = operation.constant[c if len(operation.constant) > 1 else 0]
+        thresholds = operation.fixed[c if len(operation.fixed) > 1 else 0]
         key = thresholds.tobytes(), ends
         if key not in known:
             known[key] = _Channel(thresholds, operation.bias, *ends, clip)
@@ -84,7 +86,7 @@ def _common(channels: list[_Channel], shift: int) -> tuple[np.ndarray, np.ndarra
 def _equal(line: Line, operation: Operation) -> bool:
     """Both never fall: equality at every threshold, just before it and at both ends is equality everywhere."""
     ((low, high),) = operation.sources
-    points = np.concatenate([operation.constant, operation.constant - 1], axis=1).T
+    points = np.concatenate([operation.fixed, operation.fixed - 1], axis=1).T
     points = np.clip(np.concatenate([points + 0 * low, low[None], high[None]]), low, high)
     return bool(np.all(line.factor >= 0)) and np.array_equal(line.evaluate(points), operation.evaluate(points))
 

@@ -34,13 +34,15 @@ TABULATED, SEARCHED = 1 << 11, 16
 @dataclass(frozen=True, eq=False)
 class Design:
     """``cells`` in an order in which every stream is made before it is read, but for what comes back in a loop; ``tensors`` by
-    the names of their streams, ``layered`` those of streams with several layers."""
+    the names of their streams, ``layered`` those of streams with several layers; ``parts``: the cells of an operation by its
+    name."""
 
     cells: list[Cell]
     given: Stream
     result: Stream
     tensors: dict[str, str] = field(default_factory=dict)
     layered: dict[str, list[str]] = field(default_factory=dict)
+    parts: dict[str, list[Cell]] = field(default_factory=dict)
 
 
 def build(graph: DataflowGraph, foldings: list[Folding], names: Names) -> Design:
@@ -51,9 +53,13 @@ def build(graph: DataflowGraph, foldings: list[Folding], names: Names) -> Design
     port = graph.ports.output
     builder = Builder(graph.operations, (port.name,), names)
     given = builder.enter_port(graph)
+    parts = {}
     for operation, folding in zip(graph.operations, foldings, strict=True):
+        known = len(builder.cells)
         builder.visit(operation, folding)
-    return Design(builder.cells, given, builder.leave(port.name, bool(port.each_step)), builder.tensors)
+        parts[operation.name] = builder.cells[known:]
+    result = builder.leave(port.name, bool(port.each_step))
+    return Design(builder.cells, given, result, builder.tensors, parts=parts)
 
 
 class Builder:
@@ -78,9 +84,9 @@ class Builder:
         name = graph.ports.input.name
         return self.enter(name, tuple(np.full(graph.channels[name], end, np.int64) for end in graph.limits[name]))
 
-    def enter(self, name: str, limits: Range) -> Stream:
-        """The stream that comes from outside, a channel a beat."""
-        stream = stream_of(self.names.new(name), limits, 1)
+    def enter(self, name: str, limits: Range, lanes: int = 1) -> Stream:
+        """The stream that comes from outside."""
+        stream = stream_of(self.names.new(name), limits, lanes)
         self.offer(name, stream)
         return stream
 
@@ -120,7 +126,7 @@ class Builder:
             heads, modes = lanes
             given = self.take(operation.inputs[0], heads)
             output = self._output(operation, heads, given)
-            self._put(library.scan, given, output, modes, operation.parameters, operation.shape.state_bits)
+            self._put(library.scan, given, output, modes, operation.parameters, operation.scan_shape.state_bits)
             self.offer(operation.output, output)
         elif kind in ("product", "sum"):
             self._join(operation, lanes[0])
@@ -135,7 +141,7 @@ class Builder:
 
     def _linear(self, operation: Operation, lanes: int) -> None:
         given = self.take(operation.inputs[0], lanes)
-        constant = np.broadcast_to(operation.constant, (operation.channels,))
+        constant = np.broadcast_to(operation.fixed, (operation.channels,))
         factor, term = constant, np.zeros_like(constant)
         if operation.kind == "offset":
             factor, term = np.full_like(constant, operation.sign), constant
@@ -144,10 +150,10 @@ class Builder:
 
     def _shifted(self, operation: Operation) -> bool:
         """Whether the one sum that reads it does the shift."""
-        factor = int(operation.constant[0])
+        factor = int(operation.fixed[0])
         consumer = self.consumers.get(operation.output)
         alone = self.readers[operation.output] == 1 and consumer is not None and consumer.kind == "sum"
-        if operation.kind != "shift" or not alone or np.any(operation.constant != factor) or factor < 1:
+        if operation.kind != "shift" or not alone or np.any(operation.fixed != factor) or factor < 1:
             return False
         (source,) = operation.inputs
         self.shifts[operation.output] = factor.bit_length() - 1
@@ -158,11 +164,11 @@ class Builder:
         """Whether the one requantiser that reads it does the products with constants too."""
         consumer = self.consumers.get(operation.output)
         alone = self.readers[operation.output] == 1 and consumer is not None and consumer.kind in COUNTS
-        spread = operation.kind in MATRICES and len(operation.constant) == 1
+        spread = operation.kind in MATRICES and len(operation.fixed) == 1
         if not alone or not (spread or operation.kind in FACTORS) or line_of(consumer) is None:
             return False
         (source,) = operation.inputs
-        self.scales[operation.output] = operation.constant.reshape(-1)
+        self.scales[operation.output] = operation.fixed.reshape(-1)
         self.waiting[operation.output] = [self.waiting[source].pop(0)]
         return True
 
@@ -181,14 +187,15 @@ class Builder:
                 streams.append(self._repeated(name, channels, lanes))
             else:
                 streams.append(self.take(name, lanes))
-        if streams[0].once != streams[1].once:
+        left, right = streams
+        if left.once != right.once:
             raise ExportError(f"{operation.output}: it joins a tensor of every step and one of the last step, which has no RTL")
-        output = self._output(operation, lanes, streams[0])
+        output = self._output(operation, lanes, left)
         if operation.kind == "product":
-            cell = self._styled(library.product(*streams, output))
+            cell = self._styled(library.product(left, right, output))
         else:
-            shifts = tuple(self.shifts.get(name, 0) for name in operation.inputs)
-            cell = library.add(*streams, output, shifts, operation.sign)
+            first, second = (self.shifts.get(name, 0) for name in operation.inputs)
+            cell = library.add(left, right, output, (first, second), operation.sign)
         self.cells.append(cell)
         self.offer(operation.output, output)
 
@@ -199,7 +206,7 @@ class Builder:
 
     def _matrix(self, operation: Operation, pe: int, simd: int) -> None:
         given = self.take(operation.inputs[0], simd)
-        weight = matrix_to_blocks(operation.constant, given.slots)
+        weight = matrix_to_blocks(operation.fixed, given.slots)
         passes = weight.shape[2] // pe
         if passes > 1:
             given = self._put(library.replay, given, self._like(given, "replayed"), passes)
@@ -295,5 +302,5 @@ class Builder:
 def _distinct(operation: Operation) -> np.ndarray:
     """Thresholds ``(1 or channels, n)`` within reach of the input, one row where all channels have the same."""
     ((low, high),) = operation.sources
-    rows = np.clip(operation.constant, int(low.min()), int(high.max()) + 1)
+    rows = np.clip(operation.fixed, int(low.min()), int(high.max()) + 1)
     return rows[:1] if np.all(rows == rows[0]) else rows

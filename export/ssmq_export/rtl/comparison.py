@@ -56,6 +56,7 @@ def compare_rtl(
     tell(f"{len(codes)} sequences")
     found = model.forward(codes, gap=stalls, stall=stalls)
     ran = time.perf_counter()
+    assert model.cycles is not None
     known = DataflowGraph(graph)
     unequal = found != evaluated(known, codes)
     if unequal.any():

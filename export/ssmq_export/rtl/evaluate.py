@@ -31,6 +31,6 @@ def traced(graph: DataflowGraph, codes: np.ndarray) -> dict[str, np.ndarray]:
 
 def _counted(operation: Operation, codes: np.ndarray) -> np.ndarray:
     """As ``Operation.evaluate``, without comparing every code with every threshold."""
-    rows = np.broadcast_to(operation.constant, (operation.channels, operation.constant.shape[1]))
+    rows = np.broadcast_to(operation.fixed, (operation.channels, operation.fixed.shape[1]))
     found = [np.searchsorted(row, codes[..., c], side="right") for c, row in enumerate(rows)]
     return operation.bias + np.stack(found, axis=-1)

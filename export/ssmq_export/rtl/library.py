@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..errors import ExportError
 from .affine import Line
 from .netlist import Cell, Rom, Stream
 from .timing import SCAN_LATENCY, LastStep, Looped, Parts, Replayed, Scanned, Several, Through
@@ -218,6 +219,7 @@ class _ScanNumbers:
     def __init__(self, parameters: dict[str, np.ndarray], state_bits: int, given: Stream):
         shifts = np.broadcast_to(parameters["shift"], parameters["a_re"].shape)
         self.shift = int(shifts.max())
+        _refuse_wide(parameters, 2.0 ** (self.shift - shifts), state_bits, given)
         raised = {name: parameters[name] << (self.shift - shifts) for name in ("a_re", "a_im", "b_re", "b_im")}
         self.a = [raised["a_re"], raised["a_im"]]
         driven = [raised["b_re"], raised["b_im"]]
@@ -250,6 +252,14 @@ class _ScanNumbers:
         largest = (np.abs(self.a[0]) + np.abs(self.a[1])) * state
         largest = largest + np.maximum(np.abs(driven[0]), np.abs(driven[1])) * max(-low, high) + (1 << self.shift)
         self.sum_bits = max(int(largest.max()).bit_length() + 1, self.shift + 2)
+
+
+def _refuse_wide(parameters: dict[str, np.ndarray], raised: np.ndarray, state_bits: int, given: Stream) -> None:
+    """Raise ExportError for sums that no code of 64 bits holds."""
+    a_re, a_im, b_re, b_im = (np.abs(parameters[name]) * raised for name in ("a_re", "a_im", "b_re", "b_im"))
+    sums = (a_re + a_im) * 2.0 ** (state_bits - 1) + np.maximum(b_re, b_im) * 2.0**given.bits
+    if float(sums.max()) >= 2.0**61:
+        raise ExportError("DiagonalScan: its sums need more than 63 bits: choose narrower formats or shifts closer together")
 
 
 def _kind(part: np.ndarray) -> int:

@@ -21,7 +21,8 @@ MANIFEST = "manifest.json"
 NAME = r"^[A-Za-z][A-Za-z0-9_]{0,79}$"
 Name = Annotated[str, Field(pattern=NAME)]
 Count = Annotated[int, Field(ge=1, le=1 << 32)]
-TIMINGS = {cls.__name__: cls for cls in (timing.Through, *timing.Through.__subclasses__())}
+_TIMED: list[type[timing.Through]] = [timing.Through, *timing.Through.__subclasses__()]
+TIMINGS = {cls.__name__: cls for cls in _TIMED}
 
 
 class _Entry(BaseModel):
@@ -102,8 +103,8 @@ class Manifest(_Entry):
         streams = {name: entry.stream(name) for name, entry in self.streams.items()}
         cells = [
             Cell(
-                cell.name, cell.module, _timing(cell.timing), *({p: streams[s] for p, s in side.items()} for side in
-                (cell.inputs, cell.outputs)), dict(cell.parameters),
+                cell.name, cell.module, _timing(cell.timing), {p: streams[s] for p, s in cell.inputs.items()},
+                {p: streams[s] for p, s in cell.outputs.items()}, dict(cell.parameters),
             )
             for cell in self.cells
         ]  # fmt: skip
@@ -111,8 +112,7 @@ class Manifest(_Entry):
 
 
 def _timing(entry: dict[str, str | int]) -> timing.Through:
-    fields = dict(entry)
-    return TIMINGS[fields.pop("kind")](**fields)
+    return TIMINGS[str(entry["kind"])](**{name: int(value) for name, value in entry.items() if name != "kind"})
 
 
 def manifest_of(graph: DataflowGraph, design: Design, top: str, files: list[str]) -> Manifest:

@@ -48,8 +48,9 @@ class RtlModel:
         """
         codes = self._given(codes)
         batch, steps, _ = codes.shape
-        settings = {"gap": gap, "stall": stall, "seed": seed, "trace": self.trace, "patience": self._patience(gap, stall)}
-        (found,) = self._simulator.run(*self._vectors(codes), **settings)
+        (found,) = self._simulator.run(
+            *self._vectors(codes), gap=gap, stall=stall, seed=seed, trace=self.trace, patience=self._patience(gap, stall)
+        )
         result = self.design.result
         self.cycles = int(found.cycles[-1]) + 1
         self.expected_cycles = total_cycles(self.design, batch, steps)[0]
@@ -59,7 +60,8 @@ class RtlModel:
 
     def reset(self, batch: int) -> None:
         """Forget the steps so far; the next ``step`` brings ``batch`` sequences, any number if 0."""
-        self._steps, self._batch = [], batch
+        self._steps: list[np.ndarray] = []
+        self._batch = batch
 
     def step(self, u: np.ndarray) -> np.ndarray:
         """As ``IntegerModel.step``: the output after one more step of every sequence, ``u`` ``(B, C)``.
@@ -131,6 +133,11 @@ class RtlModel:
         for k, tensor in enumerate(self.manifest.layered[stream.name]):
             yield tensor, slots[k : k + batch * steps, k].reshape(batch, steps, -1)
 
+    @property
+    def home(self) -> Path:
+        """Where the compiled simulation is kept."""
+        return self.folder / SIMULATION
+
     def _sources(self) -> list[Path]:
         return sorted((self.folder / RTL).glob("*.sv"))
 
@@ -138,13 +145,13 @@ class RtlModel:
         """Compiled once for what the sources hold; a folder that is there is whole."""
         digest = sha256(b"".join(path.read_bytes() for path in (*self._sources(), self.folder / MANIFEST))).hexdigest()
         stamp = {"sources": digest, "trace": self.trace is not None}
-        home = self.folder / SIMULATION
+        home = self.home
         try:
             if json.loads((home / STAMP).read_text()) == stamp:
                 return Simulator(home / "obj" / "simulate", self.folder / RTL, *self._pins())
         except (OSError, ValueError):
             pass
-        with tempfile.TemporaryDirectory(dir=self.folder, prefix=".simulation-") as scratch:
+        with tempfile.TemporaryDirectory(dir=home.parent, prefix=".simulation-") as scratch:
             build = Path(scratch) / SIMULATION
             self._build(self._sources(), build, trace=self.trace is not None)
             (build / STAMP).write_text(json.dumps(stamp))

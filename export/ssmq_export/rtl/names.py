@@ -44,7 +44,7 @@ class Names:
     """Identifiers, each given once: letters, digits and underscores, as long as a file's name may be."""
 
     def __init__(self, *taken: str) -> None:
-        self._used: set[str] = TAKEN | _words_of_library()
+        self._used: set[str] = {*TAKEN, *_words_of_library()}
         for name in ("in", "out", *taken):
             self._used |= _derived(name)
 

@@ -2,8 +2,9 @@
 
 With input always there and output always taken, a chain of stream modules settles to the interval of its slowest part. A
 queue is needed where ways from one tensor meet again, in front of the join, on the way that is shorter, and in front of
-what takes beats unevenly: as deep as the beats that wait there when steps come at that interval. Inside a loop, where
-every reader takes each beat, the same schedule says what else needs a queue, and how fast the loop may turn.
+what takes beats unevenly: as deep as the beats that wait there when steps come at that interval. A replay has room for the
+beats that come while those of the step before pass for the last time. Inside a loop, where every reader takes each beat, the
+same schedule says what else needs a queue, and how fast the loop may turn.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from .build import Design
 from .netlist import Cell, Stream
 from .timing import Looped, Replayed, serial
 
-# Steps after which what waits at a join no longer grows: those on the way at once, and a few.
+# Steps after which what waits at a join no longer grows: those on the way at once, and a few. Cycles of so many are counted.
 SETTLED = 256
 
 
@@ -38,14 +39,27 @@ def departures(cell: Cell, times: dict[str, np.ndarray], sequences: int) -> dict
 
 def total_cycles(design: Design, sequences: int, steps: int) -> tuple[int, int]:
     """Cycles from taking the first beat to giving the last one of one sequence, and those that every further one adds."""
+    period, counted = interval(design), min(steps, SETTLED)
+    while True:
+        (first, both), before = _ends(design, counted), _ends(design, counted - 1)[0] if counted < steps else 0
+        # A step never adds less than the one before it, and none adds more than the interval.
+        if counted == steps or (first - before == period and both - first == counted * period):
+            break
+        counted = min(2 * counted, steps)
+    more = (steps - counted) * period
+    further = both - first + more
+    return first + more + (sequences - 1) * further, further
+
+
+def _ends(design: Design, steps: int) -> tuple[int, int]:
+    """When one and when two sequences of so many steps have left."""
     ends = []
     for count in (1, 2):
-        beats = count * steps * design.given.beats
-        times = {design.given.name: np.arange(beats)}
+        times = {design.given.name: np.arange(count * steps * design.given.beats)}
         for cell in design.cells:
             times |= departures(cell, times, count)
         ends.append(int(times[design.result.name][-1]) + 1)
-    return ends[0] + (sequences - 1) * (ends[1] - ends[0]), ends[1] - ends[0]
+    return ends[0], ends[1]
 
 
 def queued(design: Design) -> Design:
@@ -64,7 +78,7 @@ def with_queues(cells: list[Cell], given: dict[str, np.ndarray]) -> list[Cell]:
             if not isinstance(cell.timing, Looped) and (len(cell.inputs) > 1 or cell.timing.uneven or paced):
                 cell = _with_queues(cell, times, found)
             leaving = departures(cell, times, 1)
-            if paced and isinstance(cell.timing, Replayed):
+            if isinstance(cell.timing, Replayed):
                 cell = _with_room(cell, times, next(iter(leaving.values())))
             times |= leaving
             found.append(cell)
@@ -107,9 +121,10 @@ def _with_queues(cell: Cell, times: dict[str, np.ndarray], cells: list[Cell]) ->
 
 
 def _with_room(cell: Cell, times: dict[str, np.ndarray], leaving: np.ndarray) -> Cell:
-    """A replay with room for every beat that comes, without ever saying no."""
-    arrivals, (beats, passes) = times[cell.inputs["in"].name], (cell.timing.beats, cell.timing.passes)
-    freed = leaving.reshape(-1, passes, beats)[:, -1].reshape(-1)
+    """A replay with room for every beat that comes before those of its last pass have left."""
+    arrivals, timing = times[cell.inputs["in"].name], cell.timing
+    assert isinstance(timing, Replayed)
+    freed = leaving.reshape(-1, timing.passes, timing.beats)[:, -1].reshape(-1)
     kept = np.arange(len(arrivals)) - np.searchsorted(freed, arrivals, side="right") + 1
     depth = max(cell.parameters["DEPTH"], library.power(int(kept.max())))
     return replace(cell, parameters={**cell.parameters, "DEPTH": depth})

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Of ssmq_scan: cycles from reading a state until it may be read again, and those of a beat beside its groups of modes.
-SCAN_LOOP, SCAN_LATENCY = 10, 16
+from ..dataflow.hardware import SCAN_LOOP
+
+# Of ssmq_scan: cycles of a beat beside its groups of modes.
+SCAN_LATENCY = 16
 
 
 def serial(earliest: np.ndarray, spacing: np.ndarray | int = 1) -> np.ndarray:

@@ -97,7 +97,7 @@ def compare(engine: str, reference: Trace, other: Trace, start: int = 0) -> Agre
         differing += count
         if count:
             # The earliest step, and there the first tensor in the order of computation: all others follow from it.
-            step = int(np.argmax(unequal.any(axis=(0, 2)))) if values.ndim == 3 else length
+            step = int(np.argmax(unequal.any(axis=(0, 2)))) if values.ndim == 3 else length or 0
             if first is None or step < first[0]:
                 sequence = start + int(np.argmax(unequal[:, step].any(axis=1) if values.ndim == 3 else unequal.any(axis=1)))
                 place = f"{name}, sequence {sequence}" + (f", step {step}" if values.ndim == 3 else "")

@@ -8,7 +8,6 @@ codes stand for, here and nowhere else.
 from __future__ import annotations
 
 import copy
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from ..dataflow.keys import FORM_KEY, FORMATS_KEY, property_of
+from ..dataflow.keys import FORM_KEY, formats_of, property_of
 from ..dataflow.ports import ports_of, values_of
 from ..dataflow.sequences import input_codes
 from ..door import refuse_foreign
@@ -38,7 +37,7 @@ def run_sequence(model: onnx.ModelProto, codes: np.ndarray) -> dict[str, np.ndar
     names = [output, *(name.removesuffix("_trace") for name in traces)]
     given = ports_of(model).input
     values = values_of(input_codes(codes, given), given.format.exponent)
-    found = session(model).run(None, {model.graph.input[0].name: _typed(values, model)})
+    found = session(model.SerializeToString()).run(None, {model.graph.input[0].name: _typed(values, model)})
     return dict(zip(names, found, strict=True))
 
 
@@ -61,7 +60,7 @@ def _sessions_kept() -> Iterator[None]:
     from qonnx.core import onnx_exec
 
     runtime = onnx_exec.rt
-    onnx_exec.rt = SimpleNamespace(InferenceSession=cache(runtime.InferenceSession))
+    onnx_exec.rt = SimpleNamespace(InferenceSession=cache(session))
     try:
         yield
     finally:
@@ -107,9 +106,8 @@ def run_steps(model: onnx.ModelProto, codes: np.ndarray, tensors: list[str]) -> 
     codes = input_codes(codes, ports.input)
     batch, length = codes.shape[:2]
     wrapper = ModelWrapper(with_batch(model, batch))
-    properties = {p.key: p.value for p in model.metadata_props}
-    exponents = {name: fmt["exponent"] for name, fmt in json.loads(properties[FORMATS_KEY]).items()}
-    integers = properties[FORM_KEY] == "dataflow"
+    exponents = {name: fmt["exponent"] for name, fmt in formats_of(model).items()}
+    integers = property_of(model, FORM_KEY) == "dataflow"
 
     def unscaled(name: str, value: np.ndarray) -> np.ndarray:
         return np.ldexp(value.astype(np.float64), np.asarray(exponents[name])) if integers else value
@@ -135,7 +133,7 @@ def run_whole(model: onnx.ModelProto, codes: np.ndarray, tensors: list[str]) -> 
     from qonnx.core.onnx_exec import execute_onnx
 
     refuse_foreign(model.graph)
-    exponents = {name: np.asarray(fmt["exponent"]) for name, fmt in json.loads(property_of(model, FORMATS_KEY)).items()}
+    exponents = {name: np.asarray(fmt["exponent"]) for name, fmt in formats_of(model).items()}
     ports = ports_of(model)
     given, output = ports.input.name, ports.output.name
     codes = _typed(input_codes(codes, ports.input)[:, :, None], model)
@@ -156,7 +154,7 @@ def _refuse_absent(model: onnx.ModelProto, tensors: list[str]) -> None:
     """Of a graph that is to be compared tensor by tensor, none may be lost or renamed."""
     known = {port.name for port in model.graph.input} | {name for node in model.graph.node for name in node.output}
     if property_of(model, FORM_KEY) == "dataflow":
-        known &= json.loads(property_of(model, FORMATS_KEY)).keys()
+        known &= formats_of(model).keys()
     lost = [name for name in tensors if name not in known]
     if lost:
         raise ExportError(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
 
 import numpy as np
 import onnx
 
 from .. import finn, hls4ml, rtl
-from ..dataflow.keys import FORMATS_KEY, property_of
+from ..dataflow.keys import formats_of
 from ..dataflow.ports import ports_of
 from ..graphs.sequence_graph import sequence_graph
 from ..integer import IntegerModel
@@ -82,4 +81,4 @@ def coded(model: onnx.ModelProto) -> set[str]:
         if all(name in fixed for name in node.input):
             fixed.update(node.output)
     computed = {name for node in graph.node for name in node.output}
-    return (computed & json.loads(property_of(model, FORMATS_KEY)).keys()) - fixed - {ports_of(model).output.name}
+    return (computed & formats_of(model).keys()) - fixed - {ports_of(model).output.name}

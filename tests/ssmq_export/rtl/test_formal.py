@@ -38,6 +38,7 @@ MORE_BROKEN = [
     ("fifo-4", "ssmq_fifo", "logic [AW:0] written", "logic [AW-1:0] written", "assert"),
     ("fork-3", "ssmq_fork", "& ~served", "", "assert_offered"),
     ("widen-3", "ssmq_widen", "count <= full ? '0", "count <= full ? '1", "assert"),
+    ("widen-3", "ssmq_widen", "= ~full | ~out_valid", "= full | ~out_valid", "assert_open"),
     ("narrow", "ssmq_narrow", "word >> BITS", "word << BITS", "assert_right"),
     ("narrow-3", "ssmq_narrow", "(out_ready & final_part)", "(out_ready)", "assert"),
     ("sum-mixed", "ssmq_sum", "{A_SHIFT{1'b0}}", "{A_SHIFT{1'b1}}", "assert_right"),

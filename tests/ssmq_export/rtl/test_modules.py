@@ -16,7 +16,7 @@ def numbers(rng, shape, low, high):
     return rng.integers(low, high + 1, shape).astype(np.int64)
 
 
-def scan_case(name, rng, heads, modes, lanes, state_bits=6, u=(-8, 7), a_bits=7, drive="shift", shifts=(4, 4)):
+def scan_case(name, rng, heads, modes, lanes, state_bits=6, u=(-8, 7), a_bits=7, drive="shift", shifts=(4, 4), turning=1):
     """Coefficients large enough that states saturate, shifts small enough that ties are frequent."""
     shape = heads, modes
     high = (1 << (a_bits - 1)) - 1
@@ -27,7 +27,7 @@ def scan_case(name, rng, heads, modes, lanes, state_bits=6, u=(-8, 7), a_bits=7,
     }
     real, imaginary = drive if isinstance(drive, tuple) else (drive, "none")
     parameters = {
-        "a_re": numbers(rng, shape, -high, high), "a_im": numbers(rng, shape, -high, high), "b_re": draw[real](),
+        "a_re": numbers(rng, shape, -high, high), "a_im": turning * numbers(rng, shape, -high, high), "b_re": draw[real](),
         "b_im": draw[imaginary](), "c_re": numbers(rng, shape, -8, 7), "c_im": numbers(rng, shape, -8, 7),
         "d": numbers(rng, (heads,), -8, 7),
         "shift": numbers(rng, shape if shifts[0] != shifts[1] else (1,), *shifts),
@@ -94,6 +94,14 @@ def layer_case(name, rng, count, heads, lanes, modes=2):
     every = [scan_lanes, joint_lanes, matrix_lanes, matrix_lanes, *[joint_lanes] * 6]
     codes = {f"{name}_u": drawn(rng, span(heads, -8, 7), steps=7)}
     return Case(name, operations, every, codes, layers=count)
+
+
+def matrices(name, rng):
+    """Two that take equally long: the second one's inputs come as slowly as it can bear, and must never wait."""
+    source = span(6, -8, 7)
+    one = dense(f"{name}_z", f"{name}_x", source, numbers(rng, (6, 12), -8, 7))
+    two = dense(f"{name}_y", f"{name}_z", one.limits, numbers(rng, (12, 6), -8, 7))
+    return Case(name, [one, two], [(1, 1), (1, 1)], {f"{name}_x": drawn(rng, source)})
 
 
 def rounding_thresholds(levels, shift):
@@ -211,6 +219,12 @@ def cases(seed: int) -> list[Case]:
     ]
     for case in luts:
         case.use_dsp = False
+    found += [
+        # Modes that decay alone: a sum is a bit narrower than a product could be; one of large inputs is wider.
+        scan_case("decay", rng, 2, 3, (1, 1), a_bits=8, turning=0),
+        scan_case("driven", rng, 2, 3, (1, 1), a_bits=4, state_bits=5, u=(-128, 127), drive="product"),
+        matrices("matrices", rng),
+    ]
     return [*found, *luts]
 
 

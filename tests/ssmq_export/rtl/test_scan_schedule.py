@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from bench import span
-from ssmq_export.rtl import library
+from ssmq_export.errors import ExportError
+from ssmq_export.rtl import library, schedule
 from ssmq_export.rtl.build import Design
 from ssmq_export.rtl.netlist import Stream, stream_of
-from ssmq_export.rtl.schedule import interval, queued, total_cycles
+from ssmq_export.rtl.schedule import interval, queued, total_cycles, with_queues
 from ssmq_export.rtl.timing import LastStep, Parts, Replayed, Scanned, Several, serial
 
 
@@ -26,6 +28,18 @@ def test_departures_by_hand():
     assert LastStep(1, 1).departures(arrivals, 2).tolist() == [2, 4]
     # Two heads of three modes take six cycles, but a state is back after ten.
     assert Scanned(16, 2, 3).departures(arrivals, 1).tolist() == [19, 22, 29, 32]
+
+
+def test_sums_that_no_code_of_64_bits_holds_are_refused():
+    """All modes are rounded by the largest shift: a number of 20 bits with a shift of 0 is raised by 40."""
+    wide = np.array([[1 << 20, 1]])
+    zero, given = np.zeros((1, 2), np.int64), Stream("u", 1, 1, 8, True)
+    numbers = {"a_re": wide, "d": np.array([0]), "shift": np.array([[0, 30]])}
+    numbers |= dict.fromkeys(("a_im", "b_re", "b_im", "c_re", "c_im"), zero)
+    # 20 bits, raised by 30, times a state of 11 or of 12 bits.
+    library.scan(given, given.named("y"), 1, numbers, 11)
+    with pytest.raises(ExportError, match="its sums need more than 63 bits"):
+        library.scan(given, given.named("y"), 1, numbers, 12)
 
 
 def diamond(passes: int) -> Design:
@@ -53,3 +67,22 @@ def test_the_shorter_way_gets_a_queue_for_what_waits():
     # The last of 16 beats of the replay is there in cycle 2 + 15, its sum 4 later, and 1 for the sum of both.
     assert (first, further) == (2 + 15 + 4 + 1 + 1, 16)
     assert total_cycles(design, 3, 5) == (first + 14 * 16, 5 * 16)
+
+
+def test_cycles_of_long_sequences_are_foretold_from_their_first_steps(monkeypatch):
+    design = queued(diamond(4))
+    counted = [total_cycles(design, 3, steps) for steps in range(1, 40)]
+    monkeypatch.setattr(schedule, "SETTLED", 2)
+    assert [total_cycles(design, 3, steps) for steps in range(1, 40)] == counted
+
+
+def test_a_replay_has_room_for_the_step_that_comes_while_another_passes_for_the_last_time():
+    """Twelve beats come 6 cycles apart, step after step, and pass six times: the first pass ends with its last beat in cycle
+    66, four more take 48 cycles, and until the first beat is gone, in cycle 117, eight of the next step have come: 20."""
+    given = Stream("x", 12, 1, 8, True)
+    cell = library.replay(given, given.named("again"), 6)
+    (found,) = with_queues([cell], {"x": 6 * np.arange(12 * 50)})
+    assert cell.parameters["DEPTH"] == 16 and found.parameters["DEPTH"] == 32
+    # Where all beats of a step come at once, those of the next one come when they have gone.
+    (same,) = with_queues([cell], {"x": (72 * np.arange(50)[:, None] + np.arange(12)).reshape(-1)})
+    assert same.parameters["DEPTH"] == 16

@@ -92,7 +92,7 @@ def transpose(site: Site) -> Iterator[str]:
         and not (perm == TO_CHANNELS_FIRST and reader is not None and reader.op_type == "MaxPool")
     ):
         yield "is the first operator, which FINN leaves on the host: store the input transposed"
-    elif undone and site.view.is_last(reader):
+    elif undone and reader is not None and site.view.is_last(reader):
         yield "is undone by the last operator of the graph, and FINN stops at the pair: remove both"
 
 

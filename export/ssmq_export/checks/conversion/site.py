@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import overload
+
 import numpy as np
 import onnx
 
@@ -44,6 +46,12 @@ class Site:
         """A constant operand of a few integers (axes, sizes) as a list."""
         values = self.constant(k)
         return None if values is None or values.size > 64 or values.dtype.kind not in "iu" else values.ravel().tolist()
+
+    @overload
+    def integer(self, name: str) -> int | None: ...
+
+    @overload
+    def integer(self, name: str, default: int) -> int: ...
 
     def integer(self, name: str, default: int | None = None) -> int | None:
         found = integer_attribute(self.node, name)

@@ -52,14 +52,14 @@ def split(site: Site) -> Iterator[str]:
 @converts("Pad", becomes="FMPadding")
 def pad(site: Site) -> Iterator[str]:
     """Zeros around height and width of (batch, height, width, channels), with axes [1, 2] as the fourth operand."""
-    shape, mode = site.shape(), site.text("mode", "constant")
+    shape, mode, filling = site.shape(), site.text("mode", "constant"), site.constant(2)
     if mode != "constant":
         yield f"pads by the mode {mode}, and FINN with zeros only"
     elif shape is not None and len(shape) != 4:
         yield f"pads {len(shape)} dimensions, and FINN the four of (batch, height, width, channels) only"
     elif not site.has(3) or site.listed(3) != [1, 2]:
         yield "has no constant axes [1, 2] as its fourth operand"
-    elif site.constant(2) is None or np.count_nonzero(site.constant(2)):
+    elif filling is None or np.count_nonzero(filling):
         yield "pads with something other than a constant 0"
     elif site.constant(1) is None:
         yield "has padding that is not constant"
@@ -68,12 +68,13 @@ def pad(site: Site) -> Iterator[str]:
 @converts("Gather", becomes="Crop, SelectToken, or Lookup", codes=(0,))
 def gather(site: Site) -> Iterator[str]:
     """Neighbours in ascending order along height or width (Crop), one token of (1, tokens, channels), or rows of a table."""
+    at = site.constant(1)
     if site.is_constant(0):
         yield from _lookup(site)
     elif not site.is_constant(1):
         yield "has indices that are not constant, and data that is not"
-    elif site.constant(1) is not None and not _selects_token(site):
-        yield from _crop(site)
+    elif at is not None and not _selects_token(site, at):
+        yield from _crop(site, at)
 
 
 def _lookup(site: Site) -> Iterator[str]:
@@ -86,14 +87,15 @@ def _lookup(site: Site) -> Iterator[str]:
         yield f"looks up in a table of the shape {table}, and FINN wants two dimensions"
 
 
-def _selects_token(site: Site) -> bool:
-    shape, at, axis = site.shape(), site.constant(1), site.integer("axis", 0)
-    fits = shape is not None and len(shape) == 3 and shape[0] == 1 and axis in (1, -2) and at.ndim == 0
-    return fits and bool(-shape[1] <= at < shape[1])
+def _selects_token(site: Site, at: np.ndarray) -> bool:
+    shape, axis = site.shape(), site.integer("axis", 0)
+    if shape is None or len(shape) != 3 or shape[0] != 1 or axis not in (1, -2) or at.ndim:
+        return False
+    return bool(-shape[1] <= at < shape[1])
 
 
-def _crop(site: Site) -> Iterator[str]:
-    shape, at, axis = site.shape(), site.constant(1), site.integer("axis")
+def _crop(site: Site, at: np.ndarray) -> Iterator[str]:
+    shape, axis = site.shape(), site.integer("axis")
     if shape is None:
         return
     if axis is None or axis < 0 or axis not in (len(shape) - 3, len(shape) - 2):

@@ -35,6 +35,7 @@ def multi_threshold(site: Site) -> Iterator[str]:
         yield f"has the data layout {layout} and {rank} dimensions"
     elif rank > 1 and values is not None and values.ndim == 2 and len(values) > 1 and axis != rank - 1:
         yield f"has its channels on axis {axis} (data layout {layout}), and FINN on the last one"
-    summed = absorbed(site.view, site.node) and site.producer.op_type == "MatMul"
+    maker = site.producer
+    summed = absorbed(site.view, site.node) and maker is not None and maker.op_type == "MatMul"
     if values is not None and values.size and values.min() < 0 and not summed and not is_signed(site.hardware_type()):
         yield f"has thresholds below 0, and its data is {site.hardware_type()}: FINN stops at them; clip them to 0"

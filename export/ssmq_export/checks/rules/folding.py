@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 from onnx import NodeProto
 
 from ...dataflow.attributes import integer_attribute, integers_attribute, text_attribute
 from ...dataflow.datatype import bits
 from ...dataflow.forks import Way, meets_later
-from ...dataflow.hardware import loop_latency
+from ...dataflow.hardware import SCAN_LOOP
 from ...dataflow.keys import PE_KEY, SCAN_DOMAIN, SIMD_KEY
-from ...dataflow.scan_operands import INPUTS
 from ..catalogue import Hit, rule
 from ..tidy_view import TidyView
 from .streams import WIDEST
@@ -45,13 +43,10 @@ def _is_scan(node: NodeProto) -> bool:
 def _scan_size(view: TidyView, node: NodeProto) -> tuple[int, int] | None:
     """Heads and modes of a DiagonalScan."""
     shape = view.tidied.shape(node.input[1]) if len(node.input) > 1 else None
-    return tuple(shape) if shape is not None and len(shape) == 2 else None
-
-
-def _different_shifts(view: TidyView, node: NodeProto) -> int:
-    """By how many shifts a DiagonalScan rounds its states; one where that is not known."""
-    shifts = view.numbers(dict(zip(INPUTS, node.input, strict=False)).get("shift", ""))
-    return 1 if shifts is None else len(np.unique(shifts))
+    if shape is None or len(shape) != 2:
+        return None
+    heads, modes = shape
+    return heads, modes
 
 
 def _channels(node: NodeProto) -> int | None:
@@ -93,9 +88,9 @@ def folding(view: TidyView) -> Iterator[Hit]:
             if lanes < 1 or (modes % lanes and (lanes % modes or heads % (lanes // modes))):
                 yield view.label(node), "", f"PE {lanes} divides neither {modes} modes nor makes whole heads of {heads}"
             continue
-        for name, lanes, size in _sizes(node) if is_hardware(node) else _kept(view, node):
-            if lanes < 1 or size % lanes:
-                yield view.label(node), "", f"{name} {lanes} does not divide {size}"
+        for name, parallel, divided in _sizes(node) if is_hardware(node) else _kept(view, node):
+            if parallel < 1 or divided % parallel:
+                yield view.label(node), "", f"{name} {parallel} does not divide {divided}"
 
 
 @rule("folded-width", "error", "fold less: fewer PE or SIMD make the stream narrower")
@@ -124,9 +119,8 @@ def recurrence_rate(view: TidyView) -> Iterator[Hit]:
         if not _is_scan(node) or size is None or not lanes:
             continue
         modes = size[0] * size[1]
-        sweep, loop = modes // lanes, loop_latency(_different_shifts(view, node))
-        if 0 < sweep < loop < modes:
-            yield view.label(node), "", f"sweeps its modes in {sweep} cycles, and a state is back after {loop}"
+        if 0 < modes // lanes < SCAN_LOOP < modes:
+            yield view.label(node), "", f"sweeps its modes in {modes // lanes} cycles, and a state is back after {SCAN_LOOP}"
 
 
 @rule("fork", "error", "insert DuplicateStreams (FINN: InferDuplicateStreamsLayer)")

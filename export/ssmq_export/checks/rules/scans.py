@@ -20,10 +20,11 @@ def scan_operands(view: TidyView) -> Iterator[Hit]:
             continue  # operand-count judges the number
         label, named = view.label(node), dict(zip(INPUTS, node.input, strict=True))
         computed = next((name for name in node.input[1:] if not view.is_constant(name)), None)
-        shapes = {name: view.tidied.shape(tensor) for name, tensor in named.items()}
+        known = {name: view.tidied.shape(tensor) for name, tensor in named.items()}
+        shapes = {name: shape for name, shape in known.items() if shape is not None}
         if computed is not None:
             yield label, computed, "is a parameter of a DiagonalScan, and not constant"
-        elif all(shape is not None for shape in shapes.values()):
+        elif len(shapes) == len(known):
             u, shift = shapes.pop("u"), view.numbers(named["shift"])
             found = [unfit_shapes(u[-1], shapes) if len(u) == 4 and u[2] == 1 else f"u is {u}, not (B, T, 1, H)"]
             found.append(unfit_state(attribute(node, "state_bits")))

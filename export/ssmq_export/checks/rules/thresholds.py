@@ -29,7 +29,7 @@ def _nodes(view: TidyView) -> Iterator[tuple[NodeProto, np.ndarray | None]]:
 def threshold_order(view: TidyView) -> Iterator[Hit]:
     """FINN finds the level by binary search, which is wrong on thresholds that do not ascend."""
     for node, values in _nodes(view):
-        falling = [] if values is None else np.flatnonzero((values[:, 1:] < values[:, :-1]).any(axis=1))
+        falling = np.zeros(0, np.int64) if values is None else np.flatnonzero((values[:, 1:] < values[:, :-1]).any(axis=1))
         if len(falling):  # compared, for a difference wraps if unsigned
             yield view.label(node), node.input[1], f"does not ascend in {len(falling)} channels, first {falling[0]}"
 

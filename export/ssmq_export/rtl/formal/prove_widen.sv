@@ -25,6 +25,9 @@ module prove_widen #(
     else if (take) came <= full ? 0 : came + 1;
   end
 
+  // Parts of the next word come while a whole one stands.
+  always_comb if (~rst & ~full) assert_open : assert (in_ready);
+
   formal_reset resets (.*);
   formal_writer #(.BITS(BITS), .BEATS(TIMES), .PATIENCE(0)) writer (
       .valid(in_valid), .ready(in_ready), .data(in_data), .last(in_last), .fair(out_ready), .*);

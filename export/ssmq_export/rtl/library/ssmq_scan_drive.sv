@@ -33,6 +33,7 @@ module ssmq_scan_drive #(
     end
   end else begin : g_product
     wire signed [U_BITS+B_BITS-1:0] product;
+    wire unused_high = &{1'b0, product};
     ssmq_multiply #(
         .A_BITS(U_BITS),
         .B_BITS(B_BITS),

@@ -25,7 +25,9 @@ module ssmq_scan_update #(
     output wire         [STATE_BITS-1:0]  next_im
 );
   localparam int PB = A_BITS + STATE_BITS;
+  // A sum may be narrower than what a product could be at most.
   wire signed [PB-1:0] re_re, im_im, re_im, im_re;
+  wire unused_high = &{1'b0, re_re, im_im, re_im, im_re};
   wire [SUM_BITS-1:0] drive_re, drive_im;
   logic [SUM_BITS-1:0] turned_re, turned_im, sum_re, sum_im;
 

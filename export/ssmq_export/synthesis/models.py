@@ -1,0 +1,195 @@
+"""Cells that Yosys describes by their ports alone, as Verilog that simulates: block RAMs and multipliers.
+
+They do what the netlists of the library ask of them, in the modes in which Yosys and our own passes use them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+BLOCK_RAM = Path(__file__).with_name("block_ram.v")
+HEX = [f"{index:02X}" for index in range(64)]
+
+
+def _scalars(prefix: str, width: int) -> str:
+    return ", ".join(f"{prefix}{bit}" for bit in range(width))
+
+
+def _joined(prefix: str, width: int) -> str:
+    return "{" + ", ".join(f"{prefix}{bit}" for bit in reversed(range(width))) + "}"
+
+
+def _ecp5_ram() -> str:
+    ports = []
+    for side in "AB":
+        ports.append(f"input {_scalars(f'DI{side}', 18)}, {_scalars(f'AD{side}', 14)}")
+        ports.append(f"input CE{side}, OCE{side}, CLK{side}, WE{side}, RST{side}, {_scalars(f'CS{side}', 3)}")
+        ports.append(f"output {_scalars(f'DO{side}', 18)}")
+    inits = "".join(f", parameter [319:0] INITVAL_{index} = 0" for index in HEX)
+    # A slice holds 16 words of 18 bits in fields of 20.
+    words = [f"INITVAL_{HEX[word // 16]}[{word % 16 * 20}+:18]" for word in reversed(range(1024))]
+    return f"""
+module DP16KD #(
+    parameter DATA_WIDTH_A = 18, DATA_WIDTH_B = 18, REGMODE_A = "NOREG", REGMODE_B = "NOREG", RESETMODE = "SYNC",
+    parameter ASYNC_RESET_RELEASE = "SYNC", CSDECODE_A = "0b000", CSDECODE_B = "0b000", CLKAMUX = "CLKA", CLKBMUX = "CLKB",
+    parameter WRITEMODE_A = "NORMAL", WRITEMODE_B = "NORMAL", GSR = "AUTO"{inits}
+) ({", ".join(ports)});
+  // 36 bits are the data of both sides.
+  wire [35:0] a_out, b_out;
+  wire [17:0] given_b = {_joined("DIB", 18)};
+  assign {_joined("DOA", 18)} = DATA_WIDTH_B == 36 ? b_out[17:0] : a_out[17:0];
+  assign {_joined("DOB", 18)} = DATA_WIDTH_B == 36 ? b_out[35:18] : b_out[17:0];
+  ssmq_block_ram #(
+      .A_WIDTH(DATA_WIDTH_A), .B_WIDTH(DATA_WIDTH_B), .A_HELD(REGMODE_A == "OUTREG"), .B_HELD(REGMODE_B == "OUTREG"),
+      .INIT({{{", ".join(words)}}})
+  ) ram (
+      .a_clk(CLKA), .a_on(CEA), .a_write(WEA), .a_held(OCEA), .a_address({_joined("ADA", 14)}),
+      .a_mask({{ADA3, ADA2, ADA1, ADA0}}), .a_in({{given_b, {_joined("DIA", 18)}}}), .a_out(a_out),
+      .b_clk(CLKB), .b_on(CEB), .b_write(WEB), .b_held(OCEB), .b_address({_joined("ADB", 14)}),
+      .b_mask({{ADB3, ADB2, ADB1, ADB0}}), .b_in({{18'b0, given_b}}), .b_out(b_out)
+  );
+endmodule
+"""
+
+
+def _ecp5_multiplier() -> str:
+    stages = ("INPUTA", "INPUTB", "PIPELINE", "OUTPUT")
+    settings = ", ".join(f'REG_{stage}_CLK = "NONE", REG_{stage}_CE = "CE0", REG_{stage}_RST = "RST0"' for stage in stages)
+    held = [f'REG_{stage}_CLK != "NONE"' for stage in stages]
+    factors = [_joined(name, 18) for name in "AB"]
+    return f"""
+module MULT18X18D #(
+    parameter {settings},
+    parameter GSR = "ENABLED", RESETMODE = "SYNC", SOURCEB_MODE = "B_SHIFT", MULT_BYPASS = "DISABLED"
+) (
+    input {_scalars("A", 18)}, {_scalars("B", 18)}, {_scalars("C", 18)},
+    input SIGNEDA, SIGNEDB, SOURCEA, SOURCEB, CLK0, CLK1, CLK2, CLK3, CE0, CE1, CE2, CE3, RST0, RST1, RST2, RST3,
+    output {_scalars("P", 36)}
+);
+  {_multiplier(18, factors, ["SIGNEDA", "SIGNEDB"], "CLK0", "CE0", held)}
+  assign {_joined("P", 36)} = product;
+endmodule
+"""
+
+
+def _multiplier(width: int, factors: list[str], signed: list[str], clock: str, enable: str, held: list[str]) -> str:
+    """``product`` of two factors, through those registers that are ``held``: of a, of b, behind the product, behind that."""
+    return f"""wire [{width - 1}:0] a_in = {factors[0]}, b_in = {factors[1]};
+  wire signed [{width}:0] a = {{{signed[0]} & a_in[{width - 1}], a_in}}, b = {{{signed[1]} & b_in[{width - 1}], b_in}};
+  reg signed [{width}:0] a_kept, b_kept;
+  wire signed [{width}:0] a_used = {held[0]} ? a_kept : a, b_used = {held[1]} ? b_kept : b;
+  wire [{2 * width - 1}:0] all = a_used * b_used;
+  reg [{2 * width - 1}:0] first, second;
+  wire [{2 * width - 1}:0] between = {held[2]} ? first : all;
+  wire [{2 * width - 1}:0] product = {held[3]} ? second : between;
+  always @(posedge {clock}) if ({enable}) begin
+    a_kept <= a;
+    b_kept <= b;
+    first <= all;
+    second <= between;
+  end"""
+
+
+def _gowin_ram(name: str, dual: bool, byte: int) -> str:
+    """``byte``: bits of a byte, 8 or 9."""
+    inits = "".join(f", parameter [{32 * byte - 1}:0] INIT_RAM_{index} = 0" for index in HEX)
+    words = [f"INIT_RAM_{HEX[at // 32]}[{at % 32 * byte}+:{byte}]" for at in reversed(range(2048))]
+    padded = ", ".join(words if byte == 9 else (f"1'b0, {word}" for word in words))
+    high = 4 * byte - 1
+    spread = "DI" if byte == 9 else "{1'b0, DI[31:24], 1'b0, DI[23:16], 1'b0, DI[15:8], 1'b0, DI[7:0]}"
+    joined = "out" if byte == 9 else "{out[34:27], out[25:18], out[16:9], out[7:0]}"
+    scaled = "{0} / 8 * 9 + {0} % 8" if byte == 8 else "{0}"
+    if dual:
+        settings = 'READ_MODE = 0, BIT_WIDTH_0 = 32, BIT_WIDTH_1 = 32, BLK_SEL_0 = 0, BLK_SEL_1 = 0, RESET_MODE = "SYNC"'
+        ports = "input CLKA, CEA, RESETA, CLKB, CEB, RESETB, OCE, input [13:0] ADA, ADB, input [2:0] BLKSELA, BLKSELB"
+        widths = scaled.format("BIT_WIDTH_0"), scaled.format("BIT_WIDTH_1")
+        wires = ".a_clk(CLKA), .a_on(CEA), .a_write(1'b1), .a_held(1'b0), .a_address(ADA), .a_mask(ADA[3:0]), .a_out()"
+        wires += ", .b_clk(CLKB), .b_on(CEB), .b_write(1'b0), .b_held(OCE), .b_address(ADB), .b_in(36'b0), .b_mask(4'b0)"
+        wires += ", .b_out(out)"
+        held = ".A_HELD(0), .B_HELD(READ_MODE)"
+    else:
+        settings = 'READ_MODE = 0, WRITE_MODE = 0, BIT_WIDTH = 32, BLK_SEL = 0, RESET_MODE = "SYNC"'
+        ports = "input CLK, CE, RESET, OCE, WRE, input [13:0] AD, input [2:0] BLKSEL"
+        widths = (scaled.format("BIT_WIDTH"),) * 2
+        wires = ".a_clk(CLK), .a_on(CE), .a_write(WRE), .a_held(OCE), .a_address(AD), .a_mask(AD[3:0]), .a_out(out)"
+        wires += ", .b_clk(1'b0), .b_on(1'b0), .b_write(1'b0), .b_held(1'b0), .b_address(14'b0), .b_in(36'b0), .b_mask(4'b0)"
+        wires += ", .b_out()"
+        held = ".A_HELD(READ_MODE), .B_HELD(0)"
+    return f"""
+module {name} #(parameter {settings}{inits}) (
+    {ports}, input [{high}:0] DI, output [{high}:0] DO
+);
+  wire [35:0] out;
+  assign DO = {joined};
+  ssmq_block_ram #(.A_WIDTH({widths[0]}), .B_WIDTH({widths[1]}), {held}, .INIT({{{padded}}})) ram (
+      {wires}, .a_in({spread})
+  );
+endmodule
+"""
+
+
+def _gowin_multiplier(width: int) -> str:
+    held = ["AREG", "BREG", "PIPE_REG", "OUT_REG"]
+    return f"""
+module MULT{width}X{width} #(
+    parameter AREG = 0, BREG = 0, OUT_REG = 0, PIPE_REG = 0, ASIGN_REG = 0, BSIGN_REG = 0, SOA_REG = 0,
+    parameter MULT_RESET_MODE = "SYNC"
+) (
+    input [{width - 1}:0] A, SIA, B, SIB, input ASIGN, BSIGN, ASEL, BSEL, CE, CLK, RESET,
+    output [{2 * width - 1}:0] DOUT, output [{width - 1}:0] SOA, SOB
+);
+  {_multiplier(width, ["A", "B"], ["ASIGN", "BSIGN"], "CLK", "CE", held)}
+  assign DOUT = product;
+endmodule
+"""
+
+
+def _ice40_ram() -> str:
+    """256 words of 16 bits; of a narrower port the address above bit 7 chooses among the bits that it has."""
+    inits = "".join(f", parameter [255:0] INIT_{index[1]} = 0" for index in HEX[:16])
+    loads = " ".join(f"memory[{word}] = INIT_{HEX[word // 16][1]}[{word % 16 * 16}+:16];" for word in range(256))
+    return f"""
+module SB_RAM40_4K #(parameter WRITE_MODE = 0, READ_MODE = 0{inits}) (
+    output [15:0] RDATA, input RCLK, RCLKE, RE, WCLK, WCLKE, WE, input [10:0] RADDR, WADDR, input [15:0] MASK, WDATA
+);
+  // The bits of port number p of 2**mode are those whose place, modulo 2**mode, is p; its data are on bits of their own.
+  localparam integer WRITTEN = WRITE_MODE == 1 ? 0 : WRITE_MODE == 2 ? 1 : 3;
+  localparam integer READ = READ_MODE == 1 ? 0 : READ_MODE == 2 ? 1 : 3;
+  reg [15:0] memory[0:255];
+  reg [15:0] word;
+  reg [2:0] place;
+  initial begin {loads} end
+  wire [2:0] chosen = WADDR[10:8] & ((1 << WRITE_MODE) - 1);
+  wire [15:0] old = memory[WADDR[7:0]];
+  reg [15:0] next, shown;
+  integer i;
+  always @* begin
+    next = old;
+    for (i = 0; i < 16; i = i + 1)
+      if (WRITE_MODE == 0 ? !MASK[i] : i % (1 << WRITE_MODE) == chosen)
+        next[i] = WRITE_MODE == 0 ? WDATA[i] : WDATA[i / (1 << WRITE_MODE) * (1 << WRITE_MODE) + WRITTEN];
+    shown = word;
+    if (READ_MODE != 0) begin
+      shown = 0;
+      for (i = 0; i < 16; i = i + 1)
+        if (i % (1 << READ_MODE) == READ) shown[i] = word[i / (1 << READ_MODE) * (1 << READ_MODE) + place];
+    end
+  end
+  always @(posedge RCLK) if (RCLKE && RE) begin
+    word <= memory[RADDR[7:0]];
+    place <= RADDR[10:8] & ((1 << READ_MODE) - 1);
+  end
+  always @(posedge WCLK) if (WCLKE && WE) memory[WADDR[7:0]] <= next;
+  assign RDATA = shown;
+endmodule
+"""
+
+
+def models_of(family: str) -> str:
+    """The cells of ``family`` as Verilog."""
+    if family == "ecp5":
+        return BLOCK_RAM.read_text() + _ecp5_ram() + _ecp5_multiplier()
+    if family == "gowin":
+        rams = (("SP", False, 8), ("SPX9", False, 9), ("SDPB", True, 8), ("SDPX9B", True, 9))
+        return BLOCK_RAM.read_text() + "".join(_gowin_ram(*ram) for ram in rams) + "".join(map(_gowin_multiplier, (9, 18)))
+    return _ice40_ram() if family == "ice40" else ""

@@ -1,0 +1,95 @@
+"""results/synthesis.json: models of the zoo on parts, routed, their netlists simulated.
+
+    python scripts/measure_synthesis.py FOLDER [ROW ...]
+
+FOLDER keeps the graphs, the RTL and the stages of every synthesis: what is there is not done again. Rows are numbered as in
+DESIGNS, all of them unless some are named; a line is kept as soon as it is done (minutes each).
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from ssmq_brevitas.files import write_whole
+from ssmq_study.report.kinds import load_result
+
+RESULT = Path(__file__).parents[1] / "results" / "synthesis.json"
+SSMQ = [sys.executable, "-c", "from ssmq_cli.main import main; main()"]
+TITLE = "The zoo on parts: placed and routed by nextpnr, without the shift registers around the design"
+HEADINGS = ["model", "shape", "part", "cycles a step", "LUT", "FF", "multipliers", "RAM", "MHz", "seeds", "µs a sequence"]
+HEADINGS += ["sequences/s", "sequences/s for 1,000 LUT", "netlist codes differing"]
+
+
+@dataclass(frozen=True)
+class Design:
+    """``rtl``: words for ``ssmq rtl``; ``synth``: words for ``ssmq synth``."""
+
+    model: str
+    shape: str
+    part: str
+    rtl: tuple[str, ...] = ()
+    synth: tuple[str, ...] = ()
+
+
+def _fast(fps: int, part: str = "lfe5u-25f") -> tuple[str, ...]:
+    return ("--fps", str(fps), "--target", part)
+
+
+SMALLEST = "edge-4x10n4-w4a6"
+DESIGNS = (
+    Design(SMALLEST, "dataflow, a lane each", "lfe5u-25f", (), ("--seeds", "3")),
+    Design(SMALLEST, "dataflow, 2,500/s at 100 MHz", "lfe5u-25f", _fast(2500), ("--seeds", "3")),
+    Design(SMALLEST, "dataflow, 5,000/s at 100 MHz", "lfe5u-25f", _fast(5000), ("--seeds", "3")),
+    Design(SMALLEST, "dataflow, a lane each", "lfe5u-25f", (), ("--seeds", "3", "--speed", "8")),
+    Design("edge-4x16-w6a8", "dataflow, a lane each", "lfe5u-45f", (), ("--seeds", "1")),
+    Design(SMALLEST, "dataflow, a lane each", "xc7a35t"),
+)
+
+
+def said(*arguments: str) -> str:
+    """What a command prints. Raises CalledProcessError if it fails, a differing code included."""
+    print("ssmq", *arguments, flush=True)
+    return subprocess.run([*SSMQ, *arguments], stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def line(design: Design, folder: Path) -> list[str]:
+    """One row of the table."""
+    graphs = folder / design.model
+    if not (graphs / "sequence-dataflow.onnx").is_file():
+        said("export", f"zoo:{design.model}", "--out", str(graphs))
+    home = graphs / "-".join(("rtl", *(word.lstrip("-") for word in design.rtl)))
+    if not (home / "manifest.json").is_file():
+        said("rtl", str(graphs / "sequence-dataflow.onnx"), "--out", str(home), *design.rtl)
+    found = json.loads(said("synth", str(home), "--part", design.part, *design.synth, "--json"))
+    uses = {use["resource"]: use["used"] for use in found["uses"]}
+    rate = found["sequences_per_second"]
+    return [
+        design.model,
+        design.shape,
+        found["part"],
+        f"{found['interval']:,}",
+        *(f"{uses[name]:,}" for name in ("lut", "ff", "dsp", "bram")),
+        f"{found['mhz']:.1f}" if found["mhz"] else "–",
+        str(len(found["routed"]) or "–"),
+        f"{found['microseconds']:,.0f}" if rate else "–",
+        f"{rate:,.0f}" if rate else "–",
+        f"{1000 * rate / uses['lut']:,.0f}" if rate else "–",
+        f"{found['simulated']['differing']} of {found['simulated']['codes']}",
+    ]
+
+
+def main(folder: Path, chosen: list[str]) -> None:
+    known = {tuple(row[:3]): row for row in load_result(RESULT).values["rows"]} if RESULT.exists() else {}
+    for number in map(int, chosen or range(len(DESIGNS))):
+        row = line(DESIGNS[number], folder)
+        known[tuple(row[:3])] = row
+        result = {"kind": "table", "title": TITLE, "headings": HEADINGS, "rows": list(known.values())}
+        write_whole(RESULT, (json.dumps(result, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])

@@ -1,0 +1,81 @@
+"""What is read of the tools' own reports and logs (``data/`` holds them as nextpnr 0.11.1 wrote them)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from ssmq_export.errors import ExportError
+from ssmq_export.estimates import find_part
+from ssmq_export.synthesis import families, find_device
+from ssmq_export.synthesis.report import Lack, lacking, megahertz, overfull, slowest_path, used_of
+from ssmq_export.synthesis.shortage import too_small
+
+DATA = Path(__file__).with_name("data")
+ECP5_REPORT = json.loads((DATA / "ecp5-report.json").read_text())
+OVERFULL = (DATA / "ice40-overfull.log").read_text()
+
+
+def test_resources_are_those_that_nextpnr_reports_and_carries_those_that_yosys_counts():
+    found = used_of(families.ECP5, {"CCU2C": 187, "LUT4": 699}, ECP5_REPORT["utilization"])
+    reported = {
+        name: ECP5_REPORT["utilization"][name]["used"] for name in ("TRELLIS_COMB", "TRELLIS_FF", "MULT18X18D", "DP16KD")
+    }
+    assert found == dict(zip(("lut", "ff", "carry", "dsp", "bram"), (1373, 1575, 2 * 187, 12, 0), strict=True))
+    assert [found[name] for name in ("lut", "ff", "dsp", "bram")] == list(reported.values())
+
+
+def test_the_path_that_limits_is_told_by_instance_and_adds_up():
+    path = slowest_path(ECP5_REPORT)
+    assert [part.instance for part in path] == ["encoder_quant_rounded", "encoder_quant_register"]
+    total = sum(part.logic + part.routing for part in path)
+    assert 1000 / total == pytest.approx(megahertz(ECP5_REPORT), rel=1e-3)
+    assert min(part.logic for part in path) > 0 < min(part.routing for part in path)
+
+
+def test_paths_to_and_from_pins_limit_nothing():
+    """The wire from a pin is as long as nextpnr likes: it is no path of the design."""
+    report = {**ECP5_REPORT, "critical_paths": [dict(path) for path in ECP5_REPORT["critical_paths"]]}
+    outer = next(path for path in report["critical_paths"] if path["from"] != path["to"])
+    outer["path"] = [{**outer["path"][0], "delay": 100.0}]
+    assert slowest_path(report) == slowest_path(ECP5_REPORT)
+
+
+def test_the_log_of_a_failure_says_what_there_is_too_little_of():
+    used, lacks = overfull(OVERFULL, families.ICE40, find_part("ice40up5k"))
+    assert lacks == [Lack("lut", 8237, 5280)]
+    assert used == {"lut": 8237, "dsp": 0, "bram": 10}
+
+
+def test_a_shortage_is_one_line_with_the_resource_and_by_how_much():
+    error = too_small(find_part("ice40up5k"), [Lack("lut", 8237, 5280)], {"lut": 8237}, None)
+    assert str(error) == (
+        "ice40up5k is too small: 8,237 LUT are needed, 2,957 more than its 5,280: take a larger part, or narrow the widths"
+    )
+
+
+def test_a_part_lacks_what_its_data_sheet_does_not_have():
+    used = {"lut": 1, "ff": 35_201, "carry": 4, "dsp": 81, "bram": 0}
+    assert [(lack.resource, lack.used, lack.available) for lack in lacking(used, find_part("xc7z010"))] == [
+        ("ff", 35_201, 35_200), ("dsp", 81, 80),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "speed", "message"),
+    [
+        ("lfe5u-25f", 9, "speed grades 6, 7, 8, not 9"),
+        ("ice40up5k", 6, "no speed grades to choose from"),
+        ("xczu3eg", None, "no open synthesis"),
+        ("gw1nr-8", None, "did you mean gw1nr-9"),
+    ],
+)
+def test_a_part_that_cannot_be_is_refused(name, speed, message):
+    with pytest.raises(ExportError, match=message):
+        find_device(name, speed)
+
+
+def test_the_slowest_grade_is_meant_unless_another_one_is_named():
+    assert [find_device("lfe5u-25f", speed)[1] for speed in (None, 8)] == [6, 8]
+    assert find_device("gw2ar-18")[1] is None
