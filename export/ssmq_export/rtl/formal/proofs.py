@@ -122,7 +122,6 @@ PROOFS = (
     Proof("repeat", "prove_repeat"),
     Proof("repeat-lanes", "prove_repeat", {"LANES": 2, "CHANNELS": 4}),
     Proof("loop", "prove_loop", {"BITS": 1, "BEATS": 1, "GAP": 3, "LATENCY": 5}, cycles=32),
-    Proof("loop-beats", "prove_loop", {"BITS": 1}, cycles=38),
     Proof("scan", "prove_scan", memories=_memory([0] * 4), cycles=40),
     Proof("scan-loop", "prove_scan", {"BEATS": 1}, _memory([0] * 2), cycles=30),
     Proof("table", "prove_lookup", {"BEATS": 3}, _memory([1, 7, 2, 4, 3, 0, 6, 5, 2, 1, 5, 0])),
