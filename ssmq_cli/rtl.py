@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.table import Table
@@ -14,6 +14,7 @@ from .output import console, print_json, say
 if TYPE_CHECKING:
     from ssmq_export.rtl.manifest import Manifest
 
+Shape = Literal["dataflow", "serial"]
 NAME = "rtl"
 EXAMPLE = "ssmq rtl graphs/sequence-dataflow.onnx --out build/rtl"
 
@@ -27,24 +28,31 @@ def command(
     target: Annotated[str | None, typer.Option(help="Part that --fps is for, as in ssmq estimate.")] = None,
     clock: Annotated[float, typer.Option(help="Clock in MHz that --fps is for.", **options.MEGAHERTZ)] = 100.0,
     name: Annotated[str, typer.Option(help="Name of the top level.")] = "network",
+    shape: Annotated[
+        Shape, typer.Option(help="A chain of all layers, or one layer that takes the place of all alike.")
+    ] = "dataflow",
     as_json: options.AsJson = False,
 ) -> None:
     """Write sources, memories, a manifest, a self-test, and packaging for FuseSoC and Vivado.
 
     The folding is the one that the graph keeps (`ssmq estimate --write`), one lane a node without, unless --fps chooses
-    one. `ssmq simulate` runs what was written.
+    one. `ssmq simulate` runs what was written. In the serial shape the layers that are alike take turns in one, with the
+    multipliers that --target has.
     """
     from ssmq_export.door.graph_file import load_graph
     from ssmq_export.errors import ExportError
     from ssmq_export.estimates import estimate_graph, find_part, folded_graph
-    from ssmq_export.rtl import write_rtl
+    from ssmq_export.rtl import serially_folded, write_rtl
 
     model = load_graph(graph, "sequence-dataflow")
     if (fps is None) != (target is None):
         raise ExportError("--fps and --target belong together: give both, or neither for the folding that the graph keeps")
-    if fps is not None and target is not None:
+    multipliers = None
+    if fps is not None and target is not None and shape == "serial":
+        model, multipliers = serially_folded(model, fps, clock), find_part(target).dsp
+    elif fps is not None and target is not None:
         model = folded_graph(model, estimate_graph(model, find_part(target), fps=fps, clock_mhz=clock))
-    manifest = write_rtl(model, out, name)
+    manifest = write_rtl(model, out, name, shape, multipliers)
     if as_json:
         print_json(manifest.model_dump(mode="json"))
         return

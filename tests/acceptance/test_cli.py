@@ -43,7 +43,8 @@ ENGINES = [
     "eager Brevitas", "fused recurrence", "qonnx step", "ONNX Runtime Scan", "dataflow graph", "dataflow graph (DiagonalScan)",
     "integer model",
 ]  # fmt: skip
-TOOLS = {"FINN hardware ops": finn, "hls4ml C++": hls4ml, "RTL in Verilator": rtl}
+RTL = ("RTL in Verilator", "RTL in Verilator, serial")
+TOOLS = {"FINN hardware ops": finn, "hls4ml C++": hls4ml, **dict.fromkeys(RTL, rtl)}
 FOREIGN = [name for name, tool in TOOLS.items() if tool.available()]
 SLOW = ["qonnx step", "dataflow graph", *FOREIGN]
 
@@ -211,7 +212,7 @@ def test_verify_tells_which_engine_and_tensor_differ(folder, tmp_path):
     (tmp_path / "qat-state.safetensors").write_bytes(b"what a killed training leaves")
     done = ssmq("verify", tmp_path, "--json", "--images", 2, "--slow-images", 2, *SMALL_IMAGES, code=1)
     differing = {row["engine"]: row["first"] for row in json.loads(done.out)["engines"] if row["differing"]}
-    assert set(differing) == {"dataflow graph", "integer model", *FOREIGN} - {"hls4ml C++", "RTL in Verilator"}
+    assert set(differing) == {"dataflow graph", "integer model", *FOREIGN} - {"hls4ml C++", *RTL}
     assert all(first.startswith("blocks.1.ssm.x_re_next, sequence") for first in differing.values())
 
 

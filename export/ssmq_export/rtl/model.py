@@ -14,7 +14,8 @@ import onnx
 from ..dataflow.ports import ports_of, values_of
 from ..errors import ExportError
 from .manifest import MANIFEST, load_manifest
-from .project import RTL, write_rtl
+from .netlist import Stream
+from .project import RTL, Shape, write_rtl
 from .schedule import total_cycles
 from .simulator import Pins, Simulator, compiled, require_tools
 from .verilog import with_taps
@@ -110,7 +111,8 @@ class RtlModel:
         """Codes ``(B, T or 1, channels)`` of every tensor that a stream inside carries, from a build of its own."""
         codes = self._given(codes)
         outer = (self.design.given.name, self.design.result.name)
-        streams = [self.manifest.streams[name].stream(name) for name in self.manifest.tensors if name not in outer]
+        names = [*self.manifest.tensors, *self.manifest.layered]
+        streams = [self.manifest.streams[name].stream(name) for name in names if name not in outer]
         with tempfile.TemporaryDirectory(prefix="ssmq-rtl-") as scratch:
             top = self.folder / RTL / f"{self.manifest.top}.sv"
             seen = Path(scratch) / top.name
@@ -119,8 +121,17 @@ class RtlModel:
             taps = [Pins(f"tap_{stream.name}", stream) for stream in streams]
             simulator = self._build(sources, Path(scratch) / SIMULATION, taps=taps)
             simulator.run(*self._vectors(codes), patience=self._patience(0, 0))
-        found = simulator.tapped
-        return {self.manifest.tensors[s.name]: found[s.name].reshape(len(codes), -1, s.channels) for s in streams}
+        return {tensor: found for stream in streams for tensor, found in self._carried(stream, simulator, *codes.shape[:2])}
+
+    def _carried(self, stream: Stream, simulator: Simulator, batch: int, steps: int):
+        """The tensors of a stream that was tapped, and their codes: layer k has a step k iterations later than layer 0."""
+        found = simulator.tapped[stream.name]
+        if stream.name in self.manifest.tensors:
+            yield self.manifest.tensors[stream.name], found.reshape(batch, -1, stream.channels)
+            return
+        slots = found.reshape(-1, stream.slots, stream.channels // stream.slots)
+        for k, tensor in enumerate(self.manifest.layered[stream.name]):
+            yield tensor, slots[k : k + batch * steps, k].reshape(batch, steps, -1)
 
     @property
     def home(self) -> Path:
@@ -155,10 +166,10 @@ class RtlModel:
         return [Pins("in", self.design.given)], [Pins("out", self.design.result)]
 
 
-def run_rtl(model: onnx.ModelProto, codes: np.ndarray) -> dict[str, np.ndarray]:
+def run_rtl(model: onnx.ModelProto, codes: np.ndarray, shape: Shape = "dataflow") -> dict[str, np.ndarray]:
     """As ``engines.run_whole``, in simulated hardware: values of the output, which alone leaves it."""
     with tempfile.TemporaryDirectory(prefix="ssmq-rtl-") as scratch:
-        write_rtl(model, Path(scratch) / "rtl")
+        write_rtl(model, Path(scratch) / "rtl", shape=shape)
         found = RtlModel(Path(scratch) / "rtl").forward(codes)
     output = ports_of(model).output
     return {output.name: values_of(found, output.format.exponent)}

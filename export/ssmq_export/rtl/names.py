@@ -22,13 +22,14 @@ TAKEN = frozenset(
     showcancelled signed small soft solve specify specparam static string strong strong0 strong1 struct super supply0 supply1
     sync_accept_on sync_reject_on table tagged task this throughout time timeprecision timeunit tran tranif0 tranif1 tri tri0
     tri1 triand trior trireg type typedef union unique unique0 unsigned until use uwire var vectored virtual void wait
-    wait_order wand weak weak0 weak1 while wildcard wire with within wor xnor xor clk rst
+    wait_order wand weak weak0 weak1 while wildcard wire with within wor xnor xor clk rst lost unused_paced
     """.split()
 )
 # What is appended to the name of a stream or of an operation.
 SUFFIXES = (
-    "valid", "ready", "data", "last", "a", "c", "d", "register", "fork", "widen", "narrow", "replay", "last_step", "argmax",
-    "queued", "queued_valid", "queued_ready", "queued_data", "queued_last", "queued_register", "queued_fifo",
+    "valid", "ready", "data", "last", "taken", "a", "c", "d", "register", "fork", "widen", "narrow", "lanes", "repeat",
+    "replay", "loop", "last_step", "argmax", "queued", "queued_valid", "queued_ready", "queued_data", "queued_last",
+    "queued_register", "queued_fifo",
 )  # fmt: skip
 
 

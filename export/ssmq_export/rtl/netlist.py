@@ -13,7 +13,10 @@ from .timing import Through
 
 @dataclass(frozen=True)
 class Stream:
-    """A tensor on its way: ``lanes`` of its ``channels`` a beat, ``bits`` each; ``once``: one step a sequence."""
+    """A tensor on its way: ``lanes`` of its ``channels`` a beat, ``bits`` each; ``once``: one step a sequence.
+
+    ``slots``: layers whose tensors follow each other in a step. ``paced``: its reader always takes a beat.
+    """
 
     name: str
     channels: int
@@ -21,6 +24,8 @@ class Stream:
     bits: int
     signed: bool
     once: bool = False
+    slots: int = 1
+    paced: bool = False
 
     @property
     def beats(self) -> int:

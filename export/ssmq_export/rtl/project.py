@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import onnx
@@ -20,20 +22,27 @@ from ..errors import ExportError
 from .build import Design, build
 from .evaluate import evaluated
 from .manifest import MANIFEST, NAME, Manifest, manifest_of
+from .multipliers import with_multipliers
 from .names import LIBRARY, TAKEN, Names
 from .packaging import core_file, packaging_script, readme, self_test
 from .schedule import queued
+from .serial import build_serial
 from .verilog import top_level
 
 # What the design itself is, in ``RTL``; the library's modules and the memories lie beside it.
 RTL, TEST, TOP, GRAPH, FAMILIES = "rtl", "test", "network", "graph.onnx", "families"
 TESTED_SEQUENCES, TESTED_STEPS = 2, 24
+Shape = Literal["dataflow", "serial"]
+SHAPES = {"dataflow": build, "serial": build_serial}
 
 
-def write_rtl(model: onnx.ModelProto, folder: Path, name: str = TOP) -> Manifest:
+def write_rtl(
+    model: onnx.ModelProto, folder: Path, name: str = TOP, shape: Shape = "dataflow", multipliers: int | None = None
+) -> Manifest:
     """Generate the RTL of ``model``, a sequence dataflow graph, into ``folder``; what was generated there is replaced.
 
-    Its foldings are those that the graph keeps, one lane each where it keeps none. Raises ExportError, and leaves nothing
+    Its foldings are those that the graph keeps, one lane each where it keeps none. ``multipliers``: how many of the device
+    there are, if not as many as there are products. Raises ExportError, and leaves nothing
     behind, for a graph that the checker refuses, an operation without RTL, lanes that do not divide, and a folder that
     holds something else.
     """
@@ -46,7 +55,10 @@ def write_rtl(model: onnx.ModelProto, folder: Path, name: str = TOP) -> Manifest
     foldings = foldings_of(model, graph.operations)
     if foldings is None:
         foldings = [Folding((1,) * len(operation.dims)) for operation in graph.operations]
-    design = queued(build(graph, foldings, Names(name)))
+    design = SHAPES[shape](graph, foldings, Names(name))
+    if multipliers is not None:
+        design = replace(design, cells=with_multipliers(design.cells, multipliers))
+    design = queued(design)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".rtl-") as scratch:
         made = Path(scratch) / "rtl"

@@ -3,7 +3,8 @@
 With input always there and output always taken, a chain of stream modules settles to the interval of its slowest part. A
 queue is needed where ways from one tensor meet again, in front of the join, on the way that is shorter, and in front of
 what takes beats unevenly: as deep as the beats that wait there when steps come at that interval. A replay has room for the
-beats that come while those of the step before pass for the last time.
+beats that come while those of the step before pass for the last time. Inside a loop, where every reader takes each beat, the
+same schedule says what else needs a queue, and how fast the loop may turn.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from . import library
 from .build import Design
 from .netlist import Cell, Stream
-from .timing import Replayed, serial
+from .timing import Looped, Replayed, serial
 
 # Steps after which what waits at a join no longer grows: those on the way at once, and a few. Cycles of so many are counted.
 SETTLED = 256
@@ -26,10 +27,14 @@ def interval(design: Design) -> int:
     return max(cell.interval for cell in design.cells if not next(iter(cell.inputs.values())).once)
 
 
-def departures(cell: Cell, times: dict[str, np.ndarray], sequences: int) -> np.ndarray:
-    """When beats leave ``cell``; a join takes a beat when both are there."""
+def departures(cell: Cell, times: dict[str, np.ndarray], sequences: int) -> dict[str, np.ndarray]:
+    """When beats leave ``cell``, by stream; a join takes a beat when both are there, a loop's own are back in time."""
+    if isinstance(cell.timing, Looped):
+        found = cell.timing.issued(times[cell.inputs["in"].name], sequences)
+        return {stream.name: leaving for stream, leaving in zip(cell.outputs.values(), found, strict=True)}
     arrivals = [times[stream.name] for stream in cell.inputs.values()]
-    return cell.timing.departures(np.maximum.reduce(arrivals), sequences)
+    leaving = cell.timing.departures(np.maximum.reduce(arrivals), sequences)
+    return {stream.name: leaving for stream in cell.outputs.values()}
 
 
 def total_cycles(design: Design, sequences: int, steps: int) -> tuple[int, int]:
@@ -52,8 +57,7 @@ def _ends(design: Design, steps: int) -> tuple[int, int]:
     for count in (1, 2):
         times = {design.given.name: np.arange(count * steps * design.given.beats)}
         for cell in design.cells:
-            leaving = departures(cell, times, count)
-            times |= {stream.name: leaving for stream in cell.outputs.values()}
+            times |= departures(cell, times, count)
         ends.append(int(times[design.result.name][-1]) + 1)
     return ends[0], ends[1]
 
@@ -64,29 +68,55 @@ def queued(design: Design) -> Design:
     return replace(design, cells=with_queues(design.cells, {design.given.name: serial(spacing.reshape(-1))}))
 
 
-def with_queues(cells: list[Cell], times: dict[str, np.ndarray]) -> list[Cell]:
-    """``cells`` with queues in front of those that keep beats waiting; ``times`` in which the given ones come."""
-    found: list[Cell] = []
-    for cell in cells:
-        if len(cell.inputs) > 1 or cell.timing.uneven:
-            cell = _with_queues(cell, times, found)
-        leaving = departures(cell, times, 1)
-        if isinstance(cell.timing, Replayed):
-            cell = _with_room(cell, times, leaving)
-        times |= {stream.name: leaving for stream in cell.outputs.values()}
-        found.append(cell)
-    return found
+def with_queues(cells: list[Cell], given: dict[str, np.ndarray]) -> list[Cell]:
+    """``cells`` with queues in front of those that keep beats waiting, and with loops as slow as their layers ask for;
+    ``given``: the cycles in which beats come."""
+    while True:
+        times, found = dict(given), []
+        for cell in cells:
+            paced = any(stream.paced for stream in cell.inputs.values())
+            if not isinstance(cell.timing, Looped) and (len(cell.inputs) > 1 or cell.timing.uneven or paced):
+                cell = _with_queues(cell, times, found)
+            leaving = departures(cell, times, 1)
+            if isinstance(cell.timing, Replayed):
+                cell = _with_room(cell, times, next(iter(leaving.values())))
+            times |= leaving
+            found.append(cell)
+        slower = [_slower(cell, cells, times) if isinstance(cell.timing, Looped) else cell for cell in cells]
+        if slower == cells:
+            return found
+        cells = slower
+
+
+def _slower(loop: Cell, cells: list[Cell], times: dict[str, np.ndarray]) -> Cell:
+    """``loop``, with longer slots where a cell falls behind, or a beat is not back when it is wanted, ``slots`` + 1 slots
+    later."""
+    timing, out = loop.timing, loop.outputs["out"]
+    busiest = max(cell.interval for cell in cells if not next(iter(cell.inputs.values())).once)
+    if busiest > loop.interval:
+        return library.loop(*loop.inputs.values(), *loop.outputs.values(), -(-busiest // timing.slots))
+    wanted = (times[out.name] - timing.latency).reshape(-1, timing.slots, timing.beats)
+    # Of slot 0 the result takes the place, from its first cycle on without a gap.
+    wanted[1:, 0] = wanted[:-1, -1, -1:] + 2 + np.arange(timing.beats)
+    later = (timing.slots + 1) * timing.beats
+    # Two cycles pass in the loop's own queue.
+    late = int((times[loop.inputs["back"].name][:-later] + 2 - wanted.reshape(-1)[later:]).max())
+    if late <= 0:
+        return loop
+    return library.loop(*loop.inputs.values(), *loop.outputs.values(), timing.slot + -(-late // (timing.slots + 1)))
 
 
 def _with_queues(cell: Cell, times: dict[str, np.ndarray], cells: list[Cell]) -> Cell:
-    arrivals = np.maximum.reduce([times[stream.name] for stream in cell.inputs.values()])
-    taken = cell.timing.taken(arrivals)
     inputs = dict(cell.inputs)
-    for port, stream in cell.inputs.items():
-        # Beats that came before beat k is taken, itself not counted.
-        waiting = np.searchsorted(times[stream.name], taken) - np.arange(len(taken))
-        if (most := int(waiting.max())) > 0:
-            inputs[port] = _queue(stream, most, times, cells)
+    for again in (False, True):
+        arrivals = np.maximum.reduce([times[stream.name] for stream in inputs.values()])
+        taken = cell.timing.taken(arrivals)
+        for port, stream in inputs.items():
+            # Beats that came before beat k is taken, itself not counted.
+            waiting = np.searchsorted(times[stream.name], taken) - np.arange(len(taken))
+            # A queue takes a cycle or two, for which what is paced would have to wait.
+            if (most := int(waiting.max())) > 0 and (stream.paced or not again):
+                inputs[port] = _queue(stream, most, times, cells)
     return replace(cell, inputs=inputs)
 
 
@@ -101,8 +131,8 @@ def _with_room(cell: Cell, times: dict[str, np.ndarray], leaving: np.ndarray) ->
 
 
 def _queue(stream: Stream, beats: int, times: dict[str, np.ndarray], cells: list[Cell]) -> Stream:
-    held = stream.named(f"{stream.name}_queued")
+    held = replace(stream, name=f"{stream.name}_queued", paced=False)
     cell = library.register(stream, held) if beats == 1 else library.fifo(stream, held, beats + 2)
     cells.append(cell)
-    times[held.name] = departures(cell, times, 1)
+    times |= departures(cell, times, 1)
     return held

@@ -124,3 +124,47 @@ class LastStep(Through):
 
     def departures(self, arrivals, sequences):
         return arrivals.reshape(sequences, -1)[:, -self.beats :].reshape(-1) + self.latency
+
+
+@dataclass(frozen=True)
+class Looped(Through):
+    """A layer that is ``slots`` of them, ``beats`` each: a beat every ``gap`` cycles, ``idle`` more behind a slot."""
+
+    slots: int = 2
+    beats: int = 1
+    gap: int = 1
+    idle: int = 0
+
+    def interval(self, beats):
+        return self.slots * self.slot
+
+    @property
+    def slot(self) -> int:
+        return self.beats * self.gap + self.idle
+
+    def issued(self, arrivals: np.ndarray, sequences: int) -> tuple[np.ndarray, np.ndarray]:
+        """When beats of every slot leave into the layer, and those of steps that have been through all of it.
+
+        A step that is late makes all slots wait, at the end of a sequence a hollow one takes its place while others are on
+        their way. A step that is through leaves when slot 0 begins.
+        """
+        steps = arrivals.reshape(-1, self.beats)
+        each, place = len(steps) // sequences, np.arange(self.beats)
+        rest = self.slot + self.gap * place + self.slot * np.arange(self.slots - 1)[:, None]
+        solid, taken, shown, free, begun, k = [False] * (self.slots + 1), [], [], 0, 0, 0
+        while True:
+            if solid[-1]:
+                shown.append(begun + place)
+            pending = any(solid[:-1])
+            if k == len(steps) and not pending:
+                break
+            hollow = k == len(steps) or (k % each == 0 and pending and steps[k, 0] > free)
+            first = free + self.gap * place if hollow else serial(np.maximum(steps[k], free), self.gap)
+            k += not hollow
+            solid = [not hollow, *solid[:-1]]
+            others = first[-1] - (self.beats - 1) * self.gap + rest
+            taken += [first, others.reshape(-1)]
+            # A cycle passes between two slots.
+            begun = int(others[-1, -1]) + 2
+            free = begun + self.gap + self.idle - 2
+        return np.concatenate(taken) + self.latency, np.concatenate(shown)

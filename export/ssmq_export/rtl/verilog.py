@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import library
 from .netlist import Cell, Stream
 from .timing import Through
 
@@ -23,9 +24,23 @@ def top_level(cells: list[Cell], given: dict[str, Stream], result: dict[str, Str
     for stream in inside:
         lines.append(f"  wire {stream.name}_valid, {stream.name}_ready, {stream.name}_last;")
         lines.append(f"  wire {_range(stream.width)}{stream.name}_data;")
+    paced = [stream.name for stream in inside if stream.paced]
+    if paced:
+        lines += _paced(paced)
     for cell in cells:
         lines += ["", *_instance(cell, outer)]
     return "\n".join([*lines, "endmodule", ""])
+
+
+def _paced(names: list[str]) -> list[str]:
+    """Streams whose reader always takes a beat, as the schedule has it: ready need not be asked for, and simulation checks."""
+    lines = ["", "  // Paced: their readers are never busy when a beat comes."]
+    for name in names:
+        lines.append(f"  wire {name}_taken;")
+        lines.append(f"  assign {name}_ready = 1'b1;")
+    lost = " | ".join(f"({name}_valid & ~{name}_taken)" for name in names)
+    lines += ["`ifndef SYNTHESIS", f"  wire lost = {lost};", "  always @(posedge clk) if (~rst) assert (~lost);", "`endif"]
+    return [*lines, f"  wire unused_paced = &{{1'b0, {', '.join(f'{name}_taken' for name in names)}}};"]
 
 
 def with_taps(text: str, streams: list[Stream]) -> str:
@@ -60,18 +75,23 @@ def _ports(name: str, stream: Stream, forward: str, backward: str) -> list[str]:
 def _instance(cell: Cell, outer: dict[str, str]) -> list[str]:
     settings = [f"      .{key}({value})" for key, value in cell.parameters.items()]
     settings += [f'      .{key}("{rom.name}.mem")' for key, rom in cell.roms.items()]
-    wires = [(port, outer.get(stream.name, stream.name)) for port, stream in cell.inputs.items()]
     outputs = [outer.get(stream.name, stream.name) for stream in cell.outputs.values()]
-    pins = [f"      .{port}_{wire}({name}_{wire})" for port, name in wires for wire in WIRES]
+    pins = [
+        f"      .{port}_{wire}({outer.get(stream.name, stream.name)}_{'taken' if stream.paced and wire == 'ready' else wire})"
+        for port, stream in cell.inputs.items()
+        for wire in WIRES
+    ]
     if cell.module == "ssmq_fork":
         first = outputs[0]
         pins += [f"      .out_{wire}({{{', '.join(f'{name}_{wire}' for name in reversed(outputs))}}})" for wire in WIRES[:2]]
         pins += [f"      .out_{wire}({first}_{wire})" for wire in WIRES[2:]]
     else:
-        pins += [f"      .out_{wire}({outputs[0]}_{wire})" for wire in WIRES]
-    if cell.module != "ssmq_last_step":
+        named = zip(cell.outputs, outputs, strict=True)
+        pins += [f"      .{port}_{wire}({name}_{wire})" for port, name in named for wire in WIRES]
+    if cell.module not in library.WIRED:
         pins += ["      .clk(clk)", "      .rst(rst)"]
-    others = [f"  assign {{{name}_last, {name}_data}} = {{{outputs[0]}_last, {outputs[0]}_data}};" for name in outputs[1:]]
+    copies = outputs[1:] if cell.module == "ssmq_fork" else []
+    others = [f"  assign {{{name}_last, {name}_data}} = {{{outputs[0]}_last, {outputs[0]}_data}};" for name in copies]
     return [
         f"  // {_told(cell)}",
         f"  {cell.module} #(",

@@ -84,7 +84,9 @@ ECP5 = Flow(
         )
     },
     registers={
-        "TRELLIS_FF": Register("DI", "Q", "CLK", "CE", {"CLKMUX": "CLK", "CEMUX": "CE", "REGSET": "RESET"}, ("LSR", "M"))
+        "TRELLIS_FF": Register(
+            "DI", "Q", "CLK", "CE", {"CLKMUX": "CLK", "CEMUX": "CE", "REGSET": "RESET"}, ("LSR", "M"), ("CEMUX", "1 ")
+        )
     },
     goal=200.0,
 )

@@ -27,7 +27,8 @@ class Side:
 
 @dataclass(frozen=True)
 class Register:
-    """A plain register: its ports, and the parameters that it has as such. ``enable`` may be missing from a cell."""
+    """A plain register: its ports, and the parameters that it has as such. ``enable`` may be missing from a cell, and says
+    nothing where a parameter is as in ``always``."""
 
     given: str
     result: str
@@ -35,6 +36,7 @@ class Register:
     enable: str
     settings: dict[str, str] = field(default_factory=dict)
     idle: tuple[str, ...] = ()
+    always: tuple[str, str] = ("", "")
 
 
 def packed(module: dict, rams: Mapping[str, tuple[Side, ...]], registers: Mapping[str, Register]) -> int:
@@ -88,24 +90,31 @@ def _registers_behind(cell, side, cells, readers, registers) -> dict[tuple[str, 
         wires = cells[name]["connections"]
         if wires[kind.clock] != cell["connections"][side.clock]:
             return {}
-        enables.add(tuple(wires.get(kind.enable, ["1"])))
+        enables.add(_enable(cells[name], kind))
         found[port, place] = name
     return found if len(enables) == 1 else {}
 
 
 def _plain(register: dict, kind: Register) -> bool:
     wires = register["connections"]
-    settings = all(register["parameters"].get(key, value) == value for key, value in kind.settings.items())
+    has = register["parameters"]
+    settings = all(has.get(key, value) == value or (key, has[key]) == kind.always for key, value in kind.settings.items())
     return settings and all(wires.get(port, ["0"]) in (["0"], ["x"]) for port in kind.idle)
+
+
+def _enable(register: dict, kind: Register) -> tuple:
+    name, value = kind.always
+    always = register["parameters"].get(name) == value
+    return ("1",) if always else tuple(register["connections"].get(kind.enable, ["1"]))
 
 
 def _pack(cell, side, behind, cells, registers) -> None:
     for (port, place), name in behind.items():
         kind = registers[cells[name]["type"]]
-        wires = cells.pop(name)["connections"]
-        cell["connections"][port][place] = wires[kind.result][0]
+        register = cells.pop(name)
+        cell["connections"][port][place] = register["connections"][kind.result][0]
         for enable in side.enables:
-            cell["connections"][enable] = wires.get(kind.enable, ["1"])
+            cell["connections"][enable] = list(_enable(register, kind))
     cell["parameters"].update(side.registered)
 
 

@@ -66,6 +66,10 @@ def foreign_engines(step: onnx.ModelProto, dataflow: onnx.ModelProto, whole: onn
         found.append(Engine("hls4ml C++", lambda codes, names: hls4ml.run_hls4ml(step, codes, names), slow=True))
     if rtl.available():
         found.append(Engine("RTL in Verilator", lambda codes, names: rtl.run_rtl(whole, codes), slow=True))
+        if rtl.has_layers(whole):
+            found.append(
+                Engine("RTL in Verilator, serial", lambda codes, names: rtl.run_rtl(whole, codes, "serial"), slow=True)
+            )
     return found
 
 

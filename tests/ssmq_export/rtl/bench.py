@@ -8,14 +8,17 @@ from pathlib import Path
 import numpy as np
 from ssmq_export.dataflow import ranges
 from ssmq_export.dataflow.diagonal_scan import output_ranges
+from ssmq_export.dataflow.folding import Folding
 from ssmq_export.dataflow.hardware import Part, ScanShape
 from ssmq_export.dataflow.operation import Operation
 from ssmq_export.dataflow.rows import compile_rows
 from ssmq_export.rtl import library as library_cells
 from ssmq_export.rtl.build import Builder
+from ssmq_export.rtl.layers import Layers
 from ssmq_export.rtl.names import LIBRARY, Names
 from ssmq_export.rtl.netlist import Cell, Stream
 from ssmq_export.rtl.schedule import departures, with_queues
+from ssmq_export.rtl.serial import visit_layers
 from ssmq_export.rtl.simulator import Pins, Simulator, compiled
 from ssmq_export.rtl.verilog import top_level
 
@@ -24,7 +27,10 @@ STEPS, SEQUENCES = 5, 3
 
 @dataclass
 class Case:
-    """Operations in a row, the lanes of each, and codes ``(B, T, channels)`` of what comes from outside."""
+    """Operations in a row, the lanes of each, and codes ``(B, T, channels)`` of what comes from outside.
+
+    ``layers``: how many layers the operations are, in the serial shape; ``lanes`` are those of the first one.
+    """
 
     name: str
     operations: list[Operation]
@@ -33,6 +39,7 @@ class Case:
     each_step: bool = True
     use_dsp: bool = True
     argmax: bool = False
+    layers: int = 1
     streams: dict[str, Stream] = field(default_factory=dict)
 
     def expected(self) -> np.ndarray:
@@ -68,8 +75,7 @@ class Bench:
         case = self.cases[number]
         times = arrivals(case)
         for cell in self.cells[number]:
-            leaving = departures(cell, times, SEQUENCES)
-            times |= {stream.name: leaving for stream in cell.outputs.values()}
+            times |= departures(cell, times, SEQUENCES)
         return times[case.streams["out"].name]
 
 
@@ -85,12 +91,14 @@ def bench(cases: list[Case], folder: Path, library: Path = LIBRARY, wanted=lambd
     names, kept, cells, inputs, outputs = Names(), [], [], {}, {}
     for case in cases:
         number = len(kept)
-        builder = Builder(case.operations, (case.operations[-1].output,), names)
+        leaving = case.operations[-1].output
+        # What enters and leaves layers is read outside them.
+        outer = ([], (*case.codes, leaving)) if case.layers > 1 else (case.operations, (leaving,))
+        builder = Builder(*outer, names)
         for name in case.codes:
             limits = next(s for o in case.operations for n, s in zip(o.inputs, o.sources, strict=True) if n == name)
             case.streams[name] = builder.enter(name, limits)
-        for operation, lanes in zip(case.operations, case.lanes, strict=True):
-            builder.visit(operation, lanes, case.use_dsp)
+        _visit(builder, case)
         case.streams["out"] = result = builder.leave(case.operations[-1].output, case.each_step)
         if case.argmax:
             place = Stream(names.new("place"), 1, 1, max(1, (result.beats - 1).bit_length()), False, result.once)
@@ -103,6 +111,19 @@ def bench(cases: list[Case], folder: Path, library: Path = LIBRARY, wanted=lambd
         kept.append(case)
         cells.append(with_queues(builder.cells, arrivals(case)))
     return Bench(kept, cells, side_by_side(cells, inputs, outputs, folder, library))
+
+
+def _visit(builder: Builder, case: Case) -> None:
+    foldings = [Folding(lanes, case.use_dsp) for lanes in case.lanes]
+    if case.layers == 1:
+        for operation, folding in zip(case.operations, foldings, strict=True):
+            builder.visit(operation, folding)
+        return
+    size = len(case.operations) // case.layers
+    groups = [case.operations[start : start + size] for start in range(0, len(case.operations), size)]
+    (entry,) = case.codes
+    layers = Layers([], groups, [], [entry, *(group[-1].output for group in groups)])
+    visit_layers(builder, layers, {one.output: folding for one, folding in zip(groups[0], foldings, strict=True)})
 
 
 def side_by_side(cells: list[list[Cell]], inputs, outputs, folder: Path, library: Path = LIBRARY) -> Simulator:

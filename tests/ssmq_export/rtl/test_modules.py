@@ -61,6 +61,41 @@ def residual(name, rng, matrix_lanes, lanes):
     return Case(name, [one, two, three], [matrix_lanes, (lanes,), (lanes,)], {x: drawn(rng, source)})
 
 
+def layer_case(name, rng, count, heads, lanes, modes=2):
+    """Layers of a scan, a requantiser, two matrices of one tensor, their product and the way around it, where shifts, offsets
+    and factors differ; the last one feeds nothing but the output."""
+    operations, given = [], f"{name}_u"
+    source = span(heads, -8, 7)
+    scan_lanes, matrix_lanes, joint_lanes = lanes
+    for k in range(count):
+        x = f"{name}.{k}"
+        parameters = {
+            "a_re": numbers(rng, (heads, modes), -7, 7), "a_im": numbers(rng, (heads, modes), -7, 7),
+            "b_re": numbers(rng, (heads, modes), 0, 1) << k, "b_im": np.zeros((heads, modes), np.int64),
+            "c_re": numbers(rng, (heads, modes), -3, 3), "c_im": numbers(rng, (heads, modes), -3, 3),
+            "d": numbers(rng, (heads,), -3, 3), "shift": numbers(rng, (1,), 3, 4),
+        }  # fmt: skip
+        one = scan(f"{x}.ssm", given, source, parameters, 5)
+        lines = numbers(rng, (heads, 1), 9, 30) * np.arange(1, 8) + numbers(rng, (heads, 1), -40, 40)
+        act = counting(f"{x}.act", one.output, one.limits, lines, 0)
+        weights = [numbers(rng, (heads, heads), -8, 7) for _ in range(2)]
+        value, gate = (dense(f"{x}.m{i}", act.output, act.limits, weight) for i, weight in enumerate(weights))
+        rounded = counting(f"{x}.value", value.output, value.limits, rounding_thresholds(np.arange(-3, 5), 3 + k % 2), -4)
+        share = counting(f"{x}.gate", gate.output, gate.limits, rounding_thresholds(np.arange(1, 4), 4 - k % 2), 0)
+        limits = ranges.product(rounded.limits, share.limits)
+        product = operation("product", f"{x}.mul", {rounded.output: rounded.limits, share.output: share.limits}, limits)
+        factor = np.array([1 << k % 3])
+        aligned = operation("shift", f"{x}.aligned", {given: source}, ranges.product(source, (factor, factor)), constant=factor)
+        sources = {aligned.output: aligned.limits, product.output: limits}
+        total = operation("sum", f"{x}.add", sources, ranges.total(aligned.limits, limits, 1))
+        left = counting(f"{x}.y", total.output, total.limits, rounding_thresholds(np.arange(-7, 8), 1 + k % 2), -8)
+        operations += [one, act, value, gate, rounded, share, product, aligned, total, left]
+        given, source = left.output, left.limits
+    every = [scan_lanes, joint_lanes, matrix_lanes, matrix_lanes, *[joint_lanes] * 6]
+    codes = {f"{name}_u": drawn(rng, span(heads, -8, 7), steps=7)}
+    return Case(name, operations, every, codes, layers=count)
+
+
 def matrices(name, rng):
     """Two that take equally long: the second one's inputs come as slowly as it can bear, and must never wait."""
     source = span(6, -8, 7)
@@ -165,6 +200,17 @@ def cases(seed: int) -> list[Case]:
     ):
         one = operation("offset", f"{name}_y", {f"{name}_x": source}, source, constant=np.array([0]))
         found.append(Case(name, [one], [(1,)], {f"{name}_x": drawn(rng, source)}, argmax=True))
+    # An encoder, whose products its requantiser does.
+    source = span(1, 0, 63)
+    spread = dense("encoder_x", "encoder_u", source, numbers(rng, (1, 6), -8, 7))
+    rounded = counting("encoder_y", "encoder_x", spread.limits, rounding_thresholds(np.arange(-7, 8), 4), -8)
+    found.append(Case("encoder", [spread, rounded], [(2, 1), (2,)], {"encoder_u": drawn(rng, source)}))
+    found += [
+        layer_case("two_layers", rng, 2, 4, ((1, 1), (1, 2), (1,))),
+        layer_case("three_layers", rng, 3, 3, ((1, 2), (1, 1), (1,))),
+        layer_case("wide_layers", rng, 4, 4, ((2, 2), (2, 2), (2,))),
+        layer_case("whole_layers", rng, 2, 2, ((2, 2), (2, 2), (2,))),
+    ]
     # Multipliers of LUTs, an even and an odd number of rows.
     luts = [
         scan_case("lut_scan", rng, 3, 4, (1, 1), drive="product"),

@@ -51,7 +51,7 @@ def diamond(passes: int) -> Design:
     cells = [
         library.fork(given, [long, short]),
         library.replay(long, replayed, passes),
-        library.matvec(replayed, product, np.ones((4, 4), np.int64)),
+        library.matvec(replayed, product, np.ones((1, 4, 4), np.int64)),
         library.add(short, product, result, (0, 0), 1),
     ]
     return Design(cells, given, result)
@@ -60,12 +60,12 @@ def diamond(passes: int) -> Design:
 def test_the_shorter_way_gets_a_queue_for_what_waits():
     design = queued(diamond(4))
     assert interval(design) == 16
-    # The first sum leaves 2 + 3 + 6 cycles after the first beat, the other three beats of the step long there.
+    # The first sum leaves 2 + 3 + 4 cycles after the first beat, the other three beats of the step long there.
     (queue,) = [cell for cell in design.cells if cell.module == "ssmq_fifo"]
     assert queue.inputs["in"].name == "x_1" and queue.parameters["DEPTH"] >= 4
     first, further = total_cycles(design, 1, 1)[0], total_cycles(design, 1, 1)[1]
-    # The last of 16 beats of the replay is there in cycle 2 + 15, its sum 6 later, and 1 for the sum of both.
-    assert (first, further) == (2 + 15 + 6 + 1 + 1, 16)
+    # The last of 16 beats of the replay is there in cycle 2 + 15, its sum 4 later, and 1 for the sum of both.
+    assert (first, further) == (2 + 15 + 4 + 1 + 1, 16)
     assert total_cycles(design, 3, 5) == (first + 14 * 16, 5 * 16)
 
 

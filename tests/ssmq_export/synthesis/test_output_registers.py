@@ -43,6 +43,15 @@ def test_registers_of_one_clock_and_enable_become_the_rams():
     assert ram["connections"]["OCEB"] == [ENABLE]
 
 
+def test_registers_that_are_always_enabled_become_the_rams():
+    module = netlist()
+    for name in ("low", "high"):
+        # As Yosys writes a text of nothing but binary digits.
+        module["cells"][name]["parameters"]["CEMUX"] = "1 "
+        module["cells"][name]["connections"]["CE"] = ["0"]
+    assert pack(module) == 2 and module["cells"]["ram"]["connections"]["OCEB"] == ["1"]
+
+
 def test_a_read_of_36_bits_uses_both_sides():
     module = netlist(36)
     module["cells"]["low"]["connections"]["DI"] = [6]

@@ -54,12 +54,15 @@ def _generated() -> list[Proof]:
     sums = ranges.matmul(_ends(0, 1, 2), weight)
     factor, term = np.array([3, -2]), np.array([5, -6])
     scaled = ranges.total(ranges.product(_ends(-4, 3, 2), (factor, factor)), (term, term), 1)
+    powers = np.array([1, 4])
+    doubled = ranges.total(ranges.product(_ends(-4, 3, 2), (powers, powers)), (term, term), 1)
     rounded = stream_of("y", _ends(-4, 3, 2), 1)
     line, common = (Line(numbers, numbers - 2, 2, -4, 3) for numbers in (factor, factor[:1]))
     return [
-        _cell("matvec", library.matvec(bits, stream_of("y", sums, 1), weight)),
-        _cell("matvec-2", library.matvec(stream_of("x", _ends(0, 1, 2), 2), stream_of("y", sums, 1), weight)),
+        _cell("matvec", library.matvec(bits, stream_of("y", sums, 1), weight[None])),
+        _cell("matvec-2", library.matvec(stream_of("x", _ends(0, 1, 2), 2), stream_of("y", sums, 1), weight[None])),
         _cell("affine", library.affine(code, stream_of("y", scaled, 1), factor, term)),
+        _cell("affine-powers", library.affine(code, stream_of("y", doubled, 1), powers, term)),
         _cell("requantiser", library.affine(code, rounded, factor, line.term, line)),
         _cell("requantiser-common", library.affine(code, rounded, factor[[0, 0]], common.term[[0, 0]], common)),
     ]
@@ -88,6 +91,7 @@ PROOFS = (
     _round(6, 4, 3, True),
     _round(12, 5, 5, False),
     Proof("register", "prove_register"),
+    Proof("half-register", "prove_half_register"),
     Proof("fifo", "prove_fifo"),
     Proof("fifo-4", "prove_fifo", {"DEPTH": 4}),
     Proof("fork", "prove_fork"),
@@ -115,6 +119,9 @@ PROOFS = (
     Proof("argmax", "prove_argmax"),
     Proof("argmax-unsigned", "prove_argmax", {"BEATS": 4, "IN_SIGNED": 0}),
     Proof("replay", "prove_replay"),
+    Proof("repeat", "prove_repeat"),
+    Proof("repeat-lanes", "prove_repeat", {"LANES": 2, "CHANNELS": 4}),
+    Proof("loop", "prove_loop", {"BITS": 1, "BEATS": 1, "GAP": 3, "LATENCY": 5}, cycles=32),
     Proof("scan", "prove_scan", memories=_memory([0] * 4), cycles=40),
     Proof("scan-loop", "prove_scan", {"BEATS": 1}, _memory([0] * 2), cycles=30),
     Proof("table", "prove_lookup", {"BEATS": 3}, _memory([1, 7, 2, 4, 3, 0, 6, 5, 2, 1, 5, 0])),

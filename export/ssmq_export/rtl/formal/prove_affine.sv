@@ -12,6 +12,7 @@ module prove_affine #(
     parameter int FACTOR = 1,
     parameter int TERM = 0,
     parameter int FACTOR_BITS = 0,
+    parameter int POWERS = 0,
     parameter int TERM_BITS = 8,
     parameter int STYLE = 0,
     parameter int ROUND = 0,
@@ -26,11 +27,11 @@ module prove_affine #(
     input wire               in_last,
     input wire               out_ready
 );
-  localparam int LATENCY = (COMMON != 0 ? 1 : FACTOR_BITS == 0 ? 3 : 6) + (ROUND != 0 ? 2 : 0);
+  localparam int LATENCY = (COMMON != 0 || FACTOR_BITS == 0 ? 1 : POWERS != 0 ? 2 : 4) + (ROUND != 0 ? 2 : 0);
   wire in_ready, out_valid, out_last;
   wire [OUT_BITS-1:0] out_data;
   ssmq_affine #(.LANES(1), .BEATS(BEATS), .IN_BITS(IN_BITS), .IN_SIGNED(IN_SIGNED), .OUT_BITS(OUT_BITS),
-      .SUM_BITS(SUM_BITS), .COMMON(COMMON), .FACTOR(FACTOR), .TERM(TERM), .FACTOR_BITS(FACTOR_BITS), .TERM_BITS(TERM_BITS),
+      .SUM_BITS(SUM_BITS), .COMMON(COMMON), .FACTOR(FACTOR), .TERM(TERM), .FACTOR_BITS(FACTOR_BITS), .POWERS(POWERS), .TERM_BITS(TERM_BITS),
       .FILE("memory.mem"), .STYLE(STYLE), .ROUND(ROUND), .SHIFT(SHIFT), .LOW(LOW), .HIGH(HIGH)) dut (.*);
 
   logic [7:0] beat;
@@ -50,6 +51,8 @@ module prove_affine #(
     formal_integer #(.BITS(TERM_BITS), .WIDE(32)) of_term (.code(word[FACTOR_BITS+:TERM_BITS]), .value(term));
     if (FACTOR_BITS == 0) begin : g_one
       assign factor = 1;
+    end else if (POWERS != 0) begin : g_power
+      assign factor = 1 << word[FACTOR_BITS-1:0];
     end else begin : g_factor
       formal_integer #(.BITS(FACTOR_BITS), .WIDE(32)) of_factor (.code(word[FACTOR_BITS-1:0]), .value(factor));
     end
@@ -62,7 +65,7 @@ module prove_affine #(
   end
 
   formal_reset resets (.*);
-  formal_writer #(.BITS(IN_BITS), .PATIENCE(0)) writer (
+  formal_writer #(.BITS(IN_BITS), .PATIENCE(2)) writer (
       .valid(in_valid), .ready(in_ready), .data(in_data), .last(in_last), .fair(out_ready), .*);
   formal_rules #(.BITS(OUT_BITS)) rules (.valid(out_valid), .ready(out_ready), .data(out_data), .last(out_last), .*);
   formal_fits #(.BITS(OUT_BITS), .SIGNED(OUT_SIGNED), .WIDE(32)) fits (.valid(take & ~rst), .*);

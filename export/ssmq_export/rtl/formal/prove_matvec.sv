@@ -18,7 +18,7 @@ module prove_matvec #(
     input wire                    in_last,
     input wire                    out_ready
 );
-  localparam int LATENCY = 6 + $clog2(SIMD);
+  localparam int LATENCY = 4 + $clog2(SIMD);
   localparam int WORDS = PASSES * IN_BEATS;
   localparam int WIDE = OUT_BITS + 1;
   wire in_ready, out_valid, out_last;
@@ -52,7 +52,7 @@ module prove_matvec #(
   end
 
   formal_reset resets (.*);
-  formal_writer #(.BITS(SIMD * IN_BITS), .BEATS(WORDS), .PATIENCE(0)) writer (
+  formal_writer #(.BITS(SIMD * IN_BITS), .BEATS(WORDS), .PATIENCE(2)) writer (
       .valid(in_valid), .ready(in_ready), .data(in_data), .last(in_last), .fair(out_ready), .*);
   formal_rules #(.BITS(OUT_BITS)) rules (.valid(out_valid), .ready(out_ready), .data(out_data), .last(out_last), .*);
   formal_fits #(.BITS(OUT_BITS), .SIGNED(OUT_SIGNED), .WIDE(WIDE)) fits (.valid(take & full & ~rst), .value(exact));

@@ -1,8 +1,9 @@
-// A queue of DEPTH beats (a power of two), one more in its output register.
+// A queue of DEPTH beats (a power of two), one more in its output register. After reset it holds START beats of any content.
 // Latency 2, interval 1.
 module ssmq_fifo #(
     parameter int BITS  = 8,
-    parameter int DEPTH = 4
+    parameter int DEPTH = 4,
+    parameter int START = 0
 ) (
     input  wire             clk,
     input  wire             rst,
@@ -30,7 +31,7 @@ module ssmq_fifo #(
 
   always_ff @(posedge clk)
     if (rst) begin
-      written   <= '0;
+      written   <= (AW + 1)'(START);
       read      <= '0;
       out_valid <= 1'b0;
     end else begin

@@ -1,7 +1,7 @@
 // Matrix times vector: PE outputs at a time, SIMD inputs a beat. The vector of a step comes PASSES times (ssmq_replay),
 // IN_BEATS beats each; after each pass PE sums leave. FILE: PASSES * IN_BEATS words of PE * SIMD weights, the inputs of
 // the first output in the low bits.
-// Latency from the last beat of a pass 6 + $clog2(SIMD), interval of a step PASSES * IN_BEATS.
+// Latency from the last beat of a pass 4 + $clog2(SIMD), one less in STYLE 1, interval of a step PASSES * IN_BEATS.
 module ssmq_matvec #(
     parameter int PE = 1,
     parameter int SIMD = 1,
@@ -25,30 +25,23 @@ module ssmq_matvec #(
     output wire [ PE*OUT_BITS-1:0] out_data,
     output wire                    out_last
 );
+  localparam int PRODUCT_LATENCY = STYLE != 0 ? 2 : 3;
   localparam int WORDS = PASSES * IN_BEATS;
-  localparam int WW = WORDS > 1 ? $clog2(WORDS) : 1;
   localparam int BITS = IN_BITS + 1 + WEIGHT_BITS;
   wire en = ~out_valid | out_ready;
-  wire take = in_valid & en;
-  assign in_ready = en;
+  wire there;
+  wire take = in_valid & in_ready;
+  assign in_ready = en & there;
 
-  wire [WW-1:0] place;
   wire first_beat, final_beat;
   wire [PE*SIMD*WEIGHT_BITS-1:0] weights;
-  ssmq_counter #(
-      .COUNT(WORDS)
-  ) word (
-      .next(take),
-      .count(place),
-      .*
-  );
-  ssmq_rom #(
+  ssmq_words #(
       .BITS (PE * SIMD * WEIGHT_BITS),
       .DEPTH(WORDS),
       .FILE (FILE)
   ) matrix (
-      .address(place),
-      .data(weights),
+      .next(take),
+      .word(weights),
       .*
   );
   if (IN_BEATS == 1) begin : g_short
@@ -68,38 +61,29 @@ module ssmq_matvec #(
   end
 
   // With the sums of a beat come whether it is there and where in a pass it is.
-  wire first, done, there, last;
+  wire first, done, summed, last;
   ssmq_flags #(
       .BITS  (4),
-      .CYCLES(5 + $clog2(SIMD))
+      .CYCLES(PRODUCT_LATENCY + $clog2(SIMD))
   ) flags (
       .in ({in_last, first_beat, final_beat, take}),
-      .out({last, first, done, there}),
+      .out({last, first, done, summed}),
       .*
   );
   ssmq_flags #(
       .BITS  (2),
       .CYCLES(1)
   ) result (
-      .in ({last, there & done}),
+      .in ({last, summed & done}),
       .out({out_last, out_valid}),
       .*
   );
 
-  wire [SIMD*IN_BITS-1:0] codes;
-  ssmq_delay #(
-      .BITS  (SIMD * IN_BITS),
-      .CYCLES(2)
-  ) wait_weights (
-      .in (in_data),
-      .out(codes),
-      .*
-  );
   for (genvar row = 0; row < PE; row++) begin : g_row
     wire [SIMD*BITS-1:0] products;
     for (genvar column = 0; column < SIMD; column++) begin : g_column
-      wire [IN_BITS-1:0] code = codes[column*IN_BITS+:IN_BITS];
-      ssmq_multiply #(
+      wire [IN_BITS-1:0] code = in_data[column*IN_BITS+:IN_BITS];
+      ssmq_times #(
           .A_BITS(IN_BITS + 1),
           .B_BITS(WEIGHT_BITS),
           .STYLE (STYLE)
@@ -121,7 +105,7 @@ module ssmq_matvec #(
         .sum(sum),
         .*
     );
-    always_ff @(posedge clk) if (en & there) total <= first ? sum : total + sum;
+    always_ff @(posedge clk) if (en & summed) total <= first ? sum : total + sum;
     // A total stands until the next beat of sums, which does not come while the output is stalled.
     assign out_data[row*OUT_BITS+:OUT_BITS] = total;
   end

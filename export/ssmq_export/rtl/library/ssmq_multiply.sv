@@ -1,6 +1,6 @@
 // The one multiplier: signed, in three cycles, which are the input, the pipeline and the output register of a block.
 // STYLE 0: a multiplier of the device, as the tool infers it; a file of the same module for a family instantiates it with
-// its registers. STYLE 1: LUTs, rows of partial products added in pairs first.
+// its registers. STYLE 1: LUTs.
 module ssmq_multiply #(
     parameter int A_BITS = 8,
     parameter int B_BITS = 8,
@@ -29,27 +29,13 @@ module ssmq_multiply #(
         product <= first;
       end
   end else begin : g_rows
-    // The row of the sign counts negatively.
-    localparam int PAIRS = (B_BITS + 1) / 2;
-    logic [PB-1:0] pairs[0:PAIRS-1];
-    wire [PB-1:0] wide = PB'(a_held);
-    logic [PB-1:0] total;
-    for (genvar i = 0; i < PAIRS; i++) begin : g_pair
-      wire [PB-1:0] even = b_held[2*i] ? wide << (2 * i) : '0;
-      if (2 * i + 1 == B_BITS - 1) begin : g_sign
-        wire [PB-1:0] odd = b_held[2*i+1] ? wide << (2 * i + 1) : '0;
-        always_ff @(posedge clk) if (en) pairs[i] <= even - odd;
-      end else if (2 * i + 1 < B_BITS) begin : g_both
-        wire [PB-1:0] odd = b_held[2*i+1] ? wide << (2 * i + 1) : '0;
-        always_ff @(posedge clk) if (en) pairs[i] <= even + odd;
-      end else begin : g_last
-        always_ff @(posedge clk) if (en) pairs[i] <= -even;
-      end
-    end
-    always_comb begin
-      total = '0;
-      for (int i = 0; i < PAIRS; i++) total = total + pairs[i];
-    end
-    always_ff @(posedge clk) if (en) product <= total;
+    ssmq_rows #(
+        .A_BITS(A_BITS),
+        .B_BITS(B_BITS)
+    ) rows (
+        .a(a_held),
+        .b(b_held),
+        .*
+    );
   end
 endmodule

@@ -28,8 +28,7 @@ module ssmq_replay #(
   logic [PW-1:0] pass;
   wire push = in_valid & in_ready;
   wire pull = (~out_valid | out_ready) & (written != read);
-  wire final_beat = beat == BW'(BEATS - 1);
-  wire final_pass = pass == PW'(PASSES - 1);
+  logic final_beat, final_pass;
 
   assign in_ready = written != {~kept[AW], kept[AW-1:0]};
 
@@ -44,13 +43,19 @@ module ssmq_replay #(
       kept      <= '0;
       beat      <= '0;
       pass      <= '0;
+      final_beat <= BEATS == 1;
+      final_pass <= PASSES == 1;
       out_valid <= 1'b0;
     end else begin
       if (push) written <= written + 1'b1;
       if (pull) begin
         read <= final_beat & ~final_pass ? kept : read + 1'b1;
         beat <= final_beat ? '0 : beat + 1'b1;
-        if (final_beat) pass <= final_pass ? '0 : pass + 1'b1;
+        final_beat <= BEATS == 1 | beat == BW'(BEATS - 2);
+        if (final_beat) begin
+          pass <= final_pass ? '0 : pass + 1'b1;
+          final_pass <= PASSES == 1 | pass == PW'(PASSES - 2);
+        end
         if (final_pass) kept <= kept + 1'b1;
       end
       if (~out_valid | out_ready) out_valid <= pull;

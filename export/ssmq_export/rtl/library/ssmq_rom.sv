@@ -1,4 +1,5 @@
 // DEPTH words of a file of hexadecimal words, read in two cycles: the block RAM's own and its output register.
+// A few short words are left to the tool, which makes logic of them.
 module ssmq_rom #(
     parameter int BITS = 8,
     parameter int DEPTH = 4,
@@ -10,13 +11,17 @@ module ssmq_rom #(
     input  wire  [  AW-1:0] address,
     output logic [BITS-1:0] data
 );
-  logic [BITS-1:0] memory[0:DEPTH-1];
   logic [BITS-1:0] word;
-  initial $readmemh(FILE, memory);
 
-  always_ff @(posedge clk)
-    if (en) begin
-      word <= memory[address];
-      data <= word;
-    end
+  if (DEPTH > 16 && DEPTH * BITS >= 200) begin : g_block
+    (* rom_style = "block", ram_style = "block" *)
+    logic [BITS-1:0] memory[0:DEPTH-1];
+    initial $readmemh(FILE, memory);
+    always_ff @(posedge clk) if (en) word <= memory[address];
+  end else begin : g_small
+    logic [BITS-1:0] memory[0:DEPTH-1];
+    initial $readmemh(FILE, memory);
+    always_ff @(posedge clk) if (en) word <= memory[address];
+  end
+  always_ff @(posedge clk) if (en) data <= word;
 endmodule

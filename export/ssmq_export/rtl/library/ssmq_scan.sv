@@ -2,13 +2,15 @@
 // y = sum over the modes of a head of Re(c x), plus d u. A beat holds HEADS heads; MODES modes of each pass a cycle, the
 // GROUPS of them one after another. States lie in a RAM, numbers in ROMs: A_FILE {b_im, b_re, a_im, a_re} a lane,
 // C_FILE {c_im, c_re} a lane, D_FILE d a head; lanes are modes of the first head, then of the next.
-// Nothing stalls between the issue and the queue of QUEUE beats (a power of two) behind it.
+// Nothing stalls between the issue and the queue of QUEUE beats (a power of two) behind it. QUEUE 0: none, and the latency
+// is 2 less, for a reader that always takes. The heads may be those of SLOTS layers, each with a sequence of its own.
 // Latency 16 + GROUPS + $clog2(MODES), interval of a step the larger of BEATS * GROUPS and 10, the loop from reading a
 // state to reading it again.
 module ssmq_scan #(
     parameter int HEADS = 1,
     parameter int MODES = 1,
     parameter int BEATS = 4,
+    parameter int SLOTS = 1,
     parameter int GROUPS = 4,
     parameter int IN_BITS = 6,
     parameter int IN_SIGNED = 1,
@@ -70,6 +72,7 @@ module ssmq_scan #(
       .BITS(HEADS * IN_BITS),
       .BEATS(BEATS),
       .GROUPS(GROUPS),
+      .SLOTS(SLOTS),
       .IDLE(WORDS < LOOP ? LOOP - WORDS : 0),
       .ROOM(QUEUE)
   ) issue (
@@ -175,16 +178,22 @@ module ssmq_scan #(
     );
   end
 
-  // There is room: a beat was only taken where there is.
-  wire unused_ready;
-  ssmq_fifo #(
-      .BITS (HEADS * OUT_BITS),
-      .DEPTH(QUEUE)
-  ) queue (
-      .in_valid(y_valid),
-      .in_ready(unused_ready),
-      .in_data(y),
-      .in_last(y_last),
-      .*
-  );
+  if (QUEUE == 0) begin : g_paced
+    assign out_valid = y_valid;
+    assign out_data  = y;
+    assign out_last  = y_last;
+  end else begin : g_queued
+    // There is room: a beat was only taken where there is.
+    wire unused_ready;
+    ssmq_fifo #(
+        .BITS (HEADS * OUT_BITS),
+        .DEPTH(QUEUE)
+    ) queue (
+        .in_valid(y_valid),
+        .in_ready(unused_ready),
+        .in_data(y),
+        .in_last(y_last),
+        .*
+    );
+  end
 endmodule

@@ -1,10 +1,12 @@
 // When the modes of a scan start: GROUPS cycles a beat, one group of modes a cycle, nothing stalls on the way. A beat is
 // taken when the queue behind the scan has room for what it will give, and IDLE cycles after a step, so that no mode is
-// read before its state is back.
+// read before its state is back. A step is SLOTS layers, each of which has a sequence of its own.
+// ROOM 0: what leaves is always taken.
 module ssmq_scan_issue #(
     parameter int BITS   = 8,
     parameter int BEATS  = 4,
     parameter int GROUPS = 4,
+    parameter int SLOTS  = 1,
     parameter int IDLE   = 0,
     parameter int ROOM   = 4
 ) (
@@ -23,17 +25,17 @@ module ssmq_scan_issue #(
     output logic            last,
     output logic [BITS-1:0] data
 );
-  localparam int RW = $clog2(ROOM + 1);
+  localparam int RW = ROOM > 0 ? $clog2(ROOM + 1) : 1;
   localparam int LONGEST = GROUPS + IDLE;
   localparam int HW = LONGEST > 1 ? $clog2(LONGEST) : 1;
   logic [RW-1:0] room, room_next;
-  logic has_room, idle, last_step;
+  logic has_room, idle;
   logic [HW-1:0] pause;
   localparam int BW = BEATS > 1 ? $clog2(BEATS) : 1;
   wire [BW-1:0] beat;
   wire final_beat = beat == BW'(BEATS - 1);
   wire take = in_valid & in_ready;
-  assign in_ready = has_room & idle;
+  assign in_ready = idle & (ROOM == 0 | has_room);
 
   always_comb begin
     room_next = room;
@@ -94,12 +96,32 @@ module ssmq_scan_issue #(
   end
 
   // The first step of a sequence starts from states of zero.
-  always_ff @(posedge clk)
-    if (rst) last_step <= 1'b1;
-    else if (take & final_beat) last_step <= in_last;
+  logic [SLOTS-1:0] last_step;
+  wire final_of_slot;
+  if (SLOTS == 1) begin : g_alone
+    assign final_of_slot = final_beat;
+    always_ff @(posedge clk)
+      if (rst) last_step <= '1;
+      else if (take & final_of_slot) last_step <= in_last;
+  end else begin : g_layers
+    localparam int SB = BEATS / SLOTS;
+    localparam int SW = SB > 1 ? $clog2(SB) : 1;
+    wire [SW-1:0] beat_of_slot;
+    ssmq_counter #(
+        .COUNT(SB)
+    ) place_in_slot (
+        .next(take),
+        .count(beat_of_slot),
+        .*
+    );
+    assign final_of_slot = beat_of_slot == SW'(SB - 1);
+    always_ff @(posedge clk)
+      if (rst) last_step <= '1;
+      else if (take & final_of_slot) last_step <= {last_step[SLOTS-2:0], in_last};
+  end
   always_ff @(posedge clk)
     if (take) begin
-      fresh <= last_step;
+      fresh <= last_step[SLOTS-1];
       last  <= in_last;
       data  <= in_data;
     end

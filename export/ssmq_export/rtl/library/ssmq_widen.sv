@@ -18,6 +18,7 @@ module ssmq_widen #(
   localparam int CW = $clog2(TIMES);
   logic [CW-1:0] count;
   logic [(TIMES-1)*BITS-1:0] held;
+  wire [TIMES*BITS-1:0] word = {in_data, held};
   wire full = count == CW'(TIMES - 1);
   wire take = in_valid & in_ready;
 
@@ -26,8 +27,8 @@ module ssmq_widen #(
 
   always_ff @(posedge clk)
     if (take) begin
-      if (full) {out_last, out_data} <= {in_last, in_data, held};
-      else held[count*BITS+:BITS] <= in_data;
+      held <= word[TIMES*BITS-1:BITS];
+      if (full) {out_last, out_data} <= {in_last, word};
     end
 
   always_ff @(posedge clk)

@@ -1,0 +1,28 @@
+// a * b, signed: STYLE 0 in a multiplier of the device, three cycles; STYLE 1 in LUTs, two cycles.
+module ssmq_times #(
+    parameter int A_BITS = 8,
+    parameter int B_BITS = 8,
+    parameter int STYLE  = 0
+) (
+    input  wire                      clk,
+    input  wire                      en,
+    input  wire  [       A_BITS-1:0] a,
+    input  wire  [       B_BITS-1:0] b,
+    output wire  [A_BITS+B_BITS-1:0] product
+);
+  if (STYLE == 0) begin : g_device
+    ssmq_multiply #(
+        .A_BITS(A_BITS),
+        .B_BITS(B_BITS)
+    ) multiply (
+        .*
+    );
+  end else begin : g_luts
+    ssmq_rows #(
+        .A_BITS(A_BITS),
+        .B_BITS(B_BITS)
+    ) rows (
+        .*
+    );
+  end
+endmodule
