@@ -30,7 +30,7 @@ def _advice(part: Part, used: Mapping[str, int], graph: onnx.ModelProto | None) 
     if graph is None:
         return "take a larger part, or narrow the widths"
     total = estimate_graph(graph, part).as_dict()["total"]
-    off = {name: max(1.0, used.get(name, 0) / max(total[name], 1)) for name in RESOURCES if name != "dsp"}
+    off = {name: max(1.0, used.get(name, 0) / max(total[name], 1)) for name in RESOURCES}
     smaller = replace(part, **{name: floor(getattr(part, name) / times) for name, times in off.items()})
     try:
         found = estimate_graph(graph, smaller, fastest=True)
