@@ -73,7 +73,8 @@ def _folded(manifest: Manifest, graph: onnx.ModelProto) -> onnx.ModelProto | Non
 def _routed(home: Path, device: Device, speed, clock, seed: int, manifest: Manifest, graph) -> dict:
     place = home / f"seed-{seed}"
     try:
-        route(home / NETLIST_STAGE, device, speed, clock or device.flow.goal, seed, device.pins, place)
+        pins = device.flow.constraints(device.pins)
+        route(home / NETLIST_STAGE, device, speed, clock or device.flow.goal, seed, pins, place)
     except tools.ToolError as error:
         used, lacks = overfull(error.log, device.flow, device.part)
         if lacks:
