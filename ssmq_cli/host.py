@@ -46,11 +46,12 @@ def command(
     graph = graph_of(folder)
     codes, labels = test_codes(folder, graph, images, load)
     with console.status("compile") as status, contextlib.ExitStack() as stack:
-        wait = patience(design)
-        if simulate:
+        if port is None:
             board = stack.enter_context(SimulatedBoard(folder))
-            port, wait = board.port, board.patience
-        host = Host(stack.enter_context(open_line(port, design.baud, wait)), design)
+            line = open_line(board.port, design.baud, board.patience)
+        else:
+            line = open_line(port, design.baud, patience(design))
+        host = Host(stack.enter_context(line), design)
         host.hello()
         began = time.perf_counter()
         answers = host.classify(codes, lambda done: status.update(f"{done} of {len(codes)} sequences"))

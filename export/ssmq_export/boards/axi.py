@@ -119,8 +119,8 @@ class Accelerator:
 
 
 def axi_top(manifest: Manifest, link: Link, identity: int) -> str:
-    parameters = {key: value for key, value in link.parameters().items() if key not in ("DIVISOR", "BYTES", "DEPTH")}
-    parameters |= {"VERSION": f"8'd{VERSION}", "IDENTITY": f"32'h{identity:08x}"}
+    shape = {key: value for key, value in link.parameters().items() if key not in ("BYTES", "DEPTH")}
+    parameters = {**shape, "VERSION": f"8'd{VERSION}", "IDENTITY": f"32'h{identity:08x}"}
     ports = [port.split() for port in _PORTS.format(tdata=8 * -(-link.code_bits // 8)).split(";")]
     return _TOP.format(
         network=manifest.top, top=TOP, code_high=link.code_bits - 1, logit_high=link.logit_bits - 1, streams=_STREAMS,

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import ExportError
-from .protocol import FRAME_BYTES, VERSION
+from .protocol import FRAME_BYTES
 
 DESIGN = "board.json"
 # What was synthesised and placed; it lasts as long as the sources stay the same.
@@ -21,7 +21,7 @@ class BoardDesign(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    version: Literal[1] = VERSION
+    version: Literal[1] = 1
     board: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")]
     identity: Annotated[int, Field(ge=0, lt=1 << 32)]
     clock_hz: Count

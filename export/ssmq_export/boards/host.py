@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from ..errors import ExportError
 from .design import BoardDesign
 from .link import SEQUENCES
 from .protocol import VERSION, Deframer, Kind, Reply, Status, pack, reply_of, request
+
+if TYPE_CHECKING:
+    from serial import Serial
 
 TRIES = 8
 
@@ -45,7 +48,7 @@ def patience(design: BoardDesign) -> float:
     return 2 * design.turnaround / design.clock_hz + 0.1
 
 
-def open_line(port: str, baud: int, timeout: float) -> Line:
+def open_line(port: str, baud: int, timeout: float) -> Serial:
     """The serial port ``port``. Raises ExportError if it is not there or cannot be opened."""
     try:
         import serial

@@ -38,18 +38,20 @@ class SimulatedBoard:
 
     def __enter__(self) -> SimulatedBoard:
         with contextlib.ExitStack() as stack:
-            if self.program is None:
+            program = self.program
+            if program is None:
                 scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ssmq-board-")))
-                self.program = compiled_board(self.folder, scratch)
-            self.port = self._started()
+                program = compiled_board(self.folder, scratch)
+            self.port = self._started(program)
             self._scratch = stack.pop_all()
         return self
 
-    def _started(self) -> str:
-        """Run the program, which ends with this process, which holds its input."""
-        words = [self.program, str(self.design.divisor * (1 + self.drift)), str(2 * self.design.turnaround)]
+    def _started(self, program: Path) -> str:
+        """Run ``program``, which ends with this process, which holds its input."""
+        words = [program, str(self.design.divisor * (1 + self.drift)), str(2 * self.design.turnaround)]
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(words, cwd=self.folder / RTL, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        assert self._process.stdout is not None
         port = self._process.stdout.readline().strip()
         if not port:
             raise ExportError(f"the simulated board failed: {self._process.communicate()[1].strip() or 'it said nothing'}")
