@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from math import gcd, lcm
+from math import lcm
 
 import numpy as np
 
@@ -58,8 +58,7 @@ def build(graph: DataflowGraph, foldings: list[Folding], names: Names) -> Design
         known = len(builder.cells)
         builder.visit(operation, folding)
         parts[operation.name] = builder.cells[known:]
-    result = builder.leave(port.name, bool(port.each_step))
-    return Design(builder.cells, given, result, builder.tensors, parts=parts)
+    return Design(builder.cells, given, builder.leave(port.name, bool(port.each_step)), builder.tensors, parts=parts)
 
 
 class Builder:
@@ -82,7 +81,8 @@ class Builder:
     def enter_port(self, graph: DataflowGraph) -> Stream:
         """The stream of the graph's input."""
         name = graph.ports.input.name
-        return self.enter(name, tuple(np.full(graph.channels[name], end, np.int64) for end in graph.limits[name]))
+        low, high = (np.full(graph.channels[name], end, np.int64) for end in graph.limits[name])
+        return self.enter(name, (low, high))
 
     def enter(self, name: str, limits: Range, lanes: int = 1) -> Stream:
         """The stream that comes from outside."""
@@ -95,8 +95,7 @@ class Builder:
         stream = self.take(name, 1)
         if not each_step and not stream.once:
             stream = self._put(library.last_step, stream, self._like(stream, "last"))
-        result = self._put(library.register, stream, self._like(stream, "registered"))
-        return result
+        return self._put(library.register, stream, self._like(stream, "registered"))
 
     def take(self, tensor: str, lanes: int) -> Stream:
         """A stream of ``tensor`` for one of its readers."""
@@ -106,8 +105,7 @@ class Builder:
         if stream.lanes == lanes:
             return stream
         # By way of a beat that both divide, so that neither side waits for the other.
-        both = stream.lanes * lanes // gcd(stream.lanes, lanes)
-        for change, wanted in ((library.widen, both), (library.narrow, lanes)):
+        for change, wanted in ((library.widen, lcm(stream.lanes, lanes)), (library.narrow, lanes)):
             if stream.lanes != wanted:
                 stream = self._put(change, stream, self._like(stream, f"by_{wanted}", lanes=wanted))
         return stream
@@ -120,8 +118,7 @@ class Builder:
             pass
         elif kind in MATRICES:
             # A spread has one product an output, whatever its inputs.
-            pe, simd = (lanes[0], lanes[1] if len(lanes) > 1 else 1)
-            self._matrix(operation, pe, simd)
+            self._matrix(operation, *(*lanes, 1)[:2])
         elif kind == "scan":
             heads, modes = lanes
             given = self.take(operation.inputs[0], heads)
@@ -212,12 +209,10 @@ class Builder:
             given = self._put(library.replay, given, self._like(given, "replayed"), passes)
         output = self._output(operation, pe, given)
         consumer = self.consumers.get(operation.output)
-        if given.paced or consumer is None or consumer.kind in COUNTS or given.beats < 2:
-            self.offer(operation.output, self._put(library.matvec, given, output, weight))
-            return
         # What is counted is registered behind that.
-        sums = self._put(library.matvec, given, self._like(output, "sums"), weight)
-        self.offer(operation.output, self._put(library.half_register, sums, output))
+        registered = given.paced or consumer is None or consumer.kind in COUNTS or given.beats < 2
+        sums = self._put(library.matvec, given, output if registered else self._like(output, "sums"), weight)
+        self.offer(operation.output, sums if registered else self._put(library.half_register, sums, output))
 
     def _count(self, operation: Operation, lanes: int) -> None:
         line, given = line_of(operation), self._unscaled(operation, lanes)
@@ -269,8 +264,8 @@ class Builder:
         copies = [self._like(stream, f"part_{k}") for k in range(count)]
         self.cells.append(library.fork(stream, copies))
         for k, (part, copy) in enumerate(zip(parts, copies, strict=True)):
-            shape = {"channels": stream.channels // count, "lanes": stream.lanes // count}
-            output = replace(copy, name=self.names.new(part), **shape)
+            channels, each = stream.channels // count, stream.lanes // count
+            output = replace(copy, name=self.names.new(part), channels=channels, lanes=each)
             self.offer(part, self._put(library.lanes, copy, output, count, k))
 
     def _output(self, operation: Operation, lanes: int, given: Stream) -> Stream:
