@@ -63,10 +63,8 @@ def refuse_slow(board: Board, report: dict) -> None:
 
 
 def _route(netlist: Path, device: Device, speed: int | None, board: Board, seed: int, placed: Path) -> None:
-    # As fast as it goes: nextpnr takes no pains beyond its goal, and what is to spare is told.
-    goal = max(board.clock_hz / 1e6, device.flow.goal)
     try:
-        route(netlist, device, speed, goal, seed, constraints(board)[1], placed)
+        route(netlist, device, speed, board.clock_hz / 1e6, seed, constraints(board)[1], placed)
     except tools.ToolError as error:
         used, lacks = overfull(error.log, device.flow, device.part)
         if lacks:
