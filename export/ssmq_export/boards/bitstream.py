@@ -8,7 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from onnx import ModelProto
+
 from ..errors import ExportError
+from ..rtl.comparison import graph_of
 from ..rtl.manifest import load_manifest
 from ..synthesis import tools
 from ..synthesis.devices import Device, find_device
@@ -40,9 +43,12 @@ def make_bitstream(folder: Path, seed: int = 1, tell: Callable[[str], None] = la
     tools.require(device.flow.programs)
     netlist, placed = folder / STAGES / "netlist", folder / STAGES / f"seed-{seed}"
     tell("yosys")
-    synthesise(replace(sources_of(folder, load_manifest(folder), device), top=TOP), device, netlist)
+    manifest = load_manifest(folder)
+    synthesise(replace(sources_of(folder, manifest, device), top=TOP), device, netlist)
     tell(f"{device.flow.nextpnr}, seed {seed}")
-    _route(netlist, device, speed, board, seed, placed)
+    # Where lanes can change, a part that is too small can be told which fit.
+    graph = graph_of(folder) if manifest.shape == "dataflow" else None
+    _route(netlist, device, speed, board, seed, placed, graph)
     report = json.loads((placed / REPORT).read_text())
     refuse_slow(board, report)
     path = folder / BITSTREAMS[board.family]
@@ -62,13 +68,13 @@ def refuse_slow(board: Board, report: dict) -> None:
         )
 
 
-def _route(netlist: Path, device: Device, speed: int | None, board: Board, seed: int, placed: Path) -> None:
-    # As fast as it goes: nextpnr takes no pains beyond its goal, and what is to spare is told.
-    goal = max(board.clock_hz / 1e6, device.flow.goal)
+def _route(
+    netlist: Path, device: Device, speed: int | None, board: Board, seed: int, placed: Path, graph: ModelProto | None
+) -> None:
     try:
-        route(netlist, device, speed, goal, seed, constraints(board)[1], placed)
+        route(netlist, device, speed, board.clock_hz / 1e6, seed, constraints(board)[1], placed)
     except tools.ToolError as error:
         used, lacks = overfull(error.log, device.flow, device.part)
         if lacks:
-            raise too_small(device.part, lacks, used, None) from error
+            raise too_small(device.part, lacks, used, graph) from error
         raise
