@@ -147,7 +147,8 @@ def stacked(layers: Layers) -> list[Operation]:
 
 def together(ranges: list[Range]) -> Range:
     """The ranges of channels that follow each other."""
-    return tuple(np.concatenate(ends) for ends in zip(*ranges, strict=True))
+    low, high = (np.concatenate(ends) for ends in zip(*ranges, strict=True))
+    return low, high
 
 
 def _common(tensors: list[str]) -> str:
@@ -162,11 +163,11 @@ def _stack(alike: tuple[Operation, ...], inputs: tuple[str, ...], name: str) -> 
     first, count = alike[0], len(alike)
     constant, bias = None, first.bias
     if first.kind in MATRICES:
-        constant = blocks_to_matrix(np.stack([one.constant for one in alike]))
+        constant = blocks_to_matrix(np.stack([one.fixed for one in alike]))
     elif first.kind in COUNTS:
         bias, constant = _counts(alike)
     elif first.constant is not None:
-        constant = np.concatenate([np.broadcast_to(one.constant, (one.channels,)) for one in alike])
+        constant = np.concatenate([np.broadcast_to(one.fixed, (one.channels,)) for one in alike])
     parameters = {key: np.concatenate([_every(one, key) for one in alike]) for key in first.parameters}
     outer = count * first.dims[0]
     dims = (outer, count * first.dims[1]) if first.kind in MATRICES and len(first.dims) > 1 else (outer, *first.dims[1:])
@@ -189,12 +190,12 @@ def _stack(alike: tuple[Operation, ...], inputs: tuple[str, ...], name: str) -> 
 def _counts(alike: tuple[Operation, ...]) -> tuple[int, np.ndarray]:
     """Bias and thresholds of all, as many of each: more that every input reaches, and more that none does."""
     bias = min(one.bias for one in alike)
-    most = max(one.bias - bias + one.constant.shape[1] for one in alike)
+    most = max(one.bias - bias + one.fixed.shape[1] for one in alike)
     low = min(int(one.sources[0][0].min()) for one in alike)
     high = max(int(one.sources[0][1].max()) for one in alike)
     rows = []
     for one in alike:
-        own = np.clip(one.constant, low, high + 1)
+        own = np.clip(one.fixed, low, high + 1)
         before, behind = one.bias - bias, most - (one.bias - bias) - own.shape[1]
         padded = np.pad(own, ((0, 0), (before, 0)), constant_values=low)
         padded = np.pad(padded, ((0, 0), (0, behind)), constant_values=high + 1)
@@ -224,10 +225,10 @@ def matrix_to_blocks(matrix: np.ndarray, count: int) -> np.ndarray:
 
 def fused(operations: list[Operation], count: int) -> Operation:
     """Matrices of ``count`` layers that read one tensor as one matrix, an output of each in turn."""
-    blocks = np.stack([matrix_to_blocks(operation.constant, count) for operation in operations], axis=-1)
+    blocks = np.stack([matrix_to_blocks(operation.fixed, count) for operation in operations], axis=-1)
     blocks = blocks.reshape(*blocks.shape[:2], -1)
     name = "_".join([operations[0].output, *(operation.output.removeprefix("layer_") for operation in operations[1:])])
-    limits = tuple(np.stack(ends, axis=-1).reshape(-1) for ends in zip(*(one.limits for one in operations), strict=True))
+    low, high = (np.stack(ends, axis=-1).reshape(-1) for ends in zip(*(one.limits for one in operations), strict=True))
     dims = (count * blocks.shape[2], count * blocks.shape[1])
     constant = blocks_to_matrix(blocks)
-    return replace(operations[0], name=name, kind="dense", output=name, limits=limits, dims=dims, constant=constant)
+    return replace(operations[0], name=name, kind="dense", output=name, limits=(low, high), dims=dims, constant=constant)
