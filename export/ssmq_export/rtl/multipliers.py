@@ -25,9 +25,9 @@ def multipliers(cell: Cell) -> list[tuple[int, int]]:
         return (mode * has["MODES"] + [(given, has["D_BITS"])]) * has["HEADS"]
     if cell.module not in FACTORS or has.get("COMMON") or has.get("POWERS") or not has.get("FACTOR_BITS", 1):
         return []
-    widths = tuple(has[name] + more for name, more in FACTORS[cell.module])
+    first, second = (has[name] + more for name, more in FACTORS[cell.module])
     lanes = has["PE"] * has["SIMD"] if cell.module == "ssmq_matvec" else has["LANES"]
-    return [widths] * lanes
+    return [(first, second)] * lanes
 
 
 def with_multipliers(cells: list[Cell], count: int) -> list[Cell]:
