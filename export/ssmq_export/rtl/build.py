@@ -82,7 +82,8 @@ class Builder:
     def enter_port(self, graph: DataflowGraph) -> Stream:
         """The stream of the graph's input."""
         name = graph.ports.input.name
-        return self.enter(name, tuple(np.full(graph.channels[name], end, np.int64) for end in graph.limits[name]))
+        low, high = (np.full(graph.channels[name], end, np.int64) for end in graph.limits[name])
+        return self.enter(name, (low, high))
 
     def enter(self, name: str, limits: Range, lanes: int = 1) -> Stream:
         """The stream that comes from outside."""
@@ -269,8 +270,8 @@ class Builder:
         copies = [self._like(stream, f"part_{k}") for k in range(count)]
         self.cells.append(library.fork(stream, copies))
         for k, (part, copy) in enumerate(zip(parts, copies, strict=True)):
-            shape = {"channels": stream.channels // count, "lanes": stream.lanes // count}
-            output = replace(copy, name=self.names.new(part), **shape)
+            channels, own = stream.channels // count, stream.lanes // count
+            output = replace(copy, name=self.names.new(part), channels=channels, lanes=own)
             self.offer(part, self._put(library.lanes, copy, output, count, k))
 
     def _output(self, operation: Operation, lanes: int, given: Stream) -> Stream:
