@@ -72,7 +72,8 @@ def with_queues(cells: list[Cell], given: dict[str, np.ndarray]) -> list[Cell]:
     """``cells`` with queues in front of those that keep beats waiting, and with loops as slow as their layers ask for;
     ``given``: the cycles in which beats come."""
     while True:
-        times, found = dict(given), []
+        times = dict(given)
+        found: list[Cell] = []
         for cell in cells:
             paced = any(stream.paced for stream in cell.inputs.values())
             if not isinstance(cell.timing, Looped) and (len(cell.inputs) > 1 or cell.timing.uneven or paced):
@@ -91,19 +92,21 @@ def with_queues(cells: list[Cell], given: dict[str, np.ndarray]) -> list[Cell]:
 def _slower(loop: Cell, cells: list[Cell], times: dict[str, np.ndarray]) -> Cell:
     """``loop``, with longer slots where a cell falls behind, or a beat is not back when it is wanted, ``slots`` + 1 slots
     later."""
-    timing, out = loop.timing, loop.outputs["out"]
+    timing = loop.timing
+    assert isinstance(timing, Looped)
+    (given, back), (out, result) = loop.inputs.values(), loop.outputs.values()
     busiest = max(cell.interval for cell in cells if not next(iter(cell.inputs.values())).once)
     if busiest > loop.interval:
-        return library.loop(*loop.inputs.values(), *loop.outputs.values(), -(-busiest // timing.slots))
+        return library.loop(given, back, out, result, -(-busiest // timing.slots))
     wanted = (times[out.name] - timing.latency).reshape(-1, timing.slots, timing.beats)
     # Of slot 0 the result takes the place, from its first cycle on without a gap.
     wanted[1:, 0] = wanted[:-1, -1, -1:] + 2 + np.arange(timing.beats)
     later = (timing.slots + 1) * timing.beats
     # Two cycles pass in the loop's own queue.
-    late = int((times[loop.inputs["back"].name][:-later] + 2 - wanted.reshape(-1)[later:]).max())
+    late = int((times[back.name][:-later] + 2 - wanted.reshape(-1)[later:]).max())
     if late <= 0:
         return loop
-    return library.loop(*loop.inputs.values(), *loop.outputs.values(), timing.slot + -(-late // (timing.slots + 1)))
+    return library.loop(given, back, out, result, timing.slot + -(-late // (timing.slots + 1)))
 
 
 def _with_queues(cell: Cell, times: dict[str, np.ndarray], cells: list[Cell]) -> Cell:
