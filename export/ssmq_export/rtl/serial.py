@@ -56,9 +56,9 @@ def has_layers(model: onnx.ModelProto) -> bool:
 def visit_layers(outer: Builder, layers: Layers, chosen: dict[str, Folding]) -> dict[str, list[str]]:
     """Add the loop and the one layer in it to ``outer``; by stream the tensors that it carries, layer after layer."""
     turning = _turning(layers, chosen[layers.cuts[1]].lanes[0], outer.names)
-    one_step = {"channels": turning.channels // turning.slots, "slots": 1, "paced": False}
-    fresh = outer.in_format(outer.take(layers.cuts[0], turning.lanes), replace(turning, **one_step))
-    result = replace(turning, name=outer.names.new(f"{layers.cuts[-1]}_through"), **one_step)
+    one_step = replace(turning, channels=turning.channels // turning.slots, slots=1, paced=False)
+    fresh = outer.in_format(outer.take(layers.cuts[0], turning.lanes), one_step)
+    result = one_step.named(outer.names.new(f"{layers.cuts[-1]}_through"))
     inner, back, layered = _layer(layers, turning, chosen, outer.names)
     outer.cells += [library.loop(fresh, back, turning, result, 0), *inner]
     outer.offer(layers.cuts[-1], result)
@@ -139,11 +139,11 @@ def serially_folded(model: onnx.ModelProto, fps: float, clock_mhz: float) -> onn
 def fewest_lanes(name: str, dims: tuple[int, ...], span: int, modes: bool = False) -> tuple[int, ...]:
     """Lanes of an operation, as few as take ``span`` cycles at most; with ``modes`` those of a scan, a head's before
     several heads."""
+    choices: list[tuple[int, ...]]
     if modes:
-        choices = [(1, n) for n in range(1, dims[1] + 1)] + [(n, dims[1]) for n in range(2, dims[0] + 1)]
+        choices = [*((1, n) for n in range(1, dims[1] + 1)), *((n, dims[1]) for n in range(2, dims[0] + 1))]
     else:
-        choices = list(product(*(range(size, 0, -1) for size in reversed(dims))))
-        choices = [lanes[::-1] for lanes in choices]
+        choices = [lanes[::-1] for lanes in product(*(range(size, 0, -1) for size in reversed(dims)))]
     fitting = [
         lanes
         for lanes in choices
