@@ -48,7 +48,7 @@ class SimulatedBoard:
 
     def _started(self, program: Path) -> str:
         """Run ``program``, which ends with this process, which holds its input."""
-        words = [program, str(self.design.divisor * (1 + self.drift)), str(2 * self.design.turnaround)]
+        words = [str(program), str(self.design.divisor * (1 + self.drift)), str(2 * self.design.turnaround)]
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(words, cwd=self.folder / RTL, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
         assert self._process.stdout is not None
