@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -39,7 +39,7 @@ def command(
     from ssmq_brevitas.files import sole_use, write_whole
     from ssmq_export.rtl import require_tools
     from ssmq_export.rtl.comparison import graph_of
-    from ssmq_export.synthesis import find_device, home_of, measure, require
+    from ssmq_export.synthesis import explore, find_device, home_of, measure, require
 
     device, speed = find_device(part, speed)
     require(device.flow.programs)
@@ -49,11 +49,14 @@ def command(
         codes, _ = test_codes(folder, graph, images, load)
     home = home_of(folder, device, speed)
     with sole_use(home), console.status("synth") as status:
-        shown = {"seeds": seeds, "codes": codes, "tell": lambda what: status.update(f"synth: {what}")}
+
+        def tell(what: str) -> None:
+            status.update(f"synth: {what}")
+
         if front:
-            results = _explored(graph, home / FRONT, device, speed, shown)
+            results = _explored(explore(graph, home / FRONT, device, speed, seeds=seeds, codes=codes, tell=tell), home / FRONT)
         else:
-            found = measure(folder, home, device, speed, clock=clock, **shown)
+            found = measure(folder, home, device, speed, clock=clock, seeds=seeds, codes=codes, tell=tell)
             write_whole(home / RESULT, json_text(found.model_dump(mode="json")).encode())
             _draw(found, home / PICTURE)
     if front:
@@ -68,13 +71,12 @@ def command(
     raise typer.Exit(0 if found.in_time and found.agrees else 1)
 
 
-def _explored(graph, home: Path, device, speed: int | None, shown: dict) -> list:
+def _explored(foldings: Iterable, home: Path) -> list:
     from ssmq_brevitas.files import write_whole
-    from ssmq_export.synthesis import explore
 
     from .synth_picture import front
 
-    results = list(explore(graph, home, device, speed, **shown))
+    results = list(foldings)
     write_whole(home / RESULT, json_text([one.model_dump(mode="json") for one in results]).encode())
     front(results, home / PICTURE)
     return results
