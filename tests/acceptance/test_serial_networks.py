@@ -55,7 +55,7 @@ def network(k: int, model: dict, bits: dict, names: Names) -> Network:
     port = graph.ports.output
     expected = values_of(evaluated(graph, codes), port.format.exponent)
     design = queued(build_serial(graph, kept, names))
-    return Network(design, codes, expected, port.format.exponent, bool(port.each_step))
+    return Network(design, None, codes, expected, port.format.exponent, bool(port.each_step))
 
 
 @pytest.mark.slow
