@@ -41,11 +41,11 @@ def _fast(fps: int, part: str = "lfe5u-25f") -> tuple[str, ...]:
 
 SMALLEST = "edge-4x10n4-w4a6"
 DESIGNS = (
-    Design(SMALLEST, "dataflow, a lane each", "lfe5u-25f", (), ("--seeds", "3")),
+    Design(SMALLEST, "dataflow, a lane each", "lfe5u-25f", _fast(1000), ("--seeds", "3")),
     Design(SMALLEST, "dataflow, 2,500/s at 100 MHz", "lfe5u-25f", _fast(2500), ("--seeds", "3")),
     Design(SMALLEST, "dataflow, 5,000/s at 100 MHz", "lfe5u-25f", _fast(5000), ("--seeds", "3")),
-    Design(SMALLEST, "dataflow, a lane each", "lfe5u-25f", (), ("--seeds", "3", "--speed", "8")),
-    Design("edge-4x16-w6a8", "dataflow, a lane each", "lfe5u-45f", (), ("--seeds", "1")),
+    Design(SMALLEST, "dataflow, a lane each", "lfe5u-25f", _fast(1000), ("--seeds", "3", "--speed", "8")),
+    Design("edge-4x16-w6a8", "dataflow, a lane each", "lfe5u-45f", _fast(100, "lfe5u-45f")),
     Design(SMALLEST, "dataflow, a lane each", "xc7a35t"),
 )
 

@@ -11,6 +11,7 @@ import typer
 
 from . import (
     bench,
+    board,
     check,
     doctor,
     estimate,
@@ -19,6 +20,7 @@ from . import (
     finn,
     footprint,
     hls4ml,
+    host,
     import_layer,
     lower,
     options,
@@ -47,6 +49,8 @@ COMMANDS = (run, train, import_layer, ptq, footprint, export, lower, check, veri
     rtl,
     simulate,
     synth,
+    board,
+    host,
     sensitivity,
     search,
     evaluate,

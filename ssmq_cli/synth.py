@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +15,7 @@ from .simulate import test_codes
 
 NAME = "synth"
 EXAMPLE = "ssmq synth build/rtl --part lfe5u-25f --seeds 3"
-RESULT, PICTURE = "result.json", "utilisation.png"
+RESULT, PICTURE, FRONT = "result.json", "utilisation.png", "explore"
 
 
 @options.takes_data
@@ -26,6 +26,7 @@ def command(
     clock: Annotated[float | None, typer.Option(help="MHz that must be reached.", **options.MEGAHERTZ)] = None,
     seeds: Annotated[int, typer.Option(help="Placements to try; the fastest is kept.", min=1, max=1000)] = 1,
     images: Annotated[int, typer.Option(help="Test sequences for the netlist; 0 leaves it out.", min=0, max=10_000)] = 1,
+    front: Annotated[bool, typer.Option("--explore", help="Every folding that fits, in place of the one in FOLDER.")] = False,
     as_json: options.AsJson = False,
     *,
     load: Callable,
@@ -38,20 +39,29 @@ def command(
     from ssmq_brevitas.files import sole_use, write_whole
     from ssmq_export.rtl import require_tools
     from ssmq_export.rtl.comparison import graph_of
-    from ssmq_export.synthesis import find_device, home_of, measure
+    from ssmq_export.synthesis import explore, find_device, home_of, measure, require
 
     device, speed = find_device(part, speed)
-    codes = None
+    require(device.flow.programs)
+    graph, codes = graph_of(folder), None
     if images:
         require_tools()
-        codes, _ = test_codes(folder, graph_of(folder), images, load)
+        codes, _ = test_codes(folder, graph, images, load)
     home = home_of(folder, device, speed)
     with sole_use(home), console.status("synth") as status:
-        found = measure(
-            folder, device, speed, clock=clock, seeds=seeds, codes=codes, tell=lambda what: status.update(f"synth: {what}")
-        )
-        write_whole(home / RESULT, json_text(found.model_dump(mode="json")).encode())
-        _draw(found, home / PICTURE)
+
+        def tell(what: str) -> None:
+            status.update(f"synth: {what}")
+
+        if front:
+            results = _explored(explore(graph, home / FRONT, device, speed, seeds=seeds, codes=codes, tell=tell), home / FRONT)
+        else:
+            found = measure(folder, home, device, speed, clock=clock, seeds=seeds, codes=codes, tell=tell)
+            write_whole(home / RESULT, json_text(found.model_dump(mode="json")).encode())
+            _draw(found, home / PICTURE)
+    if front:
+        _show_front(folder, home / FRONT, results, as_json)
+        raise typer.Exit(0 if all(one.agrees for one in results) else 1)
     if as_json:
         print_json(found.model_dump(mode="json"))
     else:
@@ -59,6 +69,35 @@ def command(
         for line in _lines(home, found):
             say(line)
     raise typer.Exit(0 if found.in_time and found.agrees else 1)
+
+
+def _explored(foldings: Iterable, home: Path) -> list:
+    from ssmq_brevitas.files import write_whole
+
+    from .synth_picture import front
+
+    results = list(foldings)
+    write_whole(home / RESULT, json_text([one.model_dump(mode="json") for one in results]).encode())
+    front(results, home / PICTURE)
+    return results
+
+
+def _show_front(folder: Path, home: Path, results: list, as_json: bool) -> None:
+    if as_json:
+        print_json([one.model_dump(mode="json") for one in results])
+        return
+    table = Table(title=f"{folder} on {results[0].part}, folding by folding")
+    headings = ("cycles a step", "LUT", "FF", "multipliers", "RAM", "MHz", "sequences/s", "for 1,000 LUT", "differing")
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    for one in results:
+        uses = {use.resource: use.used for use in one.uses}
+        rate = one.sequences_per_second
+        counts = (f"{count:,}" for count in (one.interval, *(uses[name] for name in ("lut", "ff", "dsp", "bram"))))
+        rates = (f"{rate:,.0f}", f"{1000 * rate / uses['lut']:,.0f}") if rate else ("", "")
+        table.add_row(*counts, f"{one.mhz:g}" if one.mhz else "", *rates, str(one.simulated.differing) if one.simulated else "")
+    console.print(table)
+    say(f"{home}: their RTL, bitstreams and a picture")
 
 
 def _draw(found, path: Path) -> None:

@@ -24,3 +24,21 @@ def utilisation(found, path: Path) -> None:
         axis.spines[["top", "right"]].set_visible(False)
         rate = f", {found.mhz:g} MHz" if found.mhz else ""
         axis.set_title(f"{found.top} on {found.part}{rate}", fontsize=10, color=INK)
+
+
+def front(results: list, path: Path) -> None:
+    """Resources of every folding against its rate; cycles a step where nothing was placed."""
+    placed = all(one.sequences_per_second for one in results)
+    rates = [one.sequences_per_second if placed else one.interval for one in results]
+    with picture(path, (6.4, 4.2)) as fig:
+        axis = fig.subplots()
+        for place, use in enumerate(results[0].uses):
+            if use.available:
+                shares = [100 * one.uses[place].used / use.available for one in results]
+                axis.plot(rates, shares, marker="o", label=use.resource.upper(), linewidth=1.2)
+        axis.set_xlabel("sequences a second" if placed else "cycles a step")
+        axis.set_ylabel("% of the part")
+        axis.set_xscale("log")
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.legend(frameon=False, fontsize=8)
+        axis.set_title(f"{results[0].top} on {results[0].part}, folding by folding", fontsize=10, color=INK)

@@ -1,6 +1,6 @@
 """What one node takes, counted by hand: LUTs and flip-flops of every adder, product, register and memory in it.
 
-A LUT6 keeps 64 words of a bit; an adder takes a LUT and a flip-flop a bit; products of up to 36 partial bits are in LUTs.
+A LUT6 keeps 64 words of a bit; an adder takes a LUT and a flip-flop a bit; a product takes a multiplier, however small.
 """
 
 from __future__ import annotations
@@ -48,16 +48,16 @@ def dense(bits: int = 4) -> Operation:
     ("lanes", "rows", "span", "delay"),
     [
         # A product of 8 x 4 bits, an accumulator; weights in one LUT a bit; the buffer in 8 LUTs and a third more.
-        ((1, 1), [(32, 8 + 4), (18, 18), (4, 4), (11, 8), CONTROL[12]], 12, 2 + 3 + 6),
+        ((1, 1), [(0, 8 + 4, 1), (18, 18), (4, 4), (11, 8), CONTROL[12]], 12, 2 + 3 + 6),
         # Two products, their adder, an accumulator; 6 words of 2 weights, 2 words of 2 inputs (16 LUTs and a third).
-        ((1, 2), [(64, 24), (18, 18), (18, 18), (8, 8), (22, 16), CONTROL[6]], 6, 2 + 1 + 6 + 1),
+        ((1, 2), [(0, 24, 2), (18, 18), (18, 18), (8, 8), (22, 16), CONTROL[6]], 6, 2 + 1 + 6 + 1),
         # A tree of three adders for four products, nothing to accumulate.
-        ((1, 4), [(128, 48), (54, 54), (16, 16), (43, 32), CONTROL[3]], 3, 2 + 6 + 2),
+        ((1, 4), [(0, 48, 4), (54, 54), (16, 16), (43, 32), CONTROL[3]], 3, 2 + 6 + 2),
         # Three outputs at once, an accumulator each.
-        ((3, 1), [(96, 36), (54, 54), (12, 12), (11, 8), CONTROL[4]], 4, 3 + 6),
-        ((3, 2), [(192, 72), (54, 54), (54, 54), (24, 24), (22, 16), CONTROL[2]], 2, 1 + 6 + 1),
+        ((3, 1), [(0, 36, 3), (54, 54), (12, 12), (11, 8), CONTROL[4]], 4, 3 + 6),
+        ((3, 2), [(0, 72, 6), (54, 54), (54, 54), (24, 24), (22, 16), CONTROL[2]], 2, 1 + 6 + 1),
         # All at once: 12 products, three trees of three adders.
-        ((3, 4), [(384, 144), (162, 162), (48, 48), (43, 32), CONTROL[1]], 1, 6 + 2),
+        ((3, 4), [(0, 144, 12), (162, 162), (48, 48), (43, 32), CONTROL[1]], 1, 6 + 2),
     ],
 )  # fmt: skip
 def test_a_dense_layer(lanes, rows, span, delay):
@@ -71,7 +71,7 @@ def test_a_dense_layer(lanes, rows, span, delay):
 @pytest.mark.parametrize(
     ("part", "bits", "lanes", "use_dsp", "rows"),
     [
-        # 8 x 8 bits are worth a multiplier: its registers, the accumulator, 12 weights of 8 bits, the buffer.
+        # A multiplier of 8 x 8 bits: its registers, the accumulator, 12 weights of 8 bits, the buffer.
         (ARTY, 8, (1, 1), True, [(0, 16, 1), (18, 18), (8, 8), (11, 8), CONTROL[12]]),
         (ARTY, 8, (1, 1), False, [(64, 16), (18, 18), (8, 8), (11, 8), CONTROL[12]]),
         (ARTY, 8, (3, 2), True, [(0, 96, 6), (108, 108), (48, 48), (22, 16), CONTROL[2]]),
@@ -110,10 +110,10 @@ GATHER = np.array([[3, 0], [-5, 0], [0, 7], [0, 0]])
     ("lanes", "rows", "span", "delay"),
     [
         # A product of 6 x 4 bits, an accumulator of 11, four weights of 4 bits; inputs pass once and are not kept.
-        ((1, 1), [(24, 10), (11, 11), (4, 4), CONTROL[4]], 4, 1 + 6),
-        ((1, 2), [(48, 20), (11, 11), (8, 8), CONTROL[2]], 2, 6 + 1),
-        ((2, 1), [(48, 20), (22, 22), (8, 8), CONTROL[2]], 2, 1 + 6),
-        ((2, 2), [(96, 40), (22, 22), (16, 16), CONTROL[1]], 1, 6 + 1),
+        ((1, 1), [(0, 10, 1), (11, 11), (4, 4), CONTROL[4]], 4, 1 + 6),
+        ((1, 2), [(0, 20, 2), (11, 11), (8, 8), CONTROL[2]], 2, 6 + 1),
+        ((2, 1), [(0, 20, 2), (22, 22), (8, 8), CONTROL[2]], 2, 1 + 6),
+        ((2, 2), [(0, 40, 4), (22, 22), (16, 16), CONTROL[1]], 1, 6 + 1),
     ],
 )
 def test_a_gather_does_one_product_an_input(lanes, rows, span, delay):
@@ -129,7 +129,7 @@ def test_a_spread_of_products():
     spread = matmul([[3, 5, 6, 0, 0, 0], [0, 0, 0, 15, -3, 0]], u="UINT8", y="INT13")
     assert spread.kind == "spread"
     assert (spread.stored_bits, spread.multiplications) == (6 * 5, 5)
-    # 8 x 5 bits are more than 36: a multiplier; six words of 5 bits.
+    # A multiplier of 8 x 5 bits; six words of 5 bits.
     assert taken(spread) == added((0, 13, 1), (5, 5), CONTROL[6])
     assert taken(spread, use_dsp=False) == added((40, 13), (5, 5), CONTROL[6])
     # Three lanes: two words of 15 bits.
@@ -151,9 +151,10 @@ def test_a_spread_of_shifts():
 def test_a_product_of_two_tensors():
     gate = of_two("Mul", 4, "UINT11")
     assert gate.kind == "product" and (gate.stored_bits, gate.multiplications) == (0, 4)
-    # 4 x 7 bits in LUTs, nothing stored.
-    assert taken(gate) == added((28, 11), CONTROL[4])
-    assert taken(gate, (4,)) == added((112, 44), CONTROL[1])
+    # A multiplier of 4 x 7 bits, nothing stored.
+    assert taken(gate) == added((0, 11, 1), CONTROL[4])
+    assert taken(gate, (4,)) == added((0, 44, 4), CONTROL[1])
+    assert taken(gate, (4,), use_dsp=False) == added((112, 44), CONTROL[1])
     assert (cycles(gate, Folding((2,))), latency(gate, Folding((2,)))) == (2, 3)
 
 
@@ -168,7 +169,7 @@ def test_products_with_constants():
     same = elementwise("Mul", 4, [15], u="UINT8", y="INT13")
     assert (same.stored_bits, same.multiplications, latency(same, Folding((1,)))) == (0, 4, 1)
     # A factor of 4 bits, without a sign.
-    assert taken(same, (4,)) == added(times(4, (32, 8 + 4)), CONTROL[1])
+    assert taken(same, (4,)) == added(times(4, (0, 8 + 4, 1)), CONTROL[1])
 
 
 def test_shifts():

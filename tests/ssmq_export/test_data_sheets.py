@@ -98,6 +98,9 @@ def test_an_ice40_keeps_4_kbit_a_block():
         (ECP5, 19, 18, 2),
         (ECP5, 7, 6, 1),
         (ECP5, 36, 36, 2 * 2),
+        (ECP5, 4, 6, 1),  # however small: RTL instantiates one
+        (ICE40, 16, 16, 1),
+        (ICE40, 17, 16, 2),
     ],
 )
 def test_a_product_in_hardware_multipliers(family, left, right, multipliers):
@@ -106,12 +109,6 @@ def test_a_product_in_hardware_multipliers(family, left, right, multipliers):
     assert p.multiplier(left, right, family, True) == Cost(lut=wide * joins, ff=wide * (1 + joins), dsp=multipliers)
     # In LUTs it takes one a bit of every partial product.
     assert p.multiplier(left, right, family, False) == Cost(lut=left * right, ff=wide)
-
-
-@pytest.mark.parametrize("family", [SERIES_7, ULTRASCALE_PLUS, ECP5], ids=lambda family: family.name)
-@pytest.mark.parametrize(("left", "right", "luts"), [(6, 6, 36), (9, 4, 36), (1, 36, 36), (5, 7, 35), (1, 1, 1)])
-def test_a_small_product_is_worth_no_multiplier(family, left, right, luts):
-    assert p.multiplier(left, right, family, True) == Cost(lut=luts, ff=left + right)
 
 
 @pytest.mark.parametrize(

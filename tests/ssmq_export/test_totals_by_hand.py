@@ -76,11 +76,11 @@ def layer(g, rounding=ROUNDING) -> None:
 STEP = admit(with_ports(dataflow(layer, **TYPES).model(), heads=2), "dataflow")
 SCAN = collapse(STEP)
 
-PRODUCT = added((4 * 4, 4 + 4), (4, 4), CONTROL[4])  # of state and factor; four factors of 4 bits
+PRODUCT = added((0, 4 + 4, 1), (4, 4), CONTROL[4])  # of state and factor; four factors of 4 bits
 THRESHOLDS = added((10, 10), (10, 1), (0, 14), (10, 10), (10, 1), (0, 15), CONTROL[2])  # two stages on 14 bits
-READ = added((4 * 4, 8), (9, 9), (4, 4), CONTROL[4])  # product, accumulator, four weights of 4 bits
+READ = added((0, 8, 1), (9, 9), (4, 4), CONTROL[4])  # product, accumulator, four weights of 4 bits
 # 6 x 4 bits, accumulator, six weights of 4 bits, two inputs of 6 bits kept in 6 LUTs and a third more.
-DENSE = added((24, 10), (10, 10), (4, 4), (8, 6), CONTROL[6])
+DENSE = added((0, 10, 1), (10, 10), (4, 4), (8, 6), CONTROL[6])
 STATE, POOL = added((6, 4), CONTROL[4]), added((8, 6), CONTROL[2])  # 4 words of 4 bits, 2 of 6 bits: a third more LUTs
 # (LUT, FF, DSP, BRAM), cycles, latency as the RTL's modules have it, bits stored.
 NODES = {
@@ -88,13 +88,13 @@ NODES = {
     **dict.fromkeys(("Sub_ax_re", "Add_ax_im"), (added((9, 9), CONTROL[4]), 4, 1, 0)),
     # Three shifts of 7 bits, four words of 3 bits.
     "MatMul_bu_re": (added((2 * 7, 7), (3, 3), CONTROL[4]), 4, 6, 4 * 3),
-    "MatMul_bu_im": (added((4 * 3, 4 + 3), (3, 3), CONTROL[4]), 4, 6, 4 * 3),
+    "MatMul_bu_im": (added((0, 4 + 3, 1), (3, 3), CONTROL[4]), 4, 6, 4 * 3),
     **dict.fromkeys(("Add_sum_re", "Add_sum_im"), (added((10, 10), CONTROL[4]), 4, 1, 0)),
     # 10 bits to 4.
     **dict.fromkeys(("MultiThreshold_x_re_next_0", "MultiThreshold_x_im_next_0"), (added((10 + 2 + 4, 4 + 2), CONTROL[4]), 4, 1 + 2 + 1, 0)),
     **dict.fromkeys(("MatMul_cx_re", "MatMul_cx_im"), (READ, 4, 1 + 6, 4 * 4)),
     "Sub_cx": (added((10, 10), CONTROL[2]), 2, 1, 0),
-    # 4 x 10 bits are worth a multiplier; two words of 10 bits.
+    # 4 x 10 bits; two words of 10 bits.
     "Mul_du": (added((0, 4 + 10, 1), (10, 10), CONTROL[2]), 2, 1 + 2 + 3, 2 * 10),
     "Add_y": (added((14, 14), CONTROL[2]), 2, 1, 0),
     "MultiThreshold_v": (THRESHOLDS, 2, 3 + 3 + 1 + 1, 3 * 10),
@@ -142,9 +142,9 @@ def test_a_step_all_at_once():
     graph = DataflowGraph(STEP)
     folded = Folded(graph, tuple(Folding(operation.dims) for operation in graph.operations))
     costs = {o.name: (c.lut, c.ff, c.dsp, c.bram) for o, c in zip(folded.operations, folded.costs(ARTY.family), strict=True)}
-    assert costs["Mul_rr"] == added(times(4, (16, 8)), (16, 16), CONTROL[1])
+    assert costs["Mul_rr"] == added(times(4, (0, 8, 1)), (16, 16), CONTROL[1])
     # Two heads of two products and an adder.
-    assert costs["MatMul_cx_re"] == added(times(4, (16, 8)), times(2, (9, 9)), (16, 16), CONTROL[1])
+    assert costs["MatMul_cx_re"] == added(times(4, (0, 8, 1)), times(2, (9, 9)), (16, 16), CONTROL[1])
     assert costs["State_x_re_0"] == added((22, 16), CONTROL[1])
     assert costs["Fork_u"] == added((0, 8), (11, 8), CONTROL[1])
     assert costs["Fork_x_re_0"] == added((0, 16), CONTROL[1])
@@ -199,9 +199,9 @@ def scan_cost(every: int, heads: int, dots: tuple, cycles: int) -> tuple:
     """``every`` modes and ``heads`` heads at once; ``dots``: rows of the read-out of one part."""
     kept = times(every, (4, 4))
     return added(
-        times(4 * every, (16, 8)), kept, kept,  # A x, in four products, of two factors
+        times(4 * every, (0, 8, 1)), kept, kept,  # A x, in four products, of two factors
         times(every, (2 * 7, 7)), times(every, (3, 3)),  # Re B u: three shifts
-        times(every, (12, 7)), times(every, (3, 3)),  # Im B u
+        times(every, (0, 7, 1)), times(every, (3, 3)),  # Im B u
         times(4 * every, (10, 10)),  # three terms of at most 8 bits each
         times(2 * every, (16, 6)),  # to 4 bits
         *dots, *dots,
@@ -215,10 +215,10 @@ def scan_cost(every: int, heads: int, dots: tuple, cycles: int) -> tuple:
 @pytest.mark.parametrize(
     ("lanes", "expected", "delay"),
     [
-        ((1, 1), added(scan_cost(1, 1, ((16, 8), (14, 14), (4, 4)), 4), (6, 4), (6, 4)), 2),
-        ((1, 2), added(scan_cost(2, 1, ((32, 16), (14, 14), (8, 8)), 2), (11, 8), (11, 8)), 1 + 1),
-        ((2, 1), added(scan_cost(2, 2, ((32, 16), (28, 28), (8, 8)), 2), (11, 8), (11, 8)), 2),
-        ((2, 2), added(scan_cost(4, 2, ((64, 32), (28, 28), (16, 16)), 1), (22, 16), (22, 16)), 1 + 1),
+        ((1, 1), added(scan_cost(1, 1, ((0, 8, 1), (14, 14), (4, 4)), 4), (6, 4), (6, 4)), 2),
+        ((1, 2), added(scan_cost(2, 1, ((0, 16, 2), (14, 14), (8, 8)), 2), (11, 8), (11, 8)), 1 + 1),
+        ((2, 1), added(scan_cost(2, 2, ((0, 16, 2), (28, 28), (8, 8)), 2), (11, 8), (11, 8)), 2),
+        ((2, 2), added(scan_cost(4, 2, ((0, 32, 4), (28, 28), (16, 16)), 1), (22, 16), (22, 16)), 1 + 1),
     ],
 )
 def test_a_scan(lanes, expected, delay):
@@ -249,7 +249,7 @@ def test_a_scan_that_rounds_each_mode_by_another_shift():
 
 def test_a_sequence_in_all():
     found = estimate_graph(SCAN, ARTY).as_dict()
-    scan = added(scan_cost(1, 1, ((16, 8), (14, 14), (4, 4)), 4), (6, 4), (6, 4))
+    scan = added(scan_cost(1, 1, ((0, 8, 1), (14, 14), (4, 4)), 4), (6, 4), (6, 4))
     assert rows_of(found) == {
         "DiagonalScan_y": (scan, 10, 16 + 2, 140),
         "MultiThreshold_v": NODES["MultiThreshold_v"],
@@ -301,5 +301,5 @@ def test_large_states_and_buffers_are_in_blocks():
     assert found["State_pool"] == (added((0, 24, 0, 1), counter), 300, 2, 300 * 24)
     assert found["Fork_u"] == (added((0, 8), (0, 8, 0, 1), counter), 300, 2, 300 * 8)
     # 90,000 weights of one bit: 16384 x 1 six times. Inputs of 8 bits, kept.
-    dense = added((8, 9), (17, 17), (0, 1, 0, 6), (0, 8, 0, 1), (17 + 3 + 2, 17 + 2))
+    dense = added((0, 9, 1), (17, 17), (0, 1, 0, 6), (0, 8, 0, 1), (17 + 3 + 2, 17 + 2))
     assert found["MatMul_m"] == (dense, 90_000, 2 + 299 + 6, 90_000)

@@ -19,8 +19,8 @@ from .operation import MATRICES, Operation
 
 @dataclass(frozen=True)
 class Folding:
-    """``lanes``: operations done in parallel along each of the dims. ``use_dsp``: products in hardware multipliers where
-    they are worth one. ExportError for lanes that are none."""
+    """``lanes``: operations done in parallel along each of the dims. ``use_dsp``: products in hardware
+    multipliers. ExportError for lanes that are none."""
 
     lanes: tuple[int, ...]
     use_dsp: bool = True

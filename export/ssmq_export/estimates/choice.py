@@ -6,6 +6,7 @@ or the part is full. When the part's hardware multipliers run out, the narrowest
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -99,15 +100,25 @@ def fold_for_rate(graph: DataflowGraph, part: Part, clock_mhz: float, fps: float
 
 def fold_for_part(graph: DataflowGraph, part: Part) -> Folded:
     """The fastest foldings that fit ``part``. Raises ExportError if not even the sequential one does."""
+    *_, fastest = foldings_for_part(graph, part)
+    return fastest
+
+
+def foldings_for_part(graph: DataflowGraph, part: Part) -> Iterator[Folded]:
+    """From the sequential folding on, each a step faster than the one before, as long as they fit ``part``.
+
+    Raises ExportError if not even the sequential one does.
+    """
     folded = fitted(sequential(graph), part)
     while True:
+        yield folded
         wider = _widen_slowest(folded)
         if folded.timing.loop >= folded.timing.interval or wider is None:
-            return folded
+            return
         try:
             folded = fitted(wider, part)
         except ExportError:
-            return folded
+            return
 
 
 def _widen_slowest(folded: Folded) -> Folded | None:

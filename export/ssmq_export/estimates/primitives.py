@@ -10,8 +10,6 @@ from math import ceil
 
 from .parts import Family
 
-# A product of up to this many partial-product bits costs fewer LUTs than a hardware multiplier is worth.
-LUT_PRODUCT_BITS = 36
 # Below an eighth of an 18 kbit block a memory is better off in LUTs; so is one no deeper than a LUT6 (64 words).
 LUT_MEMORY_BITS, LUT_MEMORY_WORDS = 2304, 64
 
@@ -44,7 +42,7 @@ def multiplier(left: int, right: int, family: Family, use_dsp: bool) -> Cost:
     ``left * right`` LUTs at most. In hardware multipliers one a tile of the family's operand widths, whichever way
     round takes fewer, and an adder to join each further tile; their pipeline registers are inside.
     """
-    if not use_dsp or left * right <= LUT_PRODUCT_BITS:
+    if not use_dsp:
         return Cost(lut=left * right, ff=left + right)
     wide, narrow = family.multiplier
     tiles = min(ceil(a / wide) * ceil(b / narrow) for a, b in ((left, right), (right, left)))

@@ -113,39 +113,38 @@ def compiled(
 
     ``lenient``: warnings are no errors, as a netlist and the cells of its maker are not written for a linter.
     """
-    require_tools()
     build.mkdir(parents=True, exist_ok=True)
     (build / "ports.h").write_text(_ports_header(inputs, outputs, taps))
-    options = [*OPTIONS, *(["--trace-vcd", "-CFLAGS", "-DTRACE"] if trace else []), *(["-Wno-fatal"] if lenient else [])]
-    flags = f"{optimise} -I{build.absolute()}"
+    more = [*(["--trace-vcd", "-CFLAGS", "-DTRACE"] if trace else []), *(["-Wno-fatal"] if lenient else [])]
+    program = verilated(top, folder, sources, HARNESS, build, optimise, more)
+    return Simulator(program, folder, inputs, outputs, taps)
+
+
+def verilated(
+    top: str, folder: Path, sources: Sequence[Path], harness: Path, build: Path, optimise: str = "-O2", more: Sequence[str] = ()
+) -> Path:
+    """The program in which ``harness``, C++ that may include what is in ``build``, drives the model ``Vmodel`` of ``top``."""
+    require_tools()
+    build.mkdir(parents=True, exist_ok=True)
+    flags = ("-CFLAGS", f"{optimise} -I{build.absolute()}", "-MAKEFLAGS", f"OPT_FAST='{optimise}' OPT_SLOW=-O0")
+    names = ("--top-module", top, "--prefix", "Vmodel", "--Mdir", build.absolute() / "obj", "-o", "simulate")
     program = verilator()
     assert program is not None
     command: list[str | Path] = [
         program,
-        *options,
+        *OPTIONS,
+        *more,
         "-O3",
-        "-CFLAGS",
-        flags,
-        "-MAKEFLAGS",
-        f"OPT_FAST='{optimise}' OPT_SLOW=-O0",
-        "--top-module",
-        top,
-    ]
-    command += [
-        "--prefix",
-        "Vmodel",
-        "--Mdir",
-        build.absolute() / "obj",
-        "-o",
-        "simulate",
-        HARNESS,
+        *flags,
+        *names,
+        harness,
         *(path.absolute() for path in sources),
     ]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
     if done.returncode:
         problems = [line for line in (done.stderr + done.stdout).splitlines() if line.startswith("%") or "error:" in line]
         raise ExportError(f"Verilator: {(problems or [last_words(done, '')])[0]}")
-    return Simulator(build / "obj" / "simulate", folder, inputs, outputs, taps)
+    return build / "obj" / "simulate"
 
 
 def _ports_header(inputs: Sequence[Pins], outputs: Sequence[Pins], taps: Sequence[Pins]) -> str:

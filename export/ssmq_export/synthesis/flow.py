@@ -95,15 +95,15 @@ def _counted(module: dict) -> dict[str, int]:
     return dict(Counter(cell["type"] for cell in module["cells"].values() if cell["type"] != "$scopeinfo"))
 
 
-def route(netlist: Path, device: Device, speed: int | None, mhz: float, seed: int, pins: dict[str, str], folder: Path) -> None:
+def route(netlist: Path, device: Device, speed: int | None, mhz: float, seed: int, pins: str, folder: Path) -> None:
     """Stage: place and route the ``netlist`` of a ``synthesise``, aiming at ``mhz``, and pack the bitstream.
 
-    ``pins``: places of pins; the rest is chosen, where nextpnr can.
+    ``pins``: the text that places pins, as its family has it; the rest is chosen, where nextpnr can.
     """
     flow = device.flow
     words = ["--json", DESIGN, "--report", REPORT, "--log", LOG, "--freq", f"{mhz:g}", "--seed", str(seed)]
     words += ["--timing-allow-fail", "-q", *flow.place(device.place), *(["--speed", str(speed)] if speed else [])]
-    given = {DESIGN: (netlist / DESIGN).read_bytes(), "pins": flow.constraints(pins).encode()}
+    given = {DESIGN: (netlist / DESIGN).read_bytes(), "pins": pins.encode()}
 
     def make(work: Path) -> None:
         began = time.monotonic()

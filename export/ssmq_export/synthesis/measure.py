@@ -32,17 +32,17 @@ def home_of(folder: Path, device: Device, speed: int | None) -> Path:
 
 
 def measure(
-    folder: Path, device: Device, speed: int | None = None, *, clock: float | None = None, seeds: int = 1,
+    folder: Path, home: Path, device: Device, speed: int | None = None, *, clock: float | None = None, seeds: int = 1,
     codes: np.ndarray | None = None, tell: Callable[[str], None] = lambda what: None,
 ) -> Result:  # fmt: skip
-    """Synthesise, place and route ``folder``, and simulate its netlist on ``codes``; what is there already is kept.
+    """Synthesise, place and route ``folder``, and simulate its netlist on ``codes``; stages that ``home`` has are kept.
 
     Raises ExportError for missing programs, a part that is too small, and a program that fails or is killed.
     """
     flow = device.flow
     tools.require(flow.programs)
     manifest, graph = load_manifest(folder), graph_of(folder)
-    design, home = manifest.design(), home_of(folder, device, speed)
+    design = manifest.design()
     tell("yosys")
     around = harness(manifest.top, design.given, design.result) if flow.nextpnr else ""
     synthesise(sources_of(folder, manifest, device), device, home / NETLIST_STAGE, around)
@@ -73,7 +73,8 @@ def _folded(manifest: Manifest, graph: onnx.ModelProto) -> onnx.ModelProto | Non
 def _routed(home: Path, device: Device, speed, clock, seed: int, manifest: Manifest, graph) -> dict:
     place = home / f"seed-{seed}"
     try:
-        route(home / NETLIST_STAGE, device, speed, clock or device.flow.goal, seed, device.pins, place)
+        pins = device.flow.constraints(device.pins)
+        route(home / NETLIST_STAGE, device, speed, clock or device.flow.goal, seed, pins, place)
     except tools.ToolError as error:
         used, lacks = overfull(error.log, device.flow, device.part)
         if lacks:

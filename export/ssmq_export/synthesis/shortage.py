@@ -16,13 +16,17 @@ from .report import Lack
 NAMES = {"lut": "LUT", "ff": "FF", "carry": "carries", "dsp": "multipliers", "bram": "block RAM"}
 
 
-def too_small(part: Part, lacks: list[Lack], used: Mapping[str, int], graph: onnx.ModelProto | None) -> ExportError:
+class ShortageError(ExportError):
+    """A part is too small."""
+
+
+def too_small(part: Part, lacks: list[Lack], used: Mapping[str, int], graph: onnx.ModelProto | None) -> ShortageError:
     """``used``: all that was found before it ended; ``graph``: what the design was made from, where its lanes can change."""
     told = " and ".join(
         f"{lack.used:,} {NAMES[lack.resource]} are needed, {lack.used - lack.available:,} more than its {lack.available:,}"
         for lack in lacks
     )
-    return ExportError(f"{part.name} is too small: {told}: {_advice(part, used, graph)}")
+    return ShortageError(f"{part.name} is too small: {told}: {_advice(part, used, graph)}")
 
 
 def _advice(part: Part, used: Mapping[str, int], graph: onnx.ModelProto | None) -> str:
@@ -30,7 +34,7 @@ def _advice(part: Part, used: Mapping[str, int], graph: onnx.ModelProto | None) 
     if graph is None:
         return "take a larger part, or narrow the widths"
     total = estimate_graph(graph, part).as_dict()["total"]
-    off = {name: max(1.0, used.get(name, 0) / max(total[name], 1)) for name in RESOURCES if name != "dsp"}
+    off = {name: max(1.0, used.get(name, 0) / max(total[name], 1)) for name in RESOURCES}
     smaller = replace(part, **{name: floor(getattr(part, name) / times) for name, times in off.items()})
     try:
         found = estimate_graph(graph, smaller, fastest=True)
