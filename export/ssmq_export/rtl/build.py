@@ -172,9 +172,8 @@ class Builder:
     def _unscaled(self, operation: Operation, lanes: int) -> Stream:
         """What a requantiser is given, before it is scaled."""
         (name,) = operation.inputs
-        if self.waiting[name][0].channels < operation.channels:
-            return self._repeated(name, operation.channels, lanes)
-        return self.take(name, lanes)
+        alike = self.waiting[name][0].channels == operation.channels
+        return self.take(name, lanes) if alike else self._repeated(name, operation.channels, lanes)
 
     def _join(self, operation: Operation, lanes: int) -> None:
         channels = operation.channels
