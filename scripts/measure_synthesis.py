@@ -35,7 +35,7 @@ class Design:
     synth: tuple[str, ...] = ()
 
 
-def _fast(fps: int, part: str = "lfe5u-25f") -> tuple[str, ...]:
+def _fast(fps: int, part: str) -> tuple[str, ...]:
     return ("--fps", str(fps), "--target", part)
 
 
@@ -45,16 +45,12 @@ def _serial(fps: int, clock: int, part: str) -> tuple[str, ...]:
 
 SMALLEST = "edge-4x10n4-w4a6"
 DESIGNS = (
-    Design(SMALLEST, "dataflow, a lane each", "lfe5u-25f", _fast(1000), ("--seeds", "3")),
-    Design(SMALLEST, "dataflow, 2,500/s at 100 MHz", "lfe5u-25f", _fast(2500), ("--seeds", "3")),
-    Design(SMALLEST, "dataflow, 5,000/s at 100 MHz", "lfe5u-25f", _fast(5000), ("--seeds", "3")),
-    Design(SMALLEST, "dataflow, a lane each", "lfe5u-25f", _fast(1000), ("--seeds", "3", "--speed", "8")),
     Design(SMALLEST, "serial", "lfe5u-25f", _serial(1400, 180, "lfe5u-25f"), ("--seeds", "3")),
     Design(SMALLEST, "serial", "ice40up5k", _serial(380, 48, "ice40up5k"), ("--seeds", "4")),
     Design(SMALLEST, "serial", "gw1nr-9", _serial(700, 100, "gw1nr-9"), ("--seeds", "3")),
     Design("edge-4x16n6-w4a6", "serial", "ice40up5k", _serial(100, 48, "ice40up5k"), ("--seeds", "3")),
     Design("edge-4x16-w6a8", "serial", "lfe5u-25f", _serial(500, 170, "lfe5u-25f"), ("--seeds", "3")),
-    Design("edge-4x16-w6a8", "dataflow, a lane each", "lfe5u-45f", _fast(100, "lfe5u-45f")),
+    Design(SMALLEST, "dataflow, a lane each", "lfe5u-45f", _fast(1000, "lfe5u-45f")),
     Design(SMALLEST, "dataflow, a lane each", "xc7a35t"),
 )
 

@@ -52,7 +52,7 @@ def viewed(file: Path) -> Iterator[webdriver.Chrome]:
         if page is not None:
             page.quit()
         server.terminate()
-        server.wait()
+        server.communicate()
 
 
 def node_names(page: webdriver.Chrome) -> set[str]:

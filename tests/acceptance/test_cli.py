@@ -193,7 +193,7 @@ def test_view_serves_netron_on_loopback(folder):
         assert "netron" in page.lower() and "dataflow.onnx" in page
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(timeout=20)
+        process.communicate(timeout=20)
 
 
 def test_verify_tells_which_engine_and_tensor_differ(folder, tmp_path):

@@ -135,5 +135,6 @@ def ignore_hangup() -> None:
 def test_a_reader_that_has_enough_is_no_error(made, words):
     process = started(*words, cwd=made)
     process.stdout.close()
-    told = process.stderr.read()
-    assert process.wait(timeout=SECONDS) != 0 and not told
+    with process:
+        told = process.stderr.read()
+        assert process.wait(timeout=SECONDS) != 0 and not told

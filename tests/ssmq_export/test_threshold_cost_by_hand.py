@@ -42,7 +42,7 @@ def test_a_rounding_by_a_shift_a_channel():
     assert found.kind == "rounding" and found.stored_bits == 4 * 3
     assert taken(found) == added((15, 5), (2 * 10, 10), (3, 3), CONTROL[4])
     # Factors that are powers of two.
-    assert latency(found, Folding((1,))) == 1 + 2 + 2 + 3 + 1
+    assert latency(found, Folding((1,))) == 1 + 2 + 1 + 1
 
 
 def test_a_rounding_after_an_offset():
@@ -55,12 +55,12 @@ def test_a_rounding_after_an_offset():
     found = counted(rows_of(4, 4, 4, 4, moved=(5, -9, 0, 5)), 4, -4, "INT3", u="INT10")
     assert found.kind == "rounding" and found.stored_bits == 4 * 5
     assert taken(found) == added((15, 5), (10, 10), (5, 5), CONTROL[4])
-    assert latency(found, Folding((1,))) == 1 + 2 + 2 + 1
+    assert latency(found, Folding((1,))) == 1 + 2 + 1
     # Shifts and offsets: all of it.
     found = counted(rows_of(4, 5, 4, 5, moved=(5, -9, 0, 5)), 4, -4, "INT3", u="INT10")
     assert found.stored_bits == 4 * 3 + 4 * 5
     assert taken(found) == added((15, 5), (10, 10), (3, 3), (10, 10), (5, 5), CONTROL[4])
-    assert latency(found, Folding((1,))) == 1 + 2 + 2 + 3 + 1
+    assert latency(found, Folding((1,))) == 1 + 2 + 1 + 1
 
 
 def test_thresholds_of_three_levels():
