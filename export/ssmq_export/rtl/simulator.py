@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -126,7 +128,9 @@ def verilated(
     """The program in which ``harness``, C++ that may include what is in ``build``, drives the model ``Vmodel`` of ``top``."""
     require_tools()
     build.mkdir(parents=True, exist_ok=True)
-    flags = ("-CFLAGS", f"{optimise} -I{build.absolute()}", "-MAKEFLAGS", f"OPT_FAST='{optimise}' OPT_SLOW=-O0")
+    # The wheel's makefile takes any ``python`` on PATH, where there need be none.
+    settings = f"PYTHON3={shlex.quote(sys.executable)} OPT_FAST='{optimise}' OPT_SLOW=-O0"
+    flags = ("-CFLAGS", f"{optimise} -I{build.absolute()}", "-MAKEFLAGS", settings)
     names = ("--top-module", top, "--prefix", "Vmodel", "--Mdir", build.absolute() / "obj", "-o", "simulate")
     program = verilator()
     assert program is not None
