@@ -12,9 +12,9 @@ lint: $(VENV)/.installed
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-# As many workers as cores; the tests of a file share what they set up.
+# Two workers a core: many tests wait for what they start. The tests of a file share what they set up.
 test: $(VENV)/.installed
-	$(VENV)/bin/pytest -n auto --dist loadfile
+	$(VENV)/bin/pytest -n $$((2 * $$(nproc))) --dist loadfile
 
 test-notebooks: $(VENV)/.installed
 	$(VENV)/bin/pytest -m slow tests/acceptance/test_notebooks.py
