@@ -18,7 +18,9 @@ def test_the_graphs_are_compared_with_each_other(tmp_path):
     done = ssmq("verify", tmp_path, "--images", 5, "--slow-images", 1, "--json")
     rows = json.loads(done.out)["engines"]
     others = ["qonnx step", "dataflow graph", "dataflow graph (DiagonalScan)", "integer model"]
-    assert (done.code, [row["engine"] for row in rows]) == (0, ["ONNX Runtime Scan", *others, *FOREIGN]), done.err
+    # Without layers that come again there is no serial shape.
+    foreign = [engine for engine in FOREIGN if "serial" not in engine]
+    assert (done.code, [row["engine"] for row in rows]) == (0, ["ONNX Runtime Scan", *others, *foreign]), done.err
     assert all(row["codes"] and not row["differing"] and not row["failed"] for row in rows)
 
     graph = onnx.load(tmp_path / "dataflow.onnx")
