@@ -38,7 +38,7 @@ def command(
     Boards are known by their documents: no design has been run on hardware.
     """
     from ssmq_export.boards import BOARDS, find_board, make_bitstream, write_axi, write_board
-    from ssmq_export.boards.top import BITSTREAMS, load_command
+    from ssmq_export.boards.top import bitstream_name, load_command
     from ssmq_export.errors import ExportError
 
     if list_boards:
@@ -75,7 +75,7 @@ def command(
     else:
         used = ", ".join(f"{count:,} {name}" for name, count in made.used.items())
         say(f"{made.path}: {used}; the clock might be {made.mhz:.1f} MHz")
-    say(f"load it: {load_command(board, out / BITSTREAMS[board.family])}; then: ssmq host {out} --port /dev/ttyUSB0")
+    say(f"load it: {load_command(board, out / bitstream_name(board))}; then: ssmq host {out} --port /dev/ttyUSB0")
     say("not run on hardware")
 
 

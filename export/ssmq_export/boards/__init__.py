@@ -5,7 +5,7 @@
 catalogue.py      boards: part, pins, clock
 link.py           what an accelerator needs of its link, and what has none
 library/          the modules around it
-top.py, axi.py, project.py   what is written, for a serial line or for a Zynq
+top.py, axi.py, accelerator.py, project.py   what is written, for a serial line or for a Zynq, around the network
 bitstream.py      sources and pins to what is loaded
 design.py         the folder as the computer reads it
 protocol.py       frames, bit by bit

@@ -6,18 +6,10 @@ Neither run on hardware nor through Vivado.
 from __future__ import annotations
 
 from ..rtl.manifest import Manifest
+from .accelerator import STREAMS, instance, parameters, wires
 from .link import Link
-from .protocol import VERSION
 
 TOP = "ssmq_axi_top"
-
-_STREAMS = """      .code_valid(code_valid),
-      .code_ready(code_ready),
-      .code_data(code_data),
-      .code_last(code_last),
-      .logit_valid(logit_valid),
-      .logit_ready(logit_ready),
-      .logit_data(logit_data)"""
 
 # Names that Vivado takes for interfaces; widths by their formula.
 _PORTS = """s_axis_tvalid input 1; s_axis_tready output 1; s_axis_tdata input {tdata}; s_axis_tlast input 1;
@@ -34,10 +26,7 @@ module {top} (
     input  wire aresetn
 );
   wire rst;
-  wire code_valid, code_ready, code_last;
-  wire logit_valid, logit_ready, logit_last;
-  wire [{code_high}:0] code_data;
-  wire [{logit_high}:0] logit_data;
+{wires}
   wire unused = &{{1'b0, logit_last, s_axi_wstrb}};
 
   ssmq_axi #(
@@ -49,18 +38,7 @@ module {top} (
       .rst(rst),
 {streams}
   );
-  {network} accelerator (
-      .clk(aclk),
-      .rst(rst),
-      .in_valid(code_valid),
-      .in_ready(code_ready),
-      .in_data(code_data),
-      .in_last(code_last),
-      .out_valid(logit_valid),
-      .out_ready(logit_ready),
-      .out_data(logit_data),
-      .out_last(logit_last)
-  );
+{accelerator}
 endmodule
 """
 
@@ -120,13 +98,12 @@ class Accelerator:
 
 def axi_top(manifest: Manifest, link: Link, identity: int) -> str:
     shape = {key: value for key, value in link.parameters().items() if key not in ("BYTES", "DEPTH")}
-    parameters = {**shape, "VERSION": f"8'd{VERSION}", "IDENTITY": f"32'h{identity:08x}"}
     ports = [port.split() for port in _PORTS.format(tdata=8 * -(-link.code_bits // 8)).split(";")]
     return _TOP.format(
-        network=manifest.top, top=TOP, code_high=link.code_bits - 1, logit_high=link.logit_bits - 1, streams=_STREAMS,
+        network=manifest.top, top=TOP, wires=wires(link), accelerator=instance(manifest, "aclk"), streams=STREAMS,
         ports="\n".join(f"    {way:<6} wire {f'[{int(bits) - 1}:0] ' * (bits != '1')}{name}," for name, way, bits in ports),
         pins="\n".join(f"      .{name}({name})," for name, _, _ in ports if name != "s_axi_wstrb"),
-        parameters=",\n".join(f"      .{key}({value})" for key, value in parameters.items()),
+        parameters=parameters(shape, identity),
     )  # fmt: skip
 
 

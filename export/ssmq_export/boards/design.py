@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from ..errors import ExportError
+from ..own_file import read_file
 from .protocol import FRAME_BYTES
 
 DESIGN = "board.json"
@@ -51,12 +51,4 @@ class BoardDesign(BaseModel):
 
 def load_design(folder: Path | str) -> BoardDesign:
     """The design in ``folder``, or one message that says why there is none."""
-    path, advice = Path(folder) / DESIGN, "give a folder that `ssmq board` has written"
-    if not path.is_file():
-        raise ExportError(f"{path}: no such file: {advice}")
-    try:
-        return BoardDesign.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
-        raise ExportError(f"{path}: {place}: {first['msg']}: {advice}") from error
+    return read_file(Path(folder) / DESIGN, BoardDesign, "give a folder that `ssmq board` has written")

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from ..dataflow.graph import DataflowGraph
 from ..dataflow.ports import Port
 from ..errors import ExportError
+from ..own_file import read_file
 from . import timing
 from .build import Design
 from .netlist import Cell, Stream
@@ -172,15 +173,9 @@ def load_manifest(folder: Path) -> Manifest:
     """The manifest in ``folder``, or one message that says why there is none."""
     path = folder / MANIFEST
     advice = "give a folder that `ssmq rtl` has written"
-    if not path.is_file():
-        raise ExportError(f"{path}: no such file: {advice}")
+    found = read_file(path, Manifest, advice)
     try:
-        found = Manifest.model_validate_json(path.read_bytes())
         found.design()
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
-        raise ExportError(f"{path}: {place}: {first['msg']}: {advice}") from error
     except (KeyError, TypeError) as error:
         raise ExportError(f"{path}: an instance has a stream or a timing that is not there: {advice}") from error
     missing = [name for name in found.files if not (folder / name).is_file()]

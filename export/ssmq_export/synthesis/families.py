@@ -13,7 +13,7 @@ Uses = Mapping[str, Mapping[str, float]]
 
 @dataclass(frozen=True)
 class Flow:
-    """``synthesis``: the command of Yosys; ``mapped`` adds to it for a design without pads, ``padded`` for one with them.
+    """``synthesis``: the command of Yosys; ``mapped`` adds to it for a design without pads.
 
     ``place``, ``constraints`` and ``pack`` say nextpnr's words, its file of pins, and the program and words that make
     ``bitstream`` of ``placed``. ``cells``: files of Yosys in which its cells are described; ``models`` names those that we
@@ -21,11 +21,10 @@ class Flow:
     """
 
     synthesis: str
-    mapped: str
-    padded: str
     cells: tuple[str, ...]
     models: str
     counted: Uses
+    mapped: str = ""
     reported: Uses = field(default_factory=dict)
     multipliers: str = ""
     nextpnr: str = ""
@@ -62,8 +61,6 @@ _DOA, _DOB = (tuple(f"DO{side}{bit}" for bit in range(18)) for side in "AB")
 _OUTREG_A, _OUTREG_B = {"REGMODE_A": "OUTREG"}, {"REGMODE_B": "OUTREG"}
 ECP5 = Flow(
     synthesis="synth_lattice -family ecp5",
-    mapped="",
-    padded="",
     cells=("lattice/cells_sim_ecp5.v",),
     models="ecp5",
     multipliers="ecp5",
@@ -93,8 +90,6 @@ ECP5 = Flow(
 ICE40 = Flow(
     # Without -dsp, which makes wrong sums of registered products: the multiplier of the family is instantiated.
     synthesis="synth_ice40",
-    mapped="",
-    padded="",
     cells=("ice40/cells_sim.v",),
     models="ice40",
     multipliers="ice40",
@@ -118,7 +113,6 @@ _SEMI = (Side(_DO, "CLKB", ("OCE",), "RESETB", {"READ_MODE": "1"}, ("BIT_WIDTH_1
 GOWIN = Flow(
     synthesis="synth_gowin -family {family}",
     mapped="-noiopads",
-    padded="",
     cells=("gowin/cells_sim.v",),
     models="gowin",
     counted={},
@@ -147,7 +141,6 @@ GOWIN = Flow(
 XILINX = Flow(
     synthesis="synth_xilinx -family xc7 -flatten -nodsp",
     mapped="-noiopad -noclkbuf",
-    padded="",
     cells=("xilinx/cells_sim.v",),
     models="xilinx",
     # Yosys would put sums of registered products into them, a cycle off.

@@ -57,7 +57,7 @@ def synthesise(sources: Sources, device: Device, folder: Path, harness: str = ""
     """
     flow = device.flow
     command = flow.synthesis.format(family=device.family)
-    options = flow.mapped if harness or not flow.nextpnr else flow.padded
+    options = flow.mapped if harness or not flow.nextpnr else ""
     first = "\n".join(
         [
             f"read_verilog -sv -defer {' '.join(sources.texts)}",
@@ -67,7 +67,7 @@ def synthesise(sources: Sources, device: Device, folder: Path, harness: str = ""
     )
     second = [f"read_json {DESIGN}", f"write_verilog -noattr -noexpr {NETLIST}"]
     if harness:
-        second += ["read_verilog harness.v", f"{command} {flow.padded} -top {HARNESS}", "write_json whole.json"]
+        second += ["read_verilog harness.v", f"{command} -top {HARNESS}", "write_json whole.json"]
     given = {**sources.files, "first.ys": first.encode(), "second.ys": "\n".join(second).encode()}
     if harness:
         given["harness.v"] = harness.encode()

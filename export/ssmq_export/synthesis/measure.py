@@ -13,13 +13,14 @@ from ..dataflow.graph import DataflowGraph
 from ..estimates import RESOURCES, estimate_graph
 from ..rtl.comparison import graph_of
 from ..rtl.evaluate import evaluated
-from ..rtl.manifest import Manifest, load_manifest
+from ..rtl.manifest import load_manifest
 from . import tools
 from .devices import Device
-from .flow import COUNTS, REPORT, SECONDS, route, sources_of, synthesise
+from .flow import COUNTS, SECONDS, sources_of, synthesise
 from .harness import harness
 from .netlist_model import NetlistModel
-from .report import lacking, megahertz, overfull, slowest_path, used_of
+from .placement import foldable, placed
+from .report import lacking, megahertz, slowest_path, used_of
 from .result import Result, Routed, Simulated, Stretch, Use
 from .shortage import too_small
 
@@ -50,37 +51,22 @@ def measure(
     reports, routed = {}, []
     for seed in range(1, seeds + 1) if flow.nextpnr else ():
         tell(f"{flow.nextpnr}, seed {seed} of {seeds}")
-        reports[seed] = _routed(home, device, speed, clock, seed, manifest, graph)
-        seconds = float((home / f"seed-{seed}" / SECONDS).read_text())
+        place, mhz = home / f"seed-{seed}", clock or flow.goal
+        reports[seed] = placed(
+            home / NETLIST_STAGE, device, speed, mhz, seed, flow.constraints(device.pins), place, foldable(manifest, graph)
+        )
+        seconds = float((place / SECONDS).read_text())
         routed.append(Routed(seed=seed, mhz=round(megahertz(reports[seed]), 2), seconds=seconds))
     best = max(routed, key=lambda one: one.mhz, default=None)
     report = reports[best.seed] if best else {"utilization": {}}
     used = used_of(flow, counts.get("whole", counts["design"]), report["utilization"])
     if lacks := [] if best else lacking(used, device.part):
-        raise too_small(device.part, lacks, used, _folded(manifest, graph))
+        raise too_small(device.part, lacks, used, foldable(manifest, graph))
     simulated = None
     if codes is not None:
         tell(f"the netlist, {len(codes)} sequences")
         simulated = _simulated(folder, home, device, graph, codes)
     return _result(manifest, graph, device, speed, clock, counts, used, routed, best, report, home, simulated)
-
-
-def _folded(manifest: Manifest, graph: onnx.ModelProto) -> onnx.ModelProto | None:
-    """The graph, where estimates are of the shape that was made from it."""
-    return graph if manifest.shape == "dataflow" else None
-
-
-def _routed(home: Path, device: Device, speed, clock, seed: int, manifest: Manifest, graph) -> dict:
-    place = home / f"seed-{seed}"
-    try:
-        pins = device.flow.constraints(device.pins)
-        route(home / NETLIST_STAGE, device, speed, clock or device.flow.goal, seed, pins, place)
-    except tools.ToolError as error:
-        used, lacks = overfull(error.log, device.flow, device.part)
-        if lacks:
-            raise too_small(device.part, lacks, used, _folded(manifest, graph)) from error
-        raise
-    return json.loads((place / REPORT).read_text())
 
 
 def _simulated(folder: Path, home: Path, device: Device, graph: onnx.ModelProto, codes: np.ndarray) -> Simulated:
@@ -95,7 +81,7 @@ def _simulated(folder: Path, home: Path, device: Device, graph: onnx.ModelProto,
 def _result(manifest, graph, device, speed, clock, counts, used, routed, best, report, home, simulated) -> Result:
     taken = _around(device, counts)
     estimated = {}
-    if (folded := _folded(manifest, graph)) is not None:
+    if (folded := foldable(manifest, graph)) is not None:
         estimated = estimate_graph(folded, device.part).as_dict()["total"]
     uses = [
         Use(
