@@ -24,6 +24,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -226,7 +227,13 @@ def run(tree: Path, tests: list[str], seconds: float, log: Path, compiled: bool 
     child = os.fork()
     if not child:
         sys.dont_write_bytecode = not compiled
-        _test(tree, tests, seconds, log)
+        try:
+            _test(tree, tests, seconds, log)
+        finally:
+            # What ends otherwise did not run, and leaving as usual would wait for threads that a fork does not have.
+            traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(77)
     done, deadline = 0, time.monotonic() + 20 * seconds
     try:
         while not done and time.monotonic() < deadline:
@@ -255,7 +262,9 @@ def _test(tree: Path, tests: list[str], seconds: float, log: Path) -> None:
     sys.path[:0], os.environ["PYTHONPATH"] = places, os.pathsep.join(places)
     import pytest
 
-    code = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests]))
+    # In one order, so that a seed tells the same again; what is imported here already is meant to be.
+    options = ["-p", "no:cacheprovider", "-p", "no:randomly", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    code = int(pytest.main(["-x", "-q", *options, *tests]))
     ours = [m.__file__ for n, m in sys.modules.items() if n.split(".")[0].startswith("ssmq_") and getattr(m, "__file__", None)]
     sys.stdout.flush()
     os._exit(code if all(file.startswith(str(tree)) for file in ours) else 77)

@@ -3,10 +3,14 @@ tables of them give every code that NumPy computes, on every engine."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import onnx
 import pytest
 from ssmq_export.checks import check_model
 from ssmq_export.errors import ExportError
+from ssmq_export.functions.runtime import session
 from ssmq_export.lowering import lower
 from step_graphs import Network, drawn_codes, fmt
 from step_networks import FUNCTIONS, RESULTS, encoded, norm, through
@@ -61,3 +65,15 @@ def test_a_function_of_the_quantised_input(double):
     del net.g.formats["input"]  # what is not there any more is not compared
     net.quant(net.in_double("Tanh", x, "tanh"), fmt(11, -10), "result")
     agree(net, net.model(net.linear("result", 2, "out"), True))
+
+
+def test_a_session_computes_on_the_thread_that_calls():
+    """Many are kept; threads of their own would spin between two runs of any of them."""
+    value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [4096])
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Erf", ["x"], ["y"])], "g", [value], [onnx.ValueInfoProto(name="y")])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9).SerializeToString()
+    before = len(list(Path("/proc/self/task").iterdir()))
+    kept = [session(model) for _ in range(8)]
+    for one in kept:
+        one.run(None, {"x": np.zeros(4096, np.float32)})
+    assert len(list(Path("/proc/self/task").iterdir())) == before

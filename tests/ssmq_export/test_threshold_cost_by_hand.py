@@ -1,6 +1,6 @@
 """What roundings and thresholds take, counted by hand: shifts keep no thresholds, a search keeps them stage by stage.
 
-How long they take is that of the RTL: a line (an adder, 2 to round, 2 for terms from a memory, 3 for factors) or a table (2),
+How long they take is that of the RTL: a line (an adder, 2 to round, 3 for factors, 1 for powers of two) or a table (2),
 and a register behind either.
 """
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from conftest import small_config, small_model
 from ssmq_export.dataflow.graph import DataflowGraph
+from ssmq_export.dataflow.operation import COUNTS, Operation
 from ssmq_export.errors import ExportError
 from ssmq_export.from_network import step_graph
 from ssmq_export.lowering import collapse, lower
-from ssmq_export.rtl.layers import blocks_to_matrix, fused, layers_of, matrix_to_blocks, stacked
+from ssmq_export.rtl.layers import Layers, blocks_to_matrix, fused, layers_of, matrix_to_blocks, stacked
 from ssmq_export.rtl.serial import fewest_lanes
 
 HEADS = 4
@@ -58,6 +61,22 @@ def test_stacked_layers_compute_what_each_of_them_does(graph):
         parts = [np.split(each, len(own), axis=-1) for each in codes]
         expected = [one.evaluate(*given) for one, given in zip(own, zip(*parts, strict=True), strict=True)]
         np.testing.assert_array_equal(operation.evaluate(*codes), np.concatenate(expected, axis=-1))
+
+
+def test_thresholds_beyond_what_comes_count_nothing_in_layers_of_other_ranges(graph):
+    """One layer's last threshold is out of reach, as many as the other has: the largest code must not count it."""
+    known = next(one for one in graph.operations if one.kind in COUNTS)
+    source = np.zeros(HEADS, np.int64), np.full(HEADS, 15)
+
+    def counts(name: str, thresholds: list[int]) -> Operation:
+        rows = np.tile(thresholds, (HEADS, 1))
+        return replace(known, output=name, inputs=(f"{name}.u",), sources=(source,), constant=rows, bias=0)
+
+    low, high = counts("a.y", [2, 4, 900]), counts("b.y", [3, 15])
+    (both,) = stacked(Layers([], [[low], [high]], [], ["a.y.u", "a.y", "b.y"]))
+    codes = np.tile(np.arange(16)[:, None], HEADS)
+    expected = np.hstack([low.evaluate(codes), high.evaluate(codes)])
+    np.testing.assert_array_equal(both.evaluate(np.hstack([codes, codes])), expected)
 
 
 def test_matrices_of_one_tensor_are_one_with_their_outputs_in_turn(graph):
