@@ -55,6 +55,9 @@ COVERED = (
     ("export/ssmq_export/dataflow/*", COST),
     ("export/ssmq_export/estimates/*", COST),
     ("export/ssmq_export/integer/*", ENGINE),
+    ("export/ssmq_export/boards/*", ("ssmq_export/boards/test_*.py",)),
+    ("export/ssmq_export/synthesis/*", ("ssmq_export/synthesis/test_*.py",)),
+    ("export/ssmq_export/rtl/*", ("ssmq_export/rtl/test_layers.py", "ssmq_export/rtl/test_[ans]*.py")),
     ("ssmq_brevitas/*", ("ssmq_brevitas/test_*.py",)),
     ("export/*", ("ssmq_export/test_*.py",)),
 )  # fmt: skip
