@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import onnx
-from command_line import small_files
+from small_files import small_files
 from ssmq_export import rtl
 from ssmq_export.boards import find_board, write_board
 from ssmq_export.lowering import collapse

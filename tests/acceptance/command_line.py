@@ -1,4 +1,7 @@
-"""``ssmq`` in a process of its own without the seconds that its imports take: forked from one that has them."""
+"""``ssmq`` in a process of its own without the seconds that its imports take: forked from one that has them.
+
+Each fork imports this file: nothing here may import what the server of the forks has not, pytest and hypothesis least of all.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +12,12 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import onnx
-from conftest import LENGTH, small_config, small_model
-from ssmq_brevitas.checkpoint import save_checkpoint
-from ssmq_export.from_network import step_graph
-from ssmq_export.lowering import lower
-
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
-    ["ssmq_cli.commands", "ssmq_brevitas.checkpoint", "ssmq_brevitas.train", "ssmq_study.sensitivity", "ssmq_study.cards"]
-    + ["ssmq_study.allocation", "ssmq_export.checks", "ssmq_export.lowering", "ssmq_export.integer", "ssmq_export.estimates"]
+    ["ssmq_cli.commands", "ssmq_brevitas.checkpoint", "ssmq_brevitas.train", "ssmq_brevitas.scan.cpu", "ssmq_brevitas.start"]
+    + ["ssmq_brevitas.plots", "ssmq_study.sensitivity", "ssmq_study.cards", "ssmq_study.allocation", "ssmq_study.storage"]
+    + ["ssmq_study.report.page", "ssmq_export.checks", "ssmq_export.lowering", "ssmq_export.integer", "ssmq_export.estimates"]
+    + ["ssmq_export.custom_op", "qonnx.core.onnx_exec", "matplotlib.pyplot", "optuna"]
 )
 SECONDS = 240
 
@@ -64,24 +62,3 @@ def _main(words: list[bytes], cwd: str, out: str, err: str, environment: dict[st
         console.width = int(environment["COLUMNS"])
     sys.argv = ["ssmq", *map(os.fsdecode, words)]
     main()
-
-
-def small_files(folder: Path, name: str) -> Path:
-    """``folder`` with a small model of that name, float and quantised, its graphs, its preset and data for it."""
-    folder.mkdir(parents=True)
-    (folder / "none").mkdir()
-    config = small_config().model_copy(update={"name": name})
-    floating, model = small_model(config)
-    note = {"data": {"name": name, "source": name, "train": 1, "validation": 1, "test": 1}}
-    save_checkpoint(folder / "float.safetensors", floating, note)
-    save_checkpoint(folder / "model.safetensors", model, note)
-    step = step_graph(model.network, {"ssmq.config": config.model_dump_json()})
-    onnx.save(step, folder / "step.onnx")
-    onnx.save(lower(step), folder / "dataflow.onnx")
-    rng = np.random.default_rng(0)
-    images = {f"x{split}": rng.integers(0, 256, (24, LENGTH, 1), np.uint8) for split in ("", "_test")}
-    labels = {f"y{split}": rng.integers(0, 3, 24, np.uint8) for split in ("", "_test")}
-    np.savez(folder / "data.npz", **images, **labels)
-    preset = f"[model]\nheads = 4\nmodes = 3\nlayers = 2\nclasses = 3\nlength = {LENGTH}\n"
-    (folder / "own.toml").write_text(preset)
-    return folder

@@ -8,7 +8,8 @@ import shutil
 import numpy as np
 import onnx
 import pytest
-from command_line import small_files, ssmq
+from command_line import ssmq
+from small_files import small_files
 from ssmq_export.lowering import collapse
 
 TARGET = ("--target", "xc7z020")

@@ -9,8 +9,9 @@ import subprocess
 import numpy as np
 import onnx
 import pytest
-from command_line import small_files, ssmq
+from command_line import ssmq
 from conftest import LENGTH, small_codes, small_config, small_model
+from small_files import small_files
 from ssmq_export import rtl
 from ssmq_export.door.graph_file import load_graph
 from ssmq_export.errors import ExportError

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from command_line import small_files
+from small_files import small_files
 from ssmq_export import finn, hls4ml
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="children are found in /proc")

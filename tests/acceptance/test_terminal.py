@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from command_line import small_files, ssmq
+from command_line import ssmq
 from onnx import TensorProto, helper
 from rich.text import Text
+from small_files import small_files
 from ssmq_cli.output import Plain, json_text, show_warning
 from ssmq_export.visible import visible
 
