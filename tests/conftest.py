@@ -94,6 +94,17 @@ def _torch_seed():
 
 
 @pytest.fixture
+def forked_workers(monkeypatch):
+    """FINN's and hls4ml's workers without their imports."""
+    from forked_workers import run_worker
+    from ssmq_export.finn import process
+    from ssmq_export.hls4ml import project
+
+    monkeypatch.setattr(process, "run_worker", run_worker)
+    monkeypatch.setattr(project, "run_worker", run_worker)
+
+
+@pytest.fixture
 def codes() -> torch.Tensor:
     return small_codes()
 

@@ -21,6 +21,7 @@ from ssmq_export.hls4ml import project
 from ssmq_export.lowering import collapse, lower
 from ssmq_export.verification.agreement import compare
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
 COUNT = 10
 WIDTHS = ("a", "b", "c", "d", "x", "u", "y", "activation", "linear", "encoder", "decoder", "pool", "input")
 schemes = st.fixed_dictionaries({name: st.integers(3, 8) for name in WIDTHS}).map(lambda bits: Scheme(bits=Bits(**bits)))

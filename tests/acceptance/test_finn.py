@@ -20,7 +20,7 @@ from ssmq_export.from_network import step_graph, trace
 from ssmq_export.lowering import collapse, lower
 from ssmq_export.verification.agreement import compare
 
-pytestmark = pytest.mark.skipif(not finn.available(), reason=finn.INSTALL)
+pytestmark = [pytest.mark.skipif(not finn.available(), reason=finn.INSTALL), pytest.mark.usefixtures("forked_workers")]
 
 SSMQ = str(Path(sys.executable).parent / "ssmq")
 EDGE = {"norm": "batch", "activation": "relu", "gate": "hard_sigmoid"}

@@ -23,6 +23,7 @@ from ssmq_export.verification import hls_project as comparing
 from ssmq_export.verification.agreement import compare
 from ssmq_export.verification.engines import run_steps
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
 needs_tools = pytest.mark.skipif(not project.available(), reason=f"g++ and {project.INSTALL}")
 MIXED = {"a": 8, "b": 4, "c": 4, "d": 4, "x": 6, "u": 8, "linear": 4, "activation": 6, "y": 6, "input": 4}
 WIDE = {"a": 12, "x": 12, "c": 10, "u": 12}

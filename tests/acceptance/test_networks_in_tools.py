@@ -13,6 +13,7 @@ from ssmq_export.verification.agreement import compare
 from step_graphs import Network
 from step_networks import FUNCTIONS, NETWORKS, RESULTS, network, through
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
 needs_finn = pytest.mark.skipif(not finn.available(), reason=finn.INSTALL)
 needs_hls4ml = pytest.mark.skipif(not project.available(), reason=f"g++ and {project.INSTALL}")
 
