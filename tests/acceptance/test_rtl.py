@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -206,6 +207,27 @@ def test_a_folder_that_is_none_is_refused(small, tmp_path):
     (tmp_path / "rtl" / "rtl" / last_memory(small)).unlink()
     with pytest.raises(ExportError, match=f"{last_memory(small)}: missing"):
         rtl.RtlModel(tmp_path / "rtl")
+
+
+@needs_tools
+@pytest.mark.parametrize(("more", "said"), [(1, "stuck, beats are missing"), (-1, "more beats than there should be")])
+def test_other_beats_than_are_waited_for_end_the_simulation(model, monkeypatch, more, said):
+    given, (count,) = model._vectors(small_codes(2).numpy())
+    monkeypatch.setattr(model, "_vectors", lambda codes: (given, [count + more]))
+    with pytest.raises(ExportError, match=f"^the simulated hardware failed: {said}, port 0, cycle "):
+        model.forward(small_codes(2).numpy())
+
+
+@needs_tools
+def test_flags_on_other_steps_than_the_last_ones_are_refused(model, monkeypatch):
+    run = model._simulator.run
+
+    def turned(*given, **how):
+        return [replace(found, last=1 - found.last) for found in run(*given, **how)]
+
+    monkeypatch.setattr(model._simulator, "run", turned)
+    with pytest.raises(ExportError, match="marks the wrong steps"):
+        model.forward(small_codes(2).numpy())
 
 
 @needs_tools

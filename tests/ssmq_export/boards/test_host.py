@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from ssmq_export.boards import Answer, Host
+from ssmq_export.boards import Answer, Host, SimulatedBoard
 from ssmq_export.boards.design import BoardDesign
 from ssmq_export.boards.protocol import FLAG, VERSION, Deframer, Kind, Status, frame
 from ssmq_export.errors import ExportError
@@ -153,3 +153,14 @@ def test_a_port_that_goes_away(way):
 def test_codes_of_another_shape_or_type_are_refused(codes):
     with pytest.raises(ExportError, match=r"^codes must be integers \(B, 3, 1\), not \("):
         Host(Board(), DESIGN).classify(codes)
+
+
+@pytest.mark.parametrize(("said", "told"), [("echo no memory >&2", "no memory"), ("true", "it said nothing")])
+def test_a_simulated_board_that_does_not_start(tmp_path, said, told):
+    (tmp_path / "rtl").mkdir()
+    (tmp_path / "board.json").write_text(DESIGN.model_dump_json())
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\n{said}\n")
+    program.chmod(0o700)
+    with pytest.raises(ExportError, match=f"^the simulated board failed: {told}$"), SimulatedBoard(tmp_path, program=program):
+        pass
