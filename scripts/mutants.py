@@ -86,6 +86,12 @@ EQUIVALENT = (
     ),
     ("export/ssmq_export/lowering/ranges.py", "combined - found, 0)", "combined - found, 1)", "a code of 0 may be shifted"),
     ("export/ssmq_export/lowering/collapse.py", "graph.prune()", "pass", "model() prunes too"),
+    (
+        "export/ssmq_export/checks/conversion/reshaping.py",
+        "perm is not None and reader",
+        "reader",
+        "without a permutation nothing asks whether it is undone",
+    ),
     ("export/ssmq_export/lowering/shifts.py", "factor < 0", "factor < 1", "a shift's factor is 1 at least, or -1 at most"),
     ("export/ssmq_export/lowering/*", "reshape(-1)", "reshape(-2)", "any negative size is the one left open"),
     ("export/ssmq_export/lowering/clean.py", "behind[0]", "behind[-1]", "there is one behind"),

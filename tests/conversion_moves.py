@@ -209,7 +209,6 @@ PAIR = "conversion: is undone by the last operator of the graph, and FINN stops 
 TRANSPOSE = {
     "behind thresholds": (turned(SPACE, (0, 2, 1)), ""),
     "no perm": (turned(SPACE, None), "conversion: has no permutation: write perm"),
-    "no perm, turned again": (turned(SPACE, None, (0, 2, 1)), "conversion: has no permutation: write perm"),
     "first": (turned(SPACE, (0, 2, 1), after=False), FIRST),
     "first of a port that others read": (turned(SPACE, (0, 2, 1), after=False, fork=1), ""),
     "undone": (turned(SPACE, (0, 2, 1), (0, 2, 1)), ""),
