@@ -198,20 +198,23 @@ def test_a_folding_that_does_not_divide_is_refused(small, tmp_path):
     assert done.code == 1 and "divi" in done.err and not (tmp_path / "out").exists()
 
 
-def test_an_illegal_graph_gets_no_rtl(small, tmp_path):
+@pytest.mark.parametrize("command", ["rtl", "finn"])
+def test_an_illegal_graph_is_built_by_nothing(small, tmp_path, command):
+    path = tmp_path / "illegal.onnx"
     graph = onnx.load(small[0] / "sequence-dataflow.onnx")
     node = next(node for node in graph.graph.node if node.op_type == "MultiThreshold")
     rows = next(constant for constant in graph.graph.initializer if constant.name == node.input[1])
     rows.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(rows)[:, ::-1].copy(), rows.name))
-    onnx.save(graph, tmp_path / "illegal.onnx")
-    done = ssmq("rtl", tmp_path / "illegal.onnx", "-o", tmp_path / "out")
+    onnx.save(graph, path)
+    done = ssmq(command, path, "--out", tmp_path / "out")
     assert done.code == 1 and f"1 legality errors, first threshold-order at {node.name}: " in done.err
+    assert command == "rtl" or f"(ssmq check {path})" in done.err
     assert len(done.err.splitlines()) == 1 and not (tmp_path / "out").exists()
 
 
 @needs_tools
 def test_a_source_that_verilator_refuses_is_told_by_its_first_complaint(tmp_path):
-    (tmp_path / "broken.sv").write_text("module broken (")
+    (tmp_path / "broken.sv").write_text("module broken (\n")
     with pytest.raises(ExportError, match=r"^Verilator: %Error.*broken\.sv"):
         simulator.compiled("broken", tmp_path, [tmp_path / "broken.sv"], [], [], tmp_path / "build")
 
