@@ -84,7 +84,7 @@ def compile_graph(path: Path, part: str, fps: float | None, clock_ns: float, out
     refuse_part(part)
     rate = USUAL if fps is None else fps
     if not (LEAST <= rate <= MOST and 0.1 <= clock_ns <= 1e6):
-        raise ExportError(f"{rate:g} sequences a second at a clock of {clock_ns:g} ns cannot be rate for: give finite numbers")
+        raise ExportError(f"{rate:g} sequences a second at a clock of {clock_ns:g} ns cannot be asked for: give finite numbers")
     errors = [finding for finding in check_model(graph) if finding.severity == "error"]
     if errors:
         first = errors[0]
