@@ -1,6 +1,6 @@
 """Do the tests notice? Draws small faults ("mutants") in the code, runs the tests that cover each, and lists what survives.
 
-    python scripts/mutants.py                                    # 100 mutants of the bounds, the passes and the rules
+    python scripts/mutants.py                        # 100 mutants of the bounds, the passes, the rules and the estimates
     python scripts/mutants.py --count 40 --seed 7 export/ssmq_export/integer/*.py --json survivors.json
 
 A mutant is another operator, comparison or constant, a dropped term, condition or statement, or a function that does
@@ -30,7 +30,10 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-DEFAULT = ("ssmq_brevitas/bounds.py", "export/ssmq_export/lowering/*.py", "export/ssmq_export/checks/**/*.py")
+DEFAULT = (
+    "ssmq_brevitas/bounds.py",
+    *(f"export/ssmq_export/{name}/**/*.py" for name in ("lowering", "checks", "estimates")),
+)
 ENGINE = tuple(f"ssmq_export/test_{name}.py" for name in ("forms", "thresholds", "stages", "pairs", "integer_model"))
 COST = tuple(
     f"ssmq_export/test_{name}.py"
@@ -57,6 +60,7 @@ COVERED = (
     ("export/ssmq_export/integer/*", ENGINE),
     ("export/ssmq_export/boards/*", ("ssmq_export/boards/test_*.py",)),
     ("export/ssmq_export/synthesis/*", ("ssmq_export/synthesis/test_*.py",)),
+    ("export/ssmq_export/rtl/multipliers.py", ("ssmq_export/rtl/test_multipliers.py",)),
     ("export/ssmq_export/rtl/*", ("ssmq_export/rtl/test_layers.py", "ssmq_export/rtl/test_[ans]*.py")),
     ("ssmq_brevitas/*", ("ssmq_brevitas/test_*.py",)),
     ("export/*", ("ssmq_export/test_*.py",)),
@@ -82,6 +86,13 @@ EQUIVALENT = (
     ),
     ("export/ssmq_export/lowering/ranges.py", "combined - found, 0)", "combined - found, 1)", "a code of 0 may be shifted"),
     ("export/ssmq_export/lowering/collapse.py", "graph.prune()", "pass", "model() prunes too"),
+    (
+        "export/ssmq_export/checks/conversion/reshaping.py",
+        "perm is not None and reader",
+        "reader",
+        "without a permutation nothing asks whether it is undone",
+    ),
+    ("export/ssmq_export/lowering/shifts.py", "factor < 0", "factor < 1", "a shift's factor is 1 at least, or -1 at most"),
     ("export/ssmq_export/lowering/*", "reshape(-1)", "reshape(-2)", "any negative size is the one left open"),
     ("export/ssmq_export/lowering/clean.py", "behind[0]", "behind[-1]", "there is one behind"),
     ("export/ssmq_export/lowering/datatypes.py", " and (not is_table(node))", "", "the range of a table is that of its type"),
@@ -109,6 +120,9 @@ EQUIVALENT = (
         "(span, span",
         "the greatest value of y decides: D u reaches further up than down",
     ),
+    ("export/ssmq_export/rtl/layers.py", "source[0]", "source[-1]", "least and greatest are as many"),
+    ("export/ssmq_export/rtl/layers.py", "len(segments) - 2 *", "len(segments) - 1 *", "what begins later is there once"),
+    ("export/ssmq_export/rtl/layers.py", "reverse[0]", "reverse[-1]", "all end alike"),
 )
 PRELOADED = (
     "numpy", "torch", "brevitas.nn", "brevitas.quant", "numba", "onnx", "onnxruntime", "qonnx.core.modelwrapper",

@@ -6,15 +6,14 @@ import json
 import re
 import shutil
 import subprocess
-from dataclasses import replace
 
+import onnx
 import pytest
 from board_files import BAUD, BOARD, small_board
 from command_line import ssmq
 from conftest import LENGTH
 from ssmq_export import rtl
 from ssmq_export.boards import BOARDS, find_board, load_design, write_axi, write_board
-from ssmq_export.boards.bitstream import refuse_slow
 from ssmq_export.boards.link import link_of, refuse_large
 from ssmq_export.errors import ExportError
 from ssmq_export.rtl.manifest import load_manifest
@@ -95,12 +94,24 @@ def test_what_is_no_classifier_of_sequences_or_too_wide_is_refused(small):
     assert "an output at every step" in refusal(manifest, each_step=True)
     assert "how long a sequence is" in refusal(manifest, length=None)
     assert "1 outputs are no logits" in refusal(manifest, result={"channels": 1})
+    assert "carry several channels a beat" in refusal(manifest, given={"lanes": 2})
     assert "17 bits, a board design carries 16" in refusal(manifest, given={"bits": 17})
     assert "32 bits, a board design carries 31" in refusal(manifest, result={"bits": 32})
     assert "more than half of the 15,360" in refusal(manifest, length=3000, given={"bits": 16})
     scales = manifest.result.model_copy(update={"exponent": [-3, -3, -2]})
     with pytest.raises(ExportError, match="several scales"):
         link_of(manifest.model_copy(update={"result": scales}))
+
+
+def test_what_tells_numbers_is_no_classifier(small, tmp_path):
+    shutil.copytree(small / "rtl", tmp_path / "rtl")
+    graph = onnx.load(tmp_path / "rtl" / "graph.onnx")
+    (config,) = [entry for entry in graph.metadata_props if entry.key == "ssmq.config"]
+    config.value = json.dumps({**json.loads(config.value), "task": {"kind": "regression"}})
+    onnx.save(graph, tmp_path / "rtl" / "graph.onnx")
+    done = ssmq("board", "ulx3s", tmp_path / "rtl", "-o", tmp_path / "out")
+    assert done.code == 1 and "its task is regression: a board design answers with classes" in done.err
+    assert len(done.err.splitlines()) == 1 and not (tmp_path / "out").exists()
 
 
 @needs_tools
@@ -134,9 +145,6 @@ def test_a_bitstream_with_the_boards_pins(small, tmp_path):
     assert not done.code, done.err
     told, whole = json.loads(done.out), (tmp_path / "board" / "ssmq_board.bit").read_bytes()
     assert b"LFE5U-25F" in whole[:200] and told["mhz"] > 25 and told["used"]["lut"] > 1000
-    report = json.loads((tmp_path / "board" / "synthesis" / "seed-1" / "report.json").read_text())
-    with pytest.raises(ExportError, match=r"its clock is 999 MHz, the design reaches .* the slowest path is in \w+"):
-        refuse_slow(replace(BOARDS["ulx3s-25f"], clock_hz=999_000_000), report)
     # What was placed is kept, and a part that is too small is said.
     kept = (tmp_path / "board" / "synthesis" / "seed-1" / "made-from").stat().st_mtime_ns
     assert not ssmq("board", "ulx3s-25f", small / "rtl", "-o", tmp_path / "board", "--bitstream").code

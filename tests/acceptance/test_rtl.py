@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -19,6 +20,7 @@ from ssmq_export.estimates import estimate_graph, find_part
 from ssmq_export.from_network import step_graph
 from ssmq_export.integer import IntegerModel
 from ssmq_export.lowering import collapse, lower
+from ssmq_export.rtl import simulator
 from ssmq_export.synthesis import tools
 
 needs_tools = pytest.mark.skipif(not rtl.available(), reason=rtl.INSTALL)
@@ -196,6 +198,27 @@ def test_a_folding_that_does_not_divide_is_refused(small, tmp_path):
     assert done.code == 1 and "divi" in done.err and not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("command", ["rtl", "finn"])
+def test_an_illegal_graph_is_built_by_nothing(small, tmp_path, command):
+    path = tmp_path / "illegal.onnx"
+    graph = onnx.load(small[0] / "sequence-dataflow.onnx")
+    node = next(node for node in graph.graph.node if node.op_type == "MultiThreshold")
+    rows = next(constant for constant in graph.graph.initializer if constant.name == node.input[1])
+    rows.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(rows)[:, ::-1].copy(), rows.name))
+    onnx.save(graph, path)
+    done = ssmq(command, path, "--out", tmp_path / "out")
+    assert done.code == 1 and f"1 legality errors, first threshold-order at {node.name}: " in done.err
+    assert command == "rtl" or f"(ssmq check {path})" in done.err
+    assert len(done.err.splitlines()) == 1 and not (tmp_path / "out").exists()
+
+
+@needs_tools
+def test_a_source_that_verilator_refuses_is_told_by_its_first_complaint(tmp_path):
+    (tmp_path / "broken.sv").write_text("module broken (\n")
+    with pytest.raises(ExportError, match=r"^Verilator: %Error.*broken\.sv"):
+        simulator.compiled("broken", tmp_path, [tmp_path / "broken.sv"], [], [], tmp_path / "build")
+
+
 @needs_tools
 def test_a_folder_that_is_none_is_refused(small, tmp_path):
     done = ssmq("simulate", tmp_path)
@@ -206,6 +229,27 @@ def test_a_folder_that_is_none_is_refused(small, tmp_path):
     (tmp_path / "rtl" / "rtl" / last_memory(small)).unlink()
     with pytest.raises(ExportError, match=f"{last_memory(small)}: missing"):
         rtl.RtlModel(tmp_path / "rtl")
+
+
+@needs_tools
+@pytest.mark.parametrize(("more", "said"), [(1, "stuck, beats are missing"), (-1, "more beats than there should be")])
+def test_other_beats_than_are_waited_for_end_the_simulation(model, monkeypatch, more, said):
+    given, (count,) = model._vectors(small_codes(2).numpy())
+    monkeypatch.setattr(model, "_vectors", lambda codes: (given, [count + more]))
+    with pytest.raises(ExportError, match=f"^the simulated hardware failed: {said}, port 0, cycle "):
+        model.forward(small_codes(2).numpy())
+
+
+@needs_tools
+def test_flags_on_other_steps_than_the_last_ones_are_refused(model, monkeypatch):
+    run = model._simulator.run
+
+    def turned(*given, **how):
+        return [replace(found, last=1 - found.last) for found in run(*given, **how)]
+
+    monkeypatch.setattr(model._simulator, "run", turned)
+    with pytest.raises(ExportError, match="marks the wrong steps"):
+        model.forward(small_codes(2).numpy())
 
 
 @needs_tools

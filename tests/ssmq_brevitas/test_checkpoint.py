@@ -7,7 +7,7 @@ import re
 
 import pytest
 import torch
-from conftest import small_codes, small_config, small_model
+from conftest import part, small_codes, small_config, small_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load, save
@@ -86,6 +86,23 @@ def test_a_tensor_that_is_wrong_is_named(whole, tmp_path, name, value, message):
 def test_a_description_that_is_wrong_is_said(whole, tmp_path, change, message):
     found = refused(tmp_path / "m.safetensors", load(whole), json.dumps(described(whole) | change))
     assert re.search(message, found), found
+
+
+def test_a_configuration_past_float64_is_refused_by_the_sum(whole, tmp_path):
+    wide = small_config(bits={"c": 24, "x": 24}, model={"modes": 64})
+    found = refused(
+        tmp_path / "m.safetensors", load(whole), json.dumps(described(whole) | {"config": wide.model_dump(mode="json")})
+    )
+    assert "(configuration inside): the accumulator of blocks.0.ssm needs 54 bits" in found
+
+
+def test_exponents_past_float64_are_refused_by_the_sum(tmp_path):
+    wide = small_config(bits={"a": 24, "x": 24, "c": 20, "d": 24, "u": 16}, scheme={"granularity": "head"})
+    model = small_model(wide)[1]
+    part(model, "blocks.1.ssm").b_quant.power.set_exponent(-60)
+    save_checkpoint(tmp_path / "m.safetensors", model)
+    with pytest.raises(SsmqError, match="m.safetensors: the accumulator of blocks.1.ssm.x needs"):
+        load_checkpoint(tmp_path / "m.safetensors")
 
 
 @pytest.mark.parametrize("description", ["[" * 5000, '{"kind": NaN}', "[]", "3", '{"a": ' + "9" * 5000 + "}"])

@@ -63,6 +63,12 @@ def real_valued() -> nn.Module:
     return with_kernel(lambda kernel: delattr(kernel, "A_imag"))
 
 
+def whole_numbers() -> nn.Module:
+    layer = MinimalS4D(4, 3)
+    layer.D = nn.Parameter(torch.ones(4, dtype=torch.int64), requires_grad=False)
+    return layer
+
+
 def without_d() -> nn.Module:
     layer = MinimalS4D(4, 3)
     del layer.D
@@ -81,6 +87,7 @@ def without_d() -> nn.Module:
         (gated("input_linear"), r"s4_layers\.1: .*input_linear\.bias: a bottleneck"),
         (gated("extra"), r"s4_layers\.1: .*extra\.bias: no part of the published layer"),
         (real_valued(), r"s4_layers\.1\.layer\.kernel: .*A_imag is missing"),
+        (whole_numbers(), r"s4_layers\.1: .*D: is of type torch\.int64, not of floating point"),
         (without_d(), r"s4_layers\.1\.kernel: .*a kernel without the layer's D"),
         (Holder(A_log=(8, 4), D=(8,)), r"s4_layers\.1: .*A_log: a selective layer \(Mamba\)"),
         (Holder(Lambda=(4,), log_step=(4, 1), B=(4, 3, 2), D=(3,)), r"s4_layers\.1: .*Lambda: an S5 layer"),

@@ -74,9 +74,10 @@ def test_what_families_have():
 
 
 def test_an_ice40_keeps_4_kbit_a_block():
-    """256 words of 16 bits fill one; of 17 bits, or 257 words, two."""
-    counts = [p.memory(words, bits, ICE40).bram for words, bits in ((256, 16), (256, 17), (257, 16), (2048, 2), (2049, 2))]
-    assert counts == [1, 2, 2, 1, 2]
+    """Of each shape one is filled; a word or a bit more takes two."""
+    for words, bits in ((256, 16), (512, 8), (1024, 4), (2048, 2)):
+        counts = [p.memory(*size, ICE40).bram for size in ((words, bits), (words + 1, bits), (words, bits + 1))]
+        assert counts == [1, 2, 2], (words, bits)
 
 
 @pytest.mark.parametrize(

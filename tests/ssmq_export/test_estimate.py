@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ssmq_export.dataflow.folding import Folding, cycles
 from ssmq_export.dataflow.graph import DataflowGraph
 from ssmq_export.errors import ExportError
-from ssmq_export.estimates import PARTS, RESOURCES, estimate_graph, find_part
+from ssmq_export.estimates import PARTS, RESOURCES, estimate, estimate_graph, find_part
 from ssmq_export.estimates import primitives as p
 from ssmq_export.estimates.choice import Folded, sequential, widened
 from ssmq_export.estimates.cost import resources
@@ -115,6 +115,10 @@ def test_the_loop_through_a_state_bounds_the_step(graph):
     # A queue 2, Mul with factors from a memory 4, Sub 1, Add 1, rounding 3 and a register.
     assert now.per_step == now.loop == 2 + 4 + 1 + 1 + 3 + 1
     assert sequential(read).timing.per_step == 32
+
+
+def test_without_a_wish_each_node_does_one_operation_a_cycle(graph):
+    assert {node["lanes"] for node in estimate(graph).as_dict()["nodes"]} == {1}
 
 
 def test_folding_for_a_rate_reaches_it_and_takes_no_more_than_it_needs(graph):

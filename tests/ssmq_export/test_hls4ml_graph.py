@@ -146,6 +146,10 @@ def test_names_of_torch_fx_are_told_as_they_are():
     [
         (lambda m: setattr(node_of(m, "encoder"), "op_type", "Softmax"), "node Add_encoder: Softmax has no fixed-point form"),
         (
+            lambda m: setattr(node_of(m, "blocks.0.add"), "op_type", "Div"),
+            "node Add_blocks.0.add: Div of two tensors has no fixed-point form",
+        ),
+        (
             lambda m: node_of(m, "encoder.product").input.__setitem__(1, "u_quant"),
             "node MatMul_encoder.product: the second operand of a MatMul must be a parameter",
         ),

@@ -28,6 +28,14 @@ def test_a_type_holds_what_its_operator_reaches(op, first, wide, narrow, reach):
         refuse_narrow(dataflow(draw, u="UINT8", c="UINT9", y=narrow).model())
 
 
+def test_what_no_code_of_62_bits_holds_is_named():
+    def draw(g) -> None:
+        g.output(g.node("Mul", [g.input("u", 1), g.constant("c", ((2.0**40,),))], "y", 1), 1)
+
+    with pytest.raises(ExportError, match="^y: its codes need more than 62 bits: choose narrower formats"):
+        refuse_narrow(dataflow(draw, double=True, u="UINT32", c="INT48", y="INT62").model())
+
+
 def test_a_matrix_reaches_the_ends_of_its_columns():
     def draw(g) -> None:
         g.input("u", 2)

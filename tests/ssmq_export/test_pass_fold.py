@@ -57,6 +57,16 @@ CHAINS = {
 }
 
 
+@pytest.mark.parametrize("op", ["Add", "Sub"])
+def test_rule_1_a_sum_that_lies_on_a_grid_is_computed_and_no_chain_begins_before_it(op):
+    def draw(g):
+        port(g, "u", 2, fmt(6, [-3, -2]))
+        g.quant(g.node(op, ["u", "u"], "s", 2), "y", fmt(4, -1), 2)
+        g.output("y", 2)
+
+    assert nodes(folded(draw))[:2] == [(op, "u", "u", "s"), ("MultiThreshold", "s", "y_codes_thresholds", "y_codes")]
+
+
 @pytest.mark.parametrize("draw", CHAINS.values(), ids=CHAINS)
 def test_rule_1_a_rising_chain_is_one_multithreshold(draw):
     graph = folded(draw)

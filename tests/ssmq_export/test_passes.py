@@ -119,6 +119,47 @@ def test_layout_rule_3_channels_are_last_and_other_attributes_stay():
     assert len(counted.attribute) == len(COUNTED)
 
 
+@pytest.mark.parametrize(
+    ("op", "u", "v", "expected"),
+    [
+        ("Add", "INT4", "UINT4", [("Add", "v", "u", "y")]),
+        ("Add", "UINT4", "INT4", [("Add", "u", "v", "y")]),
+        ("Add", "UINT4", "UINT4", [("Add", "u", "v", "y")]),
+        ("Sub", "INT4", "UINT4", [("Mul", "v", "y_turned_factor", "y_turned"), ("Add", "u", "y_turned", "y")]),
+        ("Sub", "UINT4", "INT4", [("Sub", "u", "v", "y")]),
+        # FINN knows the widths of ports: only of equal ones the result is one bit short.
+        ("Sub", "INT4", "UINT5", [("Sub", "u", "v", "y")]),
+    ],
+)
+def test_layout_rule_4_of_a_signed_and_an_unsigned_tensor_the_unsigned_one_is_first(op, u, v, expected):
+    def draw(g):
+        g.output(g.node(op, [g.input("u", 2), g.input("v", 2)], "y", 2), 2)
+
+    graph = dataflow(draw, u=u, v=v, y="INT6")
+    graph.exponents |= {name: np.array([-3, 1]) for name in "uvy"}
+    feeds = {"u": every_code(2, -8, 7), "v": every_code(2, 0, 15)}
+    before = computed(graph, feeds)
+    layout(graph)
+    after = computed(graph, feeds)
+    assert nodes(graph) == expected and all(np.array_equal(values, after[name]) for name, values in before.items())
+    # What is put in is a tensor like the others: a value, in the exponents of what it turns, and a type.
+    if len(expected) > 1:
+        assert np.array_equal(after["y_turned"], -before["v"])
+        assert (graph.datatypes["y_turned"], graph.datatypes["y_turned_factor"]) == ("INT5", "INT2")
+
+
+def test_layout_rule_4_a_difference_of_computed_tensors_becomes_a_sum():
+    """FINN finds the widths of what is computed by itself, so that equal ones may meet whatever the types say."""
+
+    def draw(g):
+        computed = g.node("Mul", [g.input("u", 2), g.constant("k", ((3, 3),))], "s", 2)
+        g.output(g.node("Sub", [computed, g.input("v", 2)], "y", 2), 2)
+
+    graph = dataflow(draw, u="INT4", s="INT6", v="UINT4", y="INT7")
+    layout(graph)
+    assert nodes(graph)[1:] == [("Mul", "v", "y_turned_factor", "y_turned"), ("Add", "s", "y_turned", "y")]
+
+
 def test_a_model_says_what_the_graph_knows():
     graph = dataflow(mixed, u="INT4", y="UINT2", k="INT4")
     graph.nodes.append(graph.node("Add", ["s", "b"], "unused", 2))

@@ -60,6 +60,16 @@ def test_rule_1_a_count_has_as_many_codes_as_thresholds():
     assert ends(found["y"]) == [[0, 0], [-3, -3], [1, 1]] and ends(found["u"]) == [[0, 0], [-128] * 2, [127] * 2]
 
 
+@pytest.mark.parametrize("matrix", ["computed", "of no known grid"])
+def test_a_matrix_that_is_no_parameter_gives_no_grid(matrix):
+    def draw(g):
+        port(g, "u", 2, fmt(4))
+        given = port(g, "m", 2, fmt(4)) if matrix == "computed" else g.constant("m", np.ones((2, 2)))
+        g.output(g.node("MatMul", ["u", given], "y", 2), 2)
+
+    assert grids_of(step(draw)).keys() == {"u", "m"} - ({"m"} if matrix != "computed" else set())
+
+
 @pytest.mark.parametrize("op", ["Add", "Sub", "Mul"])
 @pytest.mark.parametrize("signed", [(True, True), (True, False), (False, False)])
 def test_rule_2_a_join_reaches_its_ends_and_no_more(op, signed):

@@ -76,13 +76,14 @@ def test_thresholds_of_three_levels():
 
 
 def test_thresholds_a_channel():
-    """12 words of 7 bits; five thresholds take a third stage."""
+    """12 words of 7 bits; four thresholds take a third stage, and five do with it."""
     rows = [[10, 100, 120], [1, 2, 90], [0, 7, 8], [5, 6, 127]]
     found = counted(rows, 4, 0, "UINT2", u="UINT8")
     assert found.stored_bits == 4 * 3 * 7
     assert taken(found) == added((7, 7), (7, 1), (0, 8), (7, 7), (7, 1), (0, 9), CONTROL[4])
     five = counted([[10, 100, 120, 121, 255]], 4, -3, "INT3", u="UINT8")
-    assert taken(five) == added((8, 8), (8, 1), (0, 8), (8, 8), (8, 1), (0, 9), (8, 8), (8, 1), (0, 10), CONTROL[4])
+    stages = added((8, 8), (8, 1), (0, 8), (8, 8), (8, 1), (0, 9), (8, 8), (8, 1), (0, 10), CONTROL[4])
+    assert taken(five) == taken(counted([[10, 100, 121, 255]], 4, -3, "INT3", u="UINT8")) == stages
     assert latency(five, Folding((1,))) == 2 + 1
     # Of codes too many for a table, three searches of 3 cycles each, what they found, and a register.
     wide = counted([[10, 100, 120, 121, 255]], 4, -3, "INT3", u="UINT16")

@@ -10,6 +10,7 @@ from ssmq_brevitas.checkpoint import save_checkpoint
 from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.zoo import zoo_models
 from ssmq_cli.commands import app
+from ssmq_cli.options import refuse_picture
 from ssmq_export.errors import ExportError
 from ssmq_study.cards import load_card
 from typer.testing import CliRunner
@@ -86,6 +87,13 @@ def test_sensitivity_refuses_before_it_works(tmp_path, arguments, message):
     save_checkpoint(tmp_path / "m.safetensors", small_model(config)[1])
     with pytest.raises(SsmqError, match=message):
         ssmq("sensitivity", tmp_path / "m.safetensors", *arguments)
+
+
+def test_a_picture_in_a_folder_that_cannot_be_written_is_refused_before_the_work(tmp_path, monkeypatch):
+    # Whoever runs the tests may write anywhere.
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(SsmqError, match=r"map\.png: its folder cannot be written: give another"):
+        refuse_picture(tmp_path / "map.png")
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,16 @@ def test_a_row_s_name_stays_in_its_folder(tmp_path, name):
         read_job(tmp_path, "good-s0")
 
 
+def test_a_configuration_that_its_task_refuses_is_told_with_the_file(tmp_path):
+    (tmp_path / ROW.id).mkdir()
+    job = json.loads(Job(row=ROW, settings=SETTINGS).model_dump_json())
+    job["row"]["config"]["task"]["kind"] = "step"
+    job["row"]["config"]["train"]["qat"]["shift"] = 1
+    (tmp_path / ROW.id / "job.json").write_text(json.dumps(job))
+    with pytest.raises(SsmqError, match="job.json: not the job of a row: shift moves sequences, .*: set it to 0"):
+        read_job(tmp_path, ROW.id)
+
+
 def test_a_result_says_of_which_row_it_is(tmp_path):
     written(tmp_path, name="other")
     with pytest.raises(SsmqError, match="result.json: not a result of a study .*: id, name and seed are those of the row"):

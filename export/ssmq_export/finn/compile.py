@@ -82,10 +82,9 @@ def compile_graph(path: Path, part: str, fps: float | None, clock_ns: float, out
     """
     graph = load_graph(path, *DATAFLOW)
     refuse_part(part)
-    kept = kept_folding(graph) if fps is None else None
-    fps = USUAL if fps is None else fps
-    if not (LEAST <= fps <= MOST and 0.1 <= clock_ns <= 1e6):
-        raise ExportError(f"{fps:g} sequences a second at a clock of {clock_ns:g} ns cannot be asked for: give finite numbers")
+    rate = USUAL if fps is None else fps
+    if not (LEAST <= rate <= MOST and 0.1 <= clock_ns <= 1e6):
+        raise ExportError(f"{rate:g} sequences a second at a clock of {clock_ns:g} ns cannot be asked for: give finite numbers")
     errors = [finding for finding in check_model(graph) if finding.severity == "error"]
     if errors:
         first = errors[0]
@@ -95,9 +94,10 @@ def compile_graph(path: Path, part: str, fps: float | None, clock_ns: float, out
         )
     if out.exists():
         raise ExportError(f"{out}: exists already: give another folder, or remove it")
+    kept = kept_folding(graph) if fps is None else None
     # FINN counts inferences: one inference of a step graph is one time step.
     steps = length_of(graph) if property_of(graph, FORM_KEY) == "dataflow" else 1
-    settings = {"part": part, "clock_ns": clock_ns, "inferences_per_second": max(1, round(fps * steps)), "folding": kept}
+    settings = {"part": part, "clock_ns": clock_ns, "inferences_per_second": max(1, round(rate * steps)), "folding": kept}
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".finn-") as scratch:
         build, inner = Path(scratch) / "build", Path(scratch) / "finn"
@@ -128,7 +128,7 @@ def compile_graph(path: Path, part: str, fps: float | None, clock_ns: float, out
     return Compiled(
         result["nodes"], result["mapped"], result["unmapped"], result["partitions"],
         int(performance["max_cycles"]), resources, {node: found for node, found in folding.items() if found},
-        _ours(graph, part, None if kept else fps, clock_ns), result["listed"], result["near"], out,
+        _ours(graph, part, None if kept else rate, clock_ns), result["listed"], result["near"], out,
     )  # fmt: skip
 
 

@@ -85,7 +85,9 @@ def test_matrices_of_one_tensor_are_one_with_their_outputs_in_turn(graph):
     assert len(both) == 2 and both[0].inputs == both[1].inputs
     low, high = both[0].sources[0]
     codes = np.random.default_rng(0).integers(low, high + 1, (7, len(low)))
-    found = fused(both, len(layers.repeated)).evaluate(codes)
+    together = fused(both, len(layers.repeated))
+    assert together.dims == (2 * both[0].dims[0], both[0].dims[1]) == together.fixed.shape[::-1]
+    found = together.evaluate(codes)
     for k, one in enumerate(both):
         np.testing.assert_array_equal(found[:, k::2], one.evaluate(codes))
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from bench import span
+from bench import counting, span
+from ssmq_export.dataflow.folding import Folding
 from ssmq_export.errors import ExportError
 from ssmq_export.rtl import library, schedule
-from ssmq_export.rtl.build import Design
+from ssmq_export.rtl.build import Builder, Design
+from ssmq_export.rtl.names import Names
 from ssmq_export.rtl.netlist import Stream, stream_of
 from ssmq_export.rtl.schedule import interval, queued, total_cycles, with_queues
 from ssmq_export.rtl.timing import LastStep, Parts, Replayed, Scanned, Several, serial
@@ -40,6 +42,15 @@ def test_sums_that_no_code_of_64_bits_holds_are_refused():
     library.scan(given, given.named("y"), 1, numbers, 11)
     with pytest.raises(ExportError, match="its sums need more than 63 bits"):
         library.scan(given, given.named("y"), 1, numbers, 12)
+
+
+def test_a_search_of_more_thresholds_than_16_bits_count_is_refused():
+    rows = np.cumsum(np.random.default_rng(0).integers(1, 4, 1 << 16))[None]
+    counts = counting("y", "u", span(1, 0, 2**18 - 1), rows, 0)
+    builder = Builder([counts], ("y",), Names())
+    builder.enter("u", counts.sources[0])
+    with pytest.raises(ExportError, match="^y: a search of 65,536 thresholds has no RTL"):
+        builder.visit(counts, Folding((1,)))
 
 
 def diamond(passes: int) -> Design:

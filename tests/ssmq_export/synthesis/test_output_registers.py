@@ -6,13 +6,13 @@ import copy
 
 import pytest
 from ssmq_export.synthesis.families import ECP5, GOWIN
-from ssmq_export.synthesis.output_registers import packed
+from ssmq_export.synthesis.output_registers import number, packed
 
 CLOCK, ENABLE, RESULTS = 2, 3, (10, 11)
 
 
 def register(given: int, result: int, **changes) -> dict:
-    wires = {"CLK": [CLOCK], "CE": [ENABLE], "DI": [given], "Q": [result], "LSR": ["0"], **changes.pop("wires", {})}
+    wires = {"CLK": [CLOCK], "CE": [ENABLE], "DI": [given], "Q": [result], "LSR": ["0"], "M": ["x"], **changes.pop("wires", {})}
     directions = {port: "output" if port == "Q" else "input" for port in wires}
     settings = {"CLKMUX": "CLK", "CEMUX": "CE", "REGSET": "RESET", **changes}
     return {"type": "TRELLIS_FF", "parameters": settings, "port_directions": directions, "connections": wires}
@@ -72,7 +72,13 @@ def second_reader(module):
     module["ports"]["early"] = {"direction": "output", "bits": [4]}
 
 
+def pin(module):
+    module["cells"]["low"]["connections"]["DI"] = ["0"]
+    second_reader(module)
+
+
 CHANGES = {
+    "a pin is behind it": pin,
     "logic is behind it": reader,
     "a pin reads it too": second_reader,
     "two enables": lambda module: module["cells"]["high"]["connections"].update(CE=[9]),
@@ -80,6 +86,9 @@ CHANGES = {
     "the other edge": lambda module: module["cells"]["high"]["parameters"].update(CLKMUX="INV"),
     "a reset": lambda module: module["cells"]["high"]["connections"].update(LSR=[9]),
     "it starts at one": lambda module: module["cells"]["high"]["parameters"].update(REGSET="SET"),
+    "it has a second input": lambda module: module["cells"]["high"]["connections"].update(M=[9]),
+    "its width is a text": lambda module: module["cells"]["ram"]["parameters"].update(DATA_WIDTH_A="X9", DATA_WIDTH_B="X9"),
+    "it is too narrow": lambda module: module["cells"]["ram"]["parameters"].update(DATA_WIDTH_B=f"{3:032b}"),
     "the RAM is reset": lambda module: module["cells"]["ram"]["connections"].update(RSTB=[9]),
 }
 
@@ -105,3 +114,7 @@ def test_a_register_without_enable_leaves_the_rams_on():
     module = {"cells": {"ram": ram, "behind": behind}, "ports": {"out": {"direction": "output", "bits": [10]}}}
     assert packed(module, GOWIN.rams, GOWIN.registers) == 1
     assert (ram["connections"]["DO"], ram["connections"]["OCE"], ram["parameters"]["READ_MODE"]) == ([10, "x"], ["1"], "1")
+
+
+def test_a_parameter_is_a_number_where_it_is_bits():
+    assert [number(value) for value in ("1001", "0", "", "1 ", "X9", "102", 9)] == [9, 0, -1, -1, -1, -1, -1]

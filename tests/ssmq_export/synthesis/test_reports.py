@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from ssmq_export.boards import find_board
+from ssmq_export.boards.bitstream import refuse_slow
 from ssmq_export.errors import ExportError
 from ssmq_export.estimates import find_part
 from ssmq_export.synthesis import families, find_device
@@ -32,6 +35,14 @@ def test_the_path_that_limits_is_told_by_instance_and_adds_up():
     total = sum(part.logic + part.routing for part in path)
     assert 1000 / total == pytest.approx(megahertz(ECP5_REPORT), rel=1e-3)
     assert min(part.logic for part in path) > 0 < min(part.routing for part in path)
+
+
+def test_a_design_slower_than_the_clock_of_its_board_is_refused_with_its_slowest_path():
+    board, reached = find_board("ulx3s"), megahertz(ECP5_REPORT)
+    refuse_slow(replace(board, clock_hz=int(reached * 1e6)), ECP5_REPORT)
+    told = f"^ulx3s: its clock is 1000 MHz, the design reaches {reached:.1f}: the slowest path is in encoder_quant_.*: try another --seed$"
+    with pytest.raises(ExportError, match=told):
+        refuse_slow(replace(board, clock_hz=10**9), ECP5_REPORT)
 
 
 def test_paths_to_and_from_pins_limit_nothing():

@@ -17,7 +17,7 @@ BY_RANK = {2: "NC", 3: "NWC", 4: "NCHW"}
 
 def absorbed(view: TidyView, node: onnx.NodeProto) -> bool:
     """Whether FINN makes a MultiThreshold part of the MVAU before it."""
-    source = node.input[0] if node.input else ""
+    source = node.input[0]
     before = view.producers.get(source, [None])[0]
     alone = len(view.consumers.get(source, [])) == 1
     return before is not None and before.op_type in ("MatMul", "XnorPopcountMatMul") and alone
