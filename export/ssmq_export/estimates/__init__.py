@@ -77,7 +77,7 @@ class Estimate:
                 "stored_bits": operation.stored_bits,
             }
             for operation, fold, cost, span in zip(
-                operations, self.folded.foldings, self.folded.costs(self.part.family), self.folded.spans, strict=True
+                operations, self.folded.foldings, self.folded.costs(self.part.family), self.folded.spans, strict=False
             )
         ]
         total = {name: sum(node[name] for node in nodes) for name in RESOURCES}

@@ -14,10 +14,13 @@ from ..dataflow.folding import Folding, cycles, memory_folding
 from ..dataflow.graph import DataflowGraph
 from ..dataflow.operation import Operation
 from ..errors import ExportError
+from ..rtl.multipliers import in_luts
+from ..rtl.netlist import Cell
+from .calibration import is_calibrated, total
 from .cost import resources
 from .parts import RESOURCES, Family, Part
 from .primitives import Cost
-from .timing import Timing, timing
+from .timing import Timing, cells_of, timing
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,22 @@ class Folded:
     def timing(self) -> Timing:
         return timing(self.graph, self.nodes, self._memories)
 
+    @cached_property
+    def cells(self) -> list[list[Cell]]:
+        """The RTL of each operation of a sequence graph; what is kept between operations lies in that of its reader."""
+        return cells_of(self.timing.design, self.graph.operations) if self.timing.design is not None else []
+
     def costs(self, family: Family) -> list[Cost]:
-        """Resources of each operation."""
+        """Resources of each operation, memories left out where the RTL of the nodes holds them."""
+        if self.cells and is_calibrated(family):
+            return [total(cells, family) for cells in self.cells]
         return [resources(o, f, family) for o, f in zip(self.operations, self.foldings, strict=True)]
+
+    def in_luts(self, index: int, family: Family) -> Cost:
+        """Resources of an operation if its products are in LUTs."""
+        if self.cells and is_calibrated(family):
+            return total(map(in_luts, self.cells[index]), family)
+        return resources(self.operations[index], replace(self.foldings[index], use_dsp=False), family)
 
 
 def sequential(graph: DataflowGraph) -> Folded:
@@ -145,14 +161,14 @@ def fitted(folded: Folded, part: Part, told: str = "") -> Folded:
         if cost.dsp <= part.dsp:
             break
         nodes[index] = replace(nodes[index], use_dsp=False)
-        moved = resources(operations[index], nodes[index], part.family)
+        moved = folded.in_luts(index, part.family)
         cost += moved + costs[index] * -1
         costs[index] = moved
     lacking = shortage(cost, part)
     if lacking is None:
         return Folded(folded.graph, tuple(nodes))
     spent = [getattr(c, lacking) for c in costs]
-    most = operations[max(range(len(operations)), key=spent.__getitem__)].name
+    most = operations[max(range(len(spent)), key=spent.__getitem__)].name
     raise ExportError(
         f"{told + ': ' if told else ''}{part.name} has {getattr(part, lacking):,} {lacking.upper()} and "
         f"{getattr(cost, lacking):,} are needed, most of them by {most}; take a larger part or a lower rate, or "

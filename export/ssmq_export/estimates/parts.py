@@ -23,12 +23,13 @@ BLOCKS_OF_4K = ((2048, 2), (1024, 4), (512, 8), (256, 16))
 @dataclass(frozen=True)
 class Family:
     """``lut_inputs``: 6 or 4. ``multiplier``: operand widths of one hardware multiplier, signed. ``blocks``: shapes of a
-    block RAM, words x bits."""
+    block RAM, words x bits. ``measured``: the family whose synthesis says what the library's modules take, if any does."""
 
     name: str
     lut_inputs: int
     multiplier: tuple[int, int]
     blocks: tuple[tuple[int, int], ...] = BLOCKS_OF_18K
+    measured: str = ""
 
     @property
     def lut_words(self) -> int:
@@ -37,10 +38,11 @@ class Family:
 
 
 # DSP48E1 (UG479), DSP48E2 (UG579), MULT18X18D (FPGA-TN-02205), SB_MAC16 (FPGA-TN-02007), MULT18X18 (UG287).
-SERIES_7 = Family("Xilinx 7-series", 6, (25, 18))
-ULTRASCALE_PLUS = Family("Xilinx UltraScale+", 6, (27, 18))
-ECP5 = Family("Lattice ECP5", 4, (18, 18))
-ICE40 = Family("Lattice iCE40", 4, (16, 16), BLOCKS_OF_4K)
+SERIES_7 = Family("Xilinx 7-series", 6, (25, 18), measured="xilinx")
+# LUTs, registers and block RAM are those of 7-series.
+ULTRASCALE_PLUS = Family("Xilinx UltraScale+", 6, (27, 18), measured="xilinx")
+ECP5 = Family("Lattice ECP5", 4, (18, 18), measured="ecp5")
+ICE40 = Family("Lattice iCE40", 4, (16, 16), BLOCKS_OF_4K, measured="ice40")
 GOWIN = Family("Gowin", 4, (18, 18))
 
 

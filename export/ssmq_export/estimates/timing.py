@@ -19,7 +19,7 @@ from ..dataflow.operation import MATRICES, Operation
 from ..rtl import library
 from ..rtl.build import Builder, Design, build
 from ..rtl.names import Names
-from ..rtl.netlist import Stream
+from ..rtl.netlist import Cell, Stream
 from ..rtl.schedule import departures, interval, queued, total_cycles
 
 # Modules between operations, which take no longer than the slower of the two.
@@ -79,6 +79,17 @@ def _of_sequence(graph: DataflowGraph, nodes: list[Folding]) -> Timing:
     slowest = graph.operations[spans.index(longest)].name if found == longest else max(ports, key=lambda p: p.channels).name
     loop = SCAN_LOOP * any(operation.kind == "scan" for operation in graph.operations)
     return Timing(spans, found, slowest, loop, total_cycles(design, 1, 1)[0], design)
+
+
+def cells_of(design: Design, operations: list[Operation]) -> list[list[Cell]]:
+    """The cells of each operation. Queues belong to the one that reads them, what is behind all to the last one."""
+    owner = {cell.name: place for place, operation in enumerate(operations) for cell in design.parts[operation.name]}
+    readers = {stream.name: cell.name for cell in design.cells for stream in cell.inputs.values()}
+    found: list[list[Cell]] = [[] for _ in operations]
+    for cell in reversed(design.cells):
+        behind = [owner[readers[stream.name]] for stream in cell.outputs.values() if stream.name in readers]
+        found[owner.setdefault(cell.name, behind[0] if behind else len(operations) - 1)].append(cell)
+    return found
 
 
 def latency(operation: Operation, folding: Folding) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,10 @@ import onnx
 
 from ..dataflow.graph import DataflowGraph
 from ..estimates import RESOURCES, estimate_graph
+from ..estimates.calibration import is_calibrated, taken
 from ..rtl.comparison import graph_of
 from ..rtl.evaluate import evaluated
-from ..rtl.manifest import load_manifest
+from ..rtl.manifest import Manifest, load_manifest
 from . import tools
 from .devices import Device
 from .flow import COUNTS, SECONDS, sources_of, synthesise
@@ -80,9 +82,7 @@ def _simulated(folder: Path, home: Path, device: Device, graph: onnx.ModelProto,
 
 def _result(manifest, graph, device, speed, clock, counts, used, routed, best, report, home, simulated) -> Result:
     taken = _around(device, counts)
-    estimated = {}
-    if (folded := foldable(manifest, graph)) is not None:
-        estimated = estimate_graph(folded, device.part).as_dict()["total"]
+    estimated = _estimated(manifest, graph, device)
     uses = [
         Use(
             resource=name, used=count - taken.get(name, 0), estimated=estimated.get(name),
@@ -108,6 +108,14 @@ def _result(manifest, graph, device, speed, clock, counts, used, routed, best, r
         further=manifest.further, sequences_per_second=rate and round(rate, 1),
         microseconds=best and manifest.cycles and round(manifest.cycles / best.mhz, 2), simulated=simulated,
     )  # fmt: skip
+
+
+def _estimated(manifest: Manifest, graph: onnx.ModelProto, device: Device) -> dict[str, int]:
+    """By resource; of a family that nothing was fitted to only where lanes and estimates are of one shape."""
+    if is_calibrated(device.part.family):
+        return asdict(taken(manifest.design().cells, device.part))
+    folded = foldable(manifest, graph)
+    return {} if folded is None else estimate_graph(folded, device.part).as_dict()["total"]
 
 
 def _around(device: Device, counts: dict) -> dict[str, int]:

@@ -1,0 +1,90 @@
+"""What the modules of the RTL library take, fitted to measured synthesis (``calibration.json``, by ``scripts/fit_modules.py``).
+
+    print(taken(manifest.design().cells, find_part("lfe5u-25f")))
+
+Amounts of what a module is made of (``modules.py``) times what one of each takes in that module on a family. Multipliers and
+blocks of RAM are counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.resources import files
+from math import prod
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from ..rtl.multipliers import in_luts, multipliers
+from ..rtl.netlist import Cell
+from .modules import Amounts, made_of
+from .parts import ECP5, Family, Part
+from .primitives import Cost
+
+FILE = "calibration.json"
+# Families whose LUTs hold a register each, which takes one of its own where no logic is before it.
+SHARED = frozenset({"ice40"})
+
+
+class Fit(BaseModel):
+    """Of one module: LUTs and registers by what they are of."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    lut: dict[str, float]
+    ff: dict[str, float]
+
+
+@cache
+def fits() -> dict[str, dict[str, Fit]]:
+    """By family and module."""
+    text = files(__package__).joinpath(FILE).read_text()
+    return TypeAdapter(dict[str, dict[str, Fit]]).validate_json(text)
+
+
+def is_calibrated(family: Family) -> bool:
+    return family.measured in fits()
+
+
+def columns(amounts: Amounts) -> tuple[Mapping[str, float], Mapping[str, float]]:
+    """Amounts that take LUTs, and those that take registers."""
+    logic = dict(amounts.logic)
+    if amounts.family.measured in SHARED:
+        logic |= {f"register {name}": count for name, count in amounts.kept.items()}
+    return logic, amounts.kept
+
+
+def paced(cell: Cell) -> bool:
+    """Whether what leaves it is always taken."""
+    return any(stream.paced for stream in cell.outputs.values())
+
+
+def module_cost(cell: Cell, family: Family) -> Cost:
+    """What an instance takes."""
+    fit, amounts = fits()[family.measured][cell.module], made_of(cell.module, cell.parameters, paced(cell), family)
+    lut, ff = (
+        round(sum(each * of.get(name, 0) for name, each in each_of.items()))
+        for each_of, of in zip((fit.lut, fit.ff), columns(amounts), strict=True)
+    )
+    return Cost(lut, ff, 0 if cell.parameters.get("STYLE") else _tiles(cell, family), amounts.blocks)
+
+
+def _tiles(cell: Cell, family: Family) -> int:
+    """Multipliers of the device; of a product that none holds Yosys makes several on ECP5, and LUTs of a last bit."""
+    return sum(_tiles_of(*factors, family) for factors in multipliers(cell))
+
+
+def _tiles_of(left: int, right: int, family: Family) -> int:
+    long, short = sorted(family.multiplier, reverse=True)
+    if max(left, right) <= long and min(left, right) <= short:
+        return 1
+    return prod(bits // long + (bits % long > 1) for bits in (left, right)) if family is ECP5 else 0
+
+
+def total(cells: Iterable[Cell], family: Family) -> Cost:
+    """What instances take together."""
+    return sum((module_cost(cell, family) for cell in cells), Cost())
+
+
+def taken(cells: Iterable[Cell], part: Part) -> Cost:
+    """What a design takes; of a part without multipliers all are LUTs."""
+    return total(cells if part.dsp else map(in_luts, cells), part.family)
