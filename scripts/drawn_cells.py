@@ -118,7 +118,9 @@ def _affine(rng) -> Cell:
         line = Line(factor, term, max(0, left - int(rng.integers(-1, 6))), low, high)
         term, output = line.term, _like(given, bits=bits, signed=signed)
     else:
+        # A product alone has no terms.
         line, output = None, _like(given, bits=given.bits + int(rng.integers(1, 9)), signed=True)
+        term = term * int(kind in ("common", "terms"))
     return _styled(rng, library.affine(given, output, factor, term, line))
 
 
@@ -189,7 +191,7 @@ def _scan(rng) -> Cell:
     choices = {
         "none": np.zeros(shape, np.int64),
         "shift": 1 << rng.integers(base, base + int(rng.integers(2, 9)), shape),
-        "product": _codes(rng, b_bits, shape) << base,
+        "product": _codes(rng, b_bits, shape),
     }
     kinds = [str(kind) for kind in rng.choice(list(choices), 2, p=[0.25, 0.45, 0.3])]
     c_bits = _up_to(rng, 3, 9)

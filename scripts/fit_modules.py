@@ -16,36 +16,54 @@ import numpy as np
 from scipy.optimize import nnls
 from ssmq_brevitas.files import write_whole
 from ssmq_export.estimates import calibration
-from ssmq_export.estimates.modules import made_of
+from ssmq_export.estimates.calibration import columns
+from ssmq_export.estimates.modules import PRODUCTS, made_of
 from ssmq_export.estimates.parts import ECP5, ICE40, SERIES_7
 
 MEASURED = Path(__file__).parents[1] / "results" / "modules"
 FAMILIES = {"ecp5": ECP5, "ice40": ICE40, "xilinx": SERIES_7}
 
 
-def fitted_to(amounts: list[dict], counts: list[int]) -> tuple[dict[str, float], np.ndarray]:
-    """What one of each amount takes, and what the instances take by that."""
+def least(amounts: list[dict[str, float]], counts: np.ndarray) -> dict[str, float]:
+    """What one of each amount takes."""
     names = sorted({name for one in amounts for name, count in one.items() if count})
+    if not names:
+        return {}
     matrix = np.array([[one.get(name, 0) for name in names] for one in amounts], float)
-    target = np.array(counts, float)
-    weight = 1 / np.sqrt(target + 10)
-    found = np.round(nnls(matrix * weight[:, None], target * weight)[0], 4)
-    return {name: float(value) for name, value in zip(names, found, strict=True) if value}, matrix @ found
+    weight = 1 / np.sqrt(np.maximum(counts, 0) + 10)
+    found = np.round(nnls(matrix * weight[:, None], counts * weight)[0], 4)
+    return {name: float(value) for name, value in zip(names, found, strict=True) if value}
+
+
+def told(amounts: list[dict[str, float]], found: dict[str, float]) -> np.ndarray:
+    return np.array([sum(each * one.get(name, 0) for name, each in found.items()) for one in amounts])
+
+
+def fitted_to(amounts: list[dict[str, float]], counts: np.ndarray, in_luts: np.ndarray) -> dict[str, float]:
+    """Of products in LUTs, which dwarf all else, only what is left by the rest."""
+    plain = [{name: count for name, count in one.items() if name not in PRODUCTS} for one in amounts]
+    products = [{name: count for name, count in one.items() if name in PRODUCTS} for one in amounts]
+    base = [one for one, luts in zip(plain, in_luts, strict=True) if not luts]
+    found = least(base, counts[~in_luts])
+    rest = counts - told(plain, found)
+    return found | least([one for one, luts in zip(products, in_luts, strict=True) if luts], rest[in_luts])
 
 
 def _fit(key: str, module: str, measured: list[dict]) -> dict[str, dict[str, float]]:
     made = [made_of(module, row["parameters"], row["paced"], FAMILIES[key]) for row in measured]
+    in_luts = np.array([bool(row["parameters"].get("STYLE")) for row in measured])
     found = {}
     for place, resource in enumerate(("lut", "ff")):
-        counts = [row[resource] for row in measured]
-        found[resource], told = fitted_to([dict(calibration.columns(one)[place]) for one in made], counts)
-        off = np.abs(told - counts)
-        print(
-            f"{key} {module:18} {resource:4} {sum(counts):6} off {off.sum() / max(sum(counts), 1):6.1%} worst {off.max():4.0f}"
-        )
+        counts, amounts = np.array([row[resource] for row in measured], float), [dict(columns(one)[place]) for one in made]
+        found[resource] = fitted_to(amounts, counts, in_luts)
+        for kind, rows in (("", ~in_luts), (" in LUTs", in_luts)):
+            off = (told(amounts, found[resource]) - counts)[rows]
+            if total := counts[rows].sum():
+                name = f"{key} {module.removeprefix('ssmq_')}{kind}"
+                print(f"{name:24} {resource:3} {total:6.0f} off {np.abs(off).sum() / total:6.1%}, in all {off.sum() / total:+.1%}")
     differ = sum(row["bram"] != one.blocks for row, one in zip(measured, made, strict=True))
     if differ:
-        print(f"{key} {module:18} bram differs in {differ} of {len(measured)}")
+        print(f"{key} {module.removeprefix('ssmq_')}: RAM differs in {differ} of {len(measured)}")
     return found
 
 

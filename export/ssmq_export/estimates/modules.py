@@ -6,8 +6,9 @@ in a module on a family is not known here: ``calibration.py`` has it, fitted to 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from math import ceil
 
 from ..rtl.library import MULTIPLIED, SHIFTED
@@ -15,6 +16,8 @@ from .parts import ECP5, Family
 from .placement import Placement, placed_ram, placed_rom
 
 Parameters = Mapping[str, int]
+# Amounts of products in LUTs, in logic and in registers.
+PRODUCTS = frozenset({"paired", "gated", "rows", "products"})
 
 
 def address(words: int) -> int:
@@ -30,19 +33,19 @@ class Amounts:
 
     def __init__(self, parameters: Parameters, paced: bool, family: Family):
         self.has, self.paced, self.family = parameters, paced, family
-        self.logic: Counter[str] = Counter(one=1.0, waits=float(not paced))
-        self.kept: Counter[str] = Counter(one=1.0, waits=float(not paced))
+        self.logic: dict[str, float] = defaultdict(float, one=1.0, waits=float(not paced))
+        self.kept: dict[str, float] = defaultdict(float, one=1.0, waits=float(not paced))
         self.blocks = 0
 
-    def adder(self, bits: int, count: int = 1) -> None:
+    def adder(self, bits: float, count: float = 1) -> None:
         """``count`` carry chains of so many bits."""
         self.logic["added"] += max(bits, 0) * count
         self.logic["chains"] += count * (bits > 0)
 
-    def register(self, bits: int, cycles: int = 1) -> None:
+    def register(self, bits: float, cycles: int = 1) -> None:
         self.kept["registers"] += bits * cycles
 
-    def delay(self, bits: int, cycles: int) -> None:
+    def delay(self, bits: float, cycles: int) -> None:
         """Without a reset: a shift register, where the family has them and it is long enough."""
         if cycles > 2:
             self.kept["delayed"] += bits * cycles
@@ -60,12 +63,19 @@ class Amounts:
             self.logic["counted"] += address(count)
             self.logic["counters"] += 1
 
-    def rom(self, words: int, bits: int, count: int = 1) -> None:
-        """Read in two cycles; of one word nothing is left."""
-        if words > 1:
-            self._memory(placed_rom(words, bits, self.family), bits, count)
-            if not placed_rom(words, bits, self.family).blocks:
-                self.register(2 * bits * count)
+    def rom(self, words: int, bits: int, count: int = 1) -> float:
+        """Read in two cycles. The share of its bits that are kept: of a few words many are alike, of one none are left."""
+        if words < 2 or not bits:
+            return 0.0
+        found = placed_rom(words, bits, self.family)
+        if found.blocks:
+            self._memory(found, bits, count)
+            return 1.0
+        kinds = 1 << min(words, 16)
+        alike = kinds * (1 - (1 - 1 / kinds) ** (bits * count))
+        self.register(2 * alike)
+        self._memory(replace(found, cells=found.cells * alike / bits), bits)
+        return alike / (bits * count)
 
     def ram(self, words: int, bits: int, cycles: int = 1) -> None:
         """Read in so many cycles."""
@@ -82,27 +92,26 @@ class Amounts:
         self.logic["chosen"] += found.chosen * count
         self.logic["around blocks"] += bits * bool(found.blocks) * count
 
-    def words(self, words: int, bits: int) -> None:
-        """A ROM in turn, read ahead."""
-        self.rom(words, bits)
+    def words(self, words: int, bits: int) -> float:
+        """A ROM in turn, read ahead; the share of its bits that are kept."""
         self.counter(words)
         self.register(2)
+        return self.rom(words, bits)
 
-    def product(self, left: int, right: int, count: int = 1, held: bool = True) -> None:
-        """In a multiplier of the device, or in LUTs as rows of partial products, added in pairs and the pairs then."""
+    def product(self, left: int, right: int, count: float = 1, most: int = 64, held: bool = True) -> None:
+        """Of which ``most`` bits are used. In a multiplier of the device, or in LUTs: rows of partial products, added in pairs,
+        the pairs then."""
         if not self.has.get("STYLE"):
             self._wide_product(left, right, count)
             return
-        wide, pairs = left + right, ceil(right / 2)
-        self.logic["pairs"] += pairs * wide * count
+        wide, pairs = min(left + right, most), ceil(right / 2)
+        added = sum(wide - 2 * pair for pair in range(pairs))
+        self.logic["paired"] += added * count
+        self.logic["gated"] += left * right * count
         self.logic["rows"] += (pairs - 1) * wide * count
-        self.logic["products"] += count
-        self.kept["pairs"] += pairs * wide * count
-        self.register(wide * count)
-        if held:
-            self.register((left + right) * count)
+        self.kept["products"] += (added + wide + (left + right) * held) * count
 
-    def _wide_product(self, left: int, right: int, count: int) -> None:
+    def _wide_product(self, left: int, right: int, count: float) -> None:
         """What no multiplier of the device holds is left to Yosys, with registers of its own."""
         long, short = sorted(self.family.multiplier, reverse=True)
         if max(left, right) > long or min(left, right) > short:
@@ -154,7 +163,7 @@ def _queue(a: Amounts, bits: int, depth: int) -> None:
 
 def _fork(a: Amounts) -> None:
     if not a.paced:
-        a.logic["readers"] += a.has["READERS"]
+        a.logic["readers"] += (a.has["READERS"] - 1) ** 2
         a.register(a.has["READERS"])
 
 
@@ -170,6 +179,7 @@ def _narrow(a: Amounts) -> None:
     a.counter(times)
     a.register(bits * times + 2)
     a.logic["bits"] += bits * (times - 1)
+    a.logic["chosen"] += bits * (times - 1) * (times > 4)
 
 
 def _wires(a: Amounts) -> None:
@@ -197,6 +207,8 @@ def _argmax(a: Amounts) -> None:
 def _affine(a: Amounts) -> None:
     has, lanes = a.has, a.has["LANES"]
     rounds, factor_bits, term_bits = has.get("ROUND", 0), has.get("FACTOR_BITS", 0), has.get("TERM_BITS", 0)
+    # Of two bits are terms that are all 0.
+    term_bits *= term_bits > 2
     given, wide = has["IN_BITS"] + 1, has["SUM_BITS"] if rounds else has["OUT_BITS"]
     latency = 1 + 2 * rounds
     if has.get("COMMON"):
@@ -207,19 +219,20 @@ def _affine(a: Amounts) -> None:
         a.adder(min(wide, given + factor.bit_length()), lanes * (abs(factor).bit_count() - 1))
         a.register(wide * lanes)
     else:
-        a.words(has["BEATS"], lanes * (factor_bits + term_bits))
-        a.adder(wide, lanes)
+        share = a.words(has["BEATS"], lanes * (factor_bits + term_bits))
+        a.adder(wide * (term_bits > 0), lanes)
         a.register(wide * lanes)
         if has.get("POWERS") and factor_bits:
             latency += 1
             moved = min(wide, given + (1 << factor_bits) - 1)
             a.logic["shifted"] += lanes * moved * factor_bits
-            a.register(lanes * (moved + term_bits))
+            a.register(lanes * (moved + share * term_bits))
         elif factor_bits:
             cycles = 2 if has.get("STYLE") else 3
             latency += cycles
-            a.delay(lanes * term_bits, cycles)
-            a.product(given, factor_bits, lanes, held=False)
+            a.delay(share * lanes * term_bits, cycles)
+            # Factors of a requantiser have no sign; of one beat they are constants.
+            a.product(given, factor_bits - rounds, lanes * (1 if has["BEATS"] > 1 else 0.5), wide, held=False)
     a.flags(latency)
     if rounds:
         a.rounder(lanes, wide, has["SHIFT"], has["OUT_BITS"], has["LOW"], has["HIGH"])
@@ -231,7 +244,7 @@ def _matvec(a: Amounts) -> None:
     product = has["IN_BITS"] + 1 + has["WEIGHT_BITS"]
     a.words(has["PASSES"] * beats, pe * simd * has["WEIGHT_BITS"])
     a.counter(beats)
-    a.product(has["IN_BITS"] + 1, has["WEIGHT_BITS"], pe * simd, held=False)
+    a.product(has["IN_BITS"] + 1, has["WEIGHT_BITS"], pe * simd, out, held=False)
     a.tree(pe, simd, product, out)
     a.register(pe * out)
     if beats > 1:
@@ -244,7 +257,7 @@ def _matvec(a: Amounts) -> None:
 
 def _product(a: Amounts) -> None:
     has = a.has
-    a.product(has["A_BITS"] + 1, has["B_BITS"] + 1, has["LANES"], held=False)
+    a.product(has["A_BITS"] + 1, has["B_BITS"] + 1, has["LANES"], has["OUT_BITS"], held=False)
     a.flags(2 if has.get("STYLE") else 3)
 
 
@@ -342,9 +355,9 @@ def _update(a: Amounts, lanes: int) -> None:
     has = a.has
     state, wide = has["STATE_BITS"], has["SUM_BITS"]
     a.logic["fresh"] += 2 * lanes * state
-    a.product(has["A_BITS"], state, 4 * lanes, held=False)
+    a.product(has["A_BITS"], state, 4 * lanes, wide, held=False)
     if has.get("STYLE"):
-        a.register(2 * lanes * (has["A_BITS"] + state))
+        a.kept["products"] += 2 * lanes * (has["A_BITS"] + state)
     turned = min(wide, has["A_BITS"] + state + 1)
     a.adder(turned, 2 * lanes)
     a.adder(wide, 2 * lanes)
@@ -356,8 +369,9 @@ def _update(a: Amounts, lanes: int) -> None:
             fine, coarse = given + 3, min(given + choices - 1, wide - has["B_BASE"])
             a.logic["fine"] += lanes * fine
             a.logic["coarse"] += lanes * coarse * max(bits - 3, 0)
-            a.adder(coarse + 1 + has["B_BASE"] - half, lanes)
-            a.register(lanes * (fine + bits - 3 + 3 * coarse))
+            a.adder(wide - half, lanes)
+            a.kept["shifted"] += lanes * (fine + coarse + bits - 3)
+            a.register(lanes * 2 * (wide - has["B_BASE"]))
         elif kind == MULTIPLIED:
             a.product(given, bits, lanes)
             a.adder(given + bits + 1 - half, lanes)

@@ -14,7 +14,7 @@ class Placement:
     ``registers`` that hold the words themselves."""
 
     blocks: int = 0
-    cells: int = 0
+    cells: float = 0
     chosen: int = 0
     registers: int = 0
 

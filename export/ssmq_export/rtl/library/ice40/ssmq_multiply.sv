@@ -1,5 +1,5 @@
 // As ../ssmq_multiply.sv, for Lattice iCE40 UltraPlus: SB_MAC16 with the registers of its inputs, of its four products and
-// of their sum, where both factors fit into 16 bits. STYLE 1, and what is wider, is left to the tool.
+// of their sum, where both factors fit into 16 bits. STYLE 1 is LUTs; what is wider is left to the tool.
 module ssmq_multiply #(
     parameter int A_BITS = 8,
     parameter int B_BITS = 8,
@@ -34,6 +34,22 @@ module ssmq_multiply #(
         .IRSTTOP(1'b0), .IRSTBOT(1'b0), .ORSTTOP(1'b0), .ORSTBOT(1'b0),
         .OLOADTOP(1'b0), .OLOADBOT(1'b0), .ADDSUBTOP(1'b0), .ADDSUBBOT(1'b0),
         .OHOLDTOP(1'b0), .OHOLDBOT(1'b0), .CI(1'b0), .ACCUMCI(1'b0), .SIGNEXTIN(1'b0)
+    );
+  end else if (STYLE != 0) begin : g_rows
+    logic signed [A_BITS-1:0] a_held;
+    logic signed [B_BITS-1:0] b_held;
+    always_ff @(posedge clk)
+      if (en) begin
+        a_held <= a;
+        b_held <= b;
+      end
+    ssmq_rows #(
+        .A_BITS(A_BITS),
+        .B_BITS(B_BITS)
+    ) rows (
+        .a(a_held),
+        .b(b_held),
+        .*
     );
   end else begin : g_inferred
     logic signed [A_BITS-1:0] a_held;
