@@ -48,6 +48,8 @@ def _write(name: str, title: str, first: list[str], rows: list[list[str]]) -> No
 def main() -> None:
     rows, modules = [], defaultdict(lambda: ([], dict.fromkeys(RESOURCES, 0), dict.fromkeys(RESOURCES, 0)))
     for design in json.loads((RESULTS / "modules" / "designs.json").read_text()):
+        if design["fits"]:
+            continue
         part = find_part(design["part"])
         cells = [cell_of(row) for row in design["cells"]]
         cost = total(cells, part.family)

@@ -18,7 +18,7 @@ from ssmq_brevitas.files import write_whole
 from ssmq_export.estimates import calibration
 from ssmq_export.estimates.calibration import columns
 from ssmq_export.estimates.modules import PRODUCTS, made_of
-from ssmq_export.estimates.parts import ECP5, ICE40, SERIES_7
+from ssmq_export.estimates.parts import ECP5, ICE40, SERIES_7, find_part
 
 MEASURED = Path(__file__).parents[1] / "results" / "modules"
 FAMILIES = {"ecp5": ECP5, "ice40": ICE40, "xilinx": SERIES_7}
@@ -67,6 +67,23 @@ def _fit(key: str, module: str, measured: list[dict]) -> dict[str, dict[str, flo
     return found
 
 
+def together(key: str, modules: dict[str, dict[str, dict[str, float]]]) -> list[float]:
+    """What is left of modules in a design, by those designs that are there for it."""
+    shares: list[float] = []
+    every = json.loads((MEASURED / "designs.json").read_text())
+    designs = [one for one in every if one["fits"] and find_part(one["part"]).family.measured == key]
+    for place, resource in enumerate(("lut", "ff")):
+        ratios = []
+        for design in designs:
+            made = [(one["module"], made_of(one["module"], one["parameters"], one["paced"], FAMILIES[key])) for one in design["cells"]]
+            alone = sum(told([dict(columns(of)[place])], modules[name][resource])[0] for name, of in made)
+            ratios.append(alone / design[resource])
+            print(f"{key} {design['model']} {design['shape']}: {resource} alone {alone:.0f}, together {design[resource]}")
+        ratio = np.array(ratios or [1.0])
+        shares.append(round(float(ratio.sum() / (ratio**2).sum()), 4))
+    return shares
+
+
 def main() -> None:
     every = {}
     for key in FAMILIES:
@@ -75,7 +92,8 @@ def main() -> None:
         for row in json.loads(path.read_text()) if path.is_file() else ():
             rows[row["module"]].append(row)
         if rows:
-            every[key] = {module: _fit(key, module, measured) for module, measured in rows.items()}
+            modules = {module: _fit(key, module, measured) for module, measured in rows.items()}
+            every[key] = {"together": together(key, modules), "modules": modules}
     path = Path(calibration.__file__).with_name(calibration.FILE)
     write_whole(path, (json.dumps(every, indent=1) + "\n").encode())
 

@@ -1,4 +1,4 @@
-"""results/modules/designs.json: whole designs that no estimate is fitted to, synthesised by Yosys, instance by instance.
+"""results/modules/designs.json: whole designs, synthesised by Yosys, instance by instance.
 
     python scripts/measure_designs.py FOLDER [ROW ...]
 
@@ -28,24 +28,37 @@ FAMILIES = {"lfe5u": "ecp5", "ice40": "ice40", "xc7a3": "xilinx"}
 
 @dataclass(frozen=True)
 class Design:
-    """``rtl``: words for ``ssmq rtl``."""
+    """``rtl``: words for ``ssmq rtl``; ``fits``: whether the estimates are fitted to it, by how much modules share when they are
+    together, or checked on it."""
 
     model: str
     part: str
-    rtl: str
+    rtl: str = ""
+    fits: bool = False
 
 
+SMALLEST = "edge-4x10n4-w4a6"
+FAST = "--shape serial --fps 1400 --clock 180"
 DESIGNS = (
-    Design("edge-4x10n4-w4a6", "lfe5u-25f", "--shape serial --fps 1400 --clock 180"),
+    Design("paper-h16-w8a8", "lfe5u-45f", fits=True),
+    Design("paper-h16-w4a6", "lfe5u-45f", "--fps 1000", fits=True),
+    Design("edge-4x32n8-all4", "lfe5u-45f", "--shape serial --fps 100 --clock 150", fits=True),
+    Design("paper-h16-w4a6", "ice40hx8k", fits=True),
+    Design("edge-4x32n8-all4", "ice40up5k", "--shape serial --fps 20 --clock 48", fits=True),
+    Design("paper-h16-w8a8", "xc7a35t", fits=True),
+    Design("edge-4x32n8-all4", "xc7a35t", "--shape serial --fps 100 --clock 150", fits=True),
+    Design(SMALLEST, "lfe5u-25f", FAST),
     Design("edge-4x16n6-w4a6", "lfe5u-25f", "--shape serial --fps 400 --clock 170"),
     Design("edge-4x16-w6a8", "lfe5u-25f", "--shape serial --fps 500 --clock 170"),
-    Design("edge-4x10n4-w4a6", "lfe5u-45f", ""),
-    Design("edge-2x16", "lfe5u-45f", "--fps 3000"),
-    Design("edge-4x10n4-w4a6", "lfe5u-25f", "--shape serial --fps 300 --clock 100"),
-    Design("edge-4x10n4-w4a6", "ice40up5k", "--shape serial --fps 380 --clock 48"),
+    Design(SMALLEST, "lfe5u-45f"),
+    Design(SMALLEST, "lfe5u-45f", "--fps 3000"),
+    Design(SMALLEST, "lfe5u-25f", "--shape serial --fps 300 --clock 100"),
+    Design("paper-h64-w4a6", "lfe5u-25f"),
+    Design(SMALLEST, "ice40up5k", "--shape serial --fps 380 --clock 48"),
     Design("edge-4x16n6-w4a6", "ice40up5k", "--shape serial --fps 100 --clock 48"),
-    Design("edge-4x10n4-w4a6", "xc7a35t", "--shape serial --fps 1400 --clock 180"),
-    Design("edge-4x10n4-w4a6", "xc7a35t", ""),
+    Design(SMALLEST, "xc7a35t", FAST),
+    Design("edge-4x16-w6a8", "xc7a35t", "--shape serial --fps 500 --clock 170"),
+    Design(SMALLEST, "xc7a35t"),
 )
 
 

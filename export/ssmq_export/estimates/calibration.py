@@ -34,15 +34,23 @@ class Fit(BaseModel):
     ff: dict[str, float]
 
 
+class Calibration(BaseModel):
+    """Of one family. ``together``: what is left of the LUTs and registers of modules in a design, where they share logic."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    together: tuple[float, float]
+    modules: dict[str, Fit]
+
+
 @cache
-def fits() -> dict[str, dict[str, Fit]]:
-    """By family and module."""
+def calibrations() -> dict[str, Calibration]:
+    """By family."""
     text = files(__package__).joinpath(FILE).read_text()
-    return TypeAdapter(dict[str, dict[str, Fit]]).validate_json(text)
+    return TypeAdapter(dict[str, Calibration]).validate_json(text)
 
 
 def is_calibrated(family: Family) -> bool:
-    return family.measured in fits()
+    return family.measured in calibrations()
 
 
 def columns(amounts: Amounts) -> tuple[Mapping[str, float], Mapping[str, float]]:
@@ -59,11 +67,12 @@ def paced(cell: Cell) -> bool:
 
 
 def module_cost(cell: Cell, family: Family) -> Cost:
-    """What an instance takes."""
-    fit, amounts = fits()[family.measured][cell.module], made_of(cell.module, cell.parameters, paced(cell), family)
+    """What an instance takes in a design."""
+    found = calibrations()[family.measured]
+    fit, amounts = found.modules[cell.module], made_of(cell.module, cell.parameters, paced(cell), family)
     lut, ff = (
-        round(sum(each * of.get(name, 0) for name, each in each_of.items()))
-        for each_of, of in zip((fit.lut, fit.ff), columns(amounts), strict=True)
+        round(share * sum(each * of.get(name, 0) for name, each in fitted.items()))
+        for share, fitted, of in zip(found.together, (fit.lut, fit.ff), columns(amounts), strict=True)
     )
     return Cost(lut, ff, 0 if cell.parameters.get("STYLE") else _tiles(cell, family), amounts.blocks)
 

@@ -63,19 +63,20 @@ class Amounts:
             self.logic["counted"] += address(count)
             self.logic["counters"] += 1
 
-    def rom(self, words: int, bits: int, count: int = 1) -> float:
-        """Read in two cycles. The share of its bits that are kept: of a few words many are alike, of one none are left."""
-        if words < 2 or not bits:
+    def rom(self, words: int, bits: int, count: int = 1, empty: int = 0) -> float:
+        """Read in two cycles; ``empty`` bits are 0 in all words. The share of its bits that are kept: of a few words many are
+        alike, of one none are left."""
+        if words < 2:
             return 0.0
         found = placed_rom(words, bits, self.family)
         if found.blocks:
             self._memory(found, bits, count)
             return 1.0
-        kinds = 1 << min(words, 16)
-        alike = kinds * (1 - (1 - 1 / kinds) ** (bits * count))
+        kinds, used = 1 << min(words, 16), (bits - empty) * count
+        alike = kinds * (1 - (1 - 1 / kinds) ** used)
         self.register(2 * alike)
         self._memory(replace(found, cells=found.cells * alike / bits), bits)
-        return alike / (bits * count)
+        return alike / max(used, 1)
 
     def ram(self, words: int, bits: int, cycles: int = 1) -> None:
         """Read in so many cycles."""
@@ -92,11 +93,11 @@ class Amounts:
         self.logic["chosen"] += found.chosen * count
         self.logic["around blocks"] += bits * bool(found.blocks) * count
 
-    def words(self, words: int, bits: int) -> float:
+    def words(self, words: int, bits: int, empty: int = 0) -> float:
         """A ROM in turn, read ahead; the share of its bits that are kept."""
         self.counter(words)
         self.register(2)
-        return self.rom(words, bits)
+        return self.rom(words, bits, empty=empty)
 
     def product(self, left: int, right: int, count: float = 1, most: int = 64, held: bool = True) -> None:
         """Of which ``most`` bits are used. In a multiplier of the device, or in LUTs: rows of partial products, added in pairs,
@@ -208,7 +209,8 @@ def _affine(a: Amounts) -> None:
     has, lanes = a.has, a.has["LANES"]
     rounds, factor_bits, term_bits = has.get("ROUND", 0), has.get("FACTOR_BITS", 0), has.get("TERM_BITS", 0)
     # Of two bits are terms that are all 0.
-    term_bits *= term_bits > 2
+    empty = term_bits * (term_bits == 2)
+    stored, term_bits = factor_bits + term_bits, term_bits - empty
     given, wide = has["IN_BITS"] + 1, has["SUM_BITS"] if rounds else has["OUT_BITS"]
     latency = 1 + 2 * rounds
     if has.get("COMMON"):
@@ -219,7 +221,7 @@ def _affine(a: Amounts) -> None:
         a.adder(min(wide, given + factor.bit_length()), lanes * (abs(factor).bit_count() - 1))
         a.register(wide * lanes)
     else:
-        share = a.words(has["BEATS"], lanes * (factor_bits + term_bits))
+        share = a.words(has["BEATS"], lanes * stored, lanes * empty)
         a.adder(wide * (term_bits > 0), lanes)
         a.register(wide * lanes)
         if has.get("POWERS") and factor_bits:
