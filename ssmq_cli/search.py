@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from ssmq_brevitas.errors import SsmqError
@@ -26,6 +26,9 @@ EXAMPLE = "ssmq search zoo:edge-2x16 --budget 3500 --out runs/search"
 POINTS = 16
 
 
+Shape = Literal["dataflow", "serial"]
+
+
 class Objective(StrEnum):
     BYTES = "bytes"
     LUT = "lut"
@@ -40,6 +43,7 @@ def command(
     ] = None,
     objective: Annotated[Objective, typer.Option(help="What the budget counts.")] = Objective.BYTES,
     target: Annotated[str | None, typer.Option(help="Part whose LUTs are counted, as for ssmq estimate.")] = None,
+    shape: Annotated[Shape, typer.Option(help="Shape whose LUTs are counted, as for ssmq rtl.")] = "dataflow",
     fps: Annotated[
         float | None, typer.Option(help="Fold for so many sequences a second, and count the LUTs.", **options.RATE)
     ] = None,
@@ -66,8 +70,8 @@ def command(
     starts from what the program found. Any number of processes may work on one --storage. Schemes are judged on
     validation images, nothing is trained; the scheme files are presets for `ssmq ptq` and `ssmq train --from`.
 
-    --objective lut counts the LUTs that `ssmq estimate` finds on --target, whose other resources must suffice too. A
-    budget of cycles is a rate: --fps N allows clock / N cycles a sequence. Folding keeps it whatever the widths; they
+    --objective lut counts the LUTs that the RTL in --shape takes on --target by estimate; its other resources must suffice
+    too. A budget of cycles is a rate: --fps N allows clock / N cycles a sequence. Folding keeps it whatever the widths; they
     decide how many LUTs that takes.
     """
     from ssmq_brevitas.files import sole_use
@@ -75,7 +79,7 @@ def command(
     from ssmq_study.sensitivity import Bench
     from ssmq_study.storage import sqlite
 
-    numbers, cost = options.widths(widths), _cost(objective, target, fps, clock)
+    numbers, cost = options.widths(widths), _cost(objective, target, fps, clock, shape)
     floating, config = options.float_model(checkpoint, preset)
     bench = Bench(floating, load(config), images)
     with sole_use(out), console.status("sensitivity") as status:
@@ -132,14 +136,14 @@ def _tried(
     return search(bench, config, widths, trials, *store, candidates, cost, tell, per_tensor)
 
 
-def _cost(objective: Objective, target: str | None, fps: float | None, clock: float) -> CostModel:
+def _cost(objective: Objective, target: str | None, fps: float | None, clock: float, shape: Shape) -> CostModel:
     from ssmq_export.estimates import find_part
     from ssmq_study.cost import BYTES, Luts
 
     if objective is Objective.BYTES:
-        if target is not None or fps is not None:
-            raise SsmqError("--target and --fps are for --objective lut: bytes depend on neither")
+        if target is not None or fps is not None or shape != "dataflow":
+            raise SsmqError("--target, --fps and --shape are for --objective lut: bytes depend on none of them")
         return BYTES
     if target is None:
         raise SsmqError("--objective lut needs a part: --target, as ssmq estimate takes it")
-    return Luts(find_part(target), fps, clock)
+    return Luts(find_part(target), fps, clock, shape)

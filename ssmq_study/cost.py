@@ -1,4 +1,4 @@
-"""What a scheme costs, in the unit of a budget: bytes of parameters and state, or the LUTs of its dataflow graph.
+"""What a scheme costs, in the unit of a budget: bytes of parameters and state, or the LUTs of its RTL.
 
 Cycles are no third unit. A step takes the operations of its slowest node over that node's lanes, whatever the widths,
 so a budget of cycles (clock / fps of them for a sequence) is met by folding, and what widths decide is how many LUTs
@@ -14,8 +14,10 @@ from ssmq_brevitas.config import Config
 from ssmq_brevitas.model import Model
 from ssmq_export.errors import ExportError
 from ssmq_export.estimates import Part, estimate_graph
+from ssmq_export.estimates.serial import estimate_serial
 from ssmq_export.from_network import step_graph
-from ssmq_export.lowering import lower
+from ssmq_export.lowering import collapse, lower
+from ssmq_export.rtl.project import Shape
 
 from .knobs import with_bits
 from .sensitivity import Bench
@@ -81,8 +83,8 @@ def byte_table(config: Config, widths: dict[str, list[int]], around: dict[str, i
 
 @dataclass(frozen=True)
 class Luts:
-    """LUTs of the dataflow graph as `ssmq estimate` counts them: on ``part``, folded for ``fps`` sequences a second at
-    ``clock_mhz``, or with one operation a cycle in every node if that is None.
+    """LUTs of the RTL in a ``shape``, as `ssmq estimate` and `ssmq synth` estimate them: on ``part``, folded for ``fps``
+    sequences a second at ``clock_mhz``, or with one operation a cycle in every node if that is None.
 
     A product takes LUTs or a hardware multiplier by both its widths, so LUTs do not add up over tensors: a table holds
     for one tensor changed at a time.
@@ -91,12 +93,15 @@ class Luts:
     part: Part
     fps: float | None = None
     clock_mhz: float = 100.0
+    shape: Shape = "dataflow"
     unit = "lut"
 
     def measured(self, model: Model) -> dict[str, float]:
-        graph = lower(step_graph(model.graph))
-        found = estimate_graph(graph, self.part, fps=self.fps, clock_mhz=self.clock_mhz)
-        spent = found.as_dict()
+        graph = collapse(lower(step_graph(model.graph)))
+        if self.shape == "serial":
+            spent = estimate_serial(graph, self.part, fps=self.fps, clock_mhz=self.clock_mhz)
+        else:
+            spent = estimate_graph(graph, self.part, fps=self.fps, clock_mhz=self.clock_mhz).as_dict()
         return {"bytes": model.footprint().total, **spent["total"], "cycles": spent["cycles_between_sequences"]}
 
     def table(self, bench: Bench, config: Config, widths: dict[str, list[int]], around: dict[str, int]) -> Table:
@@ -115,4 +120,5 @@ class Luts:
         return base, added
 
     def about(self) -> dict:
-        return {"objective": self.unit, "target": self.part.name, "fps": self.fps, "clock_mhz": self.clock_mhz}
+        hardware = {"target": self.part.name, "shape": self.shape, "fps": self.fps, "clock_mhz": self.clock_mhz}
+        return {"objective": self.unit, **hardware}

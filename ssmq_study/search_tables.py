@@ -70,4 +70,4 @@ def _hardware(found: dict) -> str:
     if found["objective"] == "bytes":
         return ""
     rate = f"folded for {found['fps']:g} sequences a second" if found["fps"] else "one operation a cycle in every node"
-    return f", {found['target']} at {found['clock_mhz']:g} MHz, {rate}"
+    return f", {found['shape']} on {found['target']} at {found['clock_mhz']:g} MHz, {rate}"

@@ -124,6 +124,7 @@ class Search(Shown):
     float_accuracy: Share
     objective: Literal["bytes", "lut"]
     target: Name | None = None
+    shape: Literal["dataflow", "serial"] = "dataflow"
     fps: Positive | None = None
     clock_mhz: Positive = 100.0
     candidates: Annotated[list[Candidate], Field(min_length=1, max_length=100_000)]

@@ -28,7 +28,7 @@ REFUSED = [
     (["sensitivity", "model.safetensors", "DATA"], "model.safetensors: already quantised; give the float checkpoint that it was made from"),
     (["sensitivity", "float.safetensors", "--plot", "map.gif", "DATA"], "map.gif: a picture's name must end in .png, .svg or .pdf"),
     (["sensitivity", "float.safetensors", "--plot", "nowhere/map.png", "DATA"], "nowhere/map.png: its folder does not exist: make it, or give another"),
-    (["search", "float.safetensors", "--out", "out", "--fps", "9", "DATA"], "--target and --fps are for --objective lut: bytes depend on neither"),
+    (["search", "float.safetensors", "--out", "out", "--fps", "9", "DATA"], "--target, --fps and --shape are for --objective lut: bytes depend on none of them"),
     (["search", "float.safetensors", "--out", "out", "--objective", "lut", "DATA"], "--objective lut needs a part: --target, as ssmq estimate takes it"),
     (["rtl", "sequence-dataflow.onnx", "--out", "out", "--fps", "9"], "--fps and --target belong together: .*"),
     (["study", "paper", "--rows", "nobody", "--out", "out"], "no row matches 'nobody': give a shell pattern of row ids, as --list names them"),

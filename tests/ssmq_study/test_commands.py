@@ -101,7 +101,7 @@ def test_a_picture_in_a_folder_that_cannot_be_written_is_refused_before_the_work
     [
         (["--objective", "lut"], "--objective lut needs a part: --target"),
         (["--objective", "lut", "--target", "xc7z999"], "unknown part 'xc7z999'"),
-        (["--fps", "100"], "--target and --fps are for --objective lut"),
+        (["--fps", "100"], "--target, --fps and --shape are for --objective lut"),
     ],
 )
 def test_search_refuses_before_it_works(tmp_path, arguments, message):

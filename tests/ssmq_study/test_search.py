@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import optuna
@@ -20,8 +21,11 @@ from ssmq_brevitas.errors import SsmqError
 from ssmq_brevitas.model import Model
 from ssmq_export.errors import ExportError
 from ssmq_export.estimates import estimate_graph, find_part
+from ssmq_export.estimates.calibration import taken
 from ssmq_export.from_network import step_graph
-from ssmq_export.lowering import lower
+from ssmq_export.lowering import collapse, lower
+from ssmq_export.rtl import serially_folded, write_rtl
+from ssmq_export.rtl.manifest import load_manifest
 from ssmq_study.allocation import allocate, guided_front, guided_within, pareto
 from ssmq_study.cost import Luts, byte_table, total_bytes
 from ssmq_study.knobs import single_tensors, with_bits
@@ -130,7 +134,7 @@ def test_luts_are_those_of_the_estimate_and_a_budget_of_them_is_kept(tmp_path):
     assert dearest > 1.1 * cheapest
     within = guided_within(bench, config, told, (cheapest + dearest) / 2, cost)
     assert within["lut"] <= (cheapest + dearest) / 2
-    graph = lower(step_graph(bench.fitted(with_bits(config, within["scheme"]["bits"])).network))
+    graph = collapse(lower(step_graph(bench.fitted(with_bits(config, within["scheme"]["bits"])).network)))
     estimate = estimate_graph(graph, part, fps=5_000)
     assert within["lut"] == estimate.as_dict()["total"]["lut"] and estimate.sequences_per_second >= 5_000
     with pytest.raises(SsmqError, match=f"a budget of {cheapest / 2:,.0f} lut is too small: the cheapest scheme found"):
@@ -141,6 +145,23 @@ def test_luts_are_those_of_the_estimate_and_a_budget_of_them_is_kept(tmp_path):
     assert "LUT" in front_table(found).headings and "lfe5u-25f at 100 MHz, folded for 5000" in front_table(found).title
     assert {path.name for path in tmp_path.glob("*.toml")} == {f"scheme-{e['lut']:.0f}.toml" for e in found["front"]}
     plot_front(found, tmp_path / "front.png")
+
+
+def test_luts_of_the_serial_shape_are_those_of_its_rtl(tmp_path):
+    """What is searched for is what `ssmq rtl --shape serial` writes at that rate, with the multipliers of the part."""
+    config, part = small_config(model={"layers": 2}), find_part("ice40up5k")
+    model = small_model(config)[1]
+    found = Luts(part, fps=20_000, clock_mhz=48, shape="serial").measured(model)
+    graph = serially_folded(collapse(lower(step_graph(model.graph))), 20_000, 48)
+    write_rtl(graph, tmp_path / "rtl", shape="serial", multipliers=part.dsp)
+    manifest = load_manifest(tmp_path / "rtl")
+    cost = taken(manifest.design().cells, part)
+    assert [found[name] for name in ("lut", "dsp", "bram")] == [cost.lut, cost.dsp, cost.bram]
+    assert found["cycles"] == manifest.further <= 48e6 / 20_000 and 0 < cost.dsp <= 8
+    with pytest.raises(ExportError, match="ice40up5k has 5 LUT and [0-9,]+ are needed; take a larger part"):
+        Luts(replace(part, lut=5), shape="serial").measured(model)
+    with pytest.raises(ExportError, match="gw1nr-9: the serial shape has no estimate on Gowin"):
+        Luts(find_part("gw1nr-9"), shape="serial").measured(model)
 
 
 def test_the_rate_is_kept_by_folding_whatever_the_widths():

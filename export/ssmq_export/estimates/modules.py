@@ -64,13 +64,14 @@ class Amounts:
             self.logic["counters"] += 1
 
     def rom(self, words: int, bits: int, count: int = 1, empty: int = 0) -> float:
-        """Read in two cycles; ``empty`` bits are 0 in all words. The share of its bits that are kept: of a few words many are
-        alike, of one none are left."""
+        """Read in two cycles; ``empty`` bits are the same in all words. The share of its bits that are kept: of a few words many
+        are alike, of one none are left."""
         if words < 2:
             return 0.0
-        found = placed_rom(words, bits, self.family)
+        found = placed_rom(words, bits, bits - empty, self.family)
         if found.blocks:
             self._memory(found, bits, count)
+            self._behind_block((bits - empty) * count)
             return 1.0
         kinds, used = 1 << min(words, 16), (bits - empty) * count
         alike = kinds * (1 - (1 - 1 / kinds) ** used)
@@ -84,8 +85,14 @@ class Amounts:
         self._memory(found, bits)
         if not found.blocks:
             self.register(bits, cycles)
+        elif cycles > 1:
+            self._behind_block(bits)
         self.kept["memory"] += found.registers
         self.logic["memory"] += found.registers
+
+    def _behind_block(self, bits: int) -> None:
+        """The second register, which blocks of ECP5 have themselves."""
+        self.register(bits * (self.family is not ECP5))
 
     def _memory(self, found: Placement, bits: int, count: int = 1) -> None:
         self.blocks += found.blocks * count
@@ -192,6 +199,9 @@ def _replay(a: Amounts) -> None:
     a.counter(a.has["BEATS"])
     a.counter(a.has["PASSES"])
     a.register(address(a.has["DEPTH"]) + 1)
+    if a.blocks:
+        # Yosys does not see that no word is read while it is written.
+        a.register(a.has["BITS"] + 1)
 
 
 def _repeat(a: Amounts) -> None:
@@ -208,9 +218,10 @@ def _argmax(a: Amounts) -> None:
 def _affine(a: Amounts) -> None:
     has, lanes = a.has, a.has["LANES"]
     rounds, factor_bits, term_bits = has.get("ROUND", 0), has.get("FACTOR_BITS", 0), has.get("TERM_BITS", 0)
-    # Of two bits are terms that are all 0.
-    empty = term_bits * (term_bits == 2)
-    stored, term_bits = factor_bits + term_bits, term_bits - empty
+    # Terms of two bits are all 0, and factors of a requantiser have no sign.
+    signs = int(rounds and factor_bits > 0 and not has.get("POWERS"))
+    stored, empty = factor_bits + term_bits, signs + term_bits * (term_bits == 2)
+    factor_bits, term_bits = factor_bits - signs, term_bits * (term_bits > 2)
     given, wide = has["IN_BITS"] + 1, has["SUM_BITS"] if rounds else has["OUT_BITS"]
     latency = 1 + 2 * rounds
     if has.get("COMMON"):
@@ -233,8 +244,8 @@ def _affine(a: Amounts) -> None:
             cycles = 2 if has.get("STYLE") else 3
             latency += cycles
             a.delay(share * lanes * term_bits, cycles)
-            # Factors of a requantiser have no sign; of one beat they are constants.
-            a.product(given, factor_bits - rounds, lanes * (1 if has["BEATS"] > 1 else 0.5), wide, held=False)
+            # Factors of one beat are constants.
+            a.product(given, factor_bits, lanes * (1 if has["BEATS"] > 1 else 0.5), wide, held=False)
     a.flags(latency)
     if rounds:
         a.rounder(lanes, wide, has["SHIFT"], has["OUT_BITS"], has["LOW"], has["HIGH"])
@@ -333,7 +344,9 @@ def _scan(a: Amounts) -> None:
     a.delay(given, 2)
     a.delay(given, 8 + tree)
     a.flags(10 + tree, 2 if groups == 1 else 4)
-    a.rom(words, 2 * lanes * (has["A_BITS"] + has["B_BITS"]))
+    # Of a part of B that is a shift nothing but the shift is told, and of one that is none nothing.
+    empty = sum({SHIFTED: 1, MULTIPLIED: 0}.get(has[kind], has["B_BITS"]) for kind in ("B_RE_KIND", "B_IM_KIND"))
+    a.rom(words, 2 * lanes * (has["A_BITS"] + has["B_BITS"]), empty=lanes * empty)
     a.rom(words, 2 * lanes * has["C_BITS"])
     a.rom(beats, heads * has["D_BITS"])
     a.ram(words, 2 * lanes * state, 2)

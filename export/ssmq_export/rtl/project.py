@@ -51,14 +51,7 @@ def write_rtl(
     model = admit(model, "sequence-dataflow")
     _refuse_illegal(model)
     _refuse_other(folder)
-    graph = DataflowGraph(model)
-    foldings = foldings_of(model, graph.operations)
-    if foldings is None:
-        foldings = [Folding((1,) * len(operation.dims)) for operation in graph.operations]
-    design = SHAPES[shape](graph, foldings, Names(name))
-    if multipliers is not None:
-        design = replace(design, cells=with_multipliers(design.cells, multipliers))
-    design = queued(design)
+    graph, design = designed(model, name, shape, multipliers)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".rtl-") as scratch:
         made = Path(scratch) / "rtl"
@@ -68,6 +61,20 @@ def write_rtl(
             folder.replace(Path(scratch) / "earlier")
         made.replace(folder)
     return manifest
+
+
+def designed(
+    model: onnx.ModelProto, name: str = TOP, shape: Shape = "dataflow", multipliers: int | None = None
+) -> tuple[DataflowGraph, Design]:
+    """The graph of an admitted model, and what ``write_rtl`` writes of it."""
+    graph = DataflowGraph(model)
+    foldings = foldings_of(model, graph.operations)
+    if foldings is None:
+        foldings = [Folding((1,) * len(operation.dims)) for operation in graph.operations]
+    design = SHAPES[shape](graph, foldings, Names(name))
+    if multipliers is not None:
+        design = replace(design, cells=with_multipliers(design.cells, multipliers))
+    return graph, queued(design)
 
 
 def _refuse_illegal(model: onnx.ModelProto) -> None:
