@@ -49,7 +49,7 @@ def fitted_to(amounts: list[dict[str, float]], counts: np.ndarray, in_luts: np.n
     return found | least([one for one, luts in zip(products, in_luts, strict=True) if luts], rest[in_luts])
 
 
-def _fit(key: str, module: str, measured: list[dict]) -> dict[str, dict[str, float]]:
+def fit(key: str, module: str, measured: list[dict]) -> dict[str, dict[str, float]]:
     made = [made_of(module, row["parameters"], row["paced"], FAMILIES[key]) for row in measured]
     in_luts = np.array([bool(row["parameters"].get("STYLE")) for row in measured])
     found = {}
@@ -60,7 +60,9 @@ def _fit(key: str, module: str, measured: list[dict]) -> dict[str, dict[str, flo
             off = (told(amounts, found[resource]) - counts)[rows]
             if total := counts[rows].sum():
                 name = f"{key} {module.removeprefix('ssmq_')}{kind}"
-                print(f"{name:24} {resource:3} {total:6.0f} off {np.abs(off).sum() / total:6.1%}, in all {off.sum() / total:+.1%}")
+                print(
+                    f"{name:24} {resource:3} {total:6.0f} off {np.abs(off).sum() / total:6.1%}, in all {off.sum() / total:+.1%}"
+                )
     differ = sum(row["bram"] != one.blocks for row, one in zip(measured, made, strict=True))
     if differ:
         print(f"{key} {module.removeprefix('ssmq_')}: RAM differs in {differ} of {len(measured)}")
@@ -75,7 +77,10 @@ def together(key: str, modules: dict[str, dict[str, dict[str, float]]]) -> list[
     for place, resource in enumerate(("lut", "ff")):
         ratios = []
         for design in designs:
-            made = [(one["module"], made_of(one["module"], one["parameters"], one["paced"], FAMILIES[key])) for one in design["cells"]]
+            made = [
+                (one["module"], made_of(one["module"], one["parameters"], one["paced"], FAMILIES[key]))
+                for one in design["cells"]
+            ]
             alone = sum(told([dict(columns(of)[place])], modules[name][resource])[0] for name, of in made)
             ratios.append(alone / design[resource])
             print(f"{key} {design['model']} {design['shape']}: {resource} alone {alone:.0f}, together {design[resource]}")
@@ -92,7 +97,7 @@ def main() -> None:
         for row in json.loads(path.read_text()) if path.is_file() else ():
             rows[row["module"]].append(row)
         if rows:
-            modules = {module: _fit(key, module, measured) for module, measured in rows.items()}
+            modules = {module: fit(key, module, measured) for module, measured in rows.items()}
             every[key] = {"together": together(key, modules), "modules": modules}
     path = Path(calibration.__file__).with_name(calibration.FILE)
     write_whole(path, (json.dumps(every, indent=1) + "\n").encode())

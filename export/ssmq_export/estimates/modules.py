@@ -16,6 +16,8 @@ from .parts import ECP5, Family
 from .placement import Placement, placed_ram, placed_rom
 
 Parameters = Mapping[str, int]
+# Families with shift registers in LUTs.
+SHIFTING = frozenset({"xilinx"})
 # Amounts of products in LUTs, in logic and in registers.
 PRODUCTS = frozenset({"paired", "gated", "rows", "products"})
 
@@ -45,10 +47,12 @@ class Amounts:
     def register(self, bits: float, cycles: int = 1) -> None:
         self.kept["registers"] += bits * cycles
 
-    def delay(self, bits: float, cycles: int) -> None:
-        """Without a reset: a shift register, where the family has them and it is long enough."""
-        if cycles > 2:
-            self.kept["delayed"] += bits * cycles
+    def delay(self, bits: float, cycles: int, behind: int = 0) -> None:
+        """Without a reset: a shift register, where the family has them and it is long enough, which takes in the registers that it
+        is ``behind``."""
+        if self.family.measured in SHIFTING and cycles + behind > 2:
+            self.register(-bits, behind)
+            self.kept["delayed"] += bits
             self.logic["delayed"] += bits
         else:
             self.register(bits, cycles)
@@ -70,19 +74,19 @@ class Amounts:
             return 0.0
         found = placed_rom(words, bits, bits - empty, self.family)
         if found.blocks:
-            self._memory(found, bits, count)
+            self._memory(found, bits, "rom", count)
             self._behind_block((bits - empty) * count)
             return 1.0
         kinds, used = 1 << min(words, 16), (bits - empty) * count
         alike = kinds * (1 - (1 - 1 / kinds) ** used)
         self.register(2 * alike)
-        self._memory(replace(found, cells=found.cells * alike / bits), bits)
+        self._memory(replace(found, cells=found.cells * alike / bits), bits, "rom")
         return alike / max(used, 1)
 
     def ram(self, words: int, bits: int, cycles: int = 1) -> None:
         """Read in so many cycles."""
         found = placed_ram(words, bits, self.family)
-        self._memory(found, bits)
+        self._memory(found, bits, "ram")
         if not found.blocks:
             self.register(bits, cycles)
         elif cycles > 1:
@@ -94,9 +98,9 @@ class Amounts:
         """The second register, which blocks of ECP5 have themselves."""
         self.register(bits * (self.family is not ECP5))
 
-    def _memory(self, found: Placement, bits: int, count: int = 1) -> None:
+    def _memory(self, found: Placement, bits: int, kind: str, count: int = 1) -> None:
         self.blocks += found.blocks * count
-        self.logic["ram"] += found.cells * count
+        self.logic[kind] += found.cells * count
         self.logic["chosen"] += found.chosen * count
         self.logic["around blocks"] += bits * bool(found.blocks) * count
 
@@ -201,7 +205,7 @@ def _replay(a: Amounts) -> None:
     a.register(address(a.has["DEPTH"]) + 1)
     if a.blocks:
         # Yosys does not see that no word is read while it is written.
-        a.register(a.has["BITS"] + 1)
+        a.register(2 * (a.has["BITS"] + 1) + address(a.has["DEPTH"]))
 
 
 def _repeat(a: Amounts) -> None:
@@ -239,11 +243,12 @@ def _affine(a: Amounts) -> None:
             latency += 1
             moved = min(wide, given + (1 << factor_bits) - 1)
             a.logic["shifted"] += lanes * moved * factor_bits
-            a.register(lanes * (moved + share * term_bits))
+            a.register(lanes * moved)
+            a.delay(share * lanes * term_bits, 1, 1 if a.blocks else 2)
         elif factor_bits:
             cycles = 2 if has.get("STYLE") else 3
             latency += cycles
-            a.delay(share * lanes * term_bits, cycles)
+            a.delay(share * lanes * term_bits, cycles, 1 if a.blocks else 2)
             # Factors of one beat are constants.
             a.product(given, factor_bits, lanes * (1 if has["BEATS"] > 1 else 0.5), wide, held=False)
     a.flags(latency)
