@@ -1,4 +1,4 @@
-"""results/estimates.json and estimates-modules.json: estimates of whole designs against their synthesis, and of the modules in them.
+"""results/estimates.json, estimates-modules.json: estimates of designs against their synthesis, and of the modules in them.
 
     python scripts/check_estimates.py
 
@@ -40,8 +40,9 @@ def _columns(found: dict, told: dict) -> list[str]:
 
 
 def _write(name: str, title: str, first: list[str], rows: list[list[str]]) -> None:
+    """``first``: headings of the columns that say what a line is of."""
     headings = [*first, *(heading for label in RESOURCES.values() for heading in (label, "est.", "off"))]
-    result = {"kind": "table", "title": title, "headings": headings, "rows": rows}
+    result = {"kind": "table", "title": title, "headings": headings, "rows": rows, "labels": len(first)}
     write_whole(RESULTS / f"{name}.json", (json.dumps(result, indent=2, ensure_ascii=False) + "\n").encode())
 
 
@@ -54,7 +55,8 @@ def main() -> None:
         cells = [cell_of(row) for row in design["cells"]]
         cost = total(cells, part.family)
         told = {name: getattr(cost, name) for name in RESOURCES}
-        rows.append([design["model"], f"{design['shape']} {design['rtl']}", design["part"], *_columns(design, told)])
+        folding = design["rtl"].replace("--shape serial", "").strip() or "a lane a node"
+        rows.append([design["model"], f"{design['shape']}, {folding}", design["part"], *_columns(design, told)])
         for row, cell in zip(design["cells"], cells, strict=True):
             if part.family.measured == "ecp5":
                 every, found, estimated = modules[row["module"]]

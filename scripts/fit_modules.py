@@ -16,8 +16,9 @@ import numpy as np
 from scipy.optimize import nnls
 from ssmq_brevitas.files import write_whole
 from ssmq_export.estimates import calibration
+from ssmq_export.estimates.amounts import PRODUCTS
 from ssmq_export.estimates.calibration import columns
-from ssmq_export.estimates.modules import PRODUCTS, made_of
+from ssmq_export.estimates.modules import made_of
 from ssmq_export.estimates.parts import ECP5, ICE40, SERIES_7, find_part
 
 MEASURED = Path(__file__).parents[1] / "results" / "modules"
@@ -54,7 +55,8 @@ def fit(key: str, module: str, measured: list[dict]) -> dict[str, dict[str, floa
     in_luts = np.array([bool(row["parameters"].get("STYLE")) for row in measured])
     found = {}
     for place, resource in enumerate(("lut", "ff")):
-        counts, amounts = np.array([row[resource] for row in measured], float), [dict(columns(one)[place]) for one in made]
+        counts = np.array([row[resource] for row in measured], float)
+        amounts = [dict(columns(one)[place]) for one in made]
         found[resource] = fitted_to(amounts, counts, in_luts)
         for kind, rows in (("", ~in_luts), (" in LUTs", in_luts)):
             off = (told(amounts, found[resource]) - counts)[rows]

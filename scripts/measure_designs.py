@@ -23,13 +23,12 @@ from ssmq_export.synthesis.devices import find_device
 from ssmq_export.synthesis.flow import DESIGN, sources_of, synthesise
 
 RESULT = Path(__file__).parents[1] / "results" / "modules" / "designs.json"
-FAMILIES = {"lfe5u": "ecp5", "ice40": "ice40", "xc7a3": "xilinx"}
 
 
 @dataclass(frozen=True)
 class Design:
-    """``rtl``: words for ``ssmq rtl``; ``fits``: whether the estimates are fitted to it, by how much modules share when they are
-    together, or checked on it."""
+    """``rtl``: words for ``ssmq rtl``; ``fits``: whether the estimates are fitted to it, by how much modules share when they
+    are together, or checked on it."""
 
     model: str
     part: str
@@ -77,7 +76,7 @@ def measured(design: Design, folder: Path) -> dict:
     netlist = home / "netlists" / design.part
     synthesise(sources_of(home, manifest, device), device, netlist)
     whole = json.loads((netlist / DESIGN).read_text())["modules"][manifest.top]
-    family = FAMILIES[design.part[:5]]
+    family = device.part.family.measured
     names = {cell.name for cell in manifest.cells}
     parts: dict[str, dict] = defaultdict(dict)
     for name, cell in whole["cells"].items():

