@@ -61,6 +61,8 @@ def test_a_routed_design_has_a_bitstream_and_a_netlist_that_computes_the_same(ti
     uses = {use["resource"]: use for use in routed["uses"]}
     manifest = json.loads((tiny / "rtl" / "manifest.json").read_text())
     assert 0 < uses["dsp"]["used"] <= uses["dsp"]["available"] == 28 and uses["lut"]["used"] > 0 < uses["ff"]["used"]
+    assert uses["dsp"]["estimated"] == uses["dsp"]["used"]
+    assert all(uses[name]["estimated"] == pytest.approx(uses[name]["used"], rel=0.2) for name in ("lut", "ff"))
     given, result = (manifest["streams"][manifest[port]["stream"]] for port in ("given", "result"))
     around = 4 + given["lanes"] * given["bits"] + 3 + result["lanes"] * result["bits"]
     assert routed["harness"]["ff"] == around
@@ -105,6 +107,20 @@ def test_bad_input_ends_in_one_line_and_leaves_nothing(tmp_path, arguments, mess
     done = ssmq("synth", tmp_path, *arguments)
     assert done.code == 1 and message in done.err and len(done.err.splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+@needs_tools
+@pytest.mark.slow
+def test_the_serial_shape_has_its_estimate_beside_it(tmp_path):
+    """Two layers as one; what is estimated is not far off, although nothing was fitted to anything as small."""
+    config = small_config(model={"heads": 2, "modes": 2, "layers": 2, "classes": 2})
+    onnx.save(collapse(lower(step_graph(small_model(config)[1].network))), tmp_path / "sequence-dataflow.onnx")
+    assert not ssmq("rtl", tmp_path / "sequence-dataflow.onnx", "-o", tmp_path / "rtl", "--shape", "serial").code
+    done = ssmq("synth", tmp_path / "rtl", "--part", "xc7a35t", "--images", 0, "--json")
+    uses = {use["resource"]: use for use in json.loads(done.out)["uses"]}
+    assert uses["carry"]["estimated"] is None and uses["dsp"]["estimated"] == uses["dsp"]["used"] > 0
+    for name in ("lut", "ff"):
+        assert uses[name]["estimated"] == pytest.approx(uses[name]["used"], rel=0.2)
 
 
 @needs_tools

@@ -2,11 +2,11 @@
 
     print(estimate("dataflow.onnx", "xc7z020clg400-1", fps=1000))
 
-A sequence graph takes what the modules of its RTL take, as synthesis was measured (``calibration``, ``modules``, ``amounts``,
-``placement``; ``serial`` for the other shape). Of a step graph, whose hardware is FINN's, what each node does is said by its
-``Operation``, and ``cost`` says what that takes at a folding (from ``primitives``). ``timing`` says how fast the whole steps, by
-the RTL library's own table; ``choice`` chooses the foldings. Elementwise operators, states and the buffers of forks are counted:
-they are nearly all of a state-space model.
+A sequence graph takes what the modules of its RTL take, as synthesis was measured (``calibration``, ``modules``,
+``amounts``, ``placement``; ``serial`` for the other shape). The hardware of a step graph is FINN's: what each node does is said
+by its ``Operation``, what that takes at a folding by ``cost`` (from ``primitives``). ``timing`` says how fast the whole steps,
+by the RTL library's own table; ``choice`` chooses the foldings. Elementwise operators, states and the buffers of forks are
+counted: they are nearly all of a state-space model.
 """
 
 from __future__ import annotations
