@@ -56,6 +56,8 @@ COVERED = (
     *((f"export/ssmq_export/dataflow/{name}.py", ("ssmq_export/test_check*.py",)) for name in ("attributes", "constants", "datatype", "graph_view", "text")),
     ("export/ssmq_export/dataflow/forks.py", ("ssmq_export/test_totals_by_hand.py", "ssmq_export/test_estimate.py", "ssmq_export/test_check_folding.py")),
     ("export/ssmq_export/dataflow/*", COST),
+    ("export/ssmq_export/estimates/serial.py", ("ssmq_study/test_search.py",)),
+    *((f"export/ssmq_export/estimates/{name}.py", ("ssmq_export/test_calibration.py",)) for name in ("amounts", "calibration", "modules", "placement")),
     ("export/ssmq_export/estimates/*", COST),
     ("export/ssmq_export/integer/*", ENGINE),
     ("export/ssmq_export/boards/*", ("ssmq_export/boards/test_*.py",)),
