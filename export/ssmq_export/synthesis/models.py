@@ -211,6 +211,41 @@ endmodule
 """
 
 
+def _xilinx_ram() -> str:
+    """A RAMB18E1: either port reads or writes up to 18 bits, or one reads and the other writes 36."""
+    inits = "".join(f", parameter [255:0] INIT_{index} = 0" for index in HEX)
+    inits += "".join(f", parameter [255:0] INITP_{index} = 0" for index in HEX[:8])
+    words = [f"INITP_{HEX[at // 256]}[{at % 256}], INIT_{HEX[at // 32]}[{at % 32 * 8}+:8]" for at in reversed(range(2048))]
+    return f"""
+module RAMB18E1 #(
+    parameter READ_WIDTH_A = 0, READ_WIDTH_B = 0, WRITE_WIDTH_A = 0, WRITE_WIDTH_B = 0, DOA_REG = 0, DOB_REG = 0,
+    parameter RAM_MODE = "TDP", WRITE_MODE_A = "READ_FIRST", WRITE_MODE_B = "READ_FIRST",
+    parameter [71:0] SRVAL_A = 0, SRVAL_B = 0, INIT_A = 0, INIT_B = 0{inits}
+) (
+    input CLKARDCLK, CLKBWRCLK, ENARDEN, ENBWREN, REGCEAREGCE, REGCEB, RSTRAMARSTRAM, RSTRAMB, RSTREGARSTREG, RSTREGB,
+    input [13:0] ADDRARDADDR, ADDRBWRADDR, input [15:0] DIADI, DIBDI, input [1:0] DIPADIP, DIPBDIP, WEA,
+    input [3:0] WEBWE, output [15:0] DOADO, DOBDO, output [1:0] DOPADOP, DOPBDOP
+);
+  localparam BOTH = RAM_MODE == "SDP";
+  wire [17:0] a_in = {{DIPADIP[1], DIADI[15:8], DIPADIP[0], DIADI[7:0]}};
+  wire [17:0] b_in = {{DIPBDIP[1], DIBDI[15:8], DIPBDIP[0], DIBDI[7:0]}};
+  wire [35:0] a_out, b_out;
+  wire [17:0] b_shown = BOTH ? a_out[35:18] : b_out[17:0];
+  assign {{DOPADOP[1], DOADO[15:8], DOPADOP[0], DOADO[7:0]}} = a_out[17:0];
+  assign {{DOPBDOP[1], DOBDO[15:8], DOPBDOP[0], DOBDO[7:0]}} = b_shown;
+  ssmq_block_ram #(
+      .A_WIDTH(READ_WIDTH_A > WRITE_WIDTH_A ? READ_WIDTH_A : WRITE_WIDTH_A), .A_HELD(DOA_REG),
+      .B_WIDTH(READ_WIDTH_B > WRITE_WIDTH_B ? READ_WIDTH_B : WRITE_WIDTH_B), .B_HELD(DOB_REG), .INIT({{{", ".join(words)}}})
+  ) ram (
+      .a_clk(CLKARDCLK), .a_on(ENARDEN), .a_write(|WEA), .a_held(REGCEAREGCE), .a_address(ADDRARDADDR),
+      .a_mask({{2'b0, WEA}}), .a_in({{18'b0, a_in}}), .a_out(a_out),
+      .b_clk(CLKBWRCLK), .b_on(ENBWREN), .b_write(|WEBWE), .b_held(REGCEB), .b_address(ADDRBWRADDR),
+      .b_mask(WEBWE), .b_in(BOTH ? {{b_in, a_in}} : {{18'b0, b_in}}), .b_out(b_out)
+  );
+endmodule
+"""
+
+
 def models_of(family: str) -> str:
     """The cells of ``family`` as Verilog."""
     if family == "ecp5":
@@ -225,4 +260,4 @@ def models_of(family: str) -> str:
             ("DPX9B", "DP", 9),
         )
         return BLOCK_RAM.read_text() + "".join(_gowin_ram(*ram) for ram in rams) + "".join(map(_gowin_multiplier, (9, 18)))
-    return _ice40_ram() if family == "ice40" else ""
+    return BLOCK_RAM.read_text() + _xilinx_ram() if family == "xilinx" else _ice40_ram()
