@@ -84,9 +84,12 @@ def needed(graph, part, times) -> dict[str, int]:
 
 
 # Multipliers that are there, and how far the estimate is off.
-@pytest.mark.parametrize(("dsp", "times"), [(12, 1.0), (12, 1.5), (3, 1.0), (3, 2.0)])
+@pytest.mark.parametrize(("dsp", "times"), [(12, 1.0), (12, 1.5), (3, 2.0)])
 def test_the_folding_that_is_named_is_what_the_command_makes_and_fits(chain, dsp, times):
+    """LUTs suffice for little more than the slowest folding, of which they are so many times what is estimated."""
     part = replace(find_part("lfe5u-25f"), dsp=dsp)
+    slowest = estimate_graph(chain, part, fps=1).as_dict()["total"]["lut"]
+    part = replace(part, lut=int(1.05 * times * slowest))
     used = needed(chain, part, times)
     said = str(too_small(part, lacking(used, part), used, chain))
     assert f"{used['dsp']:,} multipliers are needed, {used['dsp'] - dsp:,} more than its {dsp}" in said
