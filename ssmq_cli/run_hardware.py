@@ -57,16 +57,19 @@ def hardware(graph: Path, codes: np.ndarray, out: Path) -> tuple[list[dict], dic
         found = measure(folder, home, device, speed, codes=codes[:OF_NETLIST], tell=tell)
         say(f"hardware: {found.part}, {found.mhz:g} MHz, {home / found.bitstream}: {found.bytes:,} bytes")
     write_whole(home / "result.json", json_text(found.model_dump(mode="json")).encode())
-    return _rows(simulated, found), _described(shape, simulated, found)
+    return _rows(shape, simulated, found), _described(shape, found)
 
 
-def _rows(rtl: Comparison, found: Result) -> list[dict]:
-    netlist = found.simulated
+def _rows(shape: str, rtl: Comparison, found: Result) -> list[dict]:
+    netlist, of_shape = found.simulated, ", serial" if shape == "serial" else ""
     assert netlist is not None
-    told = (("RTL", rtl, rtl.first, rtl.run_seconds), ("netlist", netlist, "", 0.0))
+    told = (
+        (f"RTL in Verilator{of_shape}", rtl, rtl.first, rtl.run_seconds),
+        (f"netlist in Verilator, {PART}", netlist, "", 0.0),
+    )
     return [
         {
-            "engine": f"{name} in Verilator", "sequences": one.sequences, "codes": one.codes, "differing": one.differing,
+            "engine": name, "sequences": one.sequences, "codes": one.codes, "differing": one.differing,
             "first": first, "seconds": round(seconds, 2), "failed": _late(one),
         }
         for name, one, first, seconds in told
@@ -78,7 +81,7 @@ def _late(one) -> str:
     return "" if one.cycles == one.expected_cycles else f"{one.cycles:,} cycles, {one.expected_cycles:,} foretold"
 
 
-def _described(shape: str, rtl: Comparison, found: Result) -> dict:
+def _described(shape: str, found: Result) -> dict:
     uses = {use.resource: use.used for use in found.uses}
     return {
         "part": found.part, "shape": shape, "cycles_a_step": found.interval, **{name: uses[name] for name in RESOURCES},
