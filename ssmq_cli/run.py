@@ -13,7 +13,7 @@ from rich.table import Table
 
 from . import options
 from .output import console, json_text, say
-from .run_hardware import hardware, hardware_table, require_hardware
+from .run_hardware import hardware, hardware_lines, require_hardware
 from .trained import trained
 from .verify import FORMS, agree, agreement_table, agreements
 
@@ -201,7 +201,9 @@ def _print(summary: dict, task: Task) -> None:
         )
     engines = agreement_table(summary["verify"])
     verdict = summary["check"]
-    for table in (stages, engines, *([hardware_table(summary["hardware"])] if "hardware" in summary else [])):
+    for table in (stages, engines):
         console.print(table)
     say(", ".join(f"{form}.onnx: {count} nodes" for form, count in summary["graphs"].items()))
     say(f"ssmq check dataflow.onnx: {verdict['errors']} errors, {verdict['warnings']} warnings")
+    for line in hardware_lines(summary["hardware"]) if "hardware" in summary else ():
+        say(line)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from rich.table import Table
 
 from .output import console, json_text, say
 
@@ -13,6 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
     from ssmq_export.rtl.comparison import Comparison
     from ssmq_export.synthesis import Result
+
+    from .rtl import Shape
 
 PART = "lfe5u-25f"
 # Sequences through the RTL, and through its netlist, which is slower.
@@ -43,7 +44,7 @@ def hardware(graph: Path, codes: np.ndarray, out: Path) -> tuple[list[dict], dic
 
     device, speed = find_device(PART)
     model, folder, home = load_graph(graph, "sequence-dataflow"), out / "rtl", out / "synthesis"
-    shape = "serial" if has_layers(model) else "dataflow"
+    shape: Shape = "serial" if has_layers(model) else "dataflow"
     with console.status("hardware: RTL") as status:
 
         def tell(what: str) -> None:
@@ -55,7 +56,7 @@ def hardware(graph: Path, codes: np.ndarray, out: Path) -> tuple[list[dict], dic
         say(f"hardware: simulated, {simulated.differing} of {simulated.codes} codes differ")
         # Beside the RTL, which is written anew by every run: what was placed is kept.
         found = measure(folder, home, device, speed, codes=codes[:OF_NETLIST], tell=tell)
-        say(f"hardware: {found.part}, {found.mhz:g} MHz, {home / found.bitstream}: {found.bytes:,} bytes")
+        say(f"hardware: {found.part}, {found.mhz:g} MHz, {found.bitstream} of {found.bytes:,} bytes in {home}")
     write_whole(home / "result.json", json_text(found.model_dump(mode="json")).encode())
     return _rows(shape, simulated, found), _described(shape, found)
 
@@ -90,11 +91,10 @@ def _described(shape: str, found: Result) -> dict:
     }  # fmt: skip
 
 
-def hardware_table(told: dict) -> Table:
-    table = Table(title="on an FPGA, routed; not run on hardware")
-    for heading in ("part", "shape", "cycles a step", *RESOURCES.values(), "MHz", "µs a sequence", "sequences/s"):
-        table.add_column(heading, justify="left" if heading in ("part", "shape") else "right")
-    counts = (f"{told[key]:,}" for key in ("cycles_a_step", *RESOURCES))
-    rates = (f"{told[key]:,.0f}" if told[key] else "–" for key in ("microseconds", "sequences_per_second"))
-    table.add_row(told["part"], told["shape"], *counts, f"{told['mhz']:.1f}", *rates)
-    return table
+def hardware_lines(told: dict) -> Iterator[str]:
+    """What stands below the tables."""
+    counts = ", ".join(f"{told[name]:,} {shown}" for name, shown in RESOURCES.items())
+    yield f"{told['part']}, routed, not run on hardware: {counts}, {told['mhz']:.1f} MHz"
+    rate = told["sequences_per_second"]
+    whole = f": {told['microseconds']:,.0f} µs a sequence, {rate:,.0f} sequences a second" if rate else ""
+    yield f"{told['shape']}, {told['cycles_a_step']:,} cycles a step{whole}"
