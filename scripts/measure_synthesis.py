@@ -16,12 +16,14 @@ from pathlib import Path
 
 from ssmq_brevitas.files import write_whole
 from ssmq_study.report.kinds import load_result
+from ssmq_study.zoo_table import zoo_cards
 
 RESULT = Path(__file__).parents[1] / "results" / "synthesis.json"
 SSMQ = [sys.executable, "-c", "from ssmq_cli.main import main; main()"]
 TITLE = "The zoo on parts: placed and routed by nextpnr, without the shift registers around the design"
-HEADINGS = ["model", "shape", "part", "cycles a step", "LUT", "FF", "multipliers", "RAM", "MHz", "seeds", "µs a sequence"]
-HEADINGS += ["sequences/s", "sequences/s for 1,000 LUT", "netlist codes differing"]
+HEADINGS = ["model", "accuracy %", "bytes", "part", "shape", "LUT", "FF", "multipliers", "RAM", "MHz", "cycles a step"]
+HEADINGS += ["µs a sequence", "sequences/s", "sequences/s for 1,000 LUT", "netlist codes differing"]
+DATA = "MNIST"
 
 
 @dataclass(frozen=True)
@@ -39,19 +41,19 @@ def _fast(fps: int, part: str) -> tuple[str, ...]:
     return ("--fps", str(fps), "--target", part)
 
 
-def _serial(fps: int, clock: int, part: str) -> tuple[str, ...]:
+def serial(fps: int, clock: int, part: str) -> tuple[str, ...]:
     return ("--shape", "serial", "--fps", str(fps), "--clock", str(clock), "--target", part)
 
 
 SMALLEST = "edge-4x10n4-w4a6"
 DESIGNS = (
-    Design(SMALLEST, "serial", "lfe5u-25f", _serial(1400, 180, "lfe5u-25f"), ("--seeds", "3")),
-    Design(SMALLEST, "serial", "ice40up5k", _serial(380, 48, "ice40up5k"), ("--seeds", "4")),
-    Design(SMALLEST, "serial", "gw1nr-9", _serial(700, 100, "gw1nr-9"), ("--seeds", "3")),
-    Design("edge-4x16n6-w4a6", "serial", "ice40up5k", _serial(100, 48, "ice40up5k"), ("--seeds", "3")),
-    Design("edge-4x16-w6a8", "serial", "lfe5u-25f", _serial(500, 170, "lfe5u-25f"), ("--seeds", "3")),
+    Design(SMALLEST, "serial", "lfe5u-25f", serial(1400, 180, "lfe5u-25f"), ("--seeds", "3")),
+    Design(SMALLEST, "serial", "ice40up5k", serial(380, 48, "ice40up5k"), ("--seeds", "4")),
+    Design(SMALLEST, "serial", "gw1nr-9", serial(700, 100, "gw1nr-9"), ("--seeds", "3")),
+    Design("edge-4x16n6-w4a6", "serial", "ice40up5k", serial(100, 48, "ice40up5k"), ("--seeds", "3")),
+    Design("edge-4x16-w6a8", "serial", "lfe5u-25f", serial(500, 170, "lfe5u-25f"), ("--seeds", "3")),
     Design(SMALLEST, "dataflow, a lane each", "lfe5u-45f", _fast(1000, "lfe5u-45f")),
-    Design(SMALLEST, "dataflow, a lane each", "xc7a35t"),
+    Design(SMALLEST, "serial", "xc7a35t", serial(700, 100, "xc7a35t")),
 )
 
 
@@ -61,25 +63,31 @@ def said(*arguments: str) -> str:
     return subprocess.run([*SSMQ, *arguments], stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
+def generated(model: str, words: tuple[str, ...], folder: Path) -> Path:
+    """The RTL of a model of the zoo in ``folder``, as these words for ``ssmq rtl`` make it."""
+    graphs = folder / model
+    if not (graphs / "sequence-dataflow.onnx").is_file():
+        said("export", f"zoo:{model}", "--out", str(graphs))
+    home = graphs / "-".join(("rtl", *(word.lstrip("-") for word in words)))
+    if not (home / "manifest.json").is_file():
+        said("rtl", str(graphs / "sequence-dataflow.onnx"), "--out", str(home), *words)
+    return home
+
+
 def line(design: Design, folder: Path) -> list[str]:
     """One row of the table."""
-    graphs = folder / design.model
-    if not (graphs / "sequence-dataflow.onnx").is_file():
-        said("export", f"zoo:{design.model}", "--out", str(graphs))
-    home = graphs / "-".join(("rtl", *(word.lstrip("-") for word in design.rtl)))
-    if not (home / "manifest.json").is_file():
-        said("rtl", str(graphs / "sequence-dataflow.onnx"), "--out", str(home), *design.rtl)
+    home = generated(design.model, design.rtl, folder)
     found = json.loads(said("synth", str(home), "--part", design.part, *design.synth, "--json"))
     uses = {use["resource"]: use["used"] for use in found["uses"]}
     rate = found["sequences_per_second"]
     return [
         design.model,
-        design.shape,
+        *_card(design.model),
         found["part"],
-        f"{found['interval']:,}",
+        design.shape,
         *(f"{uses[name]:,}" for name in ("lut", "ff", "dsp", "bram")),
         f"{found['mhz']:.1f}" if found["mhz"] else "–",
-        str(len(found["routed"]) or "–"),
+        f"{found['interval']:,}",
         f"{found['microseconds']:,.0f}" if rate else "–",
         f"{rate:,.0f}" if rate else "–",
         f"{1000 * rate / uses['lut']:,.0f}" if rate else "–",
@@ -87,13 +95,28 @@ def line(design: Design, folder: Path) -> list[str]:
     ]
 
 
+def _card(model: str) -> tuple[str, str]:
+    """Accuracy on all test images and bytes, as the model's card has them."""
+    card = next(card for card in zoo_cards() if card.name == model)
+    (accuracy,) = [entry.accuracy for entry in card.measured if entry.data["name"] == DATA]
+    return f"{100 * accuracy:.2f}", f"{card.bytes['total']:,.0f}"
+
+
+def with_row(path: Path, title: str, headings: list[str], names: tuple[str, ...], row: list[str]) -> None:
+    """Keep a row of a stored table; it takes the place of the one that has the same under the headings ``names``."""
+
+    def which(one: list[str]) -> list[str]:
+        return [one[headings.index(name)] for name in names]
+
+    rows = load_result(path).values["rows"] if path.exists() else []
+    kept = [row if which(one) == which(row) else one for one in rows]
+    table = {"kind": "table", "title": title, "headings": headings, "rows": kept if row in kept else [*kept, row]}
+    write_whole(path, (json.dumps(table, indent=2, ensure_ascii=False) + "\n").encode())
+
+
 def main(folder: Path, chosen: list[str]) -> None:
-    known = {tuple(row[:3]): row for row in load_result(RESULT).values["rows"]} if RESULT.exists() else {}
     for number in map(int, chosen or range(len(DESIGNS))):
-        row = line(DESIGNS[number], folder)
-        known[tuple(row[:3])] = row
-        result = {"kind": "table", "title": TITLE, "headings": HEADINGS, "rows": list(known.values())}
-        write_whole(RESULT, (json.dumps(result, indent=2, ensure_ascii=False) + "\n").encode())
+        with_row(RESULT, TITLE, HEADINGS, ("model", "part", "shape"), line(DESIGNS[number], folder))
 
 
 if __name__ == "__main__":

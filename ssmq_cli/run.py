@@ -13,6 +13,7 @@ from rich.table import Table
 
 from . import options
 from .output import console, json_text, say
+from .run_hardware import hardware, hardware_lines, require_hardware
 from .trained import trained
 from .verify import FORMS, agree, agreement_table, agreements
 
@@ -39,6 +40,9 @@ def command(
     epochs: Annotated[int | None, typer.Option(help="Epochs of quantisation-aware training.", min=0, max=1_000_000)] = None,
     images: Annotated[int, typer.Option(help="Test images on which the engines are compared.", **options.COUNT)] = 100,
     seed: options.Seed = 0,
+    on_fpga: Annotated[
+        bool, typer.Option("--hardware", help="Its RTL and a bitstream for an ECP5 as well, simulated (extra hw, in minutes).")
+    ] = False,
     *,
     load: Callable,
 ) -> None:
@@ -47,10 +51,14 @@ def command(
     Starts from the float checkpoint shipped with the preset, if that was trained on these data, or trains one. Leaves
     summary.json, the graphs, the checkpoints and two plots in OUT. Interrupted, it goes on where it stopped when given
     again. Exit code 1 if an engine disagrees or the dataflow graph is illegal.
+
+    The whole way to a bitstream: ssmq run --out runs/first --hardware
     """
     from ssmq_brevitas.config import load_config, with_epochs, with_input
     from ssmq_brevitas.files import sole_use
 
+    if on_fpga:
+        require_hardware()
     config = with_epochs(load_config(preset), "qat", epochs)
     data = load(config, fresh=True)
     config = with_input(config, data.input_format)
@@ -58,6 +66,8 @@ def command(
         out = Path("runs") / re.sub(r"[^\w.]+", "-", f"{Path(preset).stem}-{data.name}".lower())
     with sole_use(out):
         summary = _whole_way(config, data, out, images, seed)
+        if on_fpga:
+            summary = _with_hardware(summary, data, out, images)
     _print(summary, config.task)
     say(f"everything is in {out}  ({summary['seconds']:.0f} s)")
     if summary["check"]["errors"] or not agree(summary["verify"]):
@@ -105,6 +115,18 @@ def _whole_way(config: Config, data: SequenceData, out: Path, images: int, seed:
         "graphs": nodes,
         "seconds": round(time.monotonic() - began, 1),
     }
+    write_whole(out / "summary.json", json_text(summary).encode())
+    return summary
+
+
+def _with_hardware(summary: dict, data: SequenceData, out: Path, images: int) -> dict:
+    """The summary with what becomes of the model on a part."""
+    from ssmq_brevitas.files import write_whole
+
+    began = time.monotonic()
+    rows, told = hardware(out / "sequence-dataflow.onnx", data.x_test[:images].numpy(), out)
+    seconds = round(summary["seconds"] + time.monotonic() - began, 1)
+    summary = {**summary, "verify": [*summary["verify"], *rows], "hardware": told, "seconds": seconds}
     write_whole(out / "summary.json", json_text(summary).encode())
     return summary
 
@@ -183,3 +205,5 @@ def _print(summary: dict, task: Task) -> None:
         console.print(table)
     say(", ".join(f"{form}.onnx: {count} nodes" for form, count in summary["graphs"].items()))
     say(f"ssmq check dataflow.onnx: {verdict['errors']} errors, {verdict['warnings']} warnings")
+    for line in hardware_lines(summary["hardware"]) if "hardware" in summary else ():
+        say(line)

@@ -20,6 +20,8 @@ def run_table(summary: dict) -> str:
     for row in summary["rows"]:
         lines.append(f"| {escaped(row['stage'])} | {100 * row['accuracy']:.2f} % | {_sizes(row['bytes'])} |")
     lines += ["", *_engines(summary["verify"])]
+    if summary["hardware"]:
+        lines += ["", *_on_part(summary["hardware"])]
     nodes = ", ".join(f"{code(f'{form}.onnx')} {count}" for form, count in summary["graphs"].items())
     verdict = summary["check"]
     lines += [
@@ -49,6 +51,15 @@ def _engines(rows: list[dict]) -> list[str]:
         differing = "failed" if row.get("failed") else differing
         lines.append(f"| {escaped(row['engine'])} | {row['sequences']} | {row['codes']:,} | {differing} |")
     return lines
+
+
+def _on_part(told: dict) -> list[str]:
+    """A model on an FPGA."""
+    headings = ("part", "shape", "cycles a step", "LUT", "FF", "multipliers", "RAM", "MHz", "µs a sequence", "sequences/s")
+    counts = [f"{told[key]:,}" for key in ("cycles_a_step", "lut", "ff", "dsp", "bram")]
+    rates = [f"{told[key]:,.0f}" if told[key] else "–" for key in ("microseconds", "sequences_per_second")]
+    row = [escaped(told["part"]), escaped(told["shape"]), *counts, f"{told['mhz']:.1f}", *rates]
+    return [f"| {' | '.join(headings)} |", "|---|---|" + "---:|" * 8, f"| {' | '.join(row)} |"]
 
 
 def dataset_text(result: dict) -> str:

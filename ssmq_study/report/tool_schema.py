@@ -40,12 +40,28 @@ class RunRow(Strict):
     bytes: Sizes
 
 
+class OnPart(Strict):
+    """A model on an FPGA, as ``ssmq run --hardware`` has routed it."""
+
+    part: Name
+    shape: Name
+    cycles_a_step: Count
+    lut: Count
+    ff: Count
+    dsp: Count
+    bram: Count
+    mhz: Positive
+    microseconds: Positive | None
+    sequences_per_second: Positive | None
+
+
 class Run(Shown):
     data: Data
     rows: Annotated[list[RunRow], Field(min_length=1, max_length=100)]
     verify: Annotated[list[Engine], Field(max_length=100)]
     check: Verdict
     graphs: dict[Name, Count]
+    hardware: OnPart | None = None
     seconds: Amount
 
 

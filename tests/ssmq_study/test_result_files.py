@@ -92,6 +92,17 @@ def test_the_same_report_twice_is_the_same_files(tmp_path):
     assert not any(b"matplotlib.org" in content for path, content in written[0].items() if path.suffix == ".png")
 
 
+def test_a_run_to_a_bitstream_shows_its_part(tmp_path):
+    values = json.loads((RESULTS / "run.json").read_text())
+    counts = {"cycles_a_step": 1024, "lut": 1953, "ff": 2126, "dsp": 25, "bram": 14}
+    rates = {"mhz": 105.66, "microseconds": 7600.4, "sequences_per_second": 131.6}
+    for told, shown in ((rates, "105.7 | 7,600 | 132 |"), (rates | {"sequences_per_second": None}, "105.7 | 7,600 | – |")):
+        values["hardware"] = {"part": "lfe5u-25f, speed 6", "shape": "serial", **counts, **told, "bitstream_bytes": 1}
+        (tmp_path / "run.json").write_text(json.dumps(values))
+        text = load_result(tmp_path / "run.json").text()
+        assert f"| lfe5u-25f, speed 6 | serial | 1,024 | 1,953 | 2,126 | 25 | 14 | {shown}" in text
+
+
 def test_a_number_that_cannot_be_shown_is_named(tmp_path):
     values = json.loads((RESULTS / "run.json").read_text())
     for change, told in (

@@ -146,7 +146,9 @@ def verilated(
     ]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
     if done.returncode:
-        problems = [line for line in (done.stderr + done.stdout).splitlines() if line.startswith("%") or "error:" in line]
+        lines = (done.stderr + done.stdout).splitlines()
+        problems = [line for line in lines if line.startswith("%Error") or "error:" in line]
+        problems += [line for line in lines if line.startswith("%")]
         raise ExportError(f"Verilator: {(problems or [last_words(done, '')])[0]}")
     return build / "obj" / "simulate"
 

@@ -90,42 +90,68 @@ def _multiplier(width: int, factors: list[str], signed: list[str], clock: str, e
   end"""
 
 
-def _gowin_ram(name: str, dual: bool, byte: int) -> str:
+_SINGLE = """
+    input CLK, CE, RESET, OCE, WRE, input [13:0] AD, input [2:0] BLKSEL, input [{high}:0] DI, output [{high}:0] DO
+);
+  wire [35:0] a_out;
+  assign DO = {a_out};
+  ssmq_block_ram #(.A_WIDTH({width}), .A_HELD(READ_MODE), .INIT({init})) ram (
+      .a_clk(CLK), .a_on(CE), .a_write(WRE), .a_held(OCE), .a_address(AD), .a_mask(AD[3:0]), .a_in({DI}), .a_out(a_out),
+      .b_clk(1'b0), .b_on(1'b0), .b_write(1'b0), .b_held(1'b0), .b_address(14'b0), .b_mask(4'b0), .b_in(36'b0), .b_out()
+"""
+_SEMI_DUAL = """
+    input CLKA, CEA, RESETA, CLKB, CEB, RESETB, OCE, input [13:0] ADA, ADB, input [2:0] BLKSELA, BLKSELB,
+    input [{high}:0] DI, output [{high}:0] DO
+);
+  wire [35:0] b_out;
+  assign DO = {b_out};
+  ssmq_block_ram #(.A_WIDTH({width_0}), .B_WIDTH({width_1}), .B_HELD(READ_MODE), .INIT({init})) ram (
+      .a_clk(CLKA), .a_on(CEA), .a_write(1'b1), .a_held(1'b0), .a_address(ADA), .a_mask(ADA[3:0]), .a_in({DI}), .a_out(),
+      .b_clk(CLKB), .b_on(CEB), .b_write(1'b0), .b_held(OCE), .b_address(ADB), .b_mask(4'b0), .b_in(36'b0), .b_out(b_out)
+"""
+_DUAL = """
+    input CLKA, CEA, RESETA, OCEA, WREA, CLKB, CEB, RESETB, OCEB, WREB, input [13:0] ADA, ADB, input [2:0] BLKSELA, BLKSELB,
+    input [{high}:0] DIA, DIB, output [{high}:0] DOA, DOB
+);
+  wire [35:0] a_out, b_out;
+  assign DOA = {a_out};
+  assign DOB = {b_out};
+  ssmq_block_ram #(
+      .A_WIDTH({width_0}), .B_WIDTH({width_1}), .A_HELD(READ_MODE0), .B_HELD(READ_MODE1), .INIT({init})
+  ) ram (
+      .a_clk(CLKA), .a_on(CEA), .a_write(WREA), .a_held(OCEA), .a_address(ADA), .a_mask(ADA[3:0]), .a_in({DIA}),
+      .a_out(a_out),
+      .b_clk(CLKB), .b_on(CEB), .b_write(WREB), .b_held(OCEB), .b_address(ADB), .b_mask(ADB[3:0]), .b_in({DIB}),
+      .b_out(b_out)
+"""
+_BOTH = "BIT_WIDTH_0 = 0, BIT_WIDTH_1 = 0, BLK_SEL_0 = 0, BLK_SEL_1 = 0"
+# Its parameters, the bytes of its widest word, and what it is made of.
+_GOWIN_RAMS = {
+    "SP": ("READ_MODE = 0, WRITE_MODE = 0, BIT_WIDTH = 0, BLK_SEL = 0", 4, _SINGLE),
+    "SDP": (f"READ_MODE = 0, {_BOTH}", 4, _SEMI_DUAL),
+    "DP": (f"READ_MODE0 = 0, READ_MODE1 = 0, WRITE_MODE0 = 0, WRITE_MODE1 = 0, {_BOTH}", 2, _DUAL),
+}
+
+
+def _gowin_ram(name: str, kind: str, byte: int) -> str:
     """``byte``: bits of a byte, 8 or 9."""
+    settings, wide, text = _GOWIN_RAMS[kind]
     inits = "".join(f", parameter [{32 * byte - 1}:0] INIT_RAM_{index} = 0" for index in HEX)
     words = [f"INIT_RAM_{HEX[at // 32]}[{at % 32 * byte}+:{byte}]" for at in reversed(range(2048))]
-    padded = ", ".join(words if byte == 9 else (f"1'b0, {word}" for word in words))
-    high = 4 * byte - 1
-    spread = "DI" if byte == 9 else "{1'b0, DI[31:24], 1'b0, DI[23:16], 1'b0, DI[15:8], 1'b0, DI[7:0]}"
-    joined = "out" if byte == 9 else "{out[34:27], out[25:18], out[16:9], out[7:0]}"
-    scaled = "{0} / 8 * 9 + {0} % 8" if byte == 8 else "{0}"
-    if dual:
-        settings = 'READ_MODE = 0, BIT_WIDTH_0 = 32, BIT_WIDTH_1 = 32, BLK_SEL_0 = 0, BLK_SEL_1 = 0, RESET_MODE = "SYNC"'
-        ports = "input CLKA, CEA, RESETA, CLKB, CEB, RESETB, OCE, input [13:0] ADA, ADB, input [2:0] BLKSELA, BLKSELB"
-        widths = scaled.format("BIT_WIDTH_0"), scaled.format("BIT_WIDTH_1")
-        wires = ".a_clk(CLKA), .a_on(CEA), .a_write(1'b1), .a_held(1'b0), .a_address(ADA), .a_mask(ADA[3:0]), .a_out()"
-        wires += ", .b_clk(CLKB), .b_on(CEB), .b_write(1'b0), .b_held(OCE), .b_address(ADB), .b_in(36'b0), .b_mask(4'b0)"
-        wires += ", .b_out(out)"
-        held = ".A_HELD(0), .B_HELD(READ_MODE)"
-    else:
-        settings = 'READ_MODE = 0, WRITE_MODE = 0, BIT_WIDTH = 32, BLK_SEL = 0, RESET_MODE = "SYNC"'
-        ports = "input CLK, CE, RESET, OCE, WRE, input [13:0] AD, input [2:0] BLKSEL"
-        widths = (scaled.format("BIT_WIDTH"),) * 2
-        wires = ".a_clk(CLK), .a_on(CE), .a_write(WRE), .a_held(OCE), .a_address(AD), .a_mask(AD[3:0]), .a_out(out)"
-        wires += ", .b_clk(1'b0), .b_on(1'b0), .b_write(1'b0), .b_held(1'b0), .b_address(14'b0), .b_in(36'b0), .b_mask(4'b0)"
-        wires += ", .b_out()"
-        held = ".A_HELD(READ_MODE), .B_HELD(0)"
-    return f"""
-module {name} #(parameter {settings}{inits}) (
-    {ports}, input [{high}:0] DI, output [{high}:0] DO
-);
-  wire [35:0] out;
-  assign DO = {joined};
-  ssmq_block_ram #(.A_WIDTH({widths[0]}), .B_WIDTH({widths[1]}), {held}, .INIT({{{padded}}})) ram (
-      {wires}, .a_in({spread})
-  );
-endmodule
-"""
+    init = ", ".join(words if byte == 9 else (f"1'b0, {word}" for word in words))
+
+    def of_bytes(bus: str, step: int, pad: str = "") -> str:
+        """The bytes of a bus that has one every ``step`` bits."""
+        return "{" + ", ".join(f"{pad}{bus}[{step * at}+:{byte}]" for at in reversed(range(wide))) + "}"
+
+    widths = {
+        f"width{port}": f"BIT_WIDTH{port} / 8 * 9 + BIT_WIDTH{port} % 8" if byte == 8 else f"BIT_WIDTH{port}"
+        for port in ("", "_0", "_1")
+    }
+    wires = {wire: of_bytes(wire, byte, "1'b0, " if byte == 8 else "") for wire in ("DI", "DIA", "DIB")}
+    wires |= {wire: of_bytes(wire, 9) for wire in ("a_out", "b_out")}
+    body = text.format(high=wide * byte - 1, init=f"{{{init}}}", **widths, **wires)
+    return f'\nmodule {name} #(parameter {settings}, RESET_MODE = "SYNC"{inits}) ({body}  );\nendmodule\n'
 
 
 def _gowin_multiplier(width: int) -> str:
@@ -185,11 +211,53 @@ endmodule
 """
 
 
+def _xilinx_ram() -> str:
+    """A RAMB18E1: either port reads or writes up to 18 bits, or one reads and the other writes 36."""
+    inits = "".join(f", parameter [255:0] INIT_{index} = 0" for index in HEX)
+    inits += "".join(f", parameter [255:0] INITP_{index} = 0" for index in HEX[:8])
+    words = [f"INITP_{HEX[at // 256]}[{at % 256}], INIT_{HEX[at // 32]}[{at % 32 * 8}+:8]" for at in reversed(range(2048))]
+    return f"""
+module RAMB18E1 #(
+    parameter READ_WIDTH_A = 0, READ_WIDTH_B = 0, WRITE_WIDTH_A = 0, WRITE_WIDTH_B = 0, DOA_REG = 0, DOB_REG = 0,
+    parameter RAM_MODE = "TDP", WRITE_MODE_A = "READ_FIRST", WRITE_MODE_B = "READ_FIRST",
+    parameter [71:0] SRVAL_A = 0, SRVAL_B = 0, INIT_A = 0, INIT_B = 0{inits}
+) (
+    input CLKARDCLK, CLKBWRCLK, ENARDEN, ENBWREN, REGCEAREGCE, REGCEB, RSTRAMARSTRAM, RSTRAMB, RSTREGARSTREG, RSTREGB,
+    input [13:0] ADDRARDADDR, ADDRBWRADDR, input [15:0] DIADI, DIBDI, input [1:0] DIPADIP, DIPBDIP, WEA,
+    input [3:0] WEBWE, output [15:0] DOADO, DOBDO, output [1:0] DOPADOP, DOPBDOP
+);
+  localparam BOTH = RAM_MODE == "SDP";
+  wire [17:0] a_in = {{DIPADIP[1], DIADI[15:8], DIPADIP[0], DIADI[7:0]}};
+  wire [17:0] b_in = {{DIPBDIP[1], DIBDI[15:8], DIPBDIP[0], DIBDI[7:0]}};
+  wire [35:0] a_out, b_out;
+  wire [17:0] b_shown = BOTH ? a_out[35:18] : b_out[17:0];
+  assign {{DOPADOP[1], DOADO[15:8], DOPADOP[0], DOADO[7:0]}} = a_out[17:0];
+  assign {{DOPBDOP[1], DOBDO[15:8], DOPBDOP[0], DOBDO[7:0]}} = b_shown;
+  ssmq_block_ram #(
+      .A_WIDTH(READ_WIDTH_A > WRITE_WIDTH_A ? READ_WIDTH_A : WRITE_WIDTH_A), .A_HELD(DOA_REG),
+      .B_WIDTH(READ_WIDTH_B > WRITE_WIDTH_B ? READ_WIDTH_B : WRITE_WIDTH_B), .B_HELD(DOB_REG), .INIT({{{", ".join(words)}}})
+  ) ram (
+      .a_clk(CLKARDCLK), .a_on(ENARDEN), .a_write(|WEA), .a_held(REGCEAREGCE), .a_address(ADDRARDADDR),
+      .a_mask({{2'b0, WEA}}), .a_in({{18'b0, a_in}}), .a_out(a_out),
+      .b_clk(CLKBWRCLK), .b_on(ENBWREN), .b_write(|WEBWE), .b_held(REGCEB), .b_address(ADDRBWRADDR),
+      .b_mask(WEBWE), .b_in(BOTH ? {{b_in, a_in}} : {{18'b0, b_in}}), .b_out(b_out)
+  );
+endmodule
+"""
+
+
 def models_of(family: str) -> str:
     """The cells of ``family`` as Verilog."""
     if family == "ecp5":
         return BLOCK_RAM.read_text() + _ecp5_ram() + _ecp5_multiplier()
     if family == "gowin":
-        rams = (("SP", False, 8), ("SPX9", False, 9), ("SDPB", True, 8), ("SDPX9B", True, 9))
+        rams = (
+            ("SP", "SP", 8),
+            ("SPX9", "SP", 9),
+            ("SDPB", "SDP", 8),
+            ("SDPX9B", "SDP", 9),
+            ("DPB", "DP", 8),
+            ("DPX9B", "DP", 9),
+        )
         return BLOCK_RAM.read_text() + "".join(_gowin_ram(*ram) for ram in rams) + "".join(map(_gowin_multiplier, (9, 18)))
-    return _ice40_ram() if family == "ice40" else ""
+    return BLOCK_RAM.read_text() + _xilinx_ram() if family == "xilinx" else _ice40_ram()

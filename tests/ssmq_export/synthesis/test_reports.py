@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from conftest import small_config, small_model
 from ssmq_export.boards import find_board
 from ssmq_export.boards.bitstream import refuse_slow
 from ssmq_export.errors import ExportError
-from ssmq_export.estimates import find_part
+from ssmq_export.estimates import estimate_graph, find_part
+from ssmq_export.from_network import step_graph
+from ssmq_export.lowering import collapse, lower
 from ssmq_export.synthesis import families, find_device
 from ssmq_export.synthesis.report import Lack, lacking, megahertz, overfull, slowest_path, used_of
 from ssmq_export.synthesis.shortage import too_small
@@ -60,10 +64,53 @@ def test_the_log_of_a_failure_says_what_there_is_too_little_of():
 
 
 def test_a_shortage_is_one_line_with_the_resource_and_by_how_much():
-    error = too_small(find_part("ice40up5k"), [Lack("lut", 8237, 5280)], {"lut": 8237}, None)
+    error = too_small(find_part("ice40up5k"), [Lack("lut", 6237, 5280)], {"lut": 6237}, None)
     assert str(error) == (
-        "ice40up5k is too small: 8,237 LUT are needed, 2,957 more than its 5,280: take a larger part, or narrow the widths"
+        "ice40up5k is too small: 6,237 LUT are needed, 957 more than its 5,280: ask `ssmq rtl` for fewer sequences a second, "
+        "take ice40hx8k, or narrow the widths"
     )
+
+
+@pytest.fixture(scope="module")
+def chain():
+    """A classifier of sequences, one lane a node."""
+    config = small_config(model={"heads": 4, "modes": 2, "layers": 2})
+    return collapse(lower(step_graph(small_model(config)[1].network, {"ssmq.config": config.model_dump_json()})))
+
+
+def needed(graph, part, times) -> dict[str, int]:
+    """What synthesis finds, if it finds so many times what is estimated."""
+    return {name: int(times * count) for name, count in estimate_graph(graph, part).as_dict()["total"].items()}
+
+
+# Multipliers that are there, and how far the estimate is off.
+@pytest.mark.parametrize(("dsp", "times"), [(12, 1.0), (12, 1.5), (3, 2.0)])
+def test_the_folding_that_is_named_is_what_the_command_makes_and_fits(chain, dsp, times):
+    """LUTs suffice for little more than the slowest folding, of which they are so many times what is estimated."""
+    part = replace(find_part("lfe5u-25f"), dsp=dsp)
+    slowest = estimate_graph(chain, part, fps=1).as_dict()["total"]["lut"]
+    part = replace(part, lut=int(1.05 * times * slowest))
+    used = needed(chain, part, times)
+    said = str(too_small(part, lacking(used, part), used, chain))
+    assert f"{used['dsp']:,} multipliers are needed, {used['dsp'] - dsp:,} more than its {dsp}" in said
+    rate, clock = map(float, re.search(r"`ssmq rtl --target lfe5u-25f --fps (\S+) --clock (\S+)` makes", said).groups())
+    made = estimate_graph(chain, part, fps=rate, clock_mhz=clock)
+    off = {name: max(1, used[name] / count) for name, count in estimate_graph(chain, part).as_dict()["total"].items() if count}
+    total = made.as_dict()["total"]
+    assert all(total[name] * times <= getattr(part, name) for name, times in off.items())
+    assert made.sequences_per_second >= rate > 0
+
+
+def test_where_no_folding_fits_a_part_is_named_that_holds_it(chain):
+    """Whatever the folding: a part with hardly any LUT."""
+    part = replace(find_part("lfe5u-25f"), lut=100)
+    used = needed(chain, part, 1.0)
+    said = str(too_small(part, lacking(used, part), used, chain))
+    larger = re.search(r"by estimate no folding fits: try `--shape serial`, take (\S+), or narrow the widths$", said)[1]
+    assert find_part(larger).family is part.family
+    assert all(count <= getattr(find_part(larger), name) for name, count in used.items())
+    huge = {name: 10**6 for name in used}
+    assert str(too_small(part, lacking(huge, part), huge, None)).endswith("fewer sequences a second, or narrow the widths")
 
 
 def test_a_part_lacks_what_its_data_sheet_does_not_have():
