@@ -14,7 +14,7 @@ from ..rtl.manifest import load_manifest
 from ..synthesis import tools
 from ..synthesis.devices import find_device
 from ..synthesis.flow import COUNTS, sources_of, synthesise
-from ..synthesis.placement import foldable, placed
+from ..synthesis.placement import placed
 from ..synthesis.report import megahertz, slowest_path, used_of
 from .catalogue import Board, find_board
 from .design import STAGES, load_design
@@ -44,8 +44,9 @@ def make_bitstream(folder: Path, seed: int = 1, tell: Callable[[str], None] = la
     manifest = load_manifest(folder)
     synthesise(replace(sources_of(folder, manifest, device), top=TOP), device, netlist)
     tell(f"{device.flow.nextpnr}, seed {seed}")
-    graph = foldable(manifest, graph_of(folder))
-    report = placed(netlist, device, speed, board.clock_hz / 1e6, seed, constraints(board)[1], place, graph)
+    report = placed(
+        netlist, device, speed, board.clock_hz / 1e6, seed, constraints(board)[1], place, graph_of(folder), manifest
+    )
     refuse_slow(board, report)
     path = folder / bitstream_name(board)
     shutil.copyfile(place / device.flow.bitstream, path)

@@ -9,6 +9,7 @@ flow.py, stages.py           sources to a netlist, a netlist to a bitstream, eac
 output_registers.py          registers that block RAMs have themselves
 tools.py, worker.py          one program in a process of its own
 report.py, shortage.py       what the programs say: resources, clock, path; what is lacking
+estimated.py                 what a design is estimated to take
 placement.py                 a placement, or what the part lacks for it
 netlist_model.py, models.py, block_ram.v   the netlist, simulated
 measure.py, result.py        all of it, and what comes of it

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import onnx
 
 from ..dataflow.graph import DataflowGraph
-from ..estimates import RESOURCES, estimate_graph
-from ..estimates.calibration import is_calibrated, taken
+from ..estimates import RESOURCES
 from ..rtl.comparison import graph_of
 from ..rtl.evaluate import evaluated
-from ..rtl.manifest import Manifest, load_manifest
+from ..rtl.manifest import load_manifest
 from . import tools
 from .devices import Device
+from .estimated import estimated
 from .flow import COUNTS, SECONDS, sources_of, synthesise
 from .harness import harness
 from .netlist_model import NetlistModel
-from .placement import foldable, placed
+from .placement import placed
 from .report import lacking, megahertz, slowest_path, used_of
 from .result import Result, Routed, Simulated, Stretch, Use
 from .shortage import too_small
@@ -55,7 +54,7 @@ def measure(
         tell(f"{flow.nextpnr}, seed {seed} of {seeds}")
         place, mhz = home / f"seed-{seed}", clock or flow.goal
         reports[seed] = placed(
-            home / NETLIST_STAGE, device, speed, mhz, seed, flow.constraints(device.pins), place, foldable(manifest, graph)
+            home / NETLIST_STAGE, device, speed, mhz, seed, flow.constraints(device.pins), place, graph, manifest
         )
         seconds = float((place / SECONDS).read_text())
         routed.append(Routed(seed=seed, mhz=round(megahertz(reports[seed]), 2), seconds=seconds))
@@ -63,7 +62,7 @@ def measure(
     report = reports[best.seed] if best else {"utilization": {}}
     used = used_of(flow, counts.get("whole", counts["design"]), report["utilization"])
     if lacks := [] if best else lacking(used, device.part):
-        raise too_small(device.part, lacks, used, foldable(manifest, graph))
+        raise too_small(device.part, lacks, used, graph, manifest)
     simulated = None
     if codes is not None:
         tell(f"the netlist, {len(codes)} sequences")
@@ -82,10 +81,10 @@ def _simulated(folder: Path, home: Path, device: Device, graph: onnx.ModelProto,
 
 def _result(manifest, graph, device, speed, clock, counts, used, routed, best, report, home, simulated) -> Result:
     taken = _around(device, counts)
-    estimated = _estimated(manifest, graph, device)
+    expected = estimated(manifest, graph, device.part)
     uses = [
         Use(
-            resource=name, used=count - taken.get(name, 0), estimated=estimated.get(name),
+            resource=name, used=count - taken.get(name, 0), estimated=expected.get(name),
             available=getattr(device.part, name) if name in RESOURCES else None,
         )
         for name, count in used.items()
@@ -108,14 +107,6 @@ def _result(manifest, graph, device, speed, clock, counts, used, routed, best, r
         further=manifest.further, sequences_per_second=rate and round(rate, 1),
         microseconds=best and manifest.cycles and round(manifest.cycles / best.mhz, 2), simulated=simulated,
     )  # fmt: skip
-
-
-def _estimated(manifest: Manifest, graph: onnx.ModelProto, device: Device) -> dict[str, int]:
-    """By resource; of a family that nothing was fitted to only where lanes and estimates are of one shape."""
-    if is_calibrated(device.part.family):
-        return asdict(taken(manifest.design().cells, device.part))
-    folded = foldable(manifest, graph)
-    return {} if folded is None else estimate_graph(folded, device.part).as_dict()["total"]
 
 
 def _around(device: Device, counts: dict) -> dict[str, int]:

@@ -15,20 +15,17 @@ from .report import overfull
 from .shortage import too_small
 
 
-def foldable(manifest: Manifest, graph: ModelProto) -> ModelProto | None:
-    """The graph, where lanes and estimates are of the shape that was made from it."""
-    return graph if manifest.shape == "dataflow" else None
-
-
 def placed(
-    netlist: Path, device: Device, speed: int | None, mhz: float, seed: int, pins: str, folder: Path, graph: ModelProto | None
-) -> dict:
-    """nextpnr's report of ``route``; of a part that is too small the message tells which folding of ``graph`` fits."""
+    netlist: Path, device: Device, speed: int | None, mhz: float, seed: int, pins: str, folder: Path, graph: ModelProto,
+    manifest: Manifest,
+) -> dict:  # fmt: skip
+    """nextpnr's report of ``route``; of a part that is too small the message tells which folding of ``graph`` fits in place
+    of the one that ``manifest`` is of."""
     try:
         route(netlist, device, speed, mhz, seed, pins, folder)
     except tools.ToolError as error:
         used, lacks = overfull(error.log, device.flow, device.part)
         if lacks:
-            raise too_small(device.part, lacks, used, graph) from error
+            raise too_small(device.part, lacks, used, graph, manifest) from error
         raise
     return json.loads((folder / REPORT).read_text())

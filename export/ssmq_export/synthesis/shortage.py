@@ -12,8 +12,11 @@ from ..errors import ExportError
 from ..estimates import LEAST, RESOURCES, Estimate, estimate_graph
 from ..estimates.choice import foldings_for_part
 from ..estimates.parts import Part
+from ..estimates.serial import estimate_serial
 from ..rtl import has_layers
+from ..rtl.manifest import Manifest
 from .devices import DEVICES
+from .estimated import estimated
 from .report import Lack
 
 NAMES = {"lut": "LUT", "ff": "FF", "carry": "carries", "dsp": "multipliers", "bram": "block RAM"}
@@ -25,25 +28,28 @@ class ShortageError(ExportError):
     """A part is too small."""
 
 
-def too_small(part: Part, lacks: list[Lack], used: Mapping[str, int], graph: onnx.ModelProto | None) -> ShortageError:
-    """``used``: all that was found before it ended; ``graph``: what the design was made from, where its lanes can change."""
+def too_small(
+    part: Part, lacks: list[Lack], used: Mapping[str, int], graph: onnx.ModelProto, manifest: Manifest
+) -> ShortageError:
+    """``used``: all that was found before it ended; ``graph`` and ``manifest``: what the design was made from and is."""
     told = " and ".join(
         f"{lack.used:,} {NAMES[lack.resource]} are needed, {lack.used - lack.available:,} more than its {lack.available:,}"
         for lack in lacks
     )
-    return ShortageError(f"{part.name} is too small: {told}: {_advice(part, used, graph)}")
+    return ShortageError(f"{part.name} is too small: {told}: {_advice(part, used, graph, manifest)}")
 
 
-def _advice(part: Part, used: Mapping[str, int], graph: onnx.ModelProto | None) -> str:
+def _advice(part: Part, used: Mapping[str, int], graph: onnx.ModelProto, manifest: Manifest) -> str:
     """The fastest folding that fits, by an estimate corrected by how far that of the present one is off; else a part."""
-    told, ways = "", ["ask `ssmq rtl` for fewer sequences a second"]
-    if graph is not None:
-        rate = _fastest(graph, part, _off(graph, part, used))
-        if rate is not None:
-            return f"by estimate `ssmq rtl --target {part.name} --fps {rate:g} --clock {CLOCK:g}` makes one that fits"
-        told, ways = "by estimate no folding fits: ", ["try `--shape serial`"] if has_layers(graph) else []
-    larger = _larger(graph, part, used)
-    return told + ", ".join([*ways, *([f"take {larger}"] if larger else []), "or narrow the widths"])
+    present, serial = estimated(manifest, graph, part), manifest.shape == "serial"
+    off = {name: max(1.0, used.get(name, 0) / max(present.get(name, 0), 1)) for name in RESOURCES}
+    rate, shape = (None, "") if serial else (_fastest(graph, part, off), "")
+    if rate is None and has_layers(graph):
+        rate, shape = _fastest_serial(graph, part, off), "--shape serial "
+    if rate is not None:
+        return f"by estimate `ssmq rtl {shape}--target {part.name} --fps {rate:g} --clock {CLOCK:g}` makes one that fits"
+    larger = _larger(None if serial else graph, part, used)
+    return f"by estimate no folding fits: {f'take {larger}, or ' if larger else ''}narrow the widths"
 
 
 def _larger(graph: onnx.ModelProto | None, part: Part, used: Mapping[str, int]) -> str | None:
@@ -63,11 +69,6 @@ def _folds(graph: onnx.ModelProto, part: Part) -> bool:
     return True
 
 
-def _off(graph: onnx.ModelProto, part: Part, used: Mapping[str, int]) -> dict[str, float]:
-    total = estimate_graph(graph, part).as_dict()["total"]
-    return {name: max(1.0, used.get(name, 0) / max(total[name], 1)) for name in RESOURCES}
-
-
 def _fastest(graph: onnx.ModelProto, part: Part, off: Mapping[str, float]) -> float | None:
     """Sequences a second for which `ssmq rtl` makes a folding that fits: what it would make is estimated."""
     try:
@@ -75,12 +76,31 @@ def _fastest(graph: onnx.ModelProto, part: Part, off: Mapping[str, float]) -> fl
     except ExportError:
         return None
     for folded in reversed(foldings):
-        # A little less, so that what is printed is no more than the folding gives.
-        rate = float(f"{0.999 * Estimate(part, CLOCK, folded).sequences_per_second:.4g}")
+        rate = _a_little_less(Estimate(part, CLOCK, folded).sequences_per_second)
         total = estimate_graph(graph, part, fps=rate, clock_mhz=CLOCK).as_dict()["total"]
         if _holds(part, {name: ceil(off[name] * total[name]) for name in RESOURCES}):
             return rate
     return None
+
+
+def _fastest_serial(graph: onnx.ModelProto, part: Part, off: Mapping[str, float]) -> float | None:
+    """The same of the serial shape, from the fewest lanes on by rates of which each is half as much again."""
+    fits, rate = None, LEAST
+    while True:
+        try:
+            cycles = estimate_serial(graph, part, fps=rate, clock_mhz=CLOCK)["cycles_between_sequences"]
+            reached = _a_little_less(CLOCK * 1e6 / cycles)
+            total = estimate_serial(graph, part, fps=reached, clock_mhz=CLOCK)["total"]
+        except ExportError:  # too fast, too large, or of a family without estimates of this shape
+            return fits
+        if not _holds(part, {name: ceil(off[name] * total[name]) for name in RESOURCES}):
+            return fits
+        fits, rate = reached, 1.5 * reached
+
+
+def _a_little_less(rate: float) -> float:
+    """So that what is printed is no more than a folding gives."""
+    return float(f"{0.999 * rate:.4g}")
 
 
 def _holds(part: Part, used: Mapping[str, int]) -> bool:

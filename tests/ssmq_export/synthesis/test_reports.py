@@ -13,9 +13,12 @@ from ssmq_export.boards import find_board
 from ssmq_export.boards.bitstream import refuse_slow
 from ssmq_export.errors import ExportError
 from ssmq_export.estimates import estimate_graph, find_part
+from ssmq_export.estimates.serial import estimate_serial
 from ssmq_export.from_network import step_graph
 from ssmq_export.lowering import collapse, lower
+from ssmq_export.rtl import serially_folded, write_rtl
 from ssmq_export.synthesis import families, find_device
+from ssmq_export.synthesis.estimated import estimated
 from ssmq_export.synthesis.report import Lack, lacking, megahertz, overfull, slowest_path, used_of
 from ssmq_export.synthesis.shortage import too_small
 
@@ -63,14 +66,6 @@ def test_the_log_of_a_failure_says_what_there_is_too_little_of():
     assert used == {"lut": 8237, "dsp": 0, "bram": 10}
 
 
-def test_a_shortage_is_one_line_with_the_resource_and_by_how_much():
-    error = too_small(find_part("ice40up5k"), [Lack("lut", 6237, 5280)], {"lut": 6237}, None)
-    assert str(error) == (
-        "ice40up5k is too small: 6,237 LUT are needed, 957 more than its 5,280: ask `ssmq rtl` for fewer sequences a second, "
-        "take ice40hx8k, or narrow the widths"
-    )
-
-
 @pytest.fixture(scope="module")
 def chain():
     """A classifier of sequences, one lane a node."""
@@ -78,39 +73,68 @@ def chain():
     return collapse(lower(step_graph(small_model(config)[1].network, {"ssmq.config": config.model_dump_json()})))
 
 
-def needed(graph, part, times) -> dict[str, int]:
+@pytest.fixture(scope="module")
+def manifests(chain, tmp_path_factory):
+    """Its RTL by shape; the serial one has many lanes."""
+    folder = tmp_path_factory.mktemp("shapes")
+    fast = serially_folded(chain, 1e5, 100.0)
+    return {"dataflow": write_rtl(chain, folder / "chain"), "serial": write_rtl(fast, folder / "serial", shape="serial")}
+
+
+def needed(graph, manifest, part, times) -> dict[str, int]:
     """What synthesis finds, if it finds so many times what is estimated."""
-    return {name: int(times * count) for name, count in estimate_graph(graph, part).as_dict()["total"].items()}
+    return {name: int(times * count) for name, count in estimated(manifest, graph, part).items()}
+
+
+def named(said: str) -> tuple[str, float, float]:
+    """Shape, sequences a second and MHz of the command that is named."""
+    found = re.search(r"`ssmq rtl (--shape serial )?--target \S+ --fps (\S+) --clock (\S+)` makes one that fits$", said)
+    return "serial" if found[1] else "dataflow", float(found[2]), float(found[3])
 
 
 # Multipliers that are there, and how far the estimate is off.
 @pytest.mark.parametrize(("dsp", "times"), [(12, 1.0), (12, 1.5), (3, 2.0)])
-def test_the_folding_that_is_named_is_what_the_command_makes_and_fits(chain, dsp, times):
+def test_the_folding_that_is_named_is_what_the_command_makes_and_fits(chain, manifests, dsp, times):
     """LUTs suffice for little more than the slowest folding, of which they are so many times what is estimated."""
     part = replace(find_part("lfe5u-25f"), dsp=dsp)
     slowest = estimate_graph(chain, part, fps=1).as_dict()["total"]["lut"]
     part = replace(part, lut=int(1.05 * times * slowest))
-    used = needed(chain, part, times)
-    said = str(too_small(part, lacking(used, part), used, chain))
+    used = needed(chain, manifests["dataflow"], part, times)
+    said = str(too_small(part, lacking(used, part), used, chain, manifests["dataflow"]))
     assert f"{used['dsp']:,} multipliers are needed, {used['dsp'] - dsp:,} more than its {dsp}" in said
-    rate, clock = map(float, re.search(r"`ssmq rtl --target lfe5u-25f --fps (\S+) --clock (\S+)` makes", said).groups())
+    shape, rate, clock = named(said)
     made = estimate_graph(chain, part, fps=rate, clock_mhz=clock)
-    off = {name: max(1, used[name] / count) for name, count in estimate_graph(chain, part).as_dict()["total"].items() if count}
     total = made.as_dict()["total"]
-    assert all(total[name] * times <= getattr(part, name) for name, times in off.items())
+    assert shape == "dataflow" and all(times * total[name] <= getattr(part, name) + times for name in ("lut", "ff", "bram"))
     assert made.sequences_per_second >= rate > 0
 
 
-def test_where_no_folding_fits_a_part_is_named_that_holds_it(chain):
+@pytest.mark.parametrize("shape", ["dataflow", "serial"])
+def test_a_chain_that_fits_in_no_folding_and_a_serial_design_may_fit_in_the_serial_shape(chain, manifests, shape):
+    """LUTs for a tenth more than the slowest serial folding takes."""
+    part = replace(find_part("lfe5u-25f"), dsp=8)
+    part = replace(part, lut=int(1.1 * estimate_serial(chain, part)["total"]["lut"]))
+    used = needed(chain, manifests[shape], part, 1.0)
+    assert lacking(used, part)
+    found, rate, clock = named(str(too_small(part, lacking(used, part), used, chain, manifests[shape])))
+    made = estimate_serial(chain, part, fps=rate, clock_mhz=clock)
+    assert found == "serial" and made["total"]["lut"] <= part.lut
+    assert clock * 1e6 / made["cycles_between_sequences"] >= rate > 0
+
+
+def test_where_no_folding_fits_a_part_is_named_that_holds_it(chain, manifests):
     """Whatever the folding: a part with hardly any LUT."""
     part = replace(find_part("lfe5u-25f"), lut=100)
-    used = needed(chain, part, 1.0)
-    said = str(too_small(part, lacking(used, part), used, chain))
-    larger = re.search(r"by estimate no folding fits: try `--shape serial`, take (\S+), or narrow the widths$", said)[1]
-    assert find_part(larger).family is part.family
-    assert all(count <= getattr(find_part(larger), name) for name, count in used.items())
-    huge = {name: 10**6 for name in used}
-    assert str(too_small(part, lacking(huge, part), huge, None)).endswith("fewer sequences a second, or narrow the widths")
+    for manifest in manifests.values():
+        used = needed(chain, manifest, part, 1.0)
+        said = str(too_small(part, lacking(used, part), used, chain, manifest))
+        assert f"{used['lut']:,} LUT are needed, {used['lut'] - 100:,} more than its 100" in said and "\n" not in said
+        larger = re.search(r"by estimate no folding fits: take (\S+), or narrow the widths$", said)[1]
+        assert find_part(larger).family is part.family
+        assert all(count <= getattr(find_part(larger), name) for name, count in used.items())
+    huge = dict.fromkeys(used, 10**6)
+    said = str(too_small(part, lacking(huge, part), huge, chain, manifests["serial"]))
+    assert said.endswith("by estimate no folding fits: narrow the widths")
 
 
 def test_a_part_lacks_what_its_data_sheet_does_not_have():
