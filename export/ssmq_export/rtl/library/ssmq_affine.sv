@@ -91,15 +91,17 @@ module ssmq_affine #(
           sum <= moved + SB'(term);
         end
     end else begin : g_factor
-      wire signed [IN_BITS+FACTOR_BITS:0] scaled;
+      // A sign of its own has room for no more than an unsigned code, which may be what fits into a multiplier.
+      localparam int XB = IN_BITS + (IN_SIGNED != 0 ? 0 : 1);
+      wire signed [XB+FACTOR_BITS-1:0] scaled;
       wire unused_product = &{1'b0, scaled};
       wire signed [TERM_BITS-1:0] term;
       ssmq_times #(
-          .A_BITS(IN_BITS + 1),
+          .A_BITS(XB),
           .B_BITS(FACTOR_BITS),
           .STYLE (STYLE)
       ) scale (
-          .a(x),
+          .a(x[XB-1:0]),
           .b(word[FACTOR_BITS-1:0]),
           .product(scaled),
           .*

@@ -23,38 +23,37 @@ module ssmq_fifo #(
   // One bit more than an address: equal pointers are an empty queue, DEPTH apart they are a full one.
   logic [AW:0] written, read;
   wire push = in_valid & in_ready;
-  wire pull;
+  // ``ahead``: what the output register takes is there.
+  wire pull, ahead;
 
   assign in_ready = written != {~read[AW], read[AW-1:0]};
 
   always_ff @(posedge clk) if (push) memory[written[AW-1:0]] <= {in_last, in_data};
 
-  always_ff @(posedge clk)
-    if (rst) begin
-      written <= (AW + 1)'(START);
-      read    <= '0;
-    end else begin
-      if (push) written <= written + 1'b1;
-      if (pull) read <= read + 1'b1;
-    end
-
   if (READ == 1) begin : g_once
-    assign pull = (~out_valid | out_ready) & (written != read);
+    assign pull  = (~out_valid | out_ready) & (written != read);
+    assign ahead = pull;
     always_ff @(posedge clk) if (pull) {out_last, out_data} <= memory[read[AW-1:0]];
-    always_ff @(posedge clk)
-      if (rst) out_valid <= 1'b0;
-      else if (~out_valid | out_ready) out_valid <= pull;
   end else begin : g_twice
     logic found;
     logic [BITS:0] word;
-    assign pull = (~found | ~out_valid | out_ready) & (written != read);
+    assign pull  = (~found | ~out_valid | out_ready) & (written != read);
+    assign ahead = found;
     always_ff @(posedge clk) if (pull) word <= memory[read[AW-1:0]];
     always_ff @(posedge clk) if (~out_valid | out_ready) {out_last, out_data} <= word;
     always_ff @(posedge clk)
-      if (rst) {found, out_valid} <= 2'b00;
-      else begin
-        if (~found | ~out_valid | out_ready) found <= pull;
-        if (~out_valid | out_ready) out_valid <= found;
-      end
+      if (rst) found <= 1'b0;
+      else if (~found | ~out_valid | out_ready) found <= pull;
   end
+
+  always_ff @(posedge clk)
+    if (rst) begin
+      written   <= (AW + 1)'(START);
+      read      <= '0;
+      out_valid <= 1'b0;
+    end else begin
+      if (push) written <= written + 1'b1;
+      if (pull) read <= read + 1'b1;
+      if (~out_valid | out_ready) out_valid <= ahead;
+    end
 endmodule
