@@ -196,7 +196,7 @@ def scan(given: Stream, output: Stream, modes: int, parameters: dict[str, np.nda
     """A DiagonalScan, ``modes`` of a head at once; ``parameters`` as ``Operation`` has them."""
     numbers = _ScanNumbers(parameters, state_bits, given)
     heads, groups = given.lanes, parameters["a_re"].shape[1] // modes
-    latency = SCAN_LATENCY + (modes - 1).bit_length() - 2 * output.paced
+    latency = SCAN_LATENCY + (modes - 1).bit_length() + (modes > 1) - 2 * output.paced
     lanes = heads * modes
 
     def ordered(values: list[np.ndarray]) -> np.ndarray:

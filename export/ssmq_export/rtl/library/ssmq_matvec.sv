@@ -25,7 +25,6 @@ module ssmq_matvec #(
     output wire [ PE*OUT_BITS-1:0] out_data,
     output wire                    out_last
 );
-  localparam int PRODUCT_LATENCY = 3;
   localparam int WORDS = PASSES * IN_BEATS;
   localparam int BITS = IN_BITS + 1 + WEIGHT_BITS;
   wire en = ~out_valid | out_ready;
@@ -64,7 +63,7 @@ module ssmq_matvec #(
   wire first, done, summed, last;
   ssmq_flags #(
       .BITS  (4),
-      .CYCLES(PRODUCT_LATENCY + $clog2(SIMD))
+      .CYCLES(3 + $clog2(SIMD))
   ) flags (
       .in ({in_last, first_beat, final_beat, take}),
       .out({last, first, done, summed}),
