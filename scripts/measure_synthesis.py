@@ -51,7 +51,7 @@ DESIGNS = (
     Design("edge-4x16n6-w4a6", "serial", "ice40up5k", _serial(100, 48, "ice40up5k"), ("--seeds", "3")),
     Design("edge-4x16-w6a8", "serial", "lfe5u-25f", _serial(1000, 170, "lfe5u-25f"), ("--seeds", "3")),
     Design(SMALLEST, "dataflow, a lane each", "lfe5u-45f", _fast(1000, "lfe5u-45f")),
-    Design(SMALLEST, "dataflow, 0.1 ms", "lfe5u-45f", _fast(10_000, "lfe5u-45f")),
+    Design(SMALLEST, "dataflow, 0.1 ms", "lfe5u-85f", _fast(10_000, "lfe5u-85f")),
     Design(SMALLEST, "dataflow, a lane each", "xc7a35t"),
 )
 

@@ -1,5 +1,5 @@
 // As ../ssmq_multiply.sv, for Lattice ECP5: MULT18X18D with all of its registers, where both factors fit into 18 bits.
-// STYLE 1, and what is wider, is left to the tool.
+// STYLE 1: LUTs. What is wider is left to the tool.
 module ssmq_multiply #(
     parameter int A_BITS = 8,
     parameter int B_BITS = 8,
@@ -51,17 +51,27 @@ module ssmq_multiply #(
         .CE0(en),
         .RST0(1'b0)
     );
-  end else begin : g_inferred
+  end else begin : g_held
     logic signed [A_BITS-1:0] a_held;
     logic signed [B_BITS-1:0] b_held;
-    logic [PB-1:0] first, second;
-    assign product = second;
-    always_ff @(posedge clk)
-      if (en) begin
-        a_held <= a;
-        b_held <= b;
-        first  <= a_held * b_held;
-        second <= first;
-      end
+    always_ff @(posedge clk) if (en) {a_held, b_held} <= {a, b};
+    if (STYLE == 0) begin : g_inferred
+      logic [PB-1:0] first, second;
+      assign product = second;
+      always_ff @(posedge clk)
+        if (en) begin
+          first  <= a_held * b_held;
+          second <= first;
+        end
+    end else begin : g_rows
+      ssmq_rows #(
+          .A_BITS(A_BITS),
+          .B_BITS(B_BITS)
+      ) rows (
+          .a(a_held),
+          .b(b_held),
+          .*
+      );
+    end
   end
 endmodule

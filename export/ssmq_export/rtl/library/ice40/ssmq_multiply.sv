@@ -1,5 +1,5 @@
 // As ../ssmq_multiply.sv, for Lattice iCE40 UltraPlus: SB_MAC16 with the registers of its inputs, of its four products and
-// of their sum, where both factors fit into 16 bits. STYLE 1, and what is wider, is left to the tool.
+// of their sum, where both factors fit into 16 bits. STYLE 1: LUTs. What is wider is left to the tool.
 module ssmq_multiply #(
     parameter int A_BITS = 8,
     parameter int B_BITS = 8,
@@ -35,17 +35,27 @@ module ssmq_multiply #(
         .OLOADTOP(1'b0), .OLOADBOT(1'b0), .ADDSUBTOP(1'b0), .ADDSUBBOT(1'b0),
         .OHOLDTOP(1'b0), .OHOLDBOT(1'b0), .CI(1'b0), .ACCUMCI(1'b0), .SIGNEXTIN(1'b0)
     );
-  end else begin : g_inferred
+  end else begin : g_held
     logic signed [A_BITS-1:0] a_held;
     logic signed [B_BITS-1:0] b_held;
-    logic [PB-1:0] first, second;
-    assign product = second;
-    always_ff @(posedge clk)
-      if (en) begin
-        a_held <= a;
-        b_held <= b;
-        first  <= a_held * b_held;
-        second <= first;
-      end
+    always_ff @(posedge clk) if (en) {a_held, b_held} <= {a, b};
+    if (STYLE == 0) begin : g_inferred
+      logic [PB-1:0] first, second;
+      assign product = second;
+      always_ff @(posedge clk)
+        if (en) begin
+          first  <= a_held * b_held;
+          second <= first;
+        end
+    end else begin : g_rows
+      ssmq_rows #(
+          .A_BITS(A_BITS),
+          .B_BITS(B_BITS)
+      ) rows (
+          .a(a_held),
+          .b(b_held),
+          .*
+      );
+    end
   end
 endmodule

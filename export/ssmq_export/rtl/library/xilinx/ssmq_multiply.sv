@@ -1,5 +1,5 @@
 // As ../ssmq_multiply.sv, for AMD 7-series: DSP48E1 with the registers of its inputs, its product and its output, where one
-// factor fits into 25 bits and the other into 18. STYLE 1, and what is wider, is left to the tool.
+// factor fits into 25 bits and the other into 18. STYLE 1: LUTs. What is wider is left to the tool.
 module ssmq_multiply #(
     parameter int A_BITS = 8,
     parameter int B_BITS = 8,
@@ -42,17 +42,27 @@ module ssmq_multiply #(
         .CECARRYIN(1'b0), .CECTRL(1'b0), .CED(1'b0), .CEINMODE(1'b0), .RSTA(1'b0), .RSTALLCARRYIN(1'b0), .RSTALUMODE(1'b0),
         .RSTB(1'b0), .RSTC(1'b0), .RSTCTRL(1'b0), .RSTD(1'b0), .RSTINMODE(1'b0), .RSTM(1'b0), .RSTP(1'b0)
     );
-  end else begin : g_inferred
+  end else begin : g_held
     logic signed [A_BITS-1:0] a_held;
     logic signed [B_BITS-1:0] b_held;
-    logic [PB-1:0] first, second;
-    assign product = second;
-    always_ff @(posedge clk)
-      if (en) begin
-        a_held <= a;
-        b_held <= b;
-        first  <= a_held * b_held;
-        second <= first;
-      end
+    always_ff @(posedge clk) if (en) {a_held, b_held} <= {a, b};
+    if (STYLE == 0) begin : g_inferred
+      logic [PB-1:0] first, second;
+      assign product = second;
+      always_ff @(posedge clk)
+        if (en) begin
+          first  <= a_held * b_held;
+          second <= first;
+        end
+    end else begin : g_rows
+      ssmq_rows #(
+          .A_BITS(A_BITS),
+          .B_BITS(B_BITS)
+      ) rows (
+          .a(a_held),
+          .b(b_held),
+          .*
+      );
+    end
   end
 endmodule
