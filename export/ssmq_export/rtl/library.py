@@ -39,7 +39,8 @@ def half_register(given: Stream, output: Stream) -> Cell:
 def fifo(given: Stream, output: Stream, beats: int) -> Cell:
     parameters = {"BITS": given.width, "DEPTH": power(beats)}
     parameters |= _read(parameters)
-    return Cell(f"{output.name}_fifo", "ssmq_fifo", Through(queue_latency(parameters)), {"in": given}, {"out": output}, parameters)
+    timing = Through(queue_latency(parameters))
+    return Cell(f"{output.name}_fifo", "ssmq_fifo", timing, {"in": given}, {"out": output}, parameters)
 
 
 def _read(queue: dict[str, int]) -> dict[str, int]:
@@ -48,6 +49,7 @@ def _read(queue: dict[str, int]) -> dict[str, int]:
 
 
 def queue_latency(parameters: dict[str, int]) -> int:
+    """Cycles of a beat in an empty queue of these parameters."""
     return 1 + parameters.get("READ", 1)
 
 
