@@ -51,9 +51,9 @@ DESIGNS = (
     Design(SMALLEST, "serial", "ice40up5k", serial(380, 48, "ice40up5k"), ("--seeds", "4")),
     Design(SMALLEST, "serial", "gw1nr-9", serial(700, 100, "gw1nr-9"), ("--seeds", "3")),
     Design("edge-4x16n6-w4a6", "serial", "ice40up5k", serial(100, 48, "ice40up5k"), ("--seeds", "3")),
-    Design("edge-4x16-w6a8", "serial", "lfe5u-25f", serial(500, 170, "lfe5u-25f"), ("--seeds", "3")),
-    Design(SMALLEST, "dataflow, a lane each", "lfe5u-45f", _fast(1000, "lfe5u-45f")),
+    Design("edge-4x16-w6a8", "serial", "lfe5u-25f", serial(1000, 170, "lfe5u-25f"), ("--seeds", "3")),
     Design(SMALLEST, "serial", "xc7a35t", serial(700, 100, "xc7a35t")),
+    Design(SMALLEST, "dataflow", "lfe5u-85f", _fast(10_000, "lfe5u-85f")),
 )
 
 

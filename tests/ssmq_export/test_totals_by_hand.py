@@ -211,14 +211,15 @@ def scan_cost(every: int, heads: int, dots: tuple, cycles: int) -> tuple:
     )  # fmt: skip
 
 
-# States of 4 words of 4 bits (a third more LUTs), sums over two modes of 14 bits, an accumulator or an adder.
+# States of 4 words of 4 bits (a third more LUTs), sums over two modes of 14 bits, an accumulator or an adder. Two modes at once
+# are a group, a level of the tree, and a cycle in which their products are held.
 @pytest.mark.parametrize(
     ("lanes", "expected", "delay"),
     [
         ((1, 1), added(scan_cost(1, 1, ((0, 8, 1), (14, 14), (4, 4)), 4), (6, 4), (6, 4)), 2),
-        ((1, 2), added(scan_cost(2, 1, ((0, 16, 2), (14, 14), (8, 8)), 2), (11, 8), (11, 8)), 1 + 1),
+        ((1, 2), added(scan_cost(2, 1, ((0, 16, 2), (14, 14), (8, 8)), 2), (11, 8), (11, 8)), 1 + 2),
         ((2, 1), added(scan_cost(2, 2, ((0, 16, 2), (28, 28), (8, 8)), 2), (11, 8), (11, 8)), 2),
-        ((2, 2), added(scan_cost(4, 2, ((0, 32, 4), (28, 28), (16, 16)), 1), (22, 16), (22, 16)), 1 + 1),
+        ((2, 2), added(scan_cost(4, 2, ((0, 32, 4), (28, 28), (16, 16)), 1), (22, 16), (22, 16)), 1 + 2),
     ],
 )
 def test_a_scan(lanes, expected, delay):

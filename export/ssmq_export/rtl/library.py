@@ -10,6 +10,8 @@ from .netlist import Cell, Rom, Stream
 from .timing import SCAN_LATENCY, LastStep, Looped, Parts, Replayed, Scanned, Several, Through
 
 INT32 = 1 << 31
+# Bits of the largest queue that synthesis puts into LUTs.
+LUT_RAM = 1024
 
 # Modules that are wires, without a clock.
 WIRED = frozenset({"ssmq_lanes", "ssmq_last_step"})
@@ -36,7 +38,19 @@ def half_register(given: Stream, output: Stream) -> Cell:
 
 def fifo(given: Stream, output: Stream, beats: int) -> Cell:
     parameters = {"BITS": given.width, "DEPTH": power(beats)}
-    return Cell(f"{output.name}_fifo", "ssmq_fifo", Through(2), {"in": given}, {"out": output}, parameters)
+    parameters |= _read(parameters)
+    timing = Through(queue_latency(parameters))
+    return Cell(f"{output.name}_fifo", "ssmq_fifo", timing, {"in": given}, {"out": output}, parameters)
+
+
+def _read(queue: dict[str, int]) -> dict[str, int]:
+    """How a queue is read that is too large for LUTs."""
+    return {"READ": 2} if (queue["BITS"] + 1) * queue["DEPTH"] > LUT_RAM else {}
+
+
+def queue_latency(parameters: dict[str, int]) -> int:
+    """Cycles of a beat in an empty queue of these parameters."""
+    return 1 + parameters.get("READ", 1)
 
 
 def fork(given: Stream, outputs: list[Stream]) -> Cell:
@@ -144,6 +158,7 @@ def loop(given: Stream, back: Stream, output: Stream, result: Stream, slot: int)
     timing = Looped(1, output.slots, given.beats, gap, idle)
     parameters = {"BITS": given.width, "SLOTS": timing.slots, "BEATS": timing.beats, "GAP": gap, "IDLE": idle}
     parameters["DEPTH"] = power((timing.slots + 2) * timing.beats)
+    parameters |= _read(parameters)
     streams = {"out": output, "result": result}
     return Cell(f"{output.name}_loop", "ssmq_loop", timing, {"in": given, "back": back}, streams, parameters)
 
@@ -183,7 +198,7 @@ def scan(given: Stream, output: Stream, modes: int, parameters: dict[str, np.nda
     """A DiagonalScan, ``modes`` of a head at once; ``parameters`` as ``Operation`` has them."""
     numbers = _ScanNumbers(parameters, state_bits, given)
     heads, groups = given.lanes, parameters["a_re"].shape[1] // modes
-    latency = SCAN_LATENCY + (modes - 1).bit_length() - 2 * output.paced
+    latency = SCAN_LATENCY + (modes - 1).bit_length() + (modes > 1) - 2 * output.paced
     lanes = heads * modes
 
     def ordered(values: list[np.ndarray]) -> np.ndarray:

@@ -43,9 +43,5 @@ def with_multipliers(cells: list[Cell], count: int) -> list[Cell]:
 
 
 def in_luts(cell: Cell) -> Cell:
-    """``cell`` with multipliers of LUTs, which are a cycle faster where no state waits for them."""
-    if not multipliers(cell) or cell.parameters.get("STYLE"):
-        return cell
-    sooner = cell.module != "ssmq_scan"
-    timing = replace(cell.timing, latency=cell.timing.latency - sooner)
-    return replace(cell, parameters={**cell.parameters, "STYLE": 1}, timing=timing)
+    """``cell`` with multipliers of LUTs."""
+    return replace(cell, parameters={**cell.parameters, "STYLE": 1}) if multipliers(cell) else cell

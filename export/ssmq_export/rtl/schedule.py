@@ -101,8 +101,8 @@ def _slower(loop: Cell, cells: list[Cell], times: dict[str, np.ndarray]) -> Cell
     # Of slot 0 the result takes the place, from its first cycle on without a gap.
     wanted[1:, 0] = wanted[:-1, -1, -1:] + 2 + np.arange(timing.beats)
     later = (timing.slots + 1) * timing.beats
-    # Two cycles pass in the loop's own queue.
-    late = int((times[back.name][:-later] + 2 - wanted.reshape(-1)[later:]).max())
+    there = times[back.name][:-later] + library.queue_latency(loop.parameters)
+    late = int((there - wanted.reshape(-1)[later:]).max())
     if late <= 0:
         return loop
     return library.loop(fresh, back, out, result, timing.slot + -(-late // (timing.slots + 1)))

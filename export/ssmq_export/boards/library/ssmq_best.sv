@@ -14,24 +14,29 @@ module ssmq_best #(
     output logic [        7:0] place,
     output logic [       31:0] margin
 );
-  wire signed [IN_BITS:0] x = {IN_SIGNED != 0 && in_data[IN_BITS-1], in_data};
-  logic signed [IN_BITS:0] best, second;
+  // An element is taken, compared, and put in its place, a cycle each: nothing comes faster than a line tells it.
+  logic signed [IN_BITS:0] x, best, second;
   logic [7:0] beat;
-  wire first = beat == '0;
-  wire better = first || x > best;
+  logic taken, compared, better, nearer, ended;
   wire final_beat = beat == 8'(BEATS - 1);
   wire take = in_valid & in_ready;
-  logic ended;
 
-  assign in_ready = ~ended & ~out_valid;
+  assign in_ready = ~(taken | compared | ended | out_valid);
+
+  always_ff @(posedge clk) if (take) x <= {IN_SIGNED != 0 && in_data[IN_BITS-1], in_data};
+
+  always_ff @(posedge clk) begin
+    better <= beat == '0 || x > best;
+    nearer <= beat == 8'd1 || x > second;
+  end
 
   always_ff @(posedge clk)
-    if (take) begin
+    if (compared) begin
       if (better) begin
         best <= x;
         second <= best;
         place <= beat;
-      end else if (beat == 8'd1 || x > second) second <= x;
+      end else if (nearer) second <= x;
     end
 
   // Both ends have IN_BITS + 1 bits, so that their difference is right modulo 2**32.
@@ -40,11 +45,12 @@ module ssmq_best #(
   always_ff @(posedge clk)
     if (rst) begin
       beat <= '0;
-      ended <= 1'b0;
+      {taken, compared, ended} <= 3'b000;
       out_valid <= 1'b0;
     end else begin
-      if (take) beat <= final_beat ? '0 : beat + 1'b1;
-      ended <= take & final_beat;
+      {taken, compared} <= {take, taken};
+      if (compared) beat <= final_beat ? '0 : beat + 1'b1;
+      ended <= compared & final_beat;
       if (ended) out_valid <= 1'b1;
       else if (out_ready) out_valid <= 1'b0;
     end

@@ -23,7 +23,7 @@ module prove_join #(
     input wire              b_last,
     input wire              out_ready
 );
-  localparam int LATENCY = PRODUCT == 0 ? 1 : STYLE != 0 ? 2 : 3;
+  localparam int LATENCY = PRODUCT == 0 ? 1 : 3;
   wire a_ready, b_ready, out_valid, out_last;
   wire [OUT_BITS-1:0] out_data;
   wire signed [15:0] x, y, exact;

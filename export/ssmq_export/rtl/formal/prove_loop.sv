@@ -6,7 +6,8 @@ module prove_loop #(
     parameter int BEATS = 2,
     parameter int GAP = 2,
     parameter int IDLE = 0,
-    parameter int LATENCY = 8
+    parameter int LATENCY = 8,
+    parameter int READ = 1
 ) (
     input wire            clk,
     input wire            rst,
@@ -21,7 +22,7 @@ module prove_loop #(
   logic [LATENCY*BITS-1:0] codes;
   wire back_valid = there[LATENCY-1];
   wire [BITS-1:0] back_data = codes[LATENCY*BITS-1-:BITS];
-  ssmq_loop #(.BITS(BITS), .SLOTS(SLOTS), .BEATS(BEATS), .GAP(GAP), .IDLE(IDLE), .DEPTH(16)) dut (
+  ssmq_loop #(.BITS(BITS), .SLOTS(SLOTS), .BEATS(BEATS), .GAP(GAP), .IDLE(IDLE), .DEPTH(16), .READ(READ)) dut (
       .back_last(1'b0), .out_ready(1'b1), .*);
 
   always_ff @(posedge clk) begin

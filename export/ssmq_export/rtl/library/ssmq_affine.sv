@@ -3,7 +3,7 @@
 // Numbers that channels have in COMMON are parameters; others lie in FILE, a word {term, factor} a lane, BEATS words.
 // FACTOR_BITS 0: every factor in the file is 1 and left out; POWERS: they are powers of two, and their exponents are there.
 // With ROUND, terms include 2**(SHIFT - 1).
-// Latency 1, 3 more with factors in a file (2 in STYLE 1, 1 of POWERS), 2 more to ROUND. Interval 1.
+// Latency 1, 3 more with factors in a file (1 of POWERS), 2 more to ROUND. Interval 1.
 module ssmq_affine #(
     parameter int LANES = 1,
     parameter int BEATS = 4,
@@ -35,7 +35,7 @@ module ssmq_affine #(
     output wire  [LANES*OUT_BITS-1:0] out_data,
     output wire                       out_last
 );
-  localparam int PRODUCT_LATENCY = COMMON != 0 || FACTOR_BITS == 0 ? 0 : POWERS != 0 ? 1 : STYLE != 0 ? 2 : 3;
+  localparam int PRODUCT_LATENCY = COMMON != 0 || FACTOR_BITS == 0 ? 0 : POWERS != 0 ? 1 : 3;
   localparam int SB = ROUND != 0 ? SUM_BITS : OUT_BITS;
   localparam int WORD = FACTOR_BITS + TERM_BITS;
   wire en = ~out_valid | out_ready;
@@ -91,15 +91,17 @@ module ssmq_affine #(
           sum <= moved + SB'(term);
         end
     end else begin : g_factor
-      wire signed [IN_BITS+FACTOR_BITS:0] scaled;
+      // A sign of its own has room for no more than an unsigned code, which may be what fits into a multiplier.
+      localparam int XB = IN_BITS + (IN_SIGNED != 0 ? 0 : 1);
+      wire signed [XB+FACTOR_BITS-1:0] scaled;
       wire unused_product = &{1'b0, scaled};
       wire signed [TERM_BITS-1:0] term;
       ssmq_times #(
-          .A_BITS(IN_BITS + 1),
+          .A_BITS(XB),
           .B_BITS(FACTOR_BITS),
           .STYLE (STYLE)
       ) scale (
-          .a(x),
+          .a(x[XB-1:0]),
           .b(word[FACTOR_BITS-1:0]),
           .product(scaled),
           .*

@@ -3,6 +3,7 @@
 // from it, ``result`` are the steps that have passed every layer.
 // ``out`` is paced: its reader takes every beat. GAP cycles lie from one beat to the next, IDLE more behind a slot, and a
 // slot is back within SLOTS + 1 slots, so that the queue of DEPTH beats, (SLOTS + 2) * BEATS at least, is never too small.
+// READ as in ssmq_fifo.
 // When no step comes behind the last one of a sequence, hollow steps go through the layer until that one has left.
 // ``out_last``: the slot's step is the last one of its sequence; it is high with hollow steps too.
 // Latency 1, interval of a step SLOTS * (BEATS * GAP + IDLE), more than SLOTS * (BEATS + 1).
@@ -12,7 +13,8 @@ module ssmq_loop #(
     parameter int BEATS = 4,
     parameter int GAP   = 2,
     parameter int IDLE  = 0,
-    parameter int DEPTH = 16
+    parameter int DEPTH = 16,
+    parameter int READ  = 1
 ) (
     input  wire             clk,
     input  wire             rst,
@@ -45,7 +47,8 @@ module ssmq_loop #(
   ssmq_fifo #(
       .BITS (BITS),
       .DEPTH(DEPTH),
-      .START((SLOTS + 1) * BEATS)
+      .START((SLOTS + 1) * BEATS),
+      .READ (READ)
   ) queue (
       .in_valid(back_valid),
       .in_ready(back_ready),

@@ -1,7 +1,7 @@
 // Matrix times vector: PE outputs at a time, SIMD inputs a beat. The vector of a step comes PASSES times (ssmq_replay),
 // IN_BEATS beats each; after each pass PE sums leave. FILE: PASSES * IN_BEATS words of PE * SIMD weights, the inputs of
 // the first output in the low bits.
-// Latency from the last beat of a pass 4 + $clog2(SIMD), one less in STYLE 1, interval of a step PASSES * IN_BEATS.
+// Latency from the last beat of a pass 4 + $clog2(SIMD), interval of a step PASSES * IN_BEATS.
 module ssmq_matvec #(
     parameter int PE = 1,
     parameter int SIMD = 1,
@@ -25,7 +25,6 @@ module ssmq_matvec #(
     output wire [ PE*OUT_BITS-1:0] out_data,
     output wire                    out_last
 );
-  localparam int PRODUCT_LATENCY = STYLE != 0 ? 2 : 3;
   localparam int WORDS = PASSES * IN_BEATS;
   localparam int BITS = IN_BITS + 1 + WEIGHT_BITS;
   wire en = ~out_valid | out_ready;
@@ -64,7 +63,7 @@ module ssmq_matvec #(
   wire first, done, summed, last;
   ssmq_flags #(
       .BITS  (4),
-      .CYCLES(PRODUCT_LATENCY + $clog2(SIMD))
+      .CYCLES(3 + $clog2(SIMD))
   ) flags (
       .in ({in_last, first_beat, final_beat, take}),
       .out({last, first, done, summed}),
@@ -105,7 +104,7 @@ module ssmq_matvec #(
         .sum(sum),
         .*
     );
-    always_ff @(posedge clk) if (en & summed) total <= first ? sum : total + sum;
+    always_ff @(posedge clk) if (en & summed) total <= (first ? '0 : total) + sum;
     // A total stands until the next beat of sums, which does not come while the output is stalled.
     assign out_data[row*OUT_BITS+:OUT_BITS] = total;
   end

@@ -1,4 +1,4 @@
-// Two streams multiplied element by element (a gate). Latency 3, in STYLE 1 2, interval 1.
+// Two streams multiplied element by element (a gate). Latency 3, interval 1.
 module ssmq_product #(
     parameter int LANES = 1,
     parameter int A_BITS = 8,
@@ -23,14 +23,13 @@ module ssmq_product #(
     output wire [LANES*OUT_BITS-1:0] out_data,
     output wire                      out_last
 );
-  localparam int LATENCY = STYLE != 0 ? 2 : 3;
   wire en = ~out_valid | out_ready;
   wire both = a_valid & b_valid;
   assign {a_ready, b_ready} = {en & b_valid, en & a_valid};
 
   ssmq_flags #(
       .BITS  (2),
-      .CYCLES(LATENCY)
+      .CYCLES(3)
   ) flags (
       .in ({a_last & b_last, both}),
       .out({out_last, out_valid}),

@@ -4,8 +4,8 @@
 // C_FILE {c_im, c_re} a lane, D_FILE d a head; lanes are modes of the first head, then of the next.
 // Nothing stalls between the issue and the queue of QUEUE beats (a power of two) behind it. QUEUE 0: none, and the latency
 // is 2 less, for a reader that always takes. The heads may be those of SLOTS layers, each with a sequence of its own.
-// Latency 16 + GROUPS + $clog2(MODES), interval of a step the larger of BEATS * GROUPS and 10, the loop from reading a
-// state to reading it again.
+// Latency 16 + GROUPS + $clog2(MODES), one more of several MODES; interval of a step the larger of BEATS * GROUPS and 10,
+// the loop from reading a state to reading it again.
 module ssmq_scan #(
     parameter int HEADS = 1,
     parameter int MODES = 1,
@@ -50,8 +50,10 @@ module ssmq_scan #(
   localparam int AB = A_BITS + B_BITS;
   localparam int UB = IN_BITS + 1;
   localparam int TREE = $clog2(MODES);
+  // The multipliers of several modes lie far apart: what they give is held on its way to the sum.
+  localparam int HELD = MODES > 1 ? 1 : 0;
 
-  // Names end in the cycle, counted from the one in which a group of modes is issued; _y is 13 + TREE, when its terms
+  // Names end in the cycle, counted from the one in which a group of modes is issued; _y is 13 + TREE + HELD, when its terms
   // are added up, and _d is 8 + TREE, when d is read for it.
   wire valid_0, first_0, final_0, fresh_0, last_0;
   wire valid_2, first_2, final_2, fresh_2, last_2;
@@ -93,7 +95,7 @@ module ssmq_scan #(
   ssmq_flags #(.BITS(1), .CYCLES(2)) to_9 (.en(1'b1), .in(valid_7), .out(valid_9), .*);
   ssmq_flags #(.BITS(4), .CYCLES(1 + TREE)) to_d (
       .en(1'b1), .in({valid_7, first_7, final_7, last_7}), .out({valid_d, first_d, final_d, last_d}), .*);
-  ssmq_flags #(.BITS(4), .CYCLES(5)) to_y (
+  ssmq_flags #(.BITS(4), .CYCLES(5 + HELD)) to_y (
       .en(1'b1), .in({valid_d, first_d, final_d, last_d}), .out({valid_y, first_y, final_y, last_y}), .*);
   ssmq_flags #(.BITS(2), .CYCLES(1)) done (.en(1'b1), .in({valid_y & final_y, last_y}), .out({y_valid, y_last}), .*);
   ssmq_delay #(.BITS(HEADS * IN_BITS), .CYCLES(2)) u_to_2 (.en(1'b1), .in(given_0), .out(given_2), .*);
@@ -119,7 +121,7 @@ module ssmq_scan #(
   for (genvar head = 0; head < HEADS; head++) begin : g_head
     wire [IN_BITS-1:0] code_2 = given_2[head*IN_BITS+:IN_BITS];
     wire [IN_BITS-1:0] code_d = given_d[head*IN_BITS+:IN_BITS];
-    wire [UB+D_BITS-1:0] direct;
+    wire [UB+D_BITS-1:0] product, direct;
 
     for (genvar mode = 0; mode < MODES; mode++) begin : g_mode
       localparam int LANE = head * MODES + mode;
@@ -158,15 +160,16 @@ module ssmq_scan #(
         .en(1'b1),
         .a({IN_SIGNED != 0 && code_d[IN_BITS-1], code_d}),
         .b(d_10[head*D_BITS+:D_BITS]),
-        .product(direct),
         .*
     );
+    ssmq_delay #(.BITS(UB + D_BITS), .CYCLES(HELD)) to_sum (.en(1'b1), .in(product), .out(direct), .*);
     ssmq_scan_output #(
         .MODES(MODES),
         .STATE_BITS(STATE_BITS),
         .C_BITS(C_BITS),
         .D_BITS(UB + D_BITS),
         .OUT_BITS(OUT_BITS),
+        .HELD(HELD),
         .STYLE(STYLE)
     ) read_out (
         .states(states_9[2*head*MODES*STATE_BITS+:2*MODES*STATE_BITS]),

@@ -22,14 +22,16 @@ module ssmq_scan_drive #(
     // By the low bits of k first, then by the high ones.
     localparam int KB = B_BITS - 1;
     localparam int LB = KB < 2 ? KB : 2;
-    logic [OUT_BITS-1:0] fine, coarse, biased;
+    logic signed [U_BITS-1:0] u_held;
+    logic [B_BITS-1:0] b_held;
+    logic [OUT_BITS-1:0] fine, coarse;
     logic [KB-1:0] k;
     always_ff @(posedge clk) begin
-      fine <= b[KB] ? OUT_BITS'(u) << (B_BASE + 32'(b[LB-1:0])) : '0;
-      k <= b[KB-1:0] >> LB;
+      {u_held, b_held} <= {u, b};
+      fine <= b_held[KB] ? OUT_BITS'(u_held) << (B_BASE + 32'(b_held[LB-1:0])) : '0;
+      k <= b_held[KB-1:0] >> LB;
       coarse <= fine << (32'(k) << LB);
-      biased <= coarse + HALF;
-      drive <= biased;
+      drive <= coarse + HALF;
     end
   end else begin : g_product
     wire signed [U_BITS+B_BITS-1:0] product;

@@ -1,11 +1,13 @@
 // One head of a scan's output: the sum over its modes of Re(c x), MODES of them a cycle, plus d u.
-// States and c come in cycle 0, ``first`` and d u in cycle 4 + $clog2(MODES); y is there a cycle later.
+// States and c come in cycle 0, ``first`` and d u in cycle 4 + HELD + $clog2(MODES); y is there a cycle later.
+// HELD: cycles that products are held.
 module ssmq_scan_output #(
     parameter int MODES = 1,
     parameter int STATE_BITS = 8,
     parameter int C_BITS = 4,
     parameter int D_BITS = 12,
     parameter int OUT_BITS = 16,
+    parameter int HELD = 0,
     parameter int STYLE = 0
 ) (
     input  wire                              clk,
@@ -22,7 +24,9 @@ module ssmq_scan_output #(
   wire unused_high = &{1'b0, direct};
 
   for (genvar mode = 0; mode < MODES; mode++) begin : g_mode
-    wire signed [PB-1:0] re, im;
+    wire [2*PB-1:0] both, held;
+    wire signed [PB-1:0] re = held[PB-1:0];
+    wire signed [PB-1:0] im = held[2*PB-1:PB];
     logic [PB:0] difference;
     ssmq_multiply #(
         .A_BITS(STATE_BITS),
@@ -32,7 +36,7 @@ module ssmq_scan_output #(
         .en(1'b1),
         .a(states[2*mode*STATE_BITS+:STATE_BITS]),
         .b(weights[2*mode*C_BITS+:C_BITS]),
-        .product(re),
+        .product(both[PB-1:0]),
         .*
     );
     ssmq_multiply #(
@@ -43,9 +47,10 @@ module ssmq_scan_output #(
         .en(1'b1),
         .a(states[(2*mode+1)*STATE_BITS+:STATE_BITS]),
         .b(weights[(2*mode+1)*C_BITS+:C_BITS]),
-        .product(im),
+        .product(both[2*PB-1:PB]),
         .*
     );
+    ssmq_delay #(.BITS(2 * PB), .CYCLES(HELD)) to_difference (.en(1'b1), .in(both), .out(held), .*);
     always_ff @(posedge clk) difference <= (PB + 1)'(re) - (PB + 1)'(im);
     assign terms[mode*(PB+1)+:PB+1] = difference;
   end

@@ -1,4 +1,4 @@
-// a * b, signed: STYLE 0 in a multiplier of the device, three cycles; STYLE 1 in LUTs, two cycles.
+// a * b, signed, in three cycles: STYLE 0 in a multiplier of the device, STYLE 1 in LUTs, whichever family's.
 module ssmq_times #(
     parameter int A_BITS = 8,
     parameter int B_BITS = 8,
@@ -18,10 +18,16 @@ module ssmq_times #(
         .*
     );
   end else begin : g_luts
+    // Held first: factors come from memories, which are far away.
+    logic [A_BITS-1:0] a_held;
+    logic [B_BITS-1:0] b_held;
+    always_ff @(posedge clk) if (en) {a_held, b_held} <= {a, b};
     ssmq_rows #(
         .A_BITS(A_BITS),
         .B_BITS(B_BITS)
     ) rows (
+        .a(a_held),
+        .b(b_held),
         .*
     );
   end
