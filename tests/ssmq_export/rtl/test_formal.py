@@ -75,8 +75,11 @@ MORE_BROKEN = [
     ("search", "ssmq_search", ">= CB'(threshold)", "> CB'(threshold)", "assert_right"),
     ("search-unsigned", "ssmq_search", "CODE_SIGNED != 0", "CODE_SIGNED == 0", "assert_right"),
     ("search-final", "ssmq_search", "channel << KNOWN) |", "channel << KNOWN) &", "assert_right"),
-    ("scan-loop", "ssmq_scan", "int LOOP = 10", "int LOOP = 9", "assert_back"),
+    ("scan-loop", "ssmq_scan", "int LOOP = 10", "int LOOP = 9", "assert"),
+    ("scan", "ssmq_scan", "(.BITS(1), .CYCLES(2)) to_9", "(.BITS(1), .CYCLES(3)) to_9", "assert_written"),
+    ("scan", "ssmq_scan", "{valid_y & final_y,", "{valid_y & first_y,", "assert_due"),
     ("scan", "ssmq_scan_issue", "idle & (ROOM == 0 | has_room)", "idle", "assert"),
+    ("scan-long", "ssmq_scan_issue", "fresh <= last_step[SLOTS-1];", "fresh <= in_last;", "assert_fresh"),
     ("product", "ssmq_flags", "else if (en) line <= {", "else line <= {", "assert"),
 ]
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from ...dataflow import ranges
+from ...dataflow.hardware import SCAN_LOOP
 from .. import library
 from ..affine import Line
 from ..netlist import Cell, stream_of
+from ..timing import SCAN_LATENCY
 from .prove import Proof
 
 
@@ -68,6 +70,13 @@ def _generated() -> list[Proof]:
     ]
 
 
+def _scan(name: str, beats: int, groups: int, queue: int) -> Proof:
+    """As a stream, with the latency and the loop of the table."""
+    latency = SCAN_LATENCY + groups
+    sizes = {"BEATS": beats, "GROUPS": groups, "QUEUE": queue, "LATENCY": latency, "LOOP": SCAN_LOOP}
+    return Proof(name, "prove_scan", sizes, _memory([0] * beats * groups), cycles=latency + 2)
+
+
 def _update(name: str, a: list[list[int]], b: list[list[int]], state_bits: int) -> Proof:
     """A mode's step, with the numbers {real, imaginary} and widths of a scan of one head and two modes."""
     one = np.ones((1, 2), np.int64)
@@ -121,9 +130,10 @@ PROOFS = (
     Proof("replay", "prove_replay"),
     Proof("repeat", "prove_repeat"),
     Proof("repeat-lanes", "prove_repeat", {"LANES": 2, "CHANNELS": 4}),
-    Proof("loop", "prove_loop", {"BITS": 1, "BEATS": 1, "GAP": 3, "LATENCY": 5}, cycles=32),
-    Proof("scan", "prove_scan", memories=_memory([0] * 4), cycles=40),
-    Proof("scan-loop", "prove_scan", {"BEATS": 1}, _memory([0] * 2), cycles=30),
+    Proof("loop", "prove_loop", {"BITS": 1, "BEATS": 1, "GAP": 3, "LATENCY": 5}, cycles=32, bounded=True),
+    _scan("scan", 2, 2, 2),
+    _scan("scan-loop", 1, 2, 2),
+    _scan("scan-long", 3, 4, 4),
     Proof("table", "prove_lookup", {"BEATS": 3}, _memory([1, 7, 2, 4, 3, 0, 6, 5, 2, 1, 5, 0])),
     Proof("table-common", "prove_lookup", {"COMMON": 1}, _memory([1, 7, 2, 4])),
     Proof("search", "prove_lookup", {"SEARCH": 1, "BEATS": 3}, _memory([1, 7, 0])),
