@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...dataflow import ranges
+from ...dataflow.diagonal_scan import output_ranges
 from ...dataflow.hardware import SCAN_LOOP
 from .. import library
 from ..affine import Line
@@ -92,6 +93,19 @@ def _update(name: str, a: list[list[int]], b: list[list[int]], state_bits: int) 
     return Proof(name, "prove_scan_update", settings, {"memory.mem": cell.roms["A_FILE"].text()})
 
 
+def _output(name: str, c: list[list[int]], d: int, modes: int, state_bits: int) -> Proof:
+    """A head's output, ``modes`` at once, with the numbers {real, imaginary} and widths of a scan of one head."""
+    none = np.zeros((1, len(c[0])), np.int64)
+    parameters = dict.fromkeys(("a_re", "a_im", "b_re", "b_im"), none)
+    parameters |= {"c_re": np.array([c[0]]), "c_im": np.array([c[1]]), "d": np.array([d]), "shift": np.array([0])}
+    source = _ends(-2, 1)
+    leaving = stream_of("y", output_ranges(parameters, *source, state_bits), 1)
+    cell = library.scan(stream_of("x", source, 1), leaving, modes, parameters, state_bits)
+    kept = ("MODES", "GROUPS", "STATE_BITS", "IN_BITS", "C_BITS", "D_BITS", "OUT_BITS")
+    settings = {key: cell.parameters[key] for key in kept} | {"D": d}
+    return Proof(name, "prove_scan_output", settings, {"memory.mem": cell.roms["C_FILE"].text()}, cycles=8)
+
+
 PROOFS = (
     _round(8, 3, 4, True),
     _round(8, 3, 4, False),
@@ -141,5 +155,7 @@ PROOFS = (
     Proof("search-final", "prove_lookup", {"SEARCH": 1, "KNOWN": 1, "FINAL": 1, "COMMON": 1}, _memory([7, 1])),
     _update("scan-update", [[3, -2], [-1, 3]], [[1, 2], [0, 0]], 3),
     _update("scan-update-products", [[3, -2], [-1, 2]], [[-1, 1], [1, -2]], 2),
+    _output("scan-output", [[1, -2, 1], [0, 1, -1]], -3, 1, 2),
+    _output("scan-output-modes", [[1, -2, 1, 1], [0, 1, -1, -2]], 3, 2, 2),
     *_generated(),
 )
