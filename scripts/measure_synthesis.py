@@ -14,11 +14,15 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import onnx
 from ssmq_brevitas.files import write_whole
+from ssmq_export.dataflow import ports
+from ssmq_export.dataflow.keys import FORMATS_KEY, PORTS_KEY
 from ssmq_study.report.kinds import load_result
 from ssmq_study.zoo_table import zoo_cards
 
 RESULT = Path(__file__).parents[1] / "results" / "synthesis.json"
+GRAPH = "sequence-dataflow.onnx"
 SSMQ = [sys.executable, "-c", "from ssmq_cli.main import main; main()"]
 TITLE = "The zoo on parts: placed and routed by nextpnr, without the shift registers around the design"
 HEADINGS = ["model", "accuracy %", "bytes", "part", "shape", "LUT", "FF", "multipliers", "RAM", "MHz", "cycles a step"]
@@ -46,6 +50,8 @@ def serial(fps: int, clock: int, part: str) -> tuple[str, ...]:
 
 
 SMALLEST = "edge-4x10n4-w4a6"
+# The scan of its first layer by itself: 10 heads of 4 modes.
+SCAN = f"scan of {SMALLEST}"
 DESIGNS = (
     Design(SMALLEST, "serial", "lfe5u-25f", serial(1400, 180, "lfe5u-25f"), ("--seeds", "3")),
     Design(SMALLEST, "serial", "ice40up5k", serial(380, 48, "ice40up5k"), ("--seeds", "4")),
@@ -54,6 +60,8 @@ DESIGNS = (
     Design("edge-4x16-w6a8", "serial", "lfe5u-25f", serial(1000, 170, "lfe5u-25f"), ("--seeds", "3")),
     Design(SMALLEST, "serial", "xc7a35t", serial(700, 100, "xc7a35t")),
     Design(SMALLEST, "dataflow", "lfe5u-85f", _fast(10_000, "lfe5u-85f")),
+    # No test image is an input of it.
+    Design(SCAN, "dataflow", "lfe5u-25f", (), ("--seeds", "3", "--images", "0")),
 )
 
 
@@ -63,14 +71,36 @@ def said(*arguments: str) -> str:
     return subprocess.run([*SSMQ, *arguments], stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
+def first_scan(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A sequence graph of the first DiagonalScan of ``model`` alone."""
+    node = next(node for node in model.graph.node if node.op_type == "DiagonalScan")
+    given, result, kept = node.input[0], node.output[0], {*node.input, *node.output}
+    # The extractor takes no annotations.
+    annotations = [entry for entry in model.graph.quantization_annotation if entry.tensor_name in kept]
+    del model.graph.quantization_annotation[:]
+    alone = onnx.utils.Extractor(model).extract_model([given], [result])
+    alone.graph.name = "scan"
+    alone.graph.quantization_annotation.extend(annotations)
+    properties = {entry.key: entry.value for entry in model.metadata_props}
+    formats = json.loads(properties[FORMATS_KEY])
+    channels = alone.graph.input[0].type.tensor_type.shape.dim[-1].dim_value
+    properties[FORMATS_KEY] = json.dumps({name: formats[name] for name in (given, result)})
+    properties[PORTS_KEY] = ports.written([ports.input_port(given, channels), ports.output_port(result, channels)])
+    onnx.helper.set_model_props(alone, properties)
+    return alone
+
+
 def generated(model: str, words: tuple[str, ...], folder: Path) -> Path:
-    """The RTL of a model of the zoo in ``folder``, as these words for ``ssmq rtl`` make it."""
-    graphs = folder / model
-    if not (graphs / "sequence-dataflow.onnx").is_file():
-        said("export", f"zoo:{model}", "--out", str(graphs))
+    """The RTL of a model of the zoo, or of its first scan, in ``folder``, as these words for ``ssmq rtl`` make it."""
+    zoo, graphs = model.removeprefix("scan of "), folder / model.replace(" ", "-")
+    if not (folder / zoo / GRAPH).is_file():
+        said("export", f"zoo:{zoo}", "--out", str(folder / zoo))
+    if zoo != model and not (graphs / GRAPH).is_file():
+        graphs.mkdir(exist_ok=True)
+        onnx.save(first_scan(onnx.load(folder / zoo / GRAPH)), graphs / GRAPH)
     home = graphs / "-".join(("rtl", *(word.lstrip("-") for word in words)))
     if not (home / "manifest.json").is_file():
-        said("rtl", str(graphs / "sequence-dataflow.onnx"), "--out", str(home), *words)
+        said("rtl", str(graphs / GRAPH), "--out", str(home), *words)
     return home
 
 
@@ -91,12 +121,14 @@ def line(design: Design, folder: Path) -> list[str]:
         f"{found['microseconds']:,.0f}" if rate else "–",
         f"{rate:,.0f}" if rate else "–",
         f"{1000 * rate / uses['lut']:,.0f}" if rate else "–",
-        f"{found['simulated']['differing']} of {found['simulated']['codes']}",
+        f"{simulated['differing']} of {simulated['codes']}" if (simulated := found["simulated"]) else "–",
     ]
 
 
 def _card(model: str) -> tuple[str, str]:
-    """Accuracy on all test images and bytes, as the model's card has them."""
+    """Accuracy on all test images and bytes, as the model's card has them; a scan alone has none."""
+    if model == SCAN:
+        return "–", "–"
     card = next(card for card in zoo_cards() if card.name == model)
     (accuracy,) = [entry.accuracy for entry in card.measured if entry.data["name"] == DATA]
     return f"{100 * accuracy:.2f}", f"{card.bytes['total']:,.0f}"

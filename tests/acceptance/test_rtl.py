@@ -54,8 +54,7 @@ def last_memory(small) -> str:
     return [memory["file"] for cell in small[1]["cells"] for memory in cell["memories"].values()][-1]
 
 
-def spoil(small, folder) -> None:
-    path = folder / last_memory(small)
+def spoil(path) -> None:
     path.write_text("".join(f"{int(line, 16) ^ 1:x}\n" for line in path.read_text().split()))
 
 
@@ -145,7 +144,7 @@ def test_a_waveform_shows_every_stream(small, tmp_path):
 def test_simulate_fails_where_a_memory_is_not_what_it_was(small, tmp_path):
     folder = tmp_path / "rtl"
     shutil.copytree(small[0] / "rtl", folder)
-    spoil(small, folder / "rtl")
+    spoil(folder / "rtl" / last_memory(small))
     done = ssmq("simulate", folder, "--images", 3, "--dataset", f"npz:{small[0] / 'data.npz'}")
     assert done.code == 1 and f"first difference: {small[1]['result']['tensor']}, sequence 0, step 0, channel 0" in done.out
 
@@ -272,23 +271,50 @@ def beside(small, tmp_path):
     return sorted(path.name for path in (small[0] / "rtl" / "rtl").glob("*.sv"))
 
 
-def built(tmp_path, sources) -> subprocess.CompletedProcess:
-    command = [rtl.simulator.verilator(), "--binary", "--timing", "-CFLAGS", "-fcoroutines", "-Wno-fatal"]
-    command += ["--output-split", "0", "--top-module", "self_test"]
-    done = subprocess.run([*command, *sources, "self_test.sv"], cwd=tmp_path, capture_output=True, text=True)
-    assert not done.returncode, done.stderr
-    return subprocess.run(["obj_dir/Vself_test"], cwd=tmp_path, capture_output=True, text=True)
+def cored(folder, target: str) -> tuple[dict, list[tuple[str, str, str]]]:
+    """A target of the FuseSoC core, and its files: name, type and where tools find it."""
+    heading, text = (folder / "network.core").read_text().split("\n", 1)
+    assert heading == "CAPI=2:"
+    core = pytest.importorskip("yaml").safe_load(text)
+    files = []
+    for name in core["targets"][target]["filesets"]:
+        for entry in core["filesets"][name]["files"]:
+            path, own = next(iter(entry.items())) if isinstance(entry, dict) else (entry, {})
+            files.append((path, own.get("file_type", core["filesets"][name].get("file_type")), own.get("copyto", path)))
+    return core["targets"][target], files
 
 
 @needs_tools
 @pytest.mark.slow
-def test_the_self_test_passes_and_can_fail(small, tmp_path):
-    sources = beside(small, tmp_path)
-    done = built(tmp_path, sources)
+@pytest.mark.parametrize("shape", ["rtl", "serial"])
+def test_the_core_file_builds_the_self_test_that_passes_and_can_fail(small, serial, tmp_path, shape):
+    target, files = cored(small[0] / shape, "sim")
+    for path, _, place in files:
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        shutil.copy(small[0] / shape / path, tmp_path / place)
+    sources = [place for _, kind, place in files if kind == "systemVerilogSource"]
+    options = target["tools"]["verilator"]
+    command = [rtl.simulator.verilator(), f"--{options['mode']}", *options["verilator_options"], "--output-split", "0"]
+    done = subprocess.run(
+        [*command, "--top-module", target["toplevel"], *sources], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert not done.returncode, done.stderr
+    program = tmp_path / "obj_dir" / f"V{target['toplevel']}"
+    done = subprocess.run([program], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0 and "none differs" in done.stdout
-    spoil(small, tmp_path)
-    done = subprocess.run(["obj_dir/Vself_test"], cwd=tmp_path, capture_output=True, text=True)
+    for path, kind, place in files:
+        if kind == "user" and path.startswith("rtl/"):
+            spoil(tmp_path / place)
+    done = subprocess.run([program], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode and "beats differ" in done.stdout
+
+
+@pytest.mark.parametrize("shape", ["rtl", "serial"])
+def test_the_core_file_names_all_that_the_design_needs(small, serial, shape):
+    folder = small[0] / shape
+    target, files = cored(folder, "default")
+    assert target["toplevel"] == "network"
+    assert sorted(path for path, _, _ in files) == sorted(f"rtl/{path.name}" for path in (folder / "rtl").iterdir())
 
 
 @pytest.mark.slow

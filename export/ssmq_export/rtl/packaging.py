@@ -6,7 +6,6 @@ from .manifest import Manifest, StreamEntry
 
 SELF_TEST = """// Plays given.mem into the design and compares what comes with expected.mem; run in the folder that holds both.
 // A word is {{last, element}}: bit 64, bits 63 to 0.
-`timescale 1ns / 1ps
 module self_test;
   logic clk = 1'b0, rst = 1'b1;
   logic in_valid = 1'b0, in_last = 1'b0, out_ready = 1'b0;
@@ -82,7 +81,7 @@ targets:
     tools:
       verilator:
         mode: binary
-        verilator_options: [--timing]
+        verilator_options: [--timing, -CFLAGS, -fcoroutines]
 """
 
 PACKAGE = """# Packages the design as IP for Vivado's block designs: vivado -mode batch -source package.tcl

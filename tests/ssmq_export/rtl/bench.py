@@ -86,31 +86,33 @@ def elements(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return codes.reshape(-1, 1), last.reshape(-1)
 
 
-def bench(cases: list[Case], folder: Path, library: Path = LIBRARY, wanted=lambda cells: True) -> Bench:
-    """All cases whose cells are ``wanted`` in one model."""
-    names, kept, cells, inputs, outputs = Names(), [], [], {}, {}
-    for case in cases:
-        number = len(kept)
-        leaving = case.operations[-1].output
-        # What enters and leaves layers is read outside them.
-        outer = ([], (*case.codes, leaving)) if case.layers > 1 else (case.operations, (leaving,))
-        builder = Builder(*outer, names)
-        for name in case.codes:
-            limits = next(s for o in case.operations for n, s in zip(o.inputs, o.sources, strict=True) if n == name)
-            case.streams[name] = builder.enter(name, limits)
-        _visit(builder, case)
-        case.streams["out"] = result = builder.leave(case.operations[-1].output, case.each_step)
-        if case.argmax:
-            place = Stream(names.new("place"), 1, 1, max(1, (result.beats - 1).bit_length()), False, result.once)
-            builder.cells.append(library_cells.argmax(result, place))
-            case.streams["out"] = place
-        if not wanted(builder.cells):
-            continue
+def bench(cases: list[Case], folder: Path, library: Path = LIBRARY) -> Bench:
+    """All cases in one model."""
+    names, cells, inputs, outputs = Names(), [], {}, {}
+    for number, case in enumerate(cases):
+        built = build(case, names)
         inputs |= {f"case{number}_in{k}": case.streams[name] for k, name in enumerate(case.codes)}
         outputs[f"case{number}_out"] = case.streams["out"]
-        kept.append(case)
-        cells.append(with_queues(builder.cells, arrivals(case)))
-    return Bench(kept, cells, side_by_side(cells, inputs, outputs, folder, library))
+        cells.append(with_queues(built, arrivals(case)))
+    return Bench(cases, cells, side_by_side(cells, inputs, outputs, folder, library))
+
+
+def build(case: Case, names: Names) -> list[Cell]:
+    """The cells of a case, without queues; notes its streams."""
+    leaving = case.operations[-1].output
+    # What enters and leaves layers is read outside them.
+    outer = ([], (*case.codes, leaving)) if case.layers > 1 else (case.operations, (leaving,))
+    builder = Builder(*outer, names)
+    for name in case.codes:
+        limits = next(s for o in case.operations for n, s in zip(o.inputs, o.sources, strict=True) if n == name)
+        case.streams[name] = builder.enter(name, limits)
+    _visit(builder, case)
+    case.streams["out"] = result = builder.leave(leaving, case.each_step)
+    if case.argmax:
+        place = Stream(names.new("place"), 1, 1, max(1, (result.beats - 1).bit_length()), False, result.once)
+        builder.cells.append(library_cells.argmax(result, place))
+        case.streams["out"] = place
+    return builder.cells
 
 
 def _visit(builder: Builder, case: Case) -> None:

@@ -72,12 +72,17 @@ MORE_BROKEN = [
     ("requantiser", "ssmq_round", "up[0] & ~tie", "up[0] & tie", "assert"),
     ("requantiser-common", "ssmq_affine", "* ALL + MORE", "* ALL - MORE", "assert_right"),
     ("scan-update", "ssmq_scan_update", "(re_re) - SUM", "(re_re) + SUM", "assert_later"),
+    ("scan-output", "ssmq_scan_output", "'(re) - (PB", "'(re) + (PB", "assert_later"),
+    ("scan-output-modes", "ssmq_scan_output", "first ? OUT", "~first ? OUT", "assert_later"),
     ("table", "ssmq_table", "HB'(beat) * HB'(LANES)", "HB'(beat) + HB'(LANES)", "assert_right"),
     ("search", "ssmq_search", ">= CB'(threshold)", "> CB'(threshold)", "assert_right"),
     ("search-unsigned", "ssmq_search", "CODE_SIGNED != 0", "CODE_SIGNED == 0", "assert_right"),
     ("search-final", "ssmq_search", "channel << KNOWN) |", "channel << KNOWN) &", "assert_right"),
-    ("scan-loop", "ssmq_scan", "int LOOP = 10", "int LOOP = 9", "assert_back"),
+    ("scan-loop", "ssmq_scan", "int LOOP = 10", "int LOOP = 9", "assert"),
+    ("scan", "ssmq_scan", "(.BITS(1), .CYCLES(2)) to_9", "(.BITS(1), .CYCLES(3)) to_9", "assert_written"),
+    ("scan", "ssmq_scan", "{valid_y & final_y,", "{valid_y & first_y,", "assert_due"),
     ("scan", "ssmq_scan_issue", "idle & (ROOM == 0 | has_room)", "idle", "assert"),
+    ("scan-long", "ssmq_scan_issue", "fresh <= last_step[SLOTS-1];", "fresh <= in_last;", "assert_fresh"),
     ("product", "ssmq_flags", "else if (en) line <= {", "else line <= {", "assert"),
 ]
 
@@ -115,7 +120,7 @@ def test_more_faults_refute_the_property(tmp_path, case):
 # Widths that are one bit too narrow: what a sum may reach no longer fits.
 NARROW = {
     "tree-5": "OUT_BITS", "running-sum": "OUT_BITS", "matvec": "OUT_BITS", "affine": "OUT_BITS", "sum": "OUT_BITS",
-    "requantiser": "SUM_BITS", "scan-update": "SUM_BITS",
+    "requantiser": "SUM_BITS", "scan-update": "SUM_BITS", "scan-output": "OUT_BITS",
 }  # fmt: skip
 
 

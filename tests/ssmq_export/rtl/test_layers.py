@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from conftest import small_config, small_model
+from ssmq_export.dataflow.folding import Folding
 from ssmq_export.dataflow.graph import DataflowGraph
+from ssmq_export.dataflow.hardware import SCAN_LOOP
 from ssmq_export.dataflow.operation import COUNTS, Operation
 from ssmq_export.errors import ExportError
 from ssmq_export.from_network import step_graph
 from ssmq_export.lowering import collapse, lower
+from ssmq_export.rtl.build import build
 from ssmq_export.rtl.layers import Layers, blocks_to_matrix, fused, layers_of, matrix_to_blocks, stacked
+from ssmq_export.rtl.names import Names
+from ssmq_export.rtl.schedule import interval, queued
 from ssmq_export.rtl.serial import fewest_lanes
 
 HEADS = 4
@@ -108,3 +114,10 @@ def test_the_fewest_lanes_that_are_fast_enough():
     assert fewest_lanes("s", (10, 4), 5, modes=True) == (2, 4)
     with pytest.raises(ExportError, match="no lanes do it in 0 cycles"):
         fewest_lanes("m", (2, 2), 0)
+
+
+@pytest.mark.parametrize(("most", "of_scan", "cycles"), [(1, (1, 1), 16), (2, (1, 1), 12), (2, (1, 3), SCAN_LOOP)])
+def test_a_step_takes_as_long_as_its_slowest_operation_or_the_loop_of_a_state(graph, most, of_scan, cycles):
+    """16 products of a matrix, 12 modes of a scan, over their lanes; all modes of a head at once would take 4."""
+    lanes = [of_scan if one.kind == "scan" else tuple(math.gcd(size, most) for size in one.dims) for one in graph.operations]
+    assert interval(queued(build(graph, [Folding(each) for each in lanes], Names("network")))) == cycles

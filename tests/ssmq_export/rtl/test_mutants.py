@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from bench import Bench, bench
+from bench import Bench, bench, build
 from mutants import Mutant, drawn
 from ssmq_export import rtl
 from ssmq_export.errors import ExportError
 from ssmq_export.rtl import simulator
-from ssmq_export.rtl.names import LIBRARY
+from ssmq_export.rtl.names import LIBRARY, Names
 from test_modules import PAUSES, cases
 
 COUNT, MOST_ALIVE = 50, 2
+# Cases compiled as one model.
+AT_ONCE = 6
 
 
 def users(module: str) -> set[str]:
@@ -43,15 +46,22 @@ def wrong(found: Bench) -> str:
 
 
 def killed_by(mutant: Mutant, folder: Path) -> str:
-    """What a mutant fails at; nothing if it lives. Only the cases that use its module are run."""
+    """What a mutant fails at; nothing if it lives. Cases that use its module are run, a few at a time until one fails."""
     library, module = folder / "library", mutant.file.removesuffix(".sv")
     shutil.copytree(LIBRARY, library)
     (library / mutant.file).write_text(mutant.source)
     concerned = users(module)
-    try:
-        return wrong(bench(cases(0), folder / "bench", library, lambda cells: any(c.module in concerned for c in cells)))
-    except ExportError as error:
-        return str(error)
+    known = [case for case in cases(0) if any(cell.module in concerned for cell in build(case, Names()))]
+    groups = math.ceil(len(known) / AT_ONCE)
+    for number in range(groups):
+        try:
+            # Neighbours are alike, so a group takes those that lie far apart.
+            found = wrong(bench(known[number::groups], folder / f"bench{number}", library))
+        except ExportError as error:
+            found = str(error)
+        if found:
+            return found
+    return ""
 
 
 @pytest.mark.slow

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from ...dataflow import ranges
+from ...dataflow.diagonal_scan import output_ranges
+from ...dataflow.hardware import SCAN_LOOP
 from .. import library
 from ..affine import Line
 from ..netlist import Cell, stream_of
+from ..timing import SCAN_LATENCY
 from .prove import Proof
 
 
@@ -68,6 +71,13 @@ def _generated() -> list[Proof]:
     ]
 
 
+def _scan(name: str, beats: int, groups: int, queue: int) -> Proof:
+    """As a stream, with the latency and the loop of the table."""
+    latency = SCAN_LATENCY + groups
+    sizes = {"BEATS": beats, "GROUPS": groups, "QUEUE": queue, "LATENCY": latency, "LOOP": SCAN_LOOP}
+    return Proof(name, "prove_scan", sizes, _memory([0] * beats * groups), cycles=latency + 2)
+
+
 def _update(name: str, a: list[list[int]], b: list[list[int]], state_bits: int) -> Proof:
     """A mode's step, with the numbers {real, imaginary} and widths of a scan of one head and two modes."""
     one = np.ones((1, 2), np.int64)
@@ -81,6 +91,19 @@ def _update(name: str, a: list[list[int]], b: list[list[int]], state_bits: int) 
     kept = ("IN_BITS", "IN_SIGNED", "STATE_BITS", "A_BITS", "B_BITS", "B_BASE", "B_RE_KIND", "B_IM_KIND", "SUM_BITS", "SHIFT")
     settings = {key: cell.parameters[key] for key in kept}
     return Proof(name, "prove_scan_update", settings, {"memory.mem": cell.roms["A_FILE"].text()})
+
+
+def _output(name: str, c: list[list[int]], d: int, modes: int, state_bits: int) -> Proof:
+    """A head's output, ``modes`` at once, with the numbers {real, imaginary} and widths of a scan of one head."""
+    none = np.zeros((1, len(c[0])), np.int64)
+    parameters = dict.fromkeys(("a_re", "a_im", "b_re", "b_im"), none)
+    parameters |= {"c_re": np.array([c[0]]), "c_im": np.array([c[1]]), "d": np.array([d]), "shift": np.array([0])}
+    source = _ends(-2, 1)
+    leaving = stream_of("y", output_ranges(parameters, *source, state_bits), 1)
+    cell = library.scan(stream_of("x", source, 1), leaving, modes, parameters, state_bits)
+    kept = ("MODES", "GROUPS", "STATE_BITS", "IN_BITS", "C_BITS", "D_BITS", "OUT_BITS")
+    settings = {key: cell.parameters[key] for key in kept} | {"D": d}
+    return Proof(name, "prove_scan_output", settings, {"memory.mem": cell.roms["C_FILE"].text()}, cycles=8)
 
 
 PROOFS = (
@@ -122,10 +145,11 @@ PROOFS = (
     Proof("replay", "prove_replay"),
     Proof("repeat", "prove_repeat"),
     Proof("repeat-lanes", "prove_repeat", {"LANES": 2, "CHANNELS": 4}),
-    Proof("loop", "prove_loop", {"BITS": 1, "BEATS": 1, "GAP": 3, "LATENCY": 5}, cycles=32),
-    Proof("loop-block", "prove_loop", {"BITS": 1, "BEATS": 1, "GAP": 3, "LATENCY": 4, "READ": 2}, cycles=32),
-    Proof("scan", "prove_scan", memories=_memory([0] * 4), cycles=40),
-    Proof("scan-loop", "prove_scan", {"BEATS": 1}, _memory([0] * 2), cycles=30),
+    Proof("loop", "prove_loop", {"BITS": 1, "BEATS": 1, "GAP": 3, "LATENCY": 5}, cycles=32, bounded=True),
+    Proof("loop-block", "prove_loop", {"BITS": 1, "BEATS": 1, "GAP": 3, "LATENCY": 4, "READ": 2}, cycles=32, bounded=True),
+    _scan("scan", 2, 2, 2),
+    _scan("scan-loop", 1, 2, 2),
+    _scan("scan-long", 3, 4, 4),
     Proof("table", "prove_lookup", {"BEATS": 3}, _memory([1, 7, 2, 4, 3, 0, 6, 5, 2, 1, 5, 0])),
     Proof("table-common", "prove_lookup", {"COMMON": 1}, _memory([1, 7, 2, 4])),
     Proof("search", "prove_lookup", {"SEARCH": 1, "BEATS": 3}, _memory([1, 7, 0])),
@@ -133,5 +157,7 @@ PROOFS = (
     Proof("search-final", "prove_lookup", {"SEARCH": 1, "KNOWN": 1, "FINAL": 1, "COMMON": 1}, _memory([7, 1])),
     _update("scan-update", [[3, -2], [-1, 3]], [[1, 2], [0, 0]], 3),
     _update("scan-update-products", [[3, -2], [-1, 2]], [[-1, 1], [1, -2]], 2),
+    _output("scan-output", [[1, -2, 1], [0, 1, -1]], -3, 1, 2),
+    _output("scan-output-modes", [[1, -2, 1, 1], [0, 1, -1, -2]], 3, 2, 2),
     *_generated(),
 )

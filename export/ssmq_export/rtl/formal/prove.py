@@ -23,7 +23,10 @@ FORMAL = Path(__file__).parent
 SECONDS = 300
 # Reachable states are searched until they close (property-directed reachability): no bound, no induction depth to guess.
 # A word past the end of a memory is anything, as in hardware.
-UNBOUNDED, BOUNDED = ("mode prove", "abc pdr"), ("mode bmc\ndepth {cycles}", "smtbmc yices")
+REACHED = "mode prove", "abc pdr"
+# What is on its way for many cycles is in too many states for that: from any state in which all assertions hold for so many
+# cycles they hold in the next one.
+INDUCED, BOUNDED = (f"mode {mode}\ndepth {{cycles}}" for mode in ("prove", "bmc"))
 JOB = """[options]
 {mode}
 timeout {seconds}
@@ -49,7 +52,7 @@ ENDINGS = {0: "passed", 2: "failed", 4: "unknown", 8: "unknown"}
 class Proof:
     """``top``, a module of this folder, with ``parameters``, and the ``memories`` that it reads, texts by file name.
 
-    ``cycles`` from reset on alone, if given, are looked at.
+    ``cycles``, if given: by induction over so many, or if ``bounded`` these from reset on alone.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Proof:
     parameters: Mapping[str, int] = field(default_factory=dict)
     memories: Mapping[str, str] = field(default_factory=dict)
     cycles: int | None = None
+    bounded: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,8 +102,9 @@ def _job(proof: Proof, sources: list[str], seconds: int) -> str:
     values = [f"-set {key} 32'd{value % (1 << 32)}" for key, value in proof.parameters.items()]
     settings = " ".join(["chparam", *values, proof.top]) if values else ""
     files = "\n".join([*sources, *proof.memories])
-    mode, engine = BOUNDED if proof.cycles else UNBOUNDED
-    mode = mode.format(cycles=proof.cycles)
+    mode, engine = REACHED
+    if proof.cycles:
+        mode, engine = (BOUNDED if proof.bounded else INDUCED).format(cycles=proof.cycles), "smtbmc yices"
     return JOB.format(
         mode=mode, engine=engine, seconds=seconds, sources=" ".join(sources), top=proof.top, settings=settings, files=files
     )
