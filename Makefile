@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 
-.PHONY: run lint test test-notebooks test-slow clean
+.PHONY: run lint test test-notebooks test-hardware test-slow clean
 
 run: $(VENV)/.installed
 	$(VENV)/bin/ssmq run
@@ -18,6 +18,10 @@ test: $(VENV)/.installed
 
 test-notebooks: $(VENV)/.installed
 	$(VENV)/bin/pytest -m slow tests/acceptance/test_notebooks.py
+
+# The smallest model of the zoo, and the main job on a tiny one, to a bitstream.
+test-hardware: $(VENV)/.installed
+	$(VENV)/bin/pytest -m slow tests/acceptance/test_bitstream.py tests/acceptance/test_run.py -k "ecp5 or ends_in_a_bitstream"
 
 test-slow: $(VENV)/.installed
 	$(VENV)/bin/pytest -m slow

@@ -10,7 +10,7 @@ from ssmq_export import rtl, synthesis
 
 MODEL = "zoo:edge-4x10n4-w4a6"
 MISSING = synthesis.missing(tuple(synthesis.tools.PROGRAMS))
-pytestmark = pytest.mark.skipif(bool(MISSING) or not rtl.available(), reason=synthesis.INSTALL)
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(MISSING) or not rtl.available(), reason=synthesis.INSTALL)]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,6 @@ def test_the_smallest_model_becomes_a_bitstream_for_an_ecp5(graphs):
     assert uses["bram"] > 0 < uses["dsp"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("part", ["ice40up5k", "gw1nr-9", "xc7a35t"])
 def test_its_netlist_of_the_other_families_computes_the_same(graphs, part):
     found = routed(graphs, part)

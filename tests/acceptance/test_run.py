@@ -63,6 +63,7 @@ def tiny(tmp_path_factory):
 
 
 @needs_tools
+@pytest.mark.slow
 def test_with_hardware_the_main_job_ends_in_a_bitstream(tiny):
     words, out = tiny
     done = ssmq(*words)
