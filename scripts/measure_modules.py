@@ -147,7 +147,7 @@ def as_row(cell: Cell, used: dict[str, int]) -> dict:
 
 
 def main(folder: Path, families: list[str]) -> None:
-    RESULTS.mkdir(exist_ok=True)
+    RESULTS.mkdir(parents=True, exist_ok=True)
     for family in families or PARTS:
         device, rows = DEVICES[PARTS[family]], []
         for number, cells in enumerate(batches(drawn())):

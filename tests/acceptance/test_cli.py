@@ -197,12 +197,12 @@ def test_view_serves_netron_on_loopback(folder):
 
 
 def test_verify_tells_which_engine_and_tensor_differ(folder, tmp_path):
-    images = ["--images", 12, "--slow-images", 3, *SMALL_IMAGES]
+    images = ["--images", 4, "--slow-images", 1, *SMALL_IMAGES]
     rows = json.loads(ssmq("verify", folder / "run", "--json", *images).out)["engines"]
     assert [row["engine"] for row in rows] == ENGINES + FOREIGN
     for row in rows:
         assert set(row) == {"engine", "sequences", "codes", "differing", "first", "seconds", "failed"}
-        assert (row["sequences"], row["differing"], row["failed"]) == (3 if row["engine"] in SLOW else 12, 0, "")
+        assert (row["sequences"], row["differing"], row["failed"]) == (1 if row["engine"] in SLOW else 4, 0, "")
     for name in ("step.onnx", "dataflow.onnx", "sequence-dataflow.onnx", "qat.safetensors"):
         (tmp_path / name).write_bytes((folder / "run" / name).read_bytes())
     graph = onnx.load(tmp_path / "dataflow.onnx")
@@ -210,7 +210,7 @@ def test_verify_tells_which_engine_and_tensor_differ(folder, tmp_path):
     weight.CopyFrom(onnx.numpy_helper.from_array(0 * onnx.numpy_helper.to_array(weight), weight.name))
     onnx.save(graph, tmp_path / "dataflow.onnx")
     (tmp_path / "qat-state.safetensors").write_bytes(b"what a killed training leaves")
-    done = ssmq("verify", tmp_path, "--json", "--images", 2, "--slow-images", 2, *SMALL_IMAGES, code=1)
+    done = ssmq("verify", tmp_path, "--json", "--images", 1, "--slow-images", 1, *SMALL_IMAGES, code=1)
     differing = {row["engine"]: row["first"] for row in json.loads(done.out)["engines"] if row["differing"]}
     assert set(differing) == {"dataflow graph", "integer model", *FOREIGN} - {"hls4ml C++", *RTL}
     assert all(first.startswith("blocks.1.ssm.x_re_next, sequence") for first in differing.values())

@@ -127,9 +127,9 @@ def test_optuna_searches_single_tensors_on_both_grids(tmp_path):
 
 def test_luts_are_those_of_the_estimate_and_a_budget_of_them_is_kept(tmp_path):
     bench, config = small_bench()
-    part, told = find_part("lfe5u-25f"), sensitivity(bench, config, [3, 5, 8], by_tensor=False)
+    part, told = find_part("lfe5u-25f"), sensitivity(bench, config, [3, 8], by_tensor=False)
     cost = Luts(part, fps=5_000)
-    front = guided_front(bench, config, told, 8, cost)
+    front = guided_front(bench, config, told, 4, cost)
     cheapest, dearest = min(entry["lut"] for entry in front), max(entry["lut"] for entry in front)
     assert dearest > 1.1 * cheapest
     within = guided_within(bench, config, told, (cheapest + dearest) / 2, cost)

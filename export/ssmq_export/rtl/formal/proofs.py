@@ -99,7 +99,7 @@ def _output(name: str, c: list[list[int]], d: int, modes: int, state_bits: int) 
     parameters = dict.fromkeys(("a_re", "a_im", "b_re", "b_im"), none)
     parameters |= {"c_re": np.array([c[0]]), "c_im": np.array([c[1]]), "d": np.array([d]), "shift": np.array([0])}
     source = _ends(-2, 1)
-    leaving = stream_of("y", output_ranges(parameters, *source, state_bits), 1)
+    leaving = stream_of("y", output_ranges(parameters, source[0], source[1], state_bits), 1)
     cell = library.scan(stream_of("x", source, 1), leaving, modes, parameters, state_bits)
     kept = ("MODES", "GROUPS", "STATE_BITS", "IN_BITS", "C_BITS", "D_BITS", "OUT_BITS")
     settings = {key: cell.parameters[key] for key in kept} | {"D": d}
