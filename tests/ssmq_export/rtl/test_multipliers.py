@@ -78,6 +78,6 @@ def test_luts_multiply_in_as_many_cycles():
         found = in_luts(cell)
         assert found.parameters == {**cell.parameters, "STYLE": 1}
         assert found.timing == cell.timing
-        assert in_luts(found) == found
+        assert in_luts(found).parameters == found.parameters
     register = library.register(stream("u", 2, 6), stream("y", 2, 6))
     assert in_luts(register) is register
