@@ -94,7 +94,7 @@ def _refuse_numbers(folder: Path) -> None:
 def _boards(boards: Iterable[Board]) -> Table:
     table = Table(title="boards (known by their documents, not run on hardware)")
     for heading in ("name", "board", "part", "clock", "pins: clk rx tx led"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     for board in boards:
         table.add_row(board.name, board.title, board.part, f"{board.clock_hz / 1e6:g} MHz", " ".join(board.pins.values()))
     return table
@@ -103,7 +103,7 @@ def _boards(boards: Iterable[Board]) -> Table:
 def _table(out: Path, board: Board, design: BoardDesign) -> Table:
     table = Table(title=f"{out}: {board.title}")
     for heading in ("part", "clock", "baud", "bytes a sequence", "sequences a second: line", "network"):
-        table.add_column(heading, justify="left" if heading == "part" else "right")
+        table.add_column(heading, justify="left" if heading == "part" else "right", overflow="fold")
     table.add_row(
         board.part, f"{design.clock_hz / 1e6:g} MHz", f"{design.baud:,}", f"{design.payload:,}",
         f"{design.line_rate:,.1f}", f"{design.clock_hz / design.cycles:,.1f}",

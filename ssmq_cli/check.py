@@ -50,7 +50,7 @@ def to_table(findings: list) -> Table:
     ordered = sorted(findings, key=lambda finding: severities.index(finding.severity))
     table = Table(show_lines=True)
     for heading in ("rule", "where", "what", "how to fix it"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     for f in ordered[:ROWS]:
         where = "\n".join(part for part in (f.node, f.tensor) if part)
         # Names come from foreign files: text, no markup, and nothing that steers a terminal.

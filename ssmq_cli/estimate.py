@@ -62,13 +62,13 @@ def command(
 def _table(graph: Path, found: dict) -> Table:
     table = Table(title=f"{graph} on {found['target']}", show_footer=True)
     total, available = found["total"], found["available"]
-    table.add_column("node", footer="total\nof the part")
-    table.add_column("as", footer="")
+    table.add_column("node", footer="total\nof the part", overflow="fold")
+    table.add_column("as", footer="", overflow="fold")
     for heading in ("lanes", "cycles"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", overflow="fold")
     for name in total:
         share = f"{total[name]:,}\n{100 * total[name] / available[name]:.0f} %"
-        table.add_column(name.upper() if name != "bram" else "BRAM18", justify="right", footer=share)
+        table.add_column(name.upper() if name != "bram" else "BRAM18", justify="right", footer=share, overflow="fold")
     for node in found["nodes"]:
         counts = (node[key] for key in ("lanes", "cycles", *total))
         table.add_row(node["name"], node["kind"], *(f"{count:,}" for count in counts))

@@ -114,7 +114,7 @@ def agreement_table(rows: list[dict]) -> Table:
     """Rows as ``ssmq_export.verification.agreement.Agreement.as_dict`` gives them, the reference first."""
     table = Table(title="do the engines agree?")
     for heading in ("engine", "sequences", "codes compared", "differing", "first", "seconds"):
-        table.add_column(heading, justify="left" if heading in ("engine", "first") else "right")
+        table.add_column(heading, justify="left" if heading in ("engine", "first") else "right", overflow="fold")
     for number, row in enumerate(rows):
         differing = str(row["differing"]) if number else "reference"
         numbers = (str(row["sequences"]), f"{row['codes']:,}", "-" if row["failed"] else differing)

@@ -284,3 +284,9 @@ def test_a_port_that_is_taken_is_named(made):
         port = taken.getsockname()[1]
         done = ssmq("view", made / "step.onnx", "--no-browser", "--port", port)
     assert done.code == 1 and f"port {port}: Address already in use; give another --port" in done.err
+
+
+@pytest.mark.parametrize("words", [["check"], ["estimate", "--target", "lfe5u-25f"]], ids=lambda words: words[0])
+def test_a_narrow_terminal_breaks_words_and_cuts_none(plain, words):
+    done = ssmq(words[0], plain / "dataflow.onnx", *words[1:], environment={"COLUMNS": "60"})
+    assert not done.code and "│" in done.out and "…" not in done.out
