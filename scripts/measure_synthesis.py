@@ -59,7 +59,7 @@ DESIGNS = (
     Design("edge-4x16n6-w4a6", "serial", "ice40up5k", serial(100, 48, "ice40up5k"), ("--seeds", "3")),
     Design("edge-4x16-w6a8", "serial", "lfe5u-25f", serial(1000, 170, "lfe5u-25f"), ("--seeds", "3")),
     Design(SMALLEST, "serial", "xc7a35t", serial(700, 100, "xc7a35t")),
-    Design(SMALLEST, "dataflow", "lfe5u-85f", _fast(10_000, "lfe5u-85f")),
+    Design(SMALLEST, "dataflow", "lfe5u-45f", _fast(10_000, "lfe5u-45f"), ("--images", "0")),
     # No test image is an input of it.
     Design(SCAN, "dataflow", "lfe5u-25f", (), ("--seeds", "3", "--images", "0")),
 )

@@ -76,7 +76,7 @@ def test_codes(folder: Path, graph: ModelProto, images: int, load: Callable) -> 
 def _table(folder: Path, found: Comparison) -> Table:
     table = Table(title=f"{folder}: Verilator against the graph")
     for heading in ("sequences", "codes compared", "differing", "cycles", "foretold", "compile", "run"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", overflow="fold")
     counts = (found.sequences, found.codes, found.differing, found.cycles)
     foretold = f"{found.expected_cycles:,}" if found.expected_cycles is not None else "-"
     times = (f"{seconds:.1f} s" for seconds in (found.compile_seconds, found.run_seconds))
