@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from ssmq_brevitas.errors import SsmqError
 
 from . import options
 from .output import console, print_json, say
+from .rtl import Shape
 from .tables import show
 
 if TYPE_CHECKING:
@@ -24,9 +25,6 @@ NAME = "search"
 EXAMPLE = "ssmq search zoo:edge-2x16 --budget 3500 --out runs/search"
 # Budgets of a front by the integer program.
 POINTS = 16
-
-
-Shape = Literal["dataflow", "serial"]
 
 
 class Objective(StrEnum):

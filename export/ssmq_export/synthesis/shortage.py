@@ -43,7 +43,7 @@ def _advice(part: Part, used: Mapping[str, int], graph: onnx.ModelProto, manifes
     """The fastest folding that fits, by an estimate corrected by how far that of the present one is off; else a part."""
     present, serial = estimated(manifest, graph, part), manifest.shape == "serial"
     off = {name: max(1.0, used.get(name, 0) / max(present.get(name, 0), 1)) for name in RESOURCES}
-    rate, shape = (None, "") if serial else (_fastest(graph, part, off), "")
+    rate, shape = None if serial else _fastest(graph, part, off), ""
     if rate is None and has_layers(graph):
         rate, shape = _fastest_serial(graph, part, off), "--shape serial "
     if rate is not None:
