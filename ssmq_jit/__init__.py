@@ -1,7 +1,8 @@
 """Compiled kernels whose cache knows what they are made of. Stands below every other package and imports none of them.
 
-numba's own cache watches the file of the cached function, not the helpers that are compiled into it, and gives up where
-no folder can be written. Source: numba's documentation, "Notes on Caching", and ``numba.core.caching``.
+numba's own cache watches the file of the cached function, not the helpers that are compiled into it, gives up where no
+folder can be written, and has every process compile what several miss at once. Source: numba's documentation, "Notes on
+Caching", and ``numba.core.caching``.
 """
 
 from __future__ import annotations
@@ -10,11 +11,15 @@ import ast
 import contextlib
 import hashlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from filelock import FileLock
 from numba import njit
 from numba.core.caching import FunctionCache, IndexDataCacheFile
+
+# For another process that compiles the same kernel, the largest in 15 seconds; one that has stopped holds nobody up for longer.
+SECONDS = 60
 
 
 def sources(file: Path) -> list[Path]:
@@ -50,6 +55,7 @@ class _Cache(FunctionCache):
         # index of these sources that names code of others.
         name = f"{self._impl.filename_base}-{made_of[:16]}"
         self._cache_file = IndexDataCacheFile(self.cache_path, name, made_of)
+        self._lock = FileLock(Path(self.cache_path) / f"{name}.lock", timeout=SECONDS)
 
     def load_overload(self, sig, target_context):
         try:
@@ -63,6 +69,15 @@ class _Cache(FunctionCache):
         with contextlib.suppress(OSError):  # a full disk costs a compilation, not the run
             super().save_overload(sig, data)
 
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """No other process looks for this kernel and compiles it meanwhile, where files can be locked."""
+        with contextlib.ExitStack() as held:
+            with contextlib.suppress(OSError, NotImplementedError):
+                self._impl.locator.ensure_cache_path()
+                held.enter_context(self._lock)
+            yield
+
 
 def kernel(**options) -> Callable:
     """``numba.njit`` with ``options``, cached until a source changes; not cached where no folder can be written.
@@ -74,7 +89,8 @@ def kernel(**options) -> Callable:
         dispatcher = njit(**options)(function)
         # numba says RuntimeError where it finds no place for a cache.
         with contextlib.suppress(RuntimeError, OSError):
-            dispatcher._cache = _Cache(function)
+            dispatcher._cache = cache = _Cache(function)
+            dispatcher.compile = cache.alone()(dispatcher.compile)
         return dispatcher
 
     return compiled

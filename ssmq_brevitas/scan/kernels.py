@@ -39,7 +39,8 @@ def _gather(source, length, heads, tile, start, steps, block):
             for t in range(steps):
                 block[t, chain] = flat[at + t * heads]
         else:
-            block[:, chain] = 0
+            for t in range(block.shape[0]):
+                block[t, chain] = 0
 
 
 @njit
@@ -58,6 +59,15 @@ def _scatter(block, length, heads, tile, start, steps, target):
         at = (number // heads * length + start) * heads + number % heads
         for t in range(steps):
             flat[at + t * heads] = block[t, chain]
+
+
+@njit
+def _copy(x, target):
+    """``target[...] = x`` of three axes: numba's own takes seconds to compile, for the message of shapes that differ."""
+    for n in range(x.shape[0]):
+        for part in range(x.shape[1]):
+            for chain in range(x.shape[2]):
+                target[n, part, chain] = x[n, part, chain]
 
 
 @njit
@@ -132,7 +142,7 @@ def forward(p, d, low, high, rounder, span, u, y, ends):
                 _forward_span(p, at, steps, low, high, rounder, drive, sums, x[n : n + GROUP])
             _scatter(sums, length, heads, tile, start, steps, y)
             if ends.size:
-                ends[tile, start // span] = x
+                _copy(x, ends[tile, start // span])
 
 
 @njit
@@ -157,7 +167,7 @@ def _states_span(p, at, steps, low_code, high_code, rounder, u, x, states, insid
     a_re3, a_im3, b_re3, b_im3, _, _ = _parameters(p, at + 18 * WIDTH)
     re0, im0, re1, im1 = load(x, 0), load(x, 16), load(x, 32), load(x, 48)
     re2, im2, re3, im3 = load(x, 64), load(x, 80), load(x, 96), load(x, 112)
-    states[:, 0] = x
+    _copy(x, states[:, 0])
     for t in range(steps):
         drive = load(u, t * WIDTH)
         s_re, s_im = _rounded(re0, im0, a_re0, a_im0, b_re0, b_im0, drive, magic)

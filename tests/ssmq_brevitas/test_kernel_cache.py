@@ -8,6 +8,8 @@ import resource
 import shutil
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -76,6 +78,19 @@ def test_a_run_that_ended_between_index_and_code_leaves_no_stale_code(twice):
     end = "import os; from numba.core.caching import IndexDataCacheFile as F; F._save_data = lambda *a: os._exit(0)\n"
     assert fresh(folder, end + RUN) == []
     assert fresh(folder, RUN)[0] == "15"
+
+
+def test_of_processes_that_start_together_one_compiles(twice):
+    """They wait for a file, so that none is done before the others begin."""
+    wait = "import time, pathlib, twice.kernels\npathlib.Path(sys.argv[1]).touch()\n"
+    wait += "while not pathlib.Path('go').exists(): time.sleep(0.001)\n"
+    started = [twice.parent / f"started{number}" for number in range(3)]
+    with ThreadPoolExecutor(len(started)) as threads:
+        found = [threads.submit(fresh, twice.parent, f"import sys\n{wait}{RUN}", str(file)) for file in started]
+        while not all(file.exists() for file in started):
+            time.sleep(0.01)
+        (twice.parent / "go").touch()
+    assert sorted(each.result() for each in found) == [["10", "0"], ["10", "1"], ["10", "1"]]
 
 
 @pytest.mark.parametrize("kind, content", [("nbi", b""), ("nbc", b"\x80\x04\x95noise"), ("nbc", None)])

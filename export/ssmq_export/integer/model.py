@@ -156,9 +156,8 @@ class IntegerModel:
         return values_of(codes, self.graph.exponents[name])
 
     def _given(self, codes: np.ndarray, *axes: str) -> np.ndarray:
-        """As ``input_codes``, in one of the two types that the kernels are compiled for."""
-        codes = input_codes(codes, self.graph.ports.input, *axes)
-        return np.ascontiguousarray(codes, np.uint8 if codes.dtype == np.uint8 else np.int32)
+        """As ``input_codes``, in the one type of codes that the kernels are compiled for."""
+        return np.ascontiguousarray(input_codes(codes, self.graph.ports.input, *axes), np.int32)
 
     def _output(self, found: np.ndarray) -> np.ndarray:
         return found if self.graph.ports.output.each_step else found[:, -1]
