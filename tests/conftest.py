@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
+
+# What imports leave is never garbage: not looked through while they run, nor later (``pytest_collection_finish``).
+gc.disable()
 
 # Started in the background of a script, this process and all commands that it runs would ignore Ctrl-C; by nohup, a terminal
 # that is closed.
@@ -109,8 +113,15 @@ def codes() -> torch.Tensor:
     return small_codes()
 
 
+def pytest_collection_finish(session):
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
+
 def pytest_sessionfinish(session, exitstatus):
     """In CI nothing may skip: what is missing there must be installed there."""
+    gc.unfreeze()
     reporter = session.config.pluginmanager.getplugin("terminalreporter")
     # Workers have no reporter; the process that started them counts for all.
     if os.environ.get("CI") and exitstatus == 0 and reporter is not None and reporter.stats.get("skipped"):

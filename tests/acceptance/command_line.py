@@ -5,6 +5,7 @@ Each fork imports this file: nothing here may import what the server of the fork
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import sys
@@ -51,6 +52,8 @@ def ssmq(
 def _main(words: list[bytes], cwd: str, out: str, err: str, environment: dict[str, str]) -> None:
     from ssmq_cli.main import main
     from ssmq_cli.output import console
+
+    gc.freeze()  # or each fork would copy what was imported, to look for garbage in it
 
     for number, path in ((1, out), (2, err)):
         file = os.open(path, os.O_WRONLY)

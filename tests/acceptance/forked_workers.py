@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -80,6 +81,7 @@ def _serve() -> None:
             importlib.import_module("hls4ml.converters")
         with contextlib.suppress(ImportError):
             importlib.import_module("ssmq_export.finn.worker")._builder()
+        gc.freeze()
         for line in sys.stdin:
             pid = os.fork()
             if not pid:
