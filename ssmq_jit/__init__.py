@@ -55,7 +55,7 @@ class _Cache(FunctionCache):
         # index of these sources that names code of others.
         name = f"{self._impl.filename_base}-{made_of[:16]}"
         self._cache_file = IndexDataCacheFile(self.cache_path, name, made_of)
-        self._lock = FileLock(Path(self.cache_path) / f"{name}.lock", timeout=SECONDS)
+        self._lock = Path(self.cache_path) / f"{name}.lock"
 
     def load_overload(self, sig, target_context):
         try:
@@ -75,7 +75,7 @@ class _Cache(FunctionCache):
         with contextlib.ExitStack() as held:
             with contextlib.suppress(OSError, NotImplementedError):
                 self._impl.locator.ensure_cache_path()
-                held.enter_context(self._lock)
+                held.enter_context(FileLock(self._lock, timeout=SECONDS))  # one of this process: a fork inherits none
             yield
 
 

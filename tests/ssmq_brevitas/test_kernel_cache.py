@@ -93,6 +93,12 @@ def test_of_processes_that_start_together_one_compiles(twice):
     assert sorted(each.result() for each in found) == [["10", "0"], ["10", "1"], ["10", "1"]]
 
 
+def test_a_process_forked_from_one_that_has_the_kernels_compiles_them(twice):
+    script = "import os, twice.kernels\npid = os.fork()\nif pid: os.waitpid(pid, 0)\nelse:\n    "
+    assert fresh(twice.parent, script + RUN) == ["10", "0"]
+    assert fresh(twice.parent, RUN) == ["10", "1"]
+
+
 @pytest.mark.parametrize("kind, content", [("nbi", b""), ("nbc", b"\x80\x04\x95noise"), ("nbc", None)])
 def test_damaged_files_cost_a_compilation_and_are_replaced(twice, kind, content):
     folder = twice.parent
