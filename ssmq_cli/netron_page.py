@@ -42,7 +42,11 @@ class Server(socketserver.ThreadingTCPServer):
 
 
 def _page(index: str, place: str, title: str) -> str:
-    """Netron's page, told what to open. It takes ``title`` for the file's name: text, whatever it looks like."""
+    """Netron's page, told what to open. It takes ``title`` for the file's name: text, whatever it looks like.
+
+    A page with the date of its release opens nothing once that is half a year ago; one without a date is of today.
+    """
+    index = re.sub(r'<meta name="date"[^>]*>\s*', "", index)
     told = {"type": "Python", "file": place, "identifier": title}
     tags = [f'<meta name="{name}" content="{html.escape(value)}">' for name, value in told.items()]
     return re.sub(r'<meta name="version"[^>]*>', lambda found: "\n".join([found[0], *tags]), index, count=1)

@@ -4,6 +4,7 @@ gives out one file, to this machine."""
 from __future__ import annotations
 
 import http.client
+import importlib.resources
 import importlib.util
 import threading
 import urllib.request
@@ -101,6 +102,34 @@ def asked(server: Server, path: str, **headers: str) -> tuple[int, bytes]:
     return found
 
 
+class Tags(HTMLParser):
+    """Scripts of a page, and what its metadata say by name."""
+
+    def __init__(self):
+        super().__init__()
+        self.scripts, self.told = 0, {}
+
+    def handle_starttag(self, tag, attributes):
+        self.scripts += tag == "script"
+        if tag == "meta":
+            self.told[dict(attributes).get("name")] = dict(attributes).get("content")
+
+    @classmethod
+    def of(cls, page: str) -> Tags:
+        tags = cls()
+        tags.feed(page)
+        return tags
+
+
+def test_the_page_opens_files_however_old_its_release_is(tmp_path):
+    (tmp_path / "net.onnx").write_bytes(b"net")
+    dated = importlib.resources.files("netron").joinpath("index.html").read_text(encoding="utf-8")
+    assert "date" in Tags.of(dated).told
+    with served(tmp_path / "net.onnx") as server:
+        tags = Tags.of(asked(server, "/")[1].decode())
+    assert "date" not in tags.told and tags.told.keys() >= {"version", "file"}
+
+
 def test_one_file_is_served_and_nothing_beside_it(tmp_path):
     folder = tmp_path / "models"
     folder.mkdir()
@@ -140,21 +169,10 @@ def test_only_this_machine_s_names_are_answered(tmp_path):
     "name", ['"><script>alert(1)</script>.onnx', "a'b&lt;c.onnx", r"\g<0>\1.onnx", "m[/v2].o nnx", "ö 漢.onnx"]
 )
 def test_a_file_s_name_is_text_in_the_page(tmp_path, name):
-    class Tags(HTMLParser):
-        def __init__(self):
-            super().__init__()
-            self.scripts, self.told = 0, {}
-
-        def handle_starttag(self, tag, attributes):
-            self.scripts += tag == "script"
-            if tag == "meta":
-                self.told[dict(attributes).get("name")] = dict(attributes).get("content")
-
     file = tmp_path / name.replace("/", "\u2215")  # a slash is the one sign that no name has
     file.write_bytes(b"net")
     with served(file) as server:
-        tags = Tags()
-        tags.feed(asked(server, "/")[1].decode())
+        tags = Tags.of(asked(server, "/")[1].decode())
         assert tags.told["identifier"] == file.name and tags.scripts == 1
         assert asked(server, tags.told["file"]) == (200, b"net")
 

@@ -36,10 +36,12 @@ from ssmq_study.sensitivity import Bench, sensitivity
 
 
 @pytest.mark.parametrize("budget", [75, 90, 110, 200])
-def test_no_allocation_is_better_than_the_program_s(budget):
+@pytest.mark.parametrize("decades", [0.3, 6])
+def test_no_allocation_is_better_than_the_program_s(budget, decades):
+    """However far apart the errors are: the sum of their squares may be far below the solver's tolerance."""
     rng = np.random.default_rng(budget)
     widths = (3, 4, 6, 8)
-    errors = {name: dict(zip(widths, sorted(rng.uniform(0, 1, 4), reverse=True), strict=True)) for name in "abcx"}
+    errors = {name: dict(zip(widths, sorted(10 ** -rng.uniform(0, decades, 4), reverse=True), strict=True)) for name in "abcx"}
     per_bit = {name: float(rng.integers(1, 9)) for name in errors}
     added = {name: {w: (w - 3) * bit for w in widths} for name, bit in per_bit.items()}
     chosen = allocate(errors, 70.0, added, budget)
@@ -95,7 +97,7 @@ def test_single_tensors_have_widths_of_their_own_and_never_lose_to_roles(tmp_pat
     config = small_config(model={"activation": "relu"}, scheme={"parameterisation": "frozen"})
     parts = [tensor for seed in range(3) for tensor in (small_codes(40, seed), torch.arange(40) % 3)]
     bench = Bench(small_model(config)[0], SequenceData("noise", "made here", *parts), 40)
-    told = sensitivity(bench, config, [3, 6, 12], by_role=False)
+    told = sensitivity(bench, config, [3, 12], by_role=False)
     found = guided_within(bench, config, told, 300)
     scheme = Scheme.model_validate(found["scheme"])
     # A tensor that is the only one of its role is named by that.
