@@ -28,13 +28,14 @@ def run_rows(
     """Run what is not finished and return the ids that failed, or that start from one that did.
 
     ``on_change(id, state, left)`` tells of every row that starts, finishes or fails. Interrupted, or ended in any other
-    way, the workers save their training and end too; Interrupted is raised, and the same call goes on.
+    way, the workers save their training and end too; Interrupted is raised, and the same call goes on. They share the
+    cores, unless the environment says how many threads each has.
     """
     waiting = {name: row for name, row in rows.items() if finished(out, row, settings) is None}
     running: dict[str, subprocess.Popen] = {}
     failed: list[str] = []
     threads = str(max(1, (os.cpu_count() or 1) // workers))
-    environment = {**os.environ, "OMP_NUM_THREADS": threads, "NUMBA_NUM_THREADS": threads}
+    environment = {"OMP_NUM_THREADS": threads, "NUMBA_NUM_THREADS": threads, **os.environ}
     try:
         while waiting or running:
             for name in [name for name, row in waiting.items() if row.needs in failed]:
