@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import time
 
 import pytest
 from ssmq_brevitas.config import Training, load_config, parse_config
-from ssmq_brevitas.errors import SsmqError
+from ssmq_brevitas.errors import Interrupted, SsmqError
 from ssmq_study.row_files import Job, Settings, finished
 from ssmq_study.rows import Row, load_study
 from ssmq_study.runner import run_rows
@@ -67,6 +68,22 @@ def test_a_row_starts_from_a_shipped_model_and_is_narrowed_by_the_next(tmp_path)
     assert run_rows(rows, tmp_path, SETTINGS, None, 1) == []
     wide, less = (finished(tmp_path, rows[name], SETTINGS)["bytes"]["total"] for name in ("wide-s0", "narrow-s0"))
     assert less < wide
+
+
+def test_rows_share_the_cores_unless_the_environment_says_how_many_threads(tmp_path, monkeypatch):
+    started = []
+
+    def start(*arguments, env, **options):
+        started.append(env)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    monkeypatch.setattr(os, "cpu_count", lambda: 9)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.delenv("NUMBA_NUM_THREADS", raising=False)
+    with pytest.raises(Interrupted):
+        run_rows({FLOAT.id: FLOAT}, tmp_path, SETTINGS, None, 2)
+    assert [(env["OMP_NUM_THREADS"], env["NUMBA_NUM_THREADS"]) for env in started] == [("3", "4")]
 
 
 def test_rows_survive_a_kill_run_once_and_fail_alone(tmp_path):
