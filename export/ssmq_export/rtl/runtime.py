@@ -37,7 +37,8 @@ def runtime_kept(program: Path, objects: Path, flags: Sequence[str]) -> Iterator
 
 def _made_with(program: Path, flags: Sequence[str]) -> str:
     """A hash of the compiler, of Verilator and of what the compiler is told."""
-    version = subprocess.run(["c++", "--version"], capture_output=True).stdout
+    compiler = shutil.which("c++") or "g++"  # what the makefile calls; without it, make says so
+    version = subprocess.run([compiler, "--version"], capture_output=True).stdout
     source = program.parents[1] / "include" / "verilated.cpp"
     told = [os.environ.get(name, "") for name in ("CXX", "CXXFLAGS", "CPPFLAGS", "CPATH")]
     parts = [version, source.read_bytes(), repr([str(program), *flags, *told]).encode()]
