@@ -51,6 +51,15 @@ module link_bench (
     input  wire        code_ready,
     output wire [ 4:0] code_data,
     output wire        code_last,
+    // The same where codes fill all bytes.
+    input  wire        filled_valid,
+    output wire        filled_ready,
+    input  wire [ 7:0] filled_data,
+    input  wire        filled_last,
+    output wire        whole_valid,
+    input  wire        whole_ready,
+    output wire [ 4:0] whole_data,
+    output wire        whole_last,
     // Logits -> {place, margin}.
     input  wire        logit_valid,
     output wire        logit_ready,
@@ -87,7 +96,7 @@ module link_bench (
 
   wire keep, drop, tell, push, unused_broken;
   wire [2:0] status;
-  wire [7:0] push_data, verdict_tag, unused_tag;
+  wire [7:0] push_data, verdict_tag;
   assign bytes_ready = 1'b1;
   // A byte with ``last`` came without its stop bit.
   ssmq_deframe #(
@@ -190,11 +199,9 @@ module link_bench (
   );
   assign heard_last = 1'b0;
 
-  // Seven codes of two channels each; a sequence has its answer when its last code is taken.
-  ssmq_unpack #(
-      .BITS(5),
-      .CODES(14),
-      .CHANNELS(2)
+  // In the last byte a whole code is unused.
+  unpack_bench #(
+      .CODES(10)
   ) unpack (
       .in_valid(packed_valid),
       .in_ready(packed_ready),
@@ -203,17 +210,20 @@ module link_bench (
       .out_ready(code_ready),
       .out_data(code_data),
       .out_last(code_last),
-      .tag(unused_tag),
-      .next(ended),
       .*
   );
-  logic [3:0] count;
-  logic ended;
-  always_ff @(posedge clk) begin
-    ended <= code_valid & code_ready & (count == 4'd13);
-    if (rst | ended) count <= '0;
-    else if (code_valid & code_ready) count <= count + 1'b1;
-  end
+  unpack_bench #(
+      .CODES(8)
+  ) unpack_filled (
+      .in_valid(filled_valid),
+      .in_ready(filled_ready),
+      .in_data(filled_data),
+      .out_valid(whole_valid),
+      .out_ready(whole_ready),
+      .out_data(whole_data),
+      .out_last(whole_last),
+      .*
+  );
 
   ssmq_best #(
       .BEATS(4),
@@ -230,5 +240,5 @@ module link_bench (
   );
   assign best_last = 1'b0;
   wire unused = &{1'b0, verdict_ready, told_ready, given_ready, level_last,
-      heard_ready, access_last, framed_ready, drop, push, push_data, message_last, packed_last, logit_last, unused_broken, unused_tag};
+      heard_ready, access_last, framed_ready, drop, push, push_data, message_last, packed_last, filled_last, logit_last, unused_broken};
 endmodule

@@ -17,8 +17,9 @@ from ssmq_export.rtl.simulator import Pins, compiled
 pytestmark = pytest.mark.skipif(not rtl.available(), reason=rtl.INSTALL)
 PAYLOAD, KEPT = 5, 8
 INPUTS = {"bytes": (8, False), "full": (8, False), "message": (56, False), "packed": (8, False), "logit": (6, True)}
-INPUTS |= {"axis": (8, False), "access": (42, False), "level": (1, False)}
+INPUTS |= {"filled": (8, False), "axis": (8, False), "access": (42, False), "level": (1, False)}
 OUTPUTS = {"verdict": (12, False), "told": (12, False), "kept": (8, False), "framed": (8, False), "code": (5, False)}
+OUTPUTS |= {"whole": (5, False)}
 OUTPUTS |= {"best": (40, False), "class": (64, False), "given": (5, True), "read": (32, False), "heard": (9, False)}
 
 
@@ -29,17 +30,20 @@ def pins(ports) -> list[Pins]:
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory):
     folder = tmp_path_factory.mktemp("link")
-    sources = [*(Path(__file__).with_name(f"{name}_bench.sv") for name in ("link", "axi")), *sorted(LIBRARY.glob("*.sv"))]
+    sources = [
+        *(Path(__file__).with_name(f"{name}_bench.sv") for name in ("link", "axi", "unpack")),
+        *sorted(LIBRARY.glob("*.sv")),
+    ]
     simulator = compiled("link_bench", folder, sources, pins(INPUTS), pins(OUTPUTS), folder / "build", optimise="-O0")
 
-    def run(counts: dict[str, int], **given: list[int]) -> dict[str, list[int]]:
-        """What comes at the outputs for what is given at some of the inputs."""
+    def run(counts: dict[str, int], stall: float = 0, **given: list[int]) -> dict[str, list[int]]:
+        """What comes at the outputs for what is given at some of the inputs; ``stall`` as of ``Simulator.run``."""
         beats = [np.asarray(given.get(name, []), np.int64).reshape(-1, 1) for name in INPUTS]
         flags = [
             np.asarray(given.get(f"{name}_last", np.zeros(len(b))), np.int64) for name, b in zip(INPUTS, beats, strict=True)
         ]
         wanted = [counts.get(name, 0) for name in OUTPUTS]
-        found = simulator.run(list(zip(beats, flags, strict=True)), wanted, patience=2000)
+        found = simulator.run(list(zip(beats, flags, strict=True)), wanted, stall=stall, patience=2000)
         run.last = dict(zip(OUTPUTS, (beats.last for beats in found), strict=True))
         return {name: beats.elements[:, 0].tolist() for name, beats in zip(OUTPUTS, found, strict=True)}
 
@@ -144,11 +148,14 @@ def test_a_line_is_heard_again_after_a_glitch_and_after_a_break(bench):
     assert found == [*b"ab", 0x100, *b"cd", 0x100 | ord("e"), ord("f")]
 
 
-def test_packed_codes_come_out_one_by_one(bench):
-    codes = np.random.default_rng(1).integers(0, 32, (6, 7, 2))
+@pytest.mark.parametrize("stall", [0, 0.9])
+@pytest.mark.parametrize(("port", "output", "steps"), [("packed", "code", 5), ("filled", "whole", 4)])
+def test_packed_codes_come_out_one_by_one_and_the_next_packet_waits_for_the_answer(bench, stall, port, output, steps):
+    """However long a code waits: the packets behind it are there already."""
+    codes = np.random.default_rng(1).integers(0, 32, (6, steps, 2))
     given = b"".join(bytes([number]) + pack(sequence, 5) for number, sequence in enumerate(codes))
-    assert bench({"code": codes.size}, packed=list(given))["code"] == codes.reshape(-1).tolist()
-    flags = bench.last["code"].reshape(6, 7, 2)
+    assert bench({output: codes.size}, stall, **{port: list(given)})[output] == codes.reshape(-1).tolist()
+    flags = bench.last[output].reshape(codes.shape)
     assert np.all(flags[:, -1] == 1) and not np.any(flags[:, :-1])
 
 

@@ -26,10 +26,11 @@ module ssmq_unpack #(
   logic [BW-1:0] have;
   logic [CW-1:0] count;
   wire over = count == CW'(CODES);
-  wire shift = (left != '0) & ~out_valid;
+  wire shift = (left != '0) & ~out_valid & ~over;
   wire take = in_valid & in_ready;
 
-  assign in_ready  = ~open | (~over & left == '0);
+  // While a code waits it may be the last, and what follows the next packet's.
+  assign in_ready  = ~open | (~over & ~out_valid & left == '0);
   assign out_valid = have == BW'(BITS);
   assign out_last  = count >= CW'(CODES - CHANNELS);
 
