@@ -244,8 +244,11 @@ def refusals(case: dict, arrays: dict[str, np.ndarray]) -> dict[str, str]:
         spoilt = {**arrays, **{key: np.broadcast_to(value, arrays[key].shape) for key, value in numbers.items()}}
         model = scan_model({**case, **change}, spoilt)
         said[name] = spoken(prepared, model, "two words " if name == "name" else "")
-    (node,) = prepared(scan_model(case, arrays), "").graph.node
+    model = prepared(scan_model(case, arrays), "")
+    (node,) = model.graph.node
     found = getCustomOp(node)
+    model.del_initializer("c_re")
+    said["stream"] = spoken(found.generate_hdl, model, PART, CLOCK)
     found.set_nodeattr("code_gen_dir_ipgen", "/two words")
     said["folder"] = spoken(found.code_generation_ipi)
     return said

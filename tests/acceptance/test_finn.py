@@ -159,6 +159,16 @@ def test_a_part_that_finn_takes_without_knowing_it_is_taken_and_told(tmp_path):
     assert "no board that FINN knows has xc7z020clg40-1" in told and "similar ones that it knows: xc7z020clg400-1" in told
 
 
+def test_without_finn_plus_one_message_says_how_to_install_it(tmp_path, monkeypatch):
+    _, _, path = saved(CASES["no gate"], tmp_path)
+    monkeypatch.setitem(sys.modules, "finn", None)
+    with pytest.raises(
+        ExportError, match=r"^finn-plus is not installed: pip install 'ssmq-brevitas\[finn\]' && pip install --no-deps"
+    ):
+        finn.compile_graph(path, "xc7z020clg400-1", 100.0, 10.0, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_finns_own_failure_is_one_message(tmp_path):
     (tmp_path / "dataflow.onnx").write_bytes(b"not a graph")
     (tmp_path / "settings.json").write_text('{"part": "xc7z020clg400-1", "clock_ns": 10.0, "inferences_per_second": 1}')

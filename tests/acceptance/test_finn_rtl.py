@@ -168,6 +168,7 @@ def test_what_has_no_module_is_refused_in_one_message(folder):
         "shift": "a shift is no integer from 0 to 40",
         "length": "a sequence of 2,147,483,648 steps has 4,294,967,296 beats",
         "name": "node 'two words DiagonalScan_rtl_0': no name for a module: run GiveUniqueNodeNames first",
+        "stream": "DiagonalScan_rtl_0: c_re: not constant, so no memory of the module",
         "folder": "FINN takes no path with spaces",
     }
     assert said.keys() == wanted.keys()

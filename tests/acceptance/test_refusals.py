@@ -36,6 +36,7 @@ REFUSED = [
     (["verify", "pair", "DATA"], "pair: 2 quantised checkpoints, one is needed: give a folder that .*"),
     (["report", "--results", "nowhere", "--out", "out"], "nowhere: no such folder of results: correct the path"),
     (["view", "nowhere.onnx"], "nowhere.onnx: no such file; give the path of an .onnx file"),
+    (["bench", "infer", "--preset", "edge-2x16.toml"], "edge-2x16: the float checkpoint shipped under that name has another architecture: .*"),
     (["bench", "infer", "--preset", "own.toml"], "own: no float checkpoint is shipped for it; name a quantised CHECKPOINT"),
 ]  # fmt: skip
 
@@ -45,6 +46,7 @@ def made(tmp_path_factory):
     folder = small_files(tmp_path_factory.mktemp("made") / "small", "small")
     preset = (folder / "own.toml").read_text()
     (folder / "wide.toml").write_text(preset.replace("heads = 4", "heads = 5"))
+    shutil.copy(folder / "own.toml", folder / "edge-2x16.toml")
     rng = np.random.default_rng(0)
     for name, shape in (("two", (24, 20, 2)), ("long", (24, 30, 1))):
         np.savez(folder / f"{name}.npz", x=rng.integers(0, 256, shape, np.uint8), y=rng.integers(0, 3, 24))

@@ -10,10 +10,14 @@ from dataclasses import replace
 import numpy as np
 import onnx
 import pytest
+import torch
 from command_line import ssmq
 from conftest import LENGTH, small_codes, small_config, small_model
+from qonnx.core.datatype import DataType
+from qonnx.core.modelwrapper import ModelWrapper
 from small_files import small_files
-from ssmq_export import rtl
+from ssmq_brevitas import Scheme, quantize
+from ssmq_export import export, rtl
 from ssmq_export.door.graph_file import load_graph
 from ssmq_export.errors import ExportError
 from ssmq_export.estimates import estimate_graph, find_part
@@ -21,7 +25,9 @@ from ssmq_export.from_network import step_graph
 from ssmq_export.integer import IntegerModel
 from ssmq_export.lowering import collapse, lower
 from ssmq_export.rtl import simulator
+from ssmq_export.rtl.manifest import load_manifest
 from ssmq_export.synthesis import tools
+from torch import nn
 
 needs_tools = pytest.mark.skipif(not rtl.available(), reason=rtl.INSTALL)
 
@@ -256,6 +262,62 @@ def test_more_steps_than_a_running_sum_holds_are_refused(small, model):
     longest = small[1]["longest"]
     with pytest.raises(ExportError, match=f"a running sum holds {longest}"):
         model.forward(np.zeros((1, longest + 1), np.uint8))
+
+
+@needs_tools
+@pytest.mark.parametrize(
+    "codes", [np.full((1, 4), 256), np.full((1, 4), -1), np.zeros((1, 4)), np.zeros((0, 4), int), np.zeros((1, 4, 2), int)]
+)
+def test_codes_that_the_port_does_not_take_are_refused(model, codes):
+    with pytest.raises(ExportError, match=r"^codes must be integers from 0 to 255, \(B, T, 1\) and not empty$"):
+        model.forward(codes)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [{"inputs": {"in": "none"}}]
+    + [{"timing": timing} for timing in ({}, {"kind": "Guessed"}, {"kind": "Through", "beats": 1}, {"kind": "Through", "latency": "soon"})],
+)  # fmt: skip
+def test_a_manifest_whose_parts_do_not_fit_is_refused(small, tmp_path, part):
+    manifest = json.loads((small[0] / "rtl" / "manifest.json").read_text())
+    manifest["cells"][0] |= part
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(
+        ExportError, match="an instance has a stream or a timing that is not there: give a folder that `ssmq rtl`"
+    ):
+        load_manifest(tmp_path)
+
+
+def test_a_sum_of_the_last_step_and_of_every_step_is_refused(tmp_path):
+    """In a sequence of one step both have one shape."""
+    network = quantize(Pooled(nn.Linear(1, 3)).eval(), Scheme(), torch.randn(4, 1, 1))
+    graph = ModelWrapper(onnx.load(export(network, tmp_path).paths["sequence-dataflow"]))
+    (summed,) = graph.get_nodes_by_op_type("ReduceSum")
+    graph.rename_tensor(total := summed.output[0], "joined")
+    summed.output[0] = total
+    graph.set_tensor_shape(total, graph.get_tensor_shape("joined"))
+    for name, datatype in ((total, "INT16"), ("joined", "INT18")):
+        graph.set_tensor_datatype(name, DataType[datatype])
+    graph.graph.node.insert(
+        graph.get_node_index(summed) + 1, onnx.helper.make_node("Add", [total, summed.input[0]], ["joined"])
+    )
+    onnx.save(graph.model, tmp_path / "joined.onnx")
+    with pytest.raises(
+        ExportError, match="^joined: it joins a tensor of every step and one of the last step, which has no RTL$"
+    ):
+        rtl.write_rtl(load_graph(tmp_path / "joined.onnx", "sequence-dataflow"), tmp_path / "rtl")
+    assert not (tmp_path / "rtl").exists()
+
+
+class Pooled(nn.Module):
+    """The mean over the steps of a layer's outputs, and a layer of it."""
+
+    def __init__(self, layer: nn.Linear):
+        super().__init__()
+        self.layer, self.decoder = layer, nn.Linear(layer.out_features, 2)
+
+    def forward(self, x):
+        return self.decoder(self.layer(x).mean(1))
 
 
 def test_without_the_tools_one_line_says_what_to_install(small, monkeypatch):

@@ -17,7 +17,7 @@ from ssmq_export.graphs.network_graph import network_graph
 from ssmq_export.graphs.sequence_graph import sequence_graph
 from ssmq_export.lowering import collapse, lower
 from ssmq_export.verification.agreement import TRACED, Engine, compare, compare_engines
-from ssmq_export.verification.engines import run_sequence
+from ssmq_export.verification.engines import run_sequence, run_steps
 from ssmq_export.verification.graphs import graph_engines
 
 PAPER = {"norm": "none", "activation": "hard_gelu", "gate": "hard_sigmoid"}
@@ -216,3 +216,14 @@ def test_an_integer_model_that_refuses_the_graph_is_a_row_too():
     rows = {row.engine: row for row in compare_engines(eager, graph_engines(step, dataflow, whole), small_codes(3).numpy(), 1)}
     assert "UINT7" in rows["integer model"].failed
     assert [name for name, row in rows.items() if not row.agrees] == ["integer model"]
+
+
+def test_a_tensor_that_another_tool_has_renamed_is_named():
+    step = step_graph(small_model(small_config(model={"layers": 1}))[1].network)
+    for node in step.graph.node:
+        for names in (node.input, node.output):
+            names[:] = ["moved" if name == "blocks.0.ssm.y" else name for name in names]
+    with pytest.raises(
+        ExportError, match=r"^blocks\.0\.ssm\.y: not in the graph under this name: .* as `ssmq export` wrote it$"
+    ):
+        run_steps(step, small_codes(2).numpy(), ["blocks.0.ssm.y", "blocks.0.ssm.x_re_next"])

@@ -176,7 +176,7 @@ def load_manifest(folder: Path) -> Manifest:
     found = read_file(path, Manifest, advice)
     try:
         found.design()
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ExportError(f"{path}: an instance has a stream or a timing that is not there: {advice}") from error
     missing = [name for name in found.files if not (folder / name).is_file()]
     if missing:

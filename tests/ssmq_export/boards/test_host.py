@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 from ssmq_export.boards import Answer, Host, SimulatedBoard
 from ssmq_export.boards.design import BoardDesign
+from ssmq_export.boards.host import open_line
 from ssmq_export.boards.protocol import FLAG, VERSION, Deframer, Kind, Status, frame
 from ssmq_export.errors import ExportError
 
@@ -164,3 +166,9 @@ def test_a_simulated_board_that_does_not_start(tmp_path, said, told):
     program.chmod(0o700)
     with pytest.raises(ExportError, match=f"^the simulated board failed: {told}$"), SimulatedBoard(tmp_path, program=program):
         pass
+
+
+def test_without_pyserial_one_line_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "serial", None)
+    with pytest.raises(ExportError, match=r"^pyserial: not installed: pip install 'ssmq-brevitas\[hw\]'$"):
+        open_line("/dev/board", 115_200, 0.1)
