@@ -6,8 +6,11 @@ Killed, it goes on where it was when started again: training saves its state. Th
 from __future__ import annotations
 
 import gc
+import signal
 
 if __name__ == "__main__":
+    # Some imports swallow an interrupt; until there is something to save, it ends this process.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     # What the imports make stays: looking through it for garbage again and again would take a quarter of a worker's start.
     gc.disable()
 

@@ -72,6 +72,15 @@ def test_a_signal_during_the_imports_is_no_traceback(tmp_path, number):
     assert (process.returncode, out, told) == (128 + number, "", "error: interrupted\n")
 
 
+def test_an_interrupt_during_a_workers_imports_is_heeded(tmp_path):
+    """Whatever a module that it imports makes of it, which here is nothing."""
+    text = f"import os, time\ntry:\n    os.kill(os.getpid(), {int(signal.SIGINT)})\nexcept KeyboardInterrupt:\n    pass\n"
+    (tmp_path / "torch.py").write_text(f"{text}time.sleep(60)\n")
+    paths = os.pathsep.join([str(tmp_path), *sys.path])
+    done = subprocess.run([sys.executable, "-m", "ssmq_study.worker", "out", "row"], env={**os.environ, "PYTHONPATH": paths})
+    assert done.returncode == -signal.SIGINT
+
+
 @pytest.mark.parametrize("number", ENDING)
 def test_a_training_that_is_ended_goes_on_later(made, tmp_path, number):
     data = ["--dataset", f"npz:{made / 'data.npz'}", "--epochs", 100_000]
