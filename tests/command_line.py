@@ -38,8 +38,9 @@ def ssmq(
         out, err = (Path(scratch) / name for name in ("out", "err"))
         out.touch(), err.touch()
         words = [os.fsencode(str(argument)) for argument in arguments]
+        workers = os.environ.get("SSMQ_TEST_WORKERS")
         process = FORKS.Process(
-            target=_main, args=(words, str(cwd or scratch), stdout or str(out), str(err), environment or {})
+            target=_main, args=(words, str(cwd or scratch), stdout or str(out), str(err), environment or {}, workers)
         )
         process.start()
         process.join(SECONDS)
@@ -49,7 +50,7 @@ def ssmq(
         return Done(process.exitcode, *(path.read_text(errors="surrogateescape") for path in (out, err)))
 
 
-def _main(words: list[bytes], cwd: str, out: str, err: str, environment: dict[str, str]) -> None:
+def _main(words: list[bytes], cwd: str, out: str, err: str, environment: dict[str, str], workers: str | None) -> None:
     from ssmq_cli.main import main
     from ssmq_cli.output import console
 
@@ -63,5 +64,9 @@ def _main(words: list[bytes], cwd: str, out: str, err: str, environment: dict[st
     os.environ |= {"COLUMNS": "400", **environment}
     if "COLUMNS" in environment:  # the console is older than this process
         console.width = int(environment["COLUMNS"])
+    if workers:
+        from forked_workers import use_in_commands
+
+        use_in_commands(workers)
     sys.argv = ["ssmq", *map(os.fsdecode, words)]
     main()

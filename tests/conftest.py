@@ -99,13 +99,14 @@ def _torch_seed():
 
 @pytest.fixture
 def forked_workers(monkeypatch):
-    """FINN's and hls4ml's workers without their imports."""
-    from forked_workers import run_worker
+    """FINN's and hls4ml's workers without their imports, also in commands (``command_line.py``)."""
+    from forked_workers import WORKERS, address, run_worker
     from ssmq_export.finn import process
     from ssmq_export.hls4ml import project
 
     monkeypatch.setattr(process, "run_worker", run_worker)
     monkeypatch.setattr(project, "run_worker", run_worker)
+    monkeypatch.setenv(WORKERS, address())
 
 
 @pytest.fixture

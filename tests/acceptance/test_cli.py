@@ -196,6 +196,7 @@ def test_view_serves_netron_on_loopback(folder):
         process.communicate(timeout=20)
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_verify_tells_which_engine_and_tensor_differ(folder, tmp_path):
     images = ["--images", 4, "--slow-images", 1, *SMALL_IMAGES]
     rows = json.loads(ssmq("verify", folder / "run", "--json", *images).out)["engines"]
@@ -216,6 +217,7 @@ def test_verify_tells_which_engine_and_tensor_differ(folder, tmp_path):
     assert all(first.startswith("blocks.1.ssm.x_re_next, sequence") for first in differing.values())
 
 
+@pytest.mark.usefixtures("forked_workers")
 @pytest.mark.skipif(not hls4ml.available(), reason="hls4ml and g++")
 def test_an_engine_that_fails_is_a_row_and_no_agreement(folder, tmp_path):
     compiler = tmp_path / "g++"

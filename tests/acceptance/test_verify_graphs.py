@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import onnx
+import pytest
 from command_line import ssmq
 from ssmq_brevitas import Scheme, quantize
 from ssmq_export import export
@@ -12,6 +13,7 @@ from test_cli import FOREIGN
 from torch import nn, randn
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_the_graphs_are_compared_with_each_other(tmp_path):
     network = quantize(nn.Sequential(nn.Linear(1, 2), nn.ReLU()).eval(), Scheme(), randn(4, 3, 1))
     export(network, tmp_path)

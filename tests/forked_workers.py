@@ -1,6 +1,6 @@
 """Workers of FINN and hls4ml, forked from one process that has imported these tools: a worker's imports take longer than it works.
 
-    python tests/acceptance/forked_workers.py       reads jobs, a line of JSON each; answers the exit status of each
+    python tests/forked_workers.py       prints the socket at which it takes jobs; answers the exit status of each
 
 What a worker does, prints and is told is the same; ``test_finn.py`` and ``test_hls4ml.py`` start some of their own too, by
 the command line.
@@ -12,40 +12,49 @@ import atexit
 import contextlib
 import gc
 import importlib
-import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import traceback
 from functools import cache
+from multiprocessing.connection import Client, Listener
 from pathlib import Path
 
-from ssmq_export.child import _PARENT
+from ssmq_export.child import _PARENT, signalled_with
+
+# In the environment of a command: where the server that it shall use is.
+WORKERS = "SSMQ_TEST_WORKERS"
 
 
 @cache
-def _server() -> subprocess.Popen:
-    server = subprocess.Popen(
-        [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    atexit.register(_end, server)
-    return server
+def address() -> str:
+    """The socket of this process' server, which ends with it."""
+    words = [sys.executable, __file__, str(os.getpid())]
+    server = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    atexit.register(server.communicate)
+    atexit.register(server.terminate)
+    return server.stdout.readline().strip()
 
 
-def _end(server: subprocess.Popen) -> None:
-    server.communicate()
+def use_in_commands(at: str) -> None:
+    """FINN's and hls4ml's workers of this process are those of the server ``at``."""
+    from ssmq_export.finn import process
+    from ssmq_export.hls4ml import project
+
+    os.environ[WORKERS] = at
+    process.run_worker = project.run_worker = run_worker
 
 
 def run_worker(module: str, arguments: list[str], scratch: Path, **environment: str) -> subprocess.CompletedProcess:
     """As ``ssmq_export.child.run_worker``."""
-    server = _server()
     with tempfile.TemporaryDirectory() as place:
         job = {"module": module, "arguments": arguments, "scratch": str(scratch), "place": place}
         job["environment"] = {**os.environ, "TMPDIR": str(scratch), **environment}
-        server.stdin.write(f"{json.dumps(job)}\n")
-        server.stdin.flush()
-        status = int(server.stdout.readline())
+        with Client(os.environ.get(WORKERS) or address()) as server:
+            server.send(job)
+            status = server.recv()
         heard = [(Path(place) / name).read_text(errors="replace") for name in ("out", "err")]
     return subprocess.CompletedProcess([module, *arguments], status, *heard)
 
@@ -71,7 +80,10 @@ def _work(job: dict) -> int:
     return 0
 
 
-def _serve() -> None:
+def _serve(parent: int) -> None:
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit())
+    if not signalled_with(parent, signal.SIGTERM):
+        return
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what the tools print as they are imported
     with tempfile.TemporaryDirectory() as scratch:
@@ -82,16 +94,23 @@ def _serve() -> None:
         with contextlib.suppress(ImportError):
             importlib.import_module("ssmq_export.finn.worker")._builder()
         gc.freeze()
-        for line in sys.stdin:
-            pid = os.fork()
-            if not pid:
-                status = _work(json.loads(line))
-                sys.stdout.flush()
-                sys.stderr.flush()
-                os._exit(status)
-            answers.write(f"{os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}\n")
-            answers.flush()
+        with Listener(family="AF_UNIX") as listener:
+            print(listener.address, file=answers, flush=True)
+            while True:
+                with listener.accept() as client:
+                    client.send(_forked(client.recv()))
+
+
+def _forked(job: dict) -> int:
+    """The exit status of a job in a process of its own."""
+    pid = os.fork()
+    if not pid:
+        status = _work(job)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 if __name__ == "__main__":
-    _serve()
+    _serve(int(sys.argv[1]))
