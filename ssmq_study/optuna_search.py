@@ -87,9 +87,9 @@ def search(
     best of them are the first to be tried on the polar grid.
     """
     space = _Space(config, widths, per_tensor)
-    objective = _objective(bench, config, space, cost, on_trial)
     best = pareto(list(first), cost.unit)[::-1][: trials // 2]
     plan = [space.on_polar_grid(space.parameters(entry)) for entry in best]
+    objective = _objective(bench, config, space, cost, plan, on_trial)
     study = open_study(study_name(config, bench, widths, cost, per_tensor), storage)
     try:
         if seed is not None:
@@ -100,10 +100,9 @@ def search(
                 study.add_trial(_measured(entry, space, cost))
         done = [trial for trial in _with(study, *ENDED) if MEASURED not in trial.user_attrs] if seed is not None else []
         for number in range(len(done), trials):
-            _enqueue(study, plan)
             # Its own generator for every trial: what is drawn does not depend on where the process began.
             drawn = None if seed is None else int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
-            study.sampler = optuna.samplers.TPESampler(seed=drawn, constant_liar=seed is None)
+            study.sampler = _Sampler(seed=drawn, constant_liar=seed is None)
             study.optimize(objective, n_trials=1)
         found = _with(study, TrialState.COMPLETE)
     except Exception as error:
@@ -113,10 +112,27 @@ def search(
     return [trial.user_attrs["candidate"] for trial in found]
 
 
-def _objective(bench: Bench, config: Config, space: _Space, cost: CostModel, on_trial: Callable[[int], None]):
+class _Sampler(optuna.samplers.TPESampler):
+    """What is ``planned`` for the trial that is running, all else as TPE draws it."""
+
+    def __init__(self, seed: int | None, constant_liar: bool):
+        super().__init__(seed=seed, constant_liar=constant_liar)
+        self.planned: dict = {}
+
+    def sample_independent(self, study, trial, param_name, param_distribution):
+        if param_name in self.planned:
+            return self.planned[param_name]
+        return super().sample_independent(study, trial, param_name, param_distribution)
+
+
+def _objective(bench: Bench, config: Config, space: _Space, cost: CostModel, plan: list[dict], on_trial: Callable[[int], None]):
     """What Optuna is to make the most and the least of."""
 
     def objective(trial: optuna.Trial) -> tuple[float, float]:
+        sampler = trial.study.sampler
+        assert isinstance(sampler, _Sampler)
+        sampler.planned = _claimed(trial, plan)
+
         def choose(name: str):
             return trial.suggest_categorical(name, space.choices[name])
 
@@ -145,14 +161,24 @@ def _end_unfinished(study: optuna.Study) -> None:
         study.tell(trial.number, state=TrialState.FAIL)
 
 
-def _enqueue(study: optuna.Study, plan: list[dict]) -> None:
-    """The first of ``plan`` that nobody has tried, is trying or is about to try."""
-    trials = _with(study, *ENDED, TrialState.RUNNING, TrialState.WAITING)
-    tried = [trial.user_attrs.get(PLANNED, trial.params) for trial in trials]
+def _claimed(trial: optuna.Trial, plan: list[dict]) -> dict:
+    """The first of ``plan`` that no other trial has tried or is trying, or nothing: then ``trial`` is free.
+
+    Optuna's own queue is none where processes share SQLite: two may take the same trial from it.
+    """
+
+    def others() -> list[dict]:
+        found = _with(trial.study, *ENDED, TrialState.RUNNING)
+        return [one.user_attrs.get(PLANNED) or one.params for one in found if one.number != trial.number]
+
     for parameters in plan:
-        if parameters not in tried:
-            study.enqueue_trial(parameters, user_attrs={PLANNED: parameters})
-            return
+        if parameters not in others():
+            trial.set_user_attr(PLANNED, parameters)
+            # Of two that claim it at once, neither has seen the other before.
+            if parameters not in others():
+                return parameters
+    trial.set_user_attr(PLANNED, {})
+    return {}
 
 
 class _Space:

@@ -117,6 +117,8 @@ def codes() -> torch.Tensor:
 def pytest_collection_finish(session):
     gc.collect()
     gc.freeze()
+    # Graphs are many small objects that stay: the usual 700 between two collections would have them looked through all the time.
+    gc.set_threshold(20_000, 20, 50)
     gc.enable()
 
 

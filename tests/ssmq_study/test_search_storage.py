@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import optuna
@@ -109,3 +111,27 @@ def test_no_password_is_told(known, storage, monkeypatch):
     with pytest.raises(SsmqError, match="the storage") as refused:
         found(known, storage)
     assert "hunter2" not in str(refused.value)
+
+
+def test_what_is_planned_is_tried_by_one_of_two_that_share_a_storage(tmp_path):
+    """In step with each other; what both have claimed, both give back."""
+    plan = [{"c": number} for number in range(12)]
+    address, together = sqlite(tmp_path / "shared.db"), threading.Barrier(2)
+    open_study("s", address)
+
+    def claims() -> list[dict]:
+        study = optuna.load_study(study_name="s", storage=address)
+        found = []
+        for _ in plan:
+            trial = study.ask()
+            together.wait()
+            found.append(optuna_search._claimed(trial, plan))
+            together.wait()
+            # Only what has an end is known not to be claimed any more.
+            study.tell(trial, [0.0, 0.0] if found[-1] else None, state=TrialState.COMPLETE if found[-1] else TrialState.FAIL)
+        return found
+
+    with ThreadPoolExecutor(2) as threads:
+        one, other = [worker.result() for worker in [threads.submit(claims) for _ in range(2)]]
+    claimed = [found["c"] for found in (*one, *other) if found]
+    assert sorted(claimed) == sorted(set(claimed)) and len(claimed) > 6
