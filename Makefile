@@ -12,9 +12,9 @@ lint: $(VENV)/.installed
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-# Two workers a core: many tests wait for what they start. The tests of a file share what they set up.
+# Three workers for two cores: some tests wait for what they start. The tests of a file share what they set up.
 test: $(VENV)/.installed
-	$(VENV)/bin/pytest -n $$((2 * $$(nproc))) --dist loadfile
+	$(VENV)/bin/pytest -n $$(((3 * $$(nproc) + 1) / 2)) --dist loadfile
 
 test-notebooks: $(VENV)/.installed
 	$(VENV)/bin/pytest -m slow tests/acceptance/test_notebooks.py
