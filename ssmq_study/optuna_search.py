@@ -171,13 +171,15 @@ def _claimed(trial: optuna.Trial, plan: list[dict]) -> dict:
         found = _with(trial.study, *ENDED, TrialState.RUNNING)
         return [one.user_attrs.get(PLANNED) or one.params for one in found if one.number != trial.number]
 
+    tried = others()
     for parameters in plan:
-        if parameters not in others():
+        if parameters not in tried:
             trial.set_user_attr(PLANNED, parameters)
-            # Of two that claim it at once, neither has seen the other before.
-            if parameters not in others():
+            # Of two that claim it at once, neither has seen the other before: both give it back.
+            tried = others()
+            if parameters not in tried:
                 return parameters
-    trial.set_user_attr(PLANNED, {})
+            trial.set_user_attr(PLANNED, {})
     return {}
 
 
