@@ -13,6 +13,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from forked_workers import WORKERS, use_workers
+
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
     ["ssmq_cli.commands", "ssmq_brevitas.checkpoint", "ssmq_brevitas.train", "ssmq_brevitas.scan.cpu", "ssmq_brevitas.start"]
@@ -38,10 +40,10 @@ def ssmq(
         out, err = (Path(scratch) / name for name in ("out", "err"))
         out.touch(), err.touch()
         words = [os.fsencode(str(argument)) for argument in arguments]
-        workers = os.environ.get("SSMQ_TEST_WORKERS")
-        process = FORKS.Process(
-            target=_main, args=(words, str(cwd or scratch), stdout or str(out), str(err), environment or {}, workers)
-        )
+        # The forks' environment is that in which their server was started.
+        shared = {WORKERS: os.environ[WORKERS]} if WORKERS in os.environ else {}
+        environment = {**shared, **(environment or {})}
+        process = FORKS.Process(target=_main, args=(words, str(cwd or scratch), stdout or str(out), str(err), environment))
         process.start()
         process.join(SECONDS)
         if process.is_alive():
@@ -50,7 +52,7 @@ def ssmq(
         return Done(process.exitcode, *(path.read_text(errors="surrogateescape") for path in (out, err)))
 
 
-def _main(words: list[bytes], cwd: str, out: str, err: str, environment: dict[str, str], workers: str | None) -> None:
+def _main(words: list[bytes], cwd: str, out: str, err: str, environment: dict[str, str]) -> None:
     from ssmq_cli.main import main
     from ssmq_cli.output import console
 
@@ -64,9 +66,7 @@ def _main(words: list[bytes], cwd: str, out: str, err: str, environment: dict[st
     os.environ |= {"COLUMNS": "400", **environment}
     if "COLUMNS" in environment:  # the console is older than this process
         console.width = int(environment["COLUMNS"])
-    if workers:
-        from forked_workers import use_in_commands
-
-        use_in_commands(workers)
+    if WORKERS in environment:
+        use_workers()
     sys.argv = ["ssmq", *map(os.fsdecode, words)]
     main()

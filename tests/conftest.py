@@ -100,13 +100,10 @@ def _torch_seed():
 @pytest.fixture
 def forked_workers(monkeypatch):
     """FINN's and hls4ml's workers without their imports, also in commands (``command_line.py``)."""
-    from forked_workers import WORKERS, address, run_worker
-    from ssmq_export.finn import process
-    from ssmq_export.hls4ml import project
+    from forked_workers import WORKERS, address, use_workers
 
-    monkeypatch.setattr(process, "run_worker", run_worker)
-    monkeypatch.setattr(project, "run_worker", run_worker)
     monkeypatch.setenv(WORKERS, address())
+    use_workers(monkeypatch.setattr)
 
 
 @pytest.fixture

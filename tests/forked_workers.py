@@ -18,13 +18,14 @@ import subprocess
 import sys
 import tempfile
 import traceback
+from collections.abc import Callable
 from functools import cache
 from multiprocessing.connection import Client, Listener
 from pathlib import Path
 
 from ssmq_export.child import _PARENT, signalled_with
 
-# In the environment of a command: where the server that it shall use is.
+# In the environment of the tests and of their commands: where the server that they use is.
 WORKERS = "SSMQ_TEST_WORKERS"
 
 
@@ -38,13 +39,13 @@ def address() -> str:
     return server.stdout.readline().strip()
 
 
-def use_in_commands(at: str) -> None:
-    """FINN's and hls4ml's workers of this process are those of the server ``at``."""
+def use_workers(put: Callable[[object, str, object], None] = setattr) -> None:
+    """FINN's and hls4ml's workers of this process are those of the server that ``WORKERS`` names; ``put`` sets it so."""
     from ssmq_export.finn import process
     from ssmq_export.hls4ml import project
 
-    os.environ[WORKERS] = at
-    process.run_worker = project.run_worker = run_worker
+    for module in (process, project):
+        put(module, "run_worker", run_worker)
 
 
 def run_worker(module: str, arguments: list[str], scratch: Path, **environment: str) -> subprocess.CompletedProcess:
@@ -52,7 +53,7 @@ def run_worker(module: str, arguments: list[str], scratch: Path, **environment: 
     with tempfile.TemporaryDirectory() as place:
         job = {"module": module, "arguments": arguments, "scratch": str(scratch), "place": place}
         job["environment"] = {**os.environ, "TMPDIR": str(scratch), **environment}
-        with Client(os.environ.get(WORKERS) or address()) as server:
+        with Client(os.environ[WORKERS]) as server:
             server.send(job)
             status = server.recv()
         heard = [(Path(place) / name).read_text(errors="replace") for name in ("out", "err")]
